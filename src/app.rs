@@ -1,0 +1,1 @@
+//! Builds the stages, the queues between them, and the order of shutdown.

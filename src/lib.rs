@@ -1,0 +1,69 @@
+//! Mitsuke: a database activity monitor for PostgreSQL.
+//!
+//! It stands between clients and the server as a sidecar, relays their bytes unaltered, understands every statement,
+//! records it in a Parquet log, and judges policies over the records.
+//!
+//! ```text
+//! client ⇄ proxy ⇄ PostgreSQL
+//!            │ bytes, as read                     wire cuts them into frames
+//!         session     which statement, which portal, how many rows, whose
+//!            │ Event (begun, ended, …)            audit::intake: on disk before the bytes go on
+//!         analysis    the stage that joins the rooms below, live or replayed after a crash
+//!            ├─ sql       what the text says
+//!            ├─ catalog   what the names and OIDs mean; which columns are personal, and whose
+//!            ├─ policy    which findings follow
+//!            │ Statement, Transaction, Session, Finding
+//!          audit      record journal → Parquet
+//!            │
+//!   alert · query · report
+//! ```
+//!
+//! # Invariants
+//!
+//! * A module imports only modules declared above it. `tests/tidy.rs` checks it from the source.
+//! * A module marked PURE knows no tokio, no sockets, no files and no clock: bytes and values in, values out.
+//! * Relayed bytes are the original bytes. Nothing re-encodes them.
+//! * A statement is in the intake journal before the server sees it, and its end before the client sees it.
+//! * Nothing a peer sends may panic, hang, or allocate without bound. Every queue and buffer has a named limit.
+//! * Raw text and values live in the encrypted intake journal only. Records carry neither.
+//!
+//! # The modules, in the order in which data flows
+
+// The only reader of time.
+pub mod clock;
+// Faults in what a person wrote.
+pub mod error;
+// PURE. What is logged: one struct a table, one line a column.
+pub mod record;
+// PURE. Bytes → bounded frames → messages.
+pub mod wire;
+// PURE. Messages → events: statements, portals, rows, people.
+pub mod session;
+// PURE. Text → Analysis: kind, relations, columns, functions, literals out.
+pub mod sql;
+// What names and OIDs mean; classification. One loader does I/O.
+pub mod catalog;
+// PURE but for `load`. Records → findings.
+pub mod policy;
+// Intake journal, record journal, Parquet, and the reader of them.
+pub mod audit;
+// SQL over the log.
+#[cfg(feature = "query")]
+pub mod query;
+// Events → records: sql, catalog and policy joined, beside the data plane.
+pub mod analysis;
+// Findings → stdout and mail.
+pub mod alert;
+// The log → the weekly report.
+#[cfg(feature = "query")]
+pub mod report;
+// The data plane: listener, relay, cancel, drain.
+pub mod proxy;
+// What was written → what is meant.
+pub mod config;
+// The stages, the queues between them, and the order of shutdown.
+pub mod app;
+// A throwaway PostgreSQL, a ticket shop, and an insider.
+pub mod demo;
+// One file a subcommand.
+pub mod cli;

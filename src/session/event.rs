@@ -1,0 +1,180 @@
+//! What the data plane tells the rest: the events of a session, in the order in which they happened.
+//!
+//! An event is written to the intake journal *before* the bytes it speaks of go on: [`Event::Begun`] before the
+//! statement reaches the server, [`Event::Ended`] before its end reaches the client. Events carry raw text and values;
+//! the intake journal is the only thing that ever holds them, encrypted.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::record::{Outcome, Protocol, SessionOutcome};
+
+/// Who is connected, as far as start-up and ParameterStatus have told. Replaced as a whole when it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// The connection.
+    pub session_id: Uuid,
+    /// The client's IP address without its port, or `local` for a unix socket.
+    pub client_addr: String,
+    /// `database` of the start-up message, or its default, the user.
+    pub database: Option<String>,
+    /// `user` of the start-up message.
+    pub db_user: Option<String>,
+    /// The last `application_name` the server reported, or that of the start-up message.
+    pub application_name: Option<String>,
+}
+
+/// One thing that happened in a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// A client connected.
+    Opened(Opened),
+    /// A statement is about to be sent to the server.
+    Begun(Begun),
+    /// A statement's end is about to be sent to the client.
+    Ended(Ended),
+    /// ReadyForQuery arrived apart from any [`Ended`] that it could ride on.
+    Ready(Ready),
+    /// The connection is over. The session's last event.
+    Closed(Closed),
+}
+
+/// See [`Event::Opened`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Only `session_id` and `client_addr` are known.
+    pub who: Arc<Who>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`Event::Begun`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Who sent it.
+    pub who: Arc<Who>,
+    /// Its number in the session, from 1. A Query message of several statements has one number for all of them.
+    pub statement_no: u64,
+    /// When it arrived.
+    pub at: Timestamp,
+    /// How it was sent.
+    pub protocol: Protocol,
+    /// Its text as sent, cut off at [`super::TEXT_BYTES_MAX`]; in the client's encoding.
+    pub text: Arc<[u8]>,
+    /// The length of the whole text, bytes.
+    pub text_bytes: u64,
+    /// Bytes of all the messages that make it up so far.
+    pub bytes_in: u64,
+}
+
+/// See [`Event::Ended`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Who.
+    pub who: Arc<Who>,
+    /// Which [`Begun`].
+    pub statement_no: u64,
+    /// Which statement of a Query message, from 0.
+    pub part: u32,
+    /// Whether a further part of the same number may follow (a simple Query before its ReadyForQuery).
+    pub more: bool,
+    /// When.
+    pub at: Timestamp,
+    /// How. Never `denied` or `cut` unless a policy did so.
+    pub outcome: Outcome,
+    /// CommandComplete's tag, `SELECT 5`; empty where there was none.
+    pub tag: String,
+    /// DataRow, and CopyData from the server, counted over all Executes of the portal.
+    pub rows_returned: u64,
+    /// Bytes of the server's messages for this statement, headers included.
+    pub bytes_out: u64,
+    /// Bytes of the client's messages for it, COPY data included.
+    pub bytes_in: u64,
+    /// ErrorResponse's code.
+    pub sqlstate: Option<String>,
+    /// ErrorResponse's primary message, raw, cut off at [`super::ERROR_BYTES_MAX`].
+    pub error: Option<String>,
+    /// Where RowDescription said the result's columns come from; `None` where there was no RowDescription.
+    pub columns: Option<Arc<[Origin]>>,
+    /// People counted from the values of subject columns; `None` where the result had no such column.
+    pub people: Option<People>,
+    /// The transaction status, where ReadyForQuery followed in the same read.
+    pub ready: Option<TransactionStatus>,
+}
+
+/// One output column, as RowDescription has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The column's label in the result.
+    pub name: String,
+    /// The table it is a plain column of; 0 where it is an expression.
+    pub table_oid: u32,
+    /// Its attribute number there; 0 where it is an expression.
+    pub attribute: i16,
+    /// Its type.
+    pub type_oid: u32,
+}
+
+/// How many data subjects a result held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct People {
+    /// Distinct values of the subject column that had most.
+    pub distinct: u64,
+    /// False where the count is an estimate.
+    pub exact: bool,
+    /// Some of the values, in a canonical text form (`4711` however it was sent), at most
+    /// [`super::SUBJECTS_MAX`]; keyed hashes are made of them before anything is stored.
+    pub values: Vec<String>,
+}
+
+/// ReadyForQuery's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TransactionStatus {
+    /// `I`: not in a transaction. Whatever ran since the last `Idle` was one transaction.
+    Idle,
+    /// `T`: in a transaction block.
+    Open,
+    /// `E`: in a failed transaction block.
+    Failed,
+}
+
+/// See [`Event::Ready`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Who.
+    pub who: Arc<Who>,
+    /// When.
+    pub at: Timestamp,
+    /// The status.
+    pub status: TransactionStatus,
+}
+
+/// See [`Event::Closed`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Who.
+    pub who: Arc<Who>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How.
+    pub outcome: SessionOutcome,
+    /// The SQLSTATE of the FATAL that ended it.
+    pub sqlstate: Option<String>,
+    /// `trust`, `password`, `md5`, `scram-sha-256`, `gss`, `sspi`, …: what the server asked for.
+    pub auth_method: Option<String>,
+    /// TLS on the client's leg.
+    pub tls_version: Option<String>,
+    /// ParameterStatus `server_version`.
+    pub server_version: Option<String>,
+    /// Statements begun.
+    pub statements: u64,
+    /// Bytes sent to the client.
+    pub bytes_out: u64,
+    /// Bytes received from the client.
+    pub bytes_in: u64,
+}

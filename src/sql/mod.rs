@@ -1,0 +1,100 @@
+//! Text → [`Analysis`]: what a statement does, reads, writes, calls and returns.
+//!
+//! In: a statement's text. Out: one [`Analysis`] a statement in it. PURE: names are as written, nothing is looked up
+//! in a catalog. PostgreSQL's own grammar goes first and bounds what `sqlparser` gets to see; where they disagree,
+//! [`Output::Unknown`] says so. No literal of the text survives in an [`Analysis`], except names and settings listed
+//! in [`Effect`].
+
+use crate::record::{Kind, Parse, Text};
+
+/// A relation as written: not yet looked up. CTEs and aliases are already resolved away.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelationName {
+    /// `None` where the text leaves it to search_path.
+    pub schema: Option<Text>,
+    /// Folded to lower case unless quoted, as PostgreSQL does.
+    pub name: Text,
+}
+
+/// What is known of the columns that reach the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Every column of every output expression, in no particular order.
+    Columns(Vec<ColumnRef>),
+    /// Could not be followed: assume every column of every relation read.
+    Unknown,
+    /// Nothing reaches the client (INSERT without RETURNING, DDL, …).
+    Nothing,
+}
+
+/// One column, or all, of one relation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ColumnRef {
+    /// The relation; `None` where the column is unqualified and more than one relation could have it.
+    pub relation: Option<RelationName>,
+    /// `None` for `*`, `t.*` and whole-row references.
+    pub column: Option<Text>,
+    /// True where the column goes out as it is, one value a row, and false inside any expression.
+    pub plain: bool,
+}
+
+/// What a statement does to the session, for the statements after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// BEGIN, START TRANSACTION.
+    TransactionBegun,
+    /// COMMIT, END.
+    TransactionCommitted,
+    /// ROLLBACK, ABORT (not: to a savepoint).
+    TransactionRolledBack,
+    /// SET name = value. `local`: for the transaction only. A value of a setting whose name is not listed in
+    /// [`kept_setting`] is dropped here.
+    Set { name: Text, value: Option<Text>, local: bool },
+    /// SET ROLE, SET SESSION AUTHORIZATION; `None` for RESET, NONE, DEFAULT.
+    Role { role: Option<Text>, local: bool },
+    /// RESET ALL, DISCARD ALL.
+    ResetAll,
+    /// PREPARE name AS …; the inner statement's analysis.
+    Prepare { name: Text, inner: Box<Analysis> },
+    /// EXECUTE name.
+    Execute { name: Text },
+    /// DEALLOCATE name; `None` for ALL.
+    Deallocate { name: Option<Text> },
+    /// DECLARE name CURSOR FOR …; the inner statement's analysis.
+    Declare { name: Text, inner: Box<Analysis> },
+    /// FETCH or MOVE from a cursor.
+    Fetch { name: Text },
+    /// Changed the schema: what is known of the catalog is stale.
+    SchemaChanged,
+}
+
+/// What one statement's text says. Cached by the text, shared by everyone who sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analysis {
+    /// What it does.
+    pub kind: Kind,
+    /// How much was understood.
+    pub parse: Parse,
+    /// Its text with literals replaced by `$1`, `$2`, …; comments removed.
+    pub query: Text,
+    /// PostgreSQL's fingerprint, hexadecimal; empty where no parser took the text.
+    pub fingerprint: Text,
+    /// Relations read, sorted, distinct.
+    pub reads: Vec<RelationName>,
+    /// Relations written, sorted, distinct.
+    pub writes: Vec<RelationName>,
+    /// Functions called, as written, lower case, sorted, distinct.
+    pub functions: Vec<Text>,
+    /// What reaches the client.
+    pub output: Output,
+    /// What it does to the session.
+    pub effects: Vec<Effect>,
+    /// sqlcommenter pairs (`/* user='anna' */`), names and values decoded.
+    pub comment_tags: Vec<(Text, Text)>,
+}
+
+/// Whether a setting's value may be kept: those that change what a statement means, and those named by `[identity]`.
+pub fn kept_setting(name: &str) -> bool {
+    matches!(name, "search_path" | "application_name" | "client_encoding" | "standard_conforming_strings")
+        || name.contains('.')
+}
