@@ -1,1 +1,180 @@
-//! Builds the stages, the queues between them, and the order of shutdown.
+//! The stages, the queues between them, and the order of shutdown.
+//!
+//! In: a [`Config`] and a [`Clock`]. Out: a [`Running`] sidecar. Data flows: proxy → intake journal → analysis →
+//! record journal and alerts; it is stopped in the same order, so that everything that was taken in is also logged.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tokio::task;
+
+use crate::alert::Alerts;
+use crate::analysis::{Control, Stage};
+use crate::audit::{Intake, Lake, Log, SubjectKey, Writer};
+use crate::catalog::{Catalog, Classification, loader};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::Faults;
+use crate::policy::{self, Engine};
+use crate::proxy::{Address, Proxy};
+use crate::record::{Finding, Session, Statement};
+use crate::session::SharedSubjectColumns;
+
+/// Findings that may wait to be passed on to people.
+const FINDINGS_QUEUE_MAX: usize = 1_024;
+/// Orders to the analysis stage that may wait.
+const CONTROL_QUEUE_MAX: usize = 4;
+/// How long alerts may take to go out when the sidecar stops.
+const ALERTS_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The file of the classification, in the folder of the policies.
+pub const CLASSIFICATION_FILE: &str = "classification.yaml";
+
+/// A sidecar that runs. Dropping it without [`Running::stop`] loses nothing: the next start takes up the journal.
+pub struct Running {
+    /// Where it listens, real ports where port 0 was asked for.
+    pub addresses: Vec<Address>,
+    /// The log's folder.
+    pub log: PathBuf,
+    config: Config,
+    catalog: Catalog,
+    control: SyncSender<Control>,
+    stop: watch::Sender<bool>,
+    proxy: task::JoinHandle<()>,
+    loader: task::JoinHandle<()>,
+    intake: Intake,
+    analysis: JoinHandle<anyhow::Result<()>>,
+    findings: JoinHandle<()>,
+    alerts: Arc<Alerts>,
+}
+
+/// Starts every stage. Call it inside a tokio runtime. `watcher` sees every finding, as alerts do.
+pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Finding>>) -> anyhow::Result<Running> {
+    let policies = policy::load(&config.policies)?;
+    let catalog = Catalog::new(classification(&config.policies)?);
+    let writer = Writer::claim(&config.audit.path)?;
+    let key = SubjectKey::open(&config.audit.key_file)?;
+    let log = Log::open(&config.audit, &writer)?;
+    let (intake, reader) = Intake::open(&config.audit, &writer)?;
+    let engine = experienced(Engine::new(Arc::new(policies)), &config.audit.path, &clock)?;
+    let proxy = Proxy::bind(
+        config.proxy.clone(),
+        crate::proxy::Stage { intake: intake.clone(), subjects: subjects(&catalog), clock: clock.clone() },
+    )
+    .await?;
+    let addresses = proxy.addresses().to_vec();
+    let alerts = Arc::new(Alerts::start(&config.alerts)?);
+
+    let (stop, stopped) = watch::channel(false);
+    let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
+    let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
+    let stage = Stage::new(config.analysis.clone(), clock, log, catalog.clone(), engine, key, finding_sender)?;
+    let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
+        let _writer = writer; // Held as long as anything of this writer is written.
+        stage.run(reader, &orders).context("the analysis stage stopped")
+    })?;
+    let findings = std::thread::Builder::new().name("findings".to_owned()).spawn({
+        let alerts = Arc::clone(&alerts);
+        move || pass_on(&finding_receiver, &alerts, watcher.as_ref())
+    })?;
+    let loader = tokio::spawn(loader::keep_fresh(catalog.clone(), config.catalog.clone(), stopped.clone()));
+    let proxy = tokio::spawn(proxy.serve(stopped));
+    Ok(Running {
+        addresses,
+        log: config.audit.path.clone(),
+        config,
+        catalog,
+        control,
+        stop,
+        proxy,
+        loader,
+        intake,
+        analysis,
+        findings,
+        alerts,
+    })
+}
+
+impl Running {
+    /// Reads policies and classification again. With any fault the old ones stay in force.
+    pub fn reload(&self, config: &Config) -> Result<(), Faults> {
+        let policies = policy::load(&config.policies)?;
+        let classification = classification(&config.policies)?;
+        self.catalog.set_classification(classification);
+        if self.control.try_send(Control::Policies(Arc::new(policies))).is_err() {
+            tracing::error!("the analysis stage does not take orders; the old policies stay in force");
+        }
+        Ok(())
+    }
+
+    /// The configuration it runs with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Stops in the order in which data flows: no new session, running ones drained, what was taken in analysed and
+    /// sealed, alerts sent.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let Running { stop, proxy, loader, intake, analysis, findings, alerts, control, .. } = self;
+        stop.send_replace(true);
+        proxy.await.context("the proxy panicked")?;
+        intake.close();
+        drop(intake);
+        drop(control);
+        let analysed = task::spawn_blocking(move || {
+            let analysed = analysis.join();
+            // The findings' queue ended with the analysis.
+            let _ = findings.join();
+            analysed
+        })
+        .await
+        .context("the analysis could not be awaited")?;
+        alerts.stop(ALERTS_STOP_TIMEOUT).await;
+        loader.await.context("the catalog's loader panicked")?;
+        analysed.unwrap_or_else(|_| Err(anyhow::anyhow!("the analysis stage panicked")))
+    }
+}
+
+/// The classification in the policies' folder, or the built-in one.
+pub fn classification(policies: &policy::Config) -> Result<Classification, Faults> {
+    match policies.path.as_ref().map(|folder| folder.join(CLASSIFICATION_FILE)) {
+        Some(file) if file.exists() => Classification::load(&file),
+        _ => Ok(Classification::built_in()),
+    }
+}
+
+fn subjects(catalog: &Catalog) -> Arc<dyn Fn(&str) -> SharedSubjectColumns + Send + Sync> {
+    let catalog = catalog.clone();
+    Arc::new(move |database| catalog.subject_columns(database))
+}
+
+/// An engine that has seen what the log remembers: windows and baselines survive a restart.
+fn experienced(mut engine: Engine, log: &Path, clock: &Clock) -> anyhow::Result<Engine> {
+    let Some(lookback) = engine.lookback() else { return Ok(engine) };
+    let now = clock.now();
+    let micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
+    let range = Some((now.plus_micros(micros.saturating_neg()), now));
+    let lake = Lake::open(log)?;
+    for statement in lake.records::<Statement>(range)? {
+        engine.learn_statement(&statement?);
+    }
+    for session in lake.records::<Session>(range)? {
+        engine.learn_session(&session?);
+    }
+    Ok(engine)
+}
+
+fn pass_on(findings: &Receiver<Finding>, alerts: &Alerts, watcher: Option<&SyncSender<Finding>>) {
+    for finding in findings {
+        alerts.send(&finding);
+        if let Some(watcher) = watcher {
+            // A watcher that does not look misses it; the log has it.
+            let _ = watcher.try_send(finding);
+        }
+    }
+}

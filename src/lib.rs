@@ -63,6 +63,8 @@ pub mod proxy;
 pub mod config;
 // The stages, the queues between them, and the order of shutdown.
 pub mod app;
+// The sidecar's own log, on standard error.
+pub mod telemetry;
 // A throwaway PostgreSQL, a ticket shop, and an insider.
 pub mod demo;
 // One file a subcommand.

@@ -1,16 +1,97 @@
-//! `mitsuke check`.
+//! `mitsuke check`: every fault of configuration, classification and policies, and whether the server can be reached.
 
-use anyhow::bail;
+use std::time::Duration;
 
 use super::{Global, Status};
+use crate::catalog::{Classification, loader};
+use crate::config::Config;
+use crate::error::{Fault, Faults};
+use crate::{app, policy, proxy};
 
-/// Check
+/// How long the server may take to answer.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads configuration, classification and policies, reaches the server, and lists every fault
+///
+/// Exits 0 when everything is in order, and 2 with one line a fault on standard error otherwise.
 #[derive(Debug, clap::Args)]
-pub struct Check {}
+#[command(after_help = "Example:\n  mitsuke check --config mitsuke.toml")]
+pub struct Check {
+    /// Leave the server alone: files only
+    #[arg(long)]
+    offline: bool,
+}
 
 impl Check {
-    /// Runs it.
-    pub fn run(self, _global: &Global) -> anyhow::Result<Status> {
-        bail!("`mitsuke check` is not there yet")
+    /// Checks.
+    pub fn run(self, global: &Global) -> anyhow::Result<Status> {
+        let mut faults: Vec<Fault> = Vec::new();
+        // Without a configuration that can be read, the rest is still checked against the defaults.
+        let config = Config::load(global.config.as_deref()).unwrap_or_else(|found| {
+            faults.extend(found.0);
+            Config::default()
+        });
+        let classification = keep(app::classification(&config.policies), &mut faults);
+        let policies = keep(policy::load(&config.policies), &mut faults);
+        if let Some(policies) = &policies {
+            faults.extend(policies.without_cases());
+        }
+        if !self.offline {
+            faults.extend(server_faults(&config, classification.as_ref())?);
+        }
+        for fault in &faults {
+            eprintln!("{fault}");
+        }
+        if !faults.is_empty() {
+            eprintln!("mitsuke check: {} found", count(faults.len(), "fault"));
+            return Ok(Status::Wrong);
+        }
+        println!(
+            "in order: {}, {}, {}{}",
+            config.file.as_ref().map_or("built-in configuration".to_owned(), |file| file.display().to_string()),
+            policies.map_or_else(String::new, |set| count(set.len(), "policy")),
+            if self.offline { "classification" } else { "classification, server" },
+            if config.catalog.url.is_some() && !self.offline { ", catalog" } else { "" },
+        );
+        Ok(Status::Done)
     }
+}
+
+fn keep<T>(result: Result<T, Faults>, faults: &mut Vec<Fault>) -> Option<T> {
+    result.map_err(|found| faults.extend(found.0)).ok()
+}
+
+fn count(number: usize, what: &str) -> String {
+    match (number, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+/// What is wrong with the server, and with the classification when held against its catalog.
+fn server_faults(config: &Config, classification: Option<&Classification>) -> anyhow::Result<Vec<Fault>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let file = config.file.clone().unwrap_or_else(|| "built-in defaults".into());
+        let mut faults = Vec::new();
+        let upstream = &config.proxy.upstream;
+        let reached = tokio::time::timeout(SERVER_TIMEOUT, proxy::upstream::reach(upstream)).await;
+        let reason = match reached {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {} s", SERVER_TIMEOUT.as_secs())),
+        };
+        if let Some(reason) = reason {
+            let what = format!("`upstream.address` is {upstream}, which cannot be reached: {reason}");
+            faults.push(Fault::of_file(&file, what, "start the server, or correct the address"));
+        }
+        if let (Some(url), Some(classification)) = (&config.catalog.url, classification) {
+            match tokio::time::timeout(SERVER_TIMEOUT, loader::check(url, classification)).await {
+                Ok(found) => faults.extend(found),
+                Err(_) => faults.push(Fault::of_file(&file, "`catalog.url` gave no answer", "check host and port")),
+            }
+        }
+        Ok(faults)
+    })
 }

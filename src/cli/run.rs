@@ -1,16 +1,75 @@
-//! `mitsuke run`.
+//! `mitsuke run`: the sidecar.
 
-use anyhow::bail;
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Global, Status};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::proxy::Address;
+use crate::{app, telemetry};
 
-/// Run
+/// The sidecar: listens, relays to the server, records and judges
+///
+/// Without any configuration it listens on 127.0.0.1:6432, goes to 127.0.0.1:5432, logs to ./mitsuke-log and uses the
+/// built-in policies. SIGHUP reads policies and classification again; SIGTERM and Ctrl-C drain and stop.
 #[derive(Debug, clap::Args)]
-pub struct Run {}
+#[command(after_help = "Example:\n  mitsuke run --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432\n  \
+                        psql -h 127.0.0.1 -p 6432 -U postgres -c 'select 1'")]
+pub struct Run {
+    /// Where clients connect: host:port or unix:/path/.s.PGSQL.6432; overrides [listen].address
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<Address>,
+    /// The server: host:port or unix:/path/.s.PGSQL.5432; overrides [upstream].address
+    #[arg(long, value_name = "ADDRESS")]
+    upstream: Option<Address>,
+}
 
 impl Run {
-    /// Runs it.
-    pub fn run(self, _global: &Global) -> anyhow::Result<Status> {
-        bail!("`mitsuke run` is not there yet")
+    /// Runs until a signal ends it.
+    pub fn run(self, global: &Global) -> anyhow::Result<Status> {
+        let config = self.config(global)?;
+        telemetry::start(config.log_format, "info");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("the tokio runtime could not be started")?;
+        runtime.block_on(self.serve(config, global))
+    }
+
+    fn config(&self, global: &Global) -> Result<Config, crate::error::Faults> {
+        let mut config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        if !self.listen.is_empty() {
+            config.proxy.listen.clone_from(&self.listen);
+        }
+        if let Some(upstream) = &self.upstream {
+            config.proxy.upstream = upstream.clone();
+        }
+        Ok(config)
+    }
+
+    async fn serve(&self, config: Config, global: &Global) -> anyhow::Result<Status> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let upstream = config.proxy.upstream.clone();
+        let running = app::start(config, Clock::system(), None).await?;
+        for address in &running.addresses {
+            tracing::info!(%address, %upstream, log = %running.log.display(), "listening");
+        }
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => match self.config(global).and_then(|config| running.reload(&config)) {
+                    Ok(()) => tracing::info!("policies and classification read again"),
+                    Err(faults) => tracing::error!("faulty, so the old ones stay in force: {faults}"),
+                },
+            }
+        }
+        tracing::info!("stopping: no new sessions; running ones end when they are idle");
+        running.stop().await?;
+        tracing::info!("stopped");
+        Ok(Status::Done)
     }
 }

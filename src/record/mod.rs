@@ -47,7 +47,7 @@ pub trait Table: Sized + Clone + Default + Send + Sync + 'static {
 }
 
 /// The columns that every table begins with.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Common {
     /// Which sidecar wrote it.
     pub writer: Text,
@@ -77,7 +77,7 @@ macro_rules! column {
 macro_rules! table {
     ($(#[$doc:meta])* $record:ident, $table:literal { $($(#[$fdoc:meta])* $name:ident : $type:ty),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq)]
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         pub struct $record {
             /// The common columns.
             pub common: Common,

@@ -42,6 +42,19 @@ pub enum Event {
     Closed(Closed),
 }
 
+impl Event {
+    /// The session it belongs to.
+    pub fn session_id(&self) -> Uuid {
+        match self {
+            Event::Opened(event) => event.who.session_id,
+            Event::Begun(event) => event.who.session_id,
+            Event::Ended(event) => event.who.session_id,
+            Event::Ready(event) => event.who.session_id,
+            Event::Closed(event) => event.who.session_id,
+        }
+    }
+}
+
 /// See [`Event::Opened`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opened {

@@ -1,0 +1,192 @@
+//! The analysis threads, and the cache of what they found.
+//!
+//! In: statement texts. Out: their analyses, shared. A text is parsed once while it stays in the cache; parsing runs
+//! on threads with a large stack of their own, so that a hostile text can at worst cost one of them its time. A panic
+//! there is caught and counts as a text that no parser takes.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use crate::record::{Kind, Parse};
+use crate::sql::{Analysis, Output, analyze};
+
+/// Threads that parse.
+const PARSER_THREADS: usize = 2;
+/// The stack of each, bytes. Hostile nesting within the limits of `sql` was measured to stay below a quarter of it.
+const PARSER_STACK_BYTES: usize = 64 << 20;
+/// Texts that may wait for a parser.
+const QUEUE_TEXTS_MAX: usize = 1_024;
+/// The cache's two generations hold at most this many texts each …
+const CACHE_TEXTS_MAX: usize = 8_192;
+/// … and this many bytes of text each.
+const CACHE_BYTES_MAX: usize = 16 << 20;
+
+/// The analyses of one text: one a statement in it, never empty.
+pub(super) type Analyses = Arc<[Arc<Analysis>]>;
+
+struct Job {
+    text: Arc<[u8]>,
+    answer: SyncSender<Analyses>,
+}
+
+/// An analysis that is known, or on its way.
+pub(super) enum Pending {
+    /// Known.
+    Ready(Analyses),
+    /// Being parsed.
+    Parsing { text: Arc<[u8]>, answer: Receiver<Analyses> },
+}
+
+/// The threads and the cache.
+pub(super) struct Parsers {
+    jobs: SyncSender<Job>,
+    cache: Cache,
+}
+
+impl Parsers {
+    /// Starts the threads. They end when this is dropped.
+    pub(super) fn start() -> std::io::Result<Parsers> {
+        let (jobs, queue) = sync_channel::<Job>(QUEUE_TEXTS_MAX);
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..PARSER_THREADS {
+            let queue = Arc::clone(&queue);
+            std::thread::Builder::new()
+                .name(format!("parser-{number}"))
+                .stack_size(PARSER_STACK_BYTES)
+                .spawn(move || parse_jobs(&queue))?;
+        }
+        Ok(Parsers { jobs, cache: Cache::default() })
+    }
+
+    /// Begins to parse `text`, unless its analysis is known.
+    pub(super) fn begin(&mut self, text: &Arc<[u8]>) -> Pending {
+        if let Some(analyses) = self.cache.get(text) {
+            return Pending::Ready(analyses);
+        }
+        let (answer, receiver) = sync_channel(1);
+        match self.jobs.send(Job { text: Arc::clone(text), answer }) {
+            Ok(()) => Pending::Parsing { text: Arc::clone(text), answer: receiver },
+            Err(_) => Pending::Ready(not_understood()),
+        }
+    }
+
+    /// Waits for the analysis, which is taken out.
+    pub(super) fn finish(&mut self, pending: &mut Option<Pending>) -> Analyses {
+        match pending.take() {
+            None => not_understood(),
+            Some(Pending::Ready(analyses)) => analyses,
+            Some(Pending::Parsing { text, answer }) => {
+                let analyses = answer.recv().unwrap_or_else(|_| not_understood());
+                self.cache.put(text, Arc::clone(&analyses));
+                analyses
+            }
+        }
+    }
+}
+
+fn parse_jobs(queue: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // The client may have gone: then nobody waits for the answer.
+        let _ = job.answer.send(analyses_of(&job.text));
+    }
+}
+
+fn analyses_of(text: &[u8]) -> Analyses {
+    let text = String::from_utf8_lossy(text);
+    match catch_unwind(AssertUnwindSafe(|| analyze(&text))) {
+        Ok(analyses) if !analyses.is_empty() => analyses.into_iter().map(Arc::new).collect(),
+        _ => not_understood(),
+    }
+}
+
+/// The analysis of the statement at `index`; the last one where the server saw more than the parser.
+pub(super) fn part(analyses: &Analyses, index: usize) -> Arc<Analysis> {
+    analyses.get(index).or_else(|| analyses.last()).map_or_else(unknown, Arc::clone)
+}
+
+fn not_understood() -> Analyses {
+    Arc::new([unknown()])
+}
+
+/// What is said of a text that could not be analysed at all.
+fn unknown() -> Arc<Analysis> {
+    Arc::new(Analysis {
+        kind: Kind::Other,
+        parse: Parse::None,
+        query: "".into(),
+        fingerprint: "".into(),
+        reads: Vec::new(),
+        writes: Vec::new(),
+        functions: Vec::new(),
+        output: Output::Unknown,
+        effects: Vec::new(),
+        comment_tags: Vec::new(),
+    })
+}
+
+/// Two generations: what is used moves to the young one; when that is full, the old one is forgotten whole.
+#[derive(Default)]
+struct Cache {
+    young: HashMap<Arc<[u8]>, Analyses>,
+    young_bytes: usize,
+    old: HashMap<Arc<[u8]>, Analyses>,
+}
+
+impl Cache {
+    fn get(&mut self, text: &Arc<[u8]>) -> Option<Analyses> {
+        if let Some(analyses) = self.young.get(text) {
+            return Some(Arc::clone(analyses));
+        }
+        let (text, analyses) = self.old.remove_entry(text)?;
+        self.put(text, Arc::clone(&analyses));
+        Some(analyses)
+    }
+
+    fn put(&mut self, text: Arc<[u8]>, analyses: Analyses) {
+        if self.young.len() >= CACHE_TEXTS_MAX || self.young_bytes.saturating_add(text.len()) > CACHE_BYTES_MAX {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
+        }
+        let bytes = text.len();
+        if self.young.insert(text, analyses).is_none() {
+            self.young_bytes = self.young_bytes.saturating_add(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Arc<[u8]> {
+        text.as_bytes().into()
+    }
+
+    #[test]
+    fn a_text_is_parsed_once() {
+        let mut parsers = Parsers::start().expect("threads");
+        let mut pending = Some(parsers.begin(&text("select 1; select 2")));
+        let first = parsers.finish(&mut pending);
+        assert_eq!(first.len(), 2);
+        let Pending::Ready(second) = parsers.begin(&text("select 1; select 2")) else { panic!("not cached") };
+        assert!(Arc::ptr_eq(&first, &second));
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_used() {
+        let mut cache = Cache::default();
+        let used = text("used");
+        cache.put(Arc::clone(&used), not_understood());
+        for number in 0..CACHE_TEXTS_MAX * 3 {
+            cache.put(text(&number.to_string()), not_understood());
+            assert!(cache.get(&used).is_some());
+            assert!(cache.young.len() + cache.old.len() <= 2 * CACHE_TEXTS_MAX + 1);
+        }
+        assert!(cache.get(&text("0")).is_none());
+    }
+}

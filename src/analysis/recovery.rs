@@ -1,0 +1,114 @@
+//! What outlives a crash, and how the dead are buried.
+//!
+//! A checkpoint holds every open session's books and names two positions of the intake journal: from `replay_from` on
+//! it is read again after a crash; events up to `emitted_through` had their records written, so they only restore
+//! which statements were open. Sessions that were open when the sidecar died are dead with it: their open statements
+//! are `unknown`, their transaction `disconnected`, the session `lost`.
+
+use uuid::Uuid;
+
+use super::session::{Saved, Session};
+use super::stage::Stage;
+use crate::audit::{Checkpoint, Gap, Position};
+use crate::clock::Timestamp;
+use crate::record::{Action, Common, Finding, Session as SessionRecord, SessionOutcome, Severity, Text};
+use crate::session::event::Event;
+
+impl Stage {
+    /// Takes up the books where the last checkpoint left them.
+    pub(super) fn restore(&mut self) {
+        let Some(checkpoint) = self.log.recovered() else { return };
+        self.emitted_through = Some(checkpoint.emitted_through);
+        self.through = Some(checkpoint.emitted_through);
+        match postcard::from_bytes::<Vec<Saved>>(&checkpoint.state) {
+            Ok(saved) => {
+                self.sessions =
+                    saved.into_iter().map(|saved| (saved.who.session_id, Session::restored(saved))).collect();
+            }
+            // Written by another version: the records are all there, only open transactions are not closed.
+            Err(error) => tracing::warn!(%error, "the last checkpoint's sessions could not be read"),
+        }
+    }
+
+    /// An event whose record was written before the crash: only which statements are open matters.
+    pub(super) fn restore_open(&mut self, position: Position, event: Event) {
+        match event {
+            Event::Begun(begun) if self.sessions.contains_key(&begun.who.session_id) => self.begun(position, begun),
+            Event::Ended(ended) => {
+                let Some(session) = self.sessions.get_mut(&ended.who.session_id) else { return };
+                if ended.ready.is_some() || !ended.more {
+                    session.open.remove(&ended.statement_no);
+                } else if let Some(open) = session.open.get_mut(&ended.statement_no) {
+                    open.parts = open.parts.saturating_add(1);
+                    open.part_at = ended.at;
+                    open.last_outcome = ended.outcome;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Closes the books of every session that was open when the sidecar died.
+    pub(super) fn bury_the_dead(&mut self) {
+        self.emitted_through = None;
+        let dead: Vec<Uuid> = self.sessions.keys().copied().collect();
+        let now = self.clock.now();
+        for id in dead {
+            self.close_books(id, now);
+            let Some(session) = self.sessions.remove(&id) else { continue };
+            self.log_session(lost(&session.saved, now));
+        }
+    }
+
+    /// What has to be known to go on from here after a crash; `None` before the first event.
+    pub(super) fn checkpoint(&self) -> Option<Checkpoint> {
+        let emitted_through = self.through?;
+        let open = self.sessions.values().flat_map(|session| session.open.values()).map(|open| open.position).min();
+        let saved: Vec<&Saved> = self.sessions.values().map(|session| &session.saved).collect();
+        let state = postcard::to_stdvec(&saved).unwrap_or_else(|error| {
+            tracing::error!(%error, "the open sessions could not be written into the checkpoint");
+            Vec::new()
+        });
+        Some(Checkpoint { replay_from: open.unwrap_or(emitted_through).min(emitted_through), emitted_through, state })
+    }
+
+    /// Events that were let through unrecorded are themselves recorded.
+    pub(super) fn gap(&mut self, gap: &Gap) {
+        let explanation = format!(
+            "{} events between {} and {} were let through unrecorded, because the journal could not be written",
+            gap.events, gap.first_at, gap.last_at
+        );
+        self.findings(vec![Finding {
+            common: Common { at: gap.first_at, ..Common::default() },
+            finding_id: Uuid::now_v7().to_string().into(),
+            policy: "log-gap".into(),
+            title: "The log has a gap".into(),
+            severity: Some(Severity::Critical),
+            action: Some(Action::Alert),
+            observed: Some(gap.events),
+            explanation: Some(explanation.into()),
+            ..Finding::default()
+        }]);
+    }
+}
+
+fn lost(saved: &Saved, now: Timestamp) -> SessionRecord {
+    let text = |text: &Option<String>| text.as_deref().map(Text::from);
+    let who = &saved.who;
+    SessionRecord {
+        common: Common {
+            at: saved.opened_at,
+            session_id: Some(who.session_id.to_string().into()),
+            ..Common::default()
+        },
+        ended_at: Some(now),
+        outcome: Some(SessionOutcome::Lost),
+        statements: Some(saved.statement_no),
+        database: text(&who.database),
+        db_user: text(&who.db_user),
+        role: saved.settings.role().cloned().or_else(|| text(&who.db_user)),
+        application_name: text(&who.application_name),
+        client_addr: Some(who.client_addr.as_str().into()),
+        ..SessionRecord::default()
+    }
+}

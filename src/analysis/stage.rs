@@ -1,0 +1,433 @@
+//! The stage: takes events one by one, keeps every session's books, and makes records of what ends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::Config;
+use super::identity::end_user;
+use super::parsers::{Analyses, Parsers, Pending, part};
+use super::session::{Open, Session};
+use super::statement;
+use super::transaction::Fold;
+use crate::audit::{self, IntakeReader, Log, Position, SubjectKey};
+use crate::catalog::{Catalog, Context, Understanding};
+use crate::clock::{Clock, Timestamp};
+use crate::policy::{Engine, PolicySet};
+use crate::record::{Finding, Outcome, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome};
+use crate::session::event::{Begun, Closed, Ended, Event, TransactionStatus};
+use crate::sql::{Analysis, Effect};
+
+/// How long records may wait to be made durable in the record journal, and so to be seen by a query.
+const COMMIT_EVERY: Duration = Duration::from_millis(250);
+/// Records that are made durable in one go.
+const COMMIT_RECORDS_MAX: usize = 8_192;
+/// How long to wait before a failed commit is tried again …
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// … and how often, once the sidecar is stopping. What is left then is replayed at the next start.
+const LAST_TRIES: u32 = 5;
+/// How long the stage sleeps at most when nothing happens.
+pub(super) const WAIT: Duration = Duration::from_millis(100);
+
+/// What the stage may be told while it runs.
+pub enum Control {
+    /// Other policies are in force from now on.
+    Policies(Arc<PolicySet>),
+}
+
+/// Why the stage stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The log could not be read or written.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    /// The threads could not be started.
+    #[error("the analysis threads could not be started: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// See the module.
+pub struct Stage {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) log: Log,
+    pub(super) catalog: Catalog,
+    pub(super) engine: Engine,
+    pub(super) key: SubjectKey,
+    pub(super) parsers: Parsers,
+    pub(super) sessions: HashMap<Uuid, Session>,
+    /// Told after they are durable.
+    findings: SyncSender<Finding>,
+    undelivered: Vec<Finding>,
+    /// Records appended since the last commit.
+    pub(super) uncommitted: usize,
+    /// The last event that was taken.
+    pub(super) through: Option<Position>,
+    /// Events up to here had their records written before a crash: they only restore what was open.
+    pub(super) emitted_through: Option<Position>,
+    committed_at: Instant,
+}
+
+impl Stage {
+    /// A stage over `log`, with what a crash left restored from its last checkpoint.
+    pub fn new(
+        config: Config,
+        clock: Clock,
+        log: Log,
+        catalog: Catalog,
+        engine: Engine,
+        key: SubjectKey,
+        findings: SyncSender<Finding>,
+    ) -> Result<Stage, StageError> {
+        let mut stage = Stage {
+            config,
+            clock,
+            log,
+            catalog,
+            engine,
+            key,
+            parsers: Parsers::start()?,
+            sessions: HashMap::new(),
+            findings,
+            undelivered: Vec::new(),
+            uncommitted: 0,
+            through: None,
+            emitted_through: None,
+            committed_at: Instant::now(),
+        };
+        stage.restore();
+        Ok(stage)
+    }
+
+    /// Takes events until the intake is closed and empty, then seals the log. Blocks: give it a thread of its own.
+    pub fn run(mut self, mut reader: IntakeReader, control: &Receiver<Control>) -> Result<(), StageError> {
+        let mut live = false;
+        loop {
+            for message in control.try_iter() {
+                match message {
+                    Control::Policies(set) => self.engine.replace(set),
+                }
+            }
+            let entry = reader.next(WAIT)?;
+            if !live && reader.is_live() {
+                live = true;
+                // What was open when the sidecar died is dead: its books are closed before anything new is taken.
+                self.bury_the_dead();
+            }
+            let idle = entry.is_none();
+            if let Some(entry) = entry {
+                self.take(entry);
+            }
+            self.commit_if_due(idle, &mut reader)?;
+            if idle {
+                self.log.seal_if_due(self.clock.now())?;
+                if reader.is_closed() {
+                    break;
+                }
+            }
+        }
+        self.commit(&mut reader)?;
+        self.log.seal()?;
+        Ok(())
+    }
+
+    fn take(&mut self, entry: audit::Entry) {
+        match entry {
+            audit::Entry::Event { position, event } => {
+                let replayed = self.emitted_through.is_some_and(|through| position <= through);
+                self.through = Some(position);
+                match (event, replayed) {
+                    (event, true) => self.restore_open(position, event),
+                    (Event::Opened(opened), _) => {
+                        self.sessions.insert(opened.who.session_id, Session::new(opened.who, opened.at));
+                    }
+                    (Event::Begun(begun), _) => self.begun(position, begun),
+                    (Event::Ended(ended), _) => self.ended(&ended),
+                    (Event::Ready(ready), _) => self.ready(ready.who.session_id, ready.status, ready.at),
+                    (Event::Closed(closed), _) => self.closed(&closed),
+                }
+            }
+            audit::Entry::Gap(gap) => self.gap(&gap),
+        }
+    }
+
+    pub(super) fn begun(&mut self, position: Position, begun: Begun) {
+        if let Some(database) = begun.who.database.as_deref() {
+            self.catalog.seen(database);
+        }
+        let pending = self.parsers.begin(&begun.text);
+        let session =
+            self.sessions.entry(begun.who.session_id).or_insert_with(|| Session::new(Arc::clone(&begun.who), begun.at));
+        session.saved.who = Arc::clone(&begun.who);
+        let open = Open {
+            position,
+            part_at: begun.at,
+            pending: Some(pending),
+            parts: 0,
+            last_outcome: Outcome::Unknown,
+            begun,
+        };
+        session.open.insert(open.begun.statement_no, open);
+    }
+
+    fn ended(&mut self, ended: &Ended) {
+        let id = ended.who.session_id;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.saved.who = Arc::clone(&ended.who);
+        let Some(mut open) = session.open.remove(&ended.statement_no) else { return };
+        let analyses = self.parsers.finish(&mut open.pending);
+        let analysis = part(&analyses, open.parts);
+        self.emit(id, &open, Some(ended), &analysis);
+        open.parts = open.parts.saturating_add(1);
+        open.part_at = ended.at;
+        open.last_outcome = ended.outcome;
+        if let Some(status) = ended.ready {
+            self.skip_rest(id, &open, &analyses);
+            self.ready(id, status, ended.at);
+        } else if ended.more {
+            open.pending = Some(Pending::Ready(analyses));
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.open.insert(ended.statement_no, open);
+            }
+        }
+    }
+
+    /// The statements of a simple Query behind one that failed reached the server and were passed over.
+    fn skip_rest(&mut self, id: Uuid, open: &Open, analyses: &Analyses) {
+        if open.begun.protocol != Protocol::Simple || open.last_outcome == Outcome::Ok {
+            return;
+        }
+        for analysis in analyses.iter().skip(open.parts) {
+            let skipped = Ended {
+                who: Arc::clone(&open.begun.who),
+                statement_no: open.begun.statement_no,
+                part: 0,
+                more: false,
+                at: open.part_at,
+                outcome: Outcome::Skipped,
+                tag: String::new(),
+                rows_returned: 0,
+                bytes_out: 0,
+                bytes_in: 0,
+                sqlstate: None,
+                error: None,
+                columns: None,
+                people: None,
+                ready: None,
+            };
+            self.emit(id, open, Some(&skipped), analysis);
+        }
+    }
+
+    fn ready(&mut self, id: Uuid, status: TransactionStatus, at: Timestamp) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        // A simple Query whose ReadyForQuery came apart from its last end.
+        let first = session.open.first_key_value().map(|(number, open)| (*number, open.parts, open.begun.protocol));
+        if let Some((number, 1.., Protocol::Simple | Protocol::Replication)) = first
+            && let Some(mut open) = session.open.remove(&number)
+        {
+            let analyses = self.parsers.finish(&mut open.pending);
+            self.skip_rest(id, &open, &analyses);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        match (status, &mut session.saved.transaction) {
+            (TransactionStatus::Idle, Some(fold)) => {
+                let outcome = fold.implicit_outcome();
+                self.end_transaction(id, at, outcome);
+            }
+            (TransactionStatus::Idle, None) => {}
+            (status, Some(fold)) => fold.goes_on(status),
+            (_, None) => {}
+        }
+    }
+
+    fn end_transaction(&mut self, id: Uuid, at: Timestamp, outcome: TransactionOutcome) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(fold) = session.saved.transaction.take() else { return };
+        session.saved.settings.transaction_ended(outcome == TransactionOutcome::Committed);
+        if let Some(mut record) = fold.end(at, outcome) {
+            self.log.number(&mut record);
+            let findings = self.engine.transaction(&record);
+            self.log.append(record);
+            self.uncommitted = self.uncommitted.saturating_add(1);
+            self.findings(findings);
+        }
+    }
+
+    /// Makes the record of one statement, judges it, and applies what it does.
+    pub(super) fn emit(&mut self, id: Uuid, open: &Open, ended: Option<&Ended>, analysis: &Arc<Analysis>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let meant = Arc::clone(session.meant(analysis));
+        let who = ended.map_or(&open.begun.who, |ended| &ended.who);
+        let database: Text = who.database.as_deref().unwrap_or("").into();
+        let settings = &session.saved.settings;
+        let role = settings.role().cloned().or_else(|| who.db_user.as_deref().map(Text::from));
+        let context = Context {
+            database: database.clone(),
+            role: role.clone().unwrap_or_default(),
+            search_path: settings.search_path(),
+        };
+        let understanding = self.catalog.understand(&meant, &context, ended.and_then(|ended| ended.columns.as_deref()));
+        let end_user =
+            end_user(&self.config.end_user, &analysis.comment_tags, settings.named(), who.application_name.as_deref());
+        session.saved.statement_no = session.saved.statement_no.saturating_add(1);
+        if session.saved.transaction.is_none() {
+            session.saved.transaction_no = session.saved.transaction_no.saturating_add(1);
+        }
+        let source = statement::Source {
+            begun: &open.begun,
+            began_at: open.part_at,
+            ended,
+            analysis,
+            meant: &meant,
+            understanding: &understanding,
+            statement_no: session.saved.statement_no,
+            transaction_no: session.saved.transaction_no,
+            role,
+            end_user,
+        };
+        let record = statement::record(&source, &self.key);
+        self.log_statement(id, record, &understanding, analysis, ended);
+        let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
+        if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
+            self.catalog.schema_changed(&database);
+        }
+    }
+
+    fn log_statement(
+        &mut self,
+        id: Uuid,
+        mut record: Statement,
+        understanding: &Understanding,
+        analysis: &Analysis,
+        ended: Option<&Ended>,
+    ) {
+        self.log.number(&mut record);
+        let findings = self.engine.statement(&mut record);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let fold = session.saved.transaction.get_or_insert_with(|| Fold::begin(session.saved.transaction_no, &record));
+        fold.add(&record, understanding, &analysis.effects);
+        let ok = record.outcome == Some(Outcome::Ok);
+        let ends_with = match ended.map(|ended| ended.tag.as_str()) {
+            Some("COMMIT") => Some(TransactionOutcome::Committed),
+            // A rollback to a savepoint has the same tag, and goes on.
+            Some("ROLLBACK") if !is_to_savepoint(analysis) => Some(fold.rollback_outcome()),
+            _ => None,
+        };
+        if ok {
+            session.apply(&analysis.effects);
+        }
+        let at = record.ended_at.unwrap_or(record.common.at);
+        self.log.append(record);
+        self.uncommitted = self.uncommitted.saturating_add(1);
+        self.findings(findings);
+        if let Some(outcome) = ends_with {
+            self.end_transaction(id, at, outcome);
+        }
+    }
+
+    pub(super) fn closed(&mut self, closed: &Closed) {
+        let id = closed.who.session_id;
+        self.close_books(id, closed.at);
+        let role = self
+            .sessions
+            .remove(&id)
+            .and_then(|session| session.saved.settings.role().cloned())
+            .or_else(|| closed.who.db_user.as_deref().map(Text::from));
+        let text = |text: &Option<String>| text.as_deref().map(Text::from);
+        let record = SessionRecord {
+            ended_at: Some(closed.at),
+            outcome: Some(closed.outcome),
+            sqlstate: text(&closed.sqlstate),
+            auth_method: text(&closed.auth_method),
+            tls_version: text(&closed.tls_version),
+            server_version: text(&closed.server_version),
+            statements: Some(closed.statements),
+            bytes_out: Some(closed.bytes_out),
+            bytes_in: Some(closed.bytes_in),
+            database: text(&closed.who.database),
+            db_user: text(&closed.who.db_user),
+            role,
+            end_user: None,
+            application_name: text(&closed.who.application_name),
+            client_addr: Some(closed.who.client_addr.as_str().into()),
+            common: crate::record::Common {
+                at: closed.opened_at,
+                session_id: Some(id.to_string().into()),
+                ..Default::default()
+            },
+        };
+        self.log_session(record);
+    }
+
+    pub(super) fn log_session(&mut self, mut record: SessionRecord) {
+        self.log.number(&mut record);
+        let findings = self.engine.session(&record);
+        self.log.append(record);
+        self.uncommitted = self.uncommitted.saturating_add(1);
+        self.findings(findings);
+    }
+
+    /// Ends what is open in a session that is over: statements whose end was not seen, and the transaction.
+    pub(super) fn close_books(&mut self, id: Uuid, at: Timestamp) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        for (_, mut open) in std::mem::take(&mut session.open) {
+            let analyses = self.parsers.finish(&mut open.pending);
+            if open.parts == 0 || open.parts < analyses.len() {
+                let analysis = part(&analyses, open.parts);
+                self.emit(id, &open, None, &analysis);
+            }
+        }
+        self.end_transaction(id, at, TransactionOutcome::Disconnected);
+    }
+
+    pub(super) fn findings(&mut self, findings: Vec<Finding>) {
+        for mut finding in findings {
+            self.log.number(&mut finding);
+            self.log.append(finding.clone());
+            self.uncommitted = self.uncommitted.saturating_add(1);
+            self.undelivered.push(finding);
+        }
+    }
+
+    fn commit_if_due(&mut self, idle: bool, reader: &mut IntakeReader) -> Result<(), StageError> {
+        let due = self.uncommitted >= COMMIT_RECORDS_MAX
+            || self.committed_at.elapsed() >= COMMIT_EVERY
+            || (idle && !self.undelivered.is_empty());
+        if due && self.uncommitted > 0 { self.commit(reader) } else { Ok(()) }
+    }
+
+    fn commit(&mut self, reader: &mut IntakeReader) -> Result<(), StageError> {
+        if let Some(checkpoint) = self.checkpoint() {
+            let mut tries = 0;
+            while let Err(error) = self.log.commit(&checkpoint) {
+                // The records stay where they are; the intake fills, and its limit decides what clients see.
+                tries += 1;
+                tracing::error!(%error, tries, "the record journal cannot be written; trying again");
+                if reader.is_closed() && tries >= LAST_TRIES {
+                    return Err(error.into());
+                }
+                std::thread::sleep(RETRY_AFTER);
+            }
+            reader.release(checkpoint.replay_from)?;
+        }
+        self.uncommitted = 0;
+        self.committed_at = Instant::now();
+        for finding in self.undelivered.drain(..) {
+            // Whoever tells people is slow or gone: the finding is in the log all the same.
+            if self.findings.try_send(finding).is_err() {
+                tracing::warn!("a finding was logged but not passed on: the alert queue is full");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A rollback to a savepoint has the tag of a whole one.
+fn is_to_savepoint(analysis: &Analysis) -> bool {
+    !analysis.effects.contains(&Effect::TransactionRolledBack)
+        && !analysis.effects.contains(&Effect::TransactionCommitted)
+}

@@ -1,0 +1,211 @@
+//! One executed statement: what was begun, how it ended and what it was understood to be → a [`Statement`].
+//!
+//! In: the two events, the text's analysis, the catalog's understanding. Out: the record, without `writer`, `seq` and
+//! what policies add. Raw text and raw values end here.
+
+use crate::audit::SubjectKey;
+use crate::catalog::{PeopleRule, Understanding};
+use crate::clock::Timestamp;
+use crate::record::{Certainty, Common, Kind, Outcome, Statement, Text, Texts};
+use crate::session::event::{Begun, Ended, People, Who};
+use crate::sql::Analysis;
+
+/// What a statement's record is made from.
+pub(super) struct Source<'a> {
+    pub(super) begun: &'a Begun,
+    pub(super) began_at: Timestamp,
+    /// `None` where its end was not seen.
+    pub(super) ended: Option<&'a Ended>,
+    pub(super) analysis: &'a Analysis,
+    /// The analysis whose relations and columns count: of the prepared statement for EXECUTE, of the cursor for FETCH.
+    pub(super) meant: &'a Analysis,
+    pub(super) understanding: &'a Understanding,
+    pub(super) statement_no: u64,
+    pub(super) transaction_no: u64,
+    pub(super) role: Option<Text>,
+    pub(super) end_user: Option<Text>,
+}
+
+/// Makes the record.
+pub(super) fn record(source: &Source<'_>, key: &SubjectKey) -> Statement {
+    let Source { begun, analysis, understanding, .. } = source;
+    let who = source.ended.map_or(&begun.who, |ended| &ended.who);
+    let kind = if analysis.kind == Kind::Other { source.meant.kind } else { analysis.kind };
+    let mut record = Statement {
+        common: Common {
+            at: source.began_at,
+            session_id: Some(who.session_id.to_string().into()),
+            ..Common::default()
+        },
+        statement_no: source.statement_no,
+        transaction_no: Some(source.transaction_no),
+        role: source.role.clone(),
+        end_user: source.end_user.clone(),
+        protocol: Some(begun.protocol),
+        kind: Some(kind),
+        query: Some(analysis.query.clone()),
+        fingerprint: Some(analysis.fingerprint.clone()).filter(|text| !text.is_empty()),
+        parse: Some(analysis.parse),
+        certainty: Some(understanding.certainty),
+        catalog: Some(understanding.state),
+        relations: Some(union(&understanding.relations_read, &understanding.relations_written)),
+        columns: Some(understanding.columns.iter().cloned().collect()),
+        level: understanding.level.clone(),
+        functions: Some(source.meant.functions.iter().cloned().collect()),
+        bytes_in: Some(begun.bytes_in),
+        outcome: Some(Outcome::Unknown),
+        ..Statement::default()
+    };
+    set_who(&mut record, who);
+    if let Some(ended) = source.ended {
+        add_end(&mut record, source, ended, kind);
+        count_people(&mut record, understanding, ended, key);
+    }
+    record
+}
+
+fn set_who(record: &mut Statement, who: &Who) {
+    record.database = who.database.as_deref().map(Text::from);
+    record.db_user = who.db_user.as_deref().map(Text::from);
+    record.application_name = who.application_name.as_deref().map(Text::from);
+    record.client_addr = Some(who.client_addr.as_str().into());
+}
+
+fn add_end(record: &mut Statement, source: &Source<'_>, ended: &Ended, kind: Kind) {
+    let tag_rows = rows_of_tag(&ended.tag);
+    record.ended_at = Some(ended.at);
+    record.duration_us = Some(ended.at.micros_since(source.began_at));
+    record.outcome = Some(ended.outcome);
+    record.bytes_out = Some(ended.bytes_out);
+    record.bytes_in = Some(ended.bytes_in);
+    record.sqlstate = ended.sqlstate.as_deref().map(Text::from);
+    record.error = ended.error.as_deref().map(|message| redact_message(message).into());
+    record.rows_returned = Some(match kind {
+        // A header line or a binary trailer is a message too; the server's own count is of rows.
+        Kind::CopyOut if ended.outcome == Outcome::Ok => tag_rows.unwrap_or(ended.rows_returned),
+        _ => ended.rows_returned,
+    });
+    let writes = matches!(kind, Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge | Kind::CopyIn)
+        || (kind == Kind::Ddl && ended.tag.starts_with("SELECT "));
+    record.rows_affected = Some(if writes { tag_rows.unwrap_or(0) } else { 0 });
+}
+
+/// The number a CommandComplete tag ends with (PostgreSQL manual, Message Formats): `INSERT 0 5`, `COPY 5`, `SELECT 5`.
+fn rows_of_tag(tag: &str) -> Option<u64> {
+    tag.rsplit(' ').next()?.parse().ok()
+}
+
+fn count_people(record: &mut Statement, understanding: &Understanding, ended: &Ended, key: &SubjectKey) {
+    let rows = record.rows_returned.unwrap_or(0);
+    if !understanding.personal {
+        record.personal_rows = Some(0);
+        record.persons = Some(0);
+        return;
+    }
+    record.personal_rows = Some(rows);
+    record.persons = Some(match &ended.people {
+        Some(People { distinct, exact, values }) => {
+            if !exact {
+                downgrade(record);
+            }
+            record.subjects = Some(values.iter().map(|value| Text::from(key.subject_hash(value))).collect());
+            *distinct
+        }
+        None => {
+            if understanding.people != PeopleRule::EachRowOne {
+                downgrade(record);
+            }
+            rows
+        }
+    });
+}
+
+fn downgrade(record: &mut Statement) {
+    if record.certainty == Some(Certainty::Exact) {
+        record.certainty = Some(Certainty::Inferred);
+    }
+}
+
+fn union(read: &[Text], written: &[Text]) -> Texts {
+    let mut all: Vec<Text> = read.iter().chain(written).cloned().collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into()
+}
+
+/// What stands before a quoted value in the server's messages.
+const VALUE_FOLLOWS: [&str; 3] = [": ", "at or near ", "value "];
+
+/// The server's message with what may be a value out: everything quoted that is not a plain name, and every number.
+///
+/// PostgreSQL quotes identifiers and values alike (`relation "x" does not exist`, `invalid input syntax for type
+/// integer: "x"`). A value is what follows a colon, or is no plain lower-case name.
+fn redact_message(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(open) = rest.find('"') {
+        let (before, quoted) = rest.split_at(open);
+        let quoted = quoted.get(1..).unwrap_or("");
+        let Some(close) = quoted.rfind('"').filter(|_| before.ends_with(": ")).or_else(|| quoted.find('"')) else {
+            // Cut off inside a quotation.
+            push_without_numbers(&mut out, before);
+            out.push_str("\"…");
+            return out;
+        };
+        let (inside, after) = quoted.split_at(close);
+        push_without_numbers(&mut out, before);
+        let is_name = !VALUE_FOLLOWS.iter().any(|words| before.ends_with(words))
+            && !inside.is_empty()
+            && inside.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.');
+        out.push('"');
+        out.push_str(if is_name { inside } else { "…" });
+        out.push('"');
+        rest = after.get(1..).unwrap_or("");
+    }
+    push_without_numbers(&mut out, rest);
+    out
+}
+
+fn push_without_numbers(out: &mut String, text: &str) {
+    let mut in_number = false;
+    for c in text.chars() {
+        match (c.is_ascii_digit(), in_number) {
+            (true, false) => out.push('…'),
+            (true, true) => {}
+            (false, _) => out.push(c),
+        }
+        in_number = c.is_ascii_digit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_leave_error_messages_and_names_stay() {
+        let cases = [
+            ("relation \"shop.customers\" does not exist", "relation \"shop.customers\" does not exist"),
+            ("invalid input syntax for type integer: \"Taro\"", "invalid input syntax for type integer: \"…\""),
+            ("invalid input syntax for type json: \"a\"b\"", "invalid input syntax for type json: \"…\""),
+            ("value \"99999999999\" is out of range for type integer", "value \"…\" is out of range for type integer"),
+            ("syntax error at or near \"Yamada\"", "syntax error at or near \"…\""),
+            ("unterminated quoted string at or near \"'secret", "unterminated quoted string at or near \"…"),
+            ("syntax error at or near \"yamada\"", "syntax error at or near \"…\""),
+            ("division by zero", "division by zero"),
+            ("duplicate key violates \"customers_pkey\"", "duplicate key violates \"customers_pkey\""),
+            ("parameter 7 of 12", "parameter … of …"),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(redact_message(message), expected);
+        }
+    }
+
+    #[test]
+    fn a_tag_s_number_is_its_last_word() {
+        assert_eq!(rows_of_tag("INSERT 0 5"), Some(5));
+        assert_eq!(rows_of_tag("COPY 20000"), Some(20_000));
+        assert_eq!(rows_of_tag("BEGIN"), None);
+        assert_eq!(rows_of_tag(""), None);
+    }
+}

@@ -1,0 +1,298 @@
+//! Events in, records out: through a real intake journal and a real log in a temporary folder.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::audit::{self, Intake, Lake, Log, SubjectKey, Writer};
+use crate::catalog::{Catalog, Classification};
+use crate::clock::{Clock, Timestamp};
+use crate::policy::{self, Engine};
+use crate::record::{
+    Finding, Kind, Outcome, Protocol, Session, SessionOutcome, Statement, Table, Transaction, TransactionOutcome,
+};
+use crate::session::Event;
+use crate::session::event::{Begun, Closed, Ended, Opened, Origin, People, TransactionStatus, Who};
+
+const CLASSIFICATION: &str = "\
+levels: [internal, personal, sensitive]
+tables:
+  shop.customers:
+    subject: id
+    columns: { email: personal }
+";
+
+/// A made-up session that plays its part, one event after the other.
+struct Script {
+    who: Arc<Who>,
+    now: i64,
+    statement_no: u64,
+    events: Vec<Event>,
+}
+
+impl Script {
+    fn new(number: u128) -> Script {
+        let who = Who {
+            session_id: Uuid::from_u128(number),
+            client_addr: "192.0.2.7".to_owned(),
+            database: Some("shop".to_owned()),
+            db_user: Some("clerk".to_owned()),
+            application_name: Some("psql".to_owned()),
+        };
+        let mut script = Script { who: Arc::new(who), now: 1_000_000, statement_no: 0, events: Vec::new() };
+        let opened = Opened { who: Arc::clone(&script.who), at: script.tick() };
+        script.events.push(Event::Opened(opened));
+        script
+    }
+
+    fn tick(&mut self) -> Timestamp {
+        self.now += 1_000;
+        Timestamp(self.now)
+    }
+
+    fn begun(&mut self, text: &str) {
+        self.statement_no += 1;
+        let at = self.tick();
+        self.events.push(Event::Begun(Begun {
+            who: Arc::clone(&self.who),
+            statement_no: self.statement_no,
+            at,
+            protocol: Protocol::Simple,
+            text: text.as_bytes().into(),
+            text_bytes: text.len() as u64,
+            bytes_in: text.len() as u64 + 6,
+        }));
+    }
+
+    fn ended(&mut self, tag: &str, ready: Option<TransactionStatus>) -> &mut Ended {
+        let at = self.tick();
+        let part = match self.events.last() {
+            Some(Event::Ended(last)) if last.statement_no == self.statement_no => last.part + 1,
+            _ => 0,
+        };
+        self.events.push(Event::Ended(Ended {
+            who: Arc::clone(&self.who),
+            statement_no: self.statement_no,
+            part,
+            more: ready.is_none(),
+            at,
+            outcome: Outcome::Ok,
+            tag: tag.to_owned(),
+            rows_returned: 0,
+            bytes_out: 20,
+            bytes_in: 10,
+            sqlstate: None,
+            error: None,
+            columns: None,
+            people: None,
+            ready,
+        }));
+        match self.events.last_mut() {
+            Some(Event::Ended(ended)) => ended,
+            _ => unreachable!("just pushed"),
+        }
+    }
+
+    fn query(&mut self, text: &str, tag: &str) -> &mut Ended {
+        self.begun(text);
+        self.ended(tag, Some(TransactionStatus::Idle))
+    }
+
+    fn closed(&mut self) {
+        let at = self.tick();
+        self.events.push(Event::Closed(Closed {
+            who: Arc::clone(&self.who),
+            opened_at: Timestamp(1_001_000),
+            at,
+            outcome: SessionOutcome::Closed,
+            sqlstate: None,
+            auth_method: Some("trust".to_owned()),
+            tls_version: None,
+            server_version: Some("15.18".to_owned()),
+            statements: self.statement_no,
+            bytes_out: 100,
+            bytes_in: 100,
+        }));
+    }
+}
+
+fn config(folder: &Path) -> audit::Config {
+    audit::Config {
+        path: folder.join("log"),
+        durability: audit::Durability::Process,
+        when_unwritable: audit::WhenUnwritable::Block,
+        flush: Duration::from_secs(3_600),
+        key_file: folder.join("log.key"),
+    }
+}
+
+/// Runs a stage over what the journal holds and over `events`, to the end.
+fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
+    let config = config(folder);
+    let writer = Writer::claim(&config.path).expect("writer");
+    let log = Log::open(&config, &writer).expect("log");
+    let (intake, reader) = Intake::open(&config, &writer).expect("intake");
+    let key = SubjectKey::open(&config.key_file).expect("key");
+    let classification = Classification::parse(CLASSIFICATION, Path::new("classification.yaml")).expect("classes");
+    let policies = policy::load(&policy::Config::default()).expect("built-in policies");
+    let (finding_sender, findings) = sync_channel(100);
+    let stage = Stage::new(
+        Config::default(),
+        Clock::system(),
+        log,
+        Catalog::new(classification),
+        Engine::new(Arc::new(policies)),
+        key,
+        finding_sender,
+    )
+    .expect("stage");
+    if !events.is_empty() {
+        intake.append(events).expect("journal");
+    }
+    intake.close();
+    drop(intake);
+    let (_control, orders) = sync_channel(1);
+    stage.run(reader, &orders).expect("runs to the end");
+    findings.try_iter().collect()
+}
+
+fn records<T: Table + audit::Logged>(folder: &Path) -> Vec<T> {
+    let lake = Lake::open(&folder.join("log")).expect("lake");
+    let records: Result<Vec<T>, _> = lake.records::<T>(None).expect("scan").collect();
+    records.expect("readable")
+}
+
+#[test]
+fn a_query_becomes_a_statement_without_its_literals() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    let ended = script.query("select email from shop.customers where id = 4711", "SELECT 1");
+    ended.rows_returned = 1;
+    ended.columns =
+        Some(Arc::new([Origin { name: "email".to_owned(), table_oid: 16_400, attribute: 2, type_oid: 25 }]));
+    script.closed();
+    run(folder.path(), &script.events);
+
+    let [statement] = &records::<Statement>(folder.path())[..] else { panic!("one statement") };
+    assert_eq!(statement.kind, Some(Kind::Select));
+    assert_eq!(statement.query.as_deref(), Some("select email from shop.customers where id = $1"));
+    assert_eq!(statement.columns.as_deref(), Some(&["shop.customers.email".into()][..]));
+    assert_eq!((statement.personal_rows, statement.persons), (Some(1), Some(1)));
+    assert_eq!(statement.duration_us, Some(1_000));
+    assert_eq!((statement.common.seq, statement.statement_no), (1, 1));
+    let [session] = &records::<Session>(folder.path())[..] else { panic!("one session") };
+    assert_eq!(session.outcome, Some(SessionOutcome::Closed));
+}
+
+#[test]
+fn every_statement_of_a_query_is_a_record_of_its_own_and_what_an_error_kept_from_running_is_skipped() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    script.begun("select 1; select 1/0; select 3");
+    script.ended("SELECT 1", None);
+    script.ended("", Some(TransactionStatus::Idle)).outcome = Outcome::Error;
+    script.closed();
+    run(folder.path(), &script.events);
+
+    let statements = records::<Statement>(folder.path());
+    let outcomes: Vec<_> = statements.iter().map(|statement| statement.outcome.expect("known")).collect();
+    assert_eq!(outcomes, [Outcome::Ok, Outcome::Error, Outcome::Skipped]);
+    let numbers: Vec<_> = statements.iter().map(|statement| statement.statement_no).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[test]
+fn transactions_are_added_up_and_innocent_implicit_ones_left_out() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    script.query("select 1", "SELECT 1");
+    script.begun("begin");
+    script.ended("BEGIN", Some(TransactionStatus::Open));
+    script.begun("insert into shop.orders values (1)");
+    script.ended("INSERT 0 1", Some(TransactionStatus::Open));
+    script.query("commit", "COMMIT");
+    script.query("update shop.orders set n = 2", "UPDATE 7");
+    script.begun("begin");
+    script.ended("BEGIN", Some(TransactionStatus::Open));
+    script.closed();
+    run(folder.path(), &script.events);
+
+    let transactions = records::<Transaction>(folder.path());
+    let seen: Vec<_> = transactions
+        .iter()
+        .map(|record| (record.outcome.expect("known"), record.statements.unwrap_or(0), record.rows_affected))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (TransactionOutcome::Committed, 3, Some(1)),
+            (TransactionOutcome::Committed, 1, Some(7)),
+            (TransactionOutcome::Disconnected, 1, Some(0)),
+        ]
+    );
+    assert_eq!(transactions[0].relations_written.as_deref(), Some(&["shop.orders".into()][..]));
+    let numbers: Vec<_> = transactions.iter().map(|record| record.transaction_no).collect();
+    assert_eq!(numbers, [2, 3, 4], "a transaction that is left out has its number all the same");
+}
+
+#[test]
+fn execute_counts_as_what_it_executes() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    script.query("prepare p as select email from shop.customers", "PREPARE");
+    script.query("execute p", "SELECT 3").rows_returned = 3;
+    script.closed();
+    run(folder.path(), &script.events);
+    let statements = records::<Statement>(folder.path());
+    assert_eq!(statements[1].relations.as_deref(), Some(&["shop.customers".into()][..]));
+    assert_eq!(statements[1].personal_rows, Some(3));
+}
+
+#[test]
+fn people_counted_on_the_wire_are_logged_as_keyed_hashes() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    let ended = script.query("select * from shop.customers", "SELECT 1500");
+    ended.rows_returned = 1_500;
+    ended.people = Some(People { distinct: 1_400, exact: true, values: vec!["4711".to_owned()] });
+    script.closed();
+    let findings = run(folder.path(), &script.events);
+
+    let [statement] = &records::<Statement>(folder.path())[..] else { panic!("one statement") };
+    assert_eq!(statement.persons, Some(1_400));
+    let key = SubjectKey::open(&folder.path().join("log.key")).expect("key");
+    assert_eq!(statement.subjects.as_deref(), Some(&[key.subject_hash("4711").into()][..]));
+    let bulk = findings.iter().find(|finding| &*finding.policy == "bulk-personal-read").expect("a finding");
+    assert_eq!(bulk.observed, Some(1_400));
+    assert_eq!(bulk.evidence.as_deref(), Some(&[statement.common.seq][..]));
+    assert!(statement.policies.as_deref().is_some_and(|ids| ids.contains(&"bulk-personal-read".into())));
+    assert_eq!(records::<Finding>(folder.path()).len(), findings.len());
+}
+
+#[test]
+fn what_was_open_when_the_sidecar_died_is_closed_at_the_next_start_once() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    script.query("select 1", "SELECT 1");
+    script.begun("select pg_sleep(1000)");
+    // The first life takes it all in and logs it, but the session never closes.
+    run(folder.path(), &script.events);
+    assert_eq!(records::<Statement>(folder.path()).len(), 1);
+    // The second finds it dead.
+    run(folder.path(), &[]);
+    let statements = records::<Statement>(folder.path());
+    let outcomes: Vec<_> = statements.iter().map(|statement| statement.outcome.expect("known")).collect();
+    assert_eq!(outcomes, [Outcome::Ok, Outcome::Unknown]);
+    let [session] = &records::<Session>(folder.path())[..] else { panic!("one session") };
+    assert_eq!(session.outcome, Some(SessionOutcome::Lost));
+    // The third finds nothing to do.
+    run(folder.path(), &[]);
+    assert_eq!(records::<Statement>(folder.path()).len(), 2);
+    assert_eq!(records::<Session>(folder.path()).len(), 1);
+    let numbers: Vec<_> = statements.iter().map(|statement| statement.common.seq).collect();
+    assert_eq!(numbers, [1, 2]);
+}

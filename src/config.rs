@@ -1,1 +1,0 @@
-//! What was written → what is meant.

@@ -1,0 +1,314 @@
+//! What was written → what is meant: `mitsuke.toml` and the environment into one `Config` a stage.
+//!
+//! In: a file (or none) and the variables `MITSUKE_SECTION__KEY`. Out: a [`Config`] that cannot be wrong in form, or
+//! every fault with its file, line and column. The only reader of the environment. Keys that the contract names and
+//! this version does not serve are faults that say so, never silently ignored.
+
+mod section;
+mod source;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::section::Section;
+use crate::error::{Fault, Faults};
+use crate::record::Severity;
+use crate::{alert, analysis, audit, catalog, policy, proxy};
+
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "mitsuke.toml";
+/// Where the log lies when nothing says otherwise.
+pub const DEFAULT_LOG: &str = "./mitsuke-log";
+/// How long records stay in the journal before they are sealed into Parquet.
+const DEFAULT_FLUSH: Duration = Duration::from_secs(600);
+
+/// Everything that was meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file it came from.
+    pub file: Option<PathBuf>,
+    /// `[listen]` and `[upstream]`.
+    pub proxy: proxy::Config,
+    /// `[identity]`.
+    pub analysis: analysis::Config,
+    /// `[catalog]`.
+    pub catalog: catalog::Config,
+    /// `[log]` and `[privacy]`.
+    pub audit: audit::Config,
+    /// `[policies]`.
+    pub policies: policy::Config,
+    /// `[[alert]]`.
+    pub alerts: Vec<alert::Config>,
+    /// `[report]`.
+    pub report: Report,
+    /// `[telemetry]`.
+    pub log_format: LogFormat,
+}
+
+/// `[report]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Recipients of `mitsuke report --mail`, through the first mail channel of `[[alert]]`.
+    pub to: Vec<String>,
+}
+
+/// `[telemetry].log_format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        read(source::empty(), None, &mut Vec::new())
+    }
+}
+
+impl Config {
+    /// Reads `path`; without one, [`DEFAULT_FILE`] where it exists, else the built-in defaults. The environment
+    /// overrides either.
+    pub fn load(path: Option<&Path>) -> Result<Config, Faults> {
+        let named = path.is_some();
+        let path = path.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => None,
+            Err(error) => {
+                let mend = "name a readable file with --config, or leave it out for the defaults";
+                return Err(Faults(vec![Fault::of_file(path, format!("cannot be read: {error}"), mend)]));
+            }
+        };
+        Config::parse(text.as_deref().map(|text| (path, text)), variables())
+    }
+
+    /// As [`Config::load`], from a text and made-up variables.
+    pub fn parse(
+        file: Option<(&Path, &str)>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, Faults> {
+        let mut faults = Vec::new();
+        let mut root = file.map_or_else(source::empty, |(path, text)| source::parse(text, path, &mut faults));
+        source::overlay(&mut root, variables, &mut faults);
+        let config = read(root, file.map(|(path, _)| path.to_path_buf()), &mut faults);
+        if faults.is_empty() {
+            return Ok(config);
+        }
+        faults.sort();
+        faults.dedup();
+        Err(Faults(faults))
+    }
+
+    /// The same with another log folder, as `--log` names it.
+    pub fn with_log(mut self, path: Option<&Path>) -> Config {
+        if let Some(path) = path {
+            if self.audit.key_file == key_beside(&self.audit.path) {
+                self.audit.key_file = key_beside(path);
+            }
+            self.audit.path = path.to_path_buf();
+        }
+        self
+    }
+}
+
+/// The key file's default: beside the log folder, not in it, so that who gets the log does not get the key.
+fn key_beside(log: &Path) -> PathBuf {
+    let mut name = log.file_name().unwrap_or("mitsuke-log".as_ref()).to_os_string();
+    name.push(".key");
+    log.with_file_name(name)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variables() -> Vec<(String, String)> {
+    // A variable that is not UTF-8 cannot be one of ours.
+    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> Config {
+    let mut root = Section::new("", root, faults);
+    let mut proxy = proxy::Config::default();
+    root.section("listen", |section| listen(section, &mut proxy));
+    root.section("upstream", |section| upstream(section, &mut proxy));
+    let analysis = root.section("identity", identity).unwrap_or_default();
+    let catalog = root.section("catalog", catalog_of).unwrap_or_default();
+    let key_file = root.section("privacy", privacy).flatten();
+    let audit = root.section("log", |section| log(section, key_file.clone()));
+    let audit = audit.unwrap_or_else(|| audit::Config {
+        path: PathBuf::from(DEFAULT_LOG),
+        durability: audit::Durability::default(),
+        when_unwritable: audit::WhenUnwritable::default(),
+        flush: DEFAULT_FLUSH,
+        key_file: key_file.unwrap_or_else(|| key_beside(Path::new(DEFAULT_LOG))),
+    });
+    let policies = root.section("policies", policies_of).unwrap_or_default();
+    let alerts = root.sections("alert", alert_of);
+    let report = root.section("report", report_of).unwrap_or_default();
+    let log_format = root.section("telemetry", telemetry).unwrap_or_default();
+    root.finish();
+    Config { file, proxy, analysis, catalog, audit, policies, alerts, report, log_format }
+}
+
+const ADDRESS: &str = "an address: \"host:port\" or \"unix:/path/.s.PGSQL.6432\"";
+
+fn listen(section: &mut Section<'_>, config: &mut proxy::Config) {
+    if let Some(texts) = section.texts("address") {
+        let mut addresses = Vec::new();
+        for (text, place) in texts {
+            match text.parse() {
+                Ok(address) => addresses.push(address),
+                Err(what) => section.fault(&place, what, ""),
+            }
+        }
+        match addresses.is_empty() {
+            true => section.fault_here("`listen.address` names no address", "leave it out for 127.0.0.1:6432"),
+            false => config.listen = addresses,
+        }
+    }
+    config.connections_max =
+        section.number("connections_max", 1, 1_000_000).map_or(config.connections_max, |max| max as usize);
+    config.startup_timeout = section.duration("startup_timeout").unwrap_or(config.startup_timeout);
+    config.drain_timeout = section.duration("drain_timeout").unwrap_or(config.drain_timeout);
+    section.not_yet("tls");
+}
+
+fn upstream(section: &mut Section<'_>, config: &mut proxy::Config) {
+    config.upstream = section.parsed("address", ADDRESS).unwrap_or_else(|| config.upstream.clone());
+    config.connect_timeout = section.duration("connect_timeout").unwrap_or(config.connect_timeout);
+    section.word("auth", &[("pass", ())]);
+    section.not_yet("tls");
+}
+
+fn identity(section: &mut Section<'_>) -> analysis::Config {
+    let mut config = analysis::Config::default();
+    if let Some(sources) = section.texts("end_user") {
+        config.end_user.clear();
+        for (text, place) in sources {
+            match text.parse() {
+                Ok(source) => config.end_user.push(source),
+                Err(what) => section.fault(&place, what, ""),
+            }
+        }
+    }
+    config
+}
+
+fn catalog_of(section: &mut Section<'_>) -> catalog::Config {
+    let default = catalog::Config::default();
+    let url = section.text("url").and_then(|(url, place)| match url.parse::<tokio_postgres::Config>() {
+        Ok(_) => Some(url),
+        Err(_) => {
+            // The reason may quote the URL, and with it a password.
+            section.fault(
+                &place,
+                "`catalog.url` is not a connection string",
+                "write postgres://user@host:port/database",
+            );
+            None
+        }
+    });
+    catalog::Config { url, refresh: section.duration("refresh").unwrap_or(default.refresh) }
+}
+
+fn privacy(section: &mut Section<'_>) -> Option<PathBuf> {
+    section.word("literals", &[("drop", ())]);
+    section.file("key_file")
+}
+
+fn log(section: &mut Section<'_>, key_file: Option<PathBuf>) -> audit::Config {
+    use audit::{Durability, WhenUnwritable};
+    let path = section.text("path").and_then(|(path, place)| {
+        let remote = path.contains("://");
+        if remote {
+            section.fault(&place, "an object store as `log.path` is not there yet", "name a folder");
+        }
+        (!remote).then(|| PathBuf::from(path))
+    });
+    let path = path.unwrap_or_else(|| PathBuf::from(DEFAULT_LOG));
+    let durability = [("relaxed", Durability::Relaxed), ("process", Durability::Process), ("disk", Durability::Disk)];
+    let unwritable = [("block", WhenUnwritable::Block), ("pass", WhenUnwritable::Pass)];
+    let config = audit::Config {
+        durability: section.word("durability", &durability).unwrap_or_default(),
+        when_unwritable: section.word("when_unwritable", &unwritable).unwrap_or_default(),
+        flush: section.duration("flush").unwrap_or(DEFAULT_FLUSH),
+        key_file: key_file.unwrap_or_else(|| key_beside(&path)),
+        path,
+    };
+    section.not_yet("retention");
+    section.not_yet("signing_key");
+    config
+}
+
+fn policies_of(section: &mut Section<'_>) -> policy::Config {
+    let timezone = section.text("timezone").and_then(|(name, place)| {
+        let known = jiff::tz::TimeZone::get(&name).is_ok();
+        if !known {
+            section.fault(&place, format!("`{name}` is no time zone"), "write an IANA name such as \"Asia/Tokyo\"");
+        }
+        known.then_some(name)
+    });
+    policy::Config {
+        path: section.file("path"),
+        timezone,
+        mode: section
+            .word("mode", &[("enforce", policy::Mode::Enforce), ("observe", policy::Mode::Observe)])
+            .unwrap_or_default(),
+    }
+}
+
+fn alert_of(section: &mut Section<'_>) -> Option<alert::Config> {
+    #[derive(Clone, Copy)]
+    enum Which {
+        Stdout,
+        Mail,
+    }
+    let which = section.word("kind", &[("stdout", Which::Stdout), ("mail", Which::Mail)]);
+    let severity = section.parsed("severity_min", "one of low, medium, high, critical");
+    section.word("format", &[("text", ())]);
+    let channel = match which? {
+        Which::Stdout => alert::Channel::Stdout,
+        Which::Mail => alert::Channel::Mail(mail(section)?),
+    };
+    Some(alert::Config { severity_min: severity.unwrap_or(Severity::Low), channel })
+}
+
+fn mail(section: &mut Section<'_>) -> Option<alert::Mail> {
+    use alert::MailTls;
+    let server = section.text("server").map(|(text, _)| text);
+    let from = section.text("from").map(|(text, _)| text);
+    let to: Vec<String> = section.texts("to").unwrap_or_default().into_iter().map(|(text, _)| text).collect();
+    let tls = section.word("tls", &[("off", MailTls::Off), ("starttls", MailTls::Starttls), ("tls", MailTls::Tls)]);
+    let tls_ca = section.file("tls_ca");
+    let user = section.text("user").map(|(text, _)| text);
+    let password = section.text("password").map(|(text, _)| text);
+    if server.is_none() || from.is_none() || to.is_empty() {
+        section.fault_here("a mail alert needs `server`, `from` and `to`", "see deploy/mitsuke.toml for an example");
+        return None;
+    }
+    let credentials = match (user, password) {
+        (Some(user), Some(password)) => Some((user, password)),
+        (None, None) => None,
+        _ => {
+            section.fault_here("a mail alert has one of `user` and `password`", "give both, or neither");
+            return None;
+        }
+    };
+    Some(alert::Mail { server: server?, tls: tls.unwrap_or(MailTls::Starttls), tls_ca, credentials, from: from?, to })
+}
+
+fn report_of(section: &mut Section<'_>) -> Report {
+    section.not_yet("schedule");
+    section.word("lang", &[("en", ())]);
+    let to = section.texts("to").unwrap_or_default().into_iter().map(|(text, _)| text).collect();
+    Report { to }
+}
+
+fn telemetry(section: &mut Section<'_>) -> LogFormat {
+    section.not_yet("listen");
+    section.word("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

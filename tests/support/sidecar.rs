@@ -1,0 +1,139 @@
+//! The real binary as a process of its own: started, killed, started again, asked.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use mitsuke::audit::{Lake, Logged};
+use mitsuke::demo::Postgres;
+use tempfile::TempDir;
+
+use super::programs::{self, Ran};
+use super::server::{self, SUPERUSER};
+use super::wait_for;
+
+/// `mitsuke run` before a server. Killed with the test, its log removed.
+#[derive(Debug)]
+pub struct Sidecar {
+    child: Option<Child>,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Sidecar {
+    /// Starts it before the shared server; `more` is added to its configuration.
+    pub fn start(more: &str) -> Sidecar {
+        Sidecar::before(server::shared(), more)
+    }
+
+    /// Starts it before this server.
+    pub fn before(server: &Postgres, more: &str) -> Sidecar {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        let config = format!(
+            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n[upstream]\naddress = \"{}\"\n[log]\npath = \"{}\"\n{more}",
+            server::address(server),
+            folder.path().join("log").display(),
+        );
+        std::fs::write(folder.path().join("mitsuke.toml"), config).expect("the configuration can be written");
+        let mut sidecar = Sidecar { child: None, port, folder };
+        sidecar.launch();
+        sidecar
+    }
+
+    /// Starts the process again, after [`Sidecar::kill`] or [`Sidecar::stop`].
+    pub fn launch(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let errors = std::fs::File::create(self.folder.path().join("stderr")).expect("a file for its errors");
+        let mut command = mitsuke();
+        command.arg("run").arg("--config").arg(self.config()).stdout(Stdio::null()).stderr(errors);
+        let mut child = command.spawn().expect("the binary starts");
+        wait_for("the sidecar", || {
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("the sidecar ended with {status}:\n{}", self.errors());
+            }
+            TcpStream::connect(("127.0.0.1", self.port)).ok()
+        });
+        self.child = Some(child);
+    }
+
+    /// What it wrote on standard error.
+    pub fn errors(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("mitsuke.toml")
+    }
+
+    /// Its log's folder.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// A connection string through it.
+    pub fn url(&self, database: &str) -> String {
+        self.url_as(SUPERUSER, database)
+    }
+
+    /// A connection string through it, for this user.
+    pub fn url_as(&self, user: &str, database: &str) -> String {
+        format!("postgresql://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it can be waited for");
+    }
+
+    /// SIGTERM, and its end awaited.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        let sent = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
+        assert!(sent.success());
+        let status = wait_for("the sidecar's end", || child.try_wait().expect("it can be waited for"));
+        assert!(status.success(), "the sidecar ended with {status}:\n{}", self.errors());
+    }
+
+    /// Everything in a table of its log.
+    pub fn records<T: Logged>(&self) -> Vec<T> {
+        records(&self.log())
+    }
+
+    /// `mitsuke COMMAND… --config …`.
+    pub fn command<const N: usize>(&self, arguments: [&str; N]) -> Ran {
+        let mut command = mitsuke();
+        command.args(arguments).arg("--config").arg(self.config());
+        programs::run(command, b"")
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Everything in a table of a log.
+pub fn records<T: Logged>(log: &Path) -> Vec<T> {
+    let lake = Lake::open(log).expect("a log");
+    let records: Result<Vec<T>, _> = lake.records::<T>(None).expect("it can be listed").collect();
+    records.expect("it can be read")
+}
+
+/// The binary under test.
+pub fn mitsuke() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_mitsuke"))
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
