@@ -2,8 +2,40 @@
 //!
 //! In: YAML files (policies, permits, lists) as text, and the records of the log. Out: a compiled, type-checked
 //! [`PolicySet`]; and an [`Engine`] that judges records with it. PURE but for `load`, which reads the folder.
+//!
+//! ```text
+//! files ─ load ─ yaml ─ definition (condition, window, baseline, throttle) ─ PolicySet
+//!                                                                              │
+//! record ─ engine: permit? when, unless → window or baseline → throttle ─ explanation → Finding
+//! ```
+
+pub mod baseline;
+mod built_in;
+pub mod cases;
+pub mod condition;
+pub mod definition;
+pub mod duration;
+pub mod engine;
+mod explanation;
+pub mod holiday;
+pub mod judged;
+pub mod key;
+pub mod list;
+pub mod load;
+pub mod moment;
+pub mod permit;
+pub mod rule;
+pub mod set;
+mod spelling;
+pub mod throttle;
+pub mod window;
+pub mod yaml;
 
 use std::path::PathBuf;
+
+pub use self::engine::Engine;
+pub use self::load::{load, load_folder};
+pub use self::set::PolicySet;
 
 /// `[policies]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,330 @@
+//! A policy's test cases: records that must match and records that must not.
+//!
+//! In: `<id>.cases.yaml`, checked against the columns of the policy's table. Out: [`Case`]s, and their [`Verdict`]s
+//! from the same engine that runs in production, with that one policy in it. policies/README.md has the format.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::definition::{AnyRule, Policy};
+use super::duration;
+use super::engine::Engine;
+use super::judged::Judged;
+use super::permit::{self, Permit};
+use super::set::PolicySet;
+use super::spelling;
+use super::yaml::{Fields, Key, Node, Place, Shape, Source};
+use crate::clock::Timestamp;
+use crate::record::{FieldKind, Finding, Session, Statement, Text, Transaction, Value};
+
+/// The most records a case may make by `repeat`.
+const RECORDS_MAX: u64 = 100_000;
+/// When a case's first record is, unless it says: an ordinary Monday's noon.
+const NOON: jiff::civil::DateTime = jiff::civil::date(2026, 6, 1).at(12, 0, 0, 0);
+/// The keys of a record that are not columns.
+const RECORD_KEYS: [&str; 3] = ["at", "after", "repeat"];
+
+/// The cases of one policy.
+pub struct CaseFile {
+    /// The policy's id.
+    pub policy: Text,
+    /// Where they are written.
+    pub file: PathBuf,
+    /// In the order of the file.
+    pub cases: Vec<Case>,
+}
+
+/// One case.
+pub struct Case {
+    /// What it shows.
+    pub name: String,
+    /// Where it begins.
+    pub line: u32,
+    timezone: TimeZone,
+    permits: Vec<Permit>,
+    records: Records,
+    expect: Expect,
+    observed: Option<u64>,
+    says: Option<String>,
+}
+
+/// History, and the records to judge.
+enum Records {
+    Statements(Vec<Statement>, Vec<Statement>),
+    Transactions(Vec<Transaction>, Vec<Transaction>),
+    Sessions(Vec<Session>, Vec<Session>),
+}
+
+/// How many findings a case expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    Match,
+    Findings(u64),
+}
+
+/// How a case went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What was expected, in words.
+    pub expected: String,
+    /// What came, in words; a line a finding.
+    pub got: String,
+    /// Whether they are the same.
+    pub holds: bool,
+}
+
+/// Reads a file of cases; its faults are in `source`.
+pub fn read(source: &mut Source<'_>, policy: &Policy) -> Vec<Case> {
+    let Some(root) = source.parse() else { return Vec::new() };
+    let Shape::List(items) = &root.shape else {
+        source.fault(root.place, format!("the cases are {}", root.called()), "write a list: - name: …");
+        return Vec::new();
+    };
+    let cases: Vec<Case> = items.iter().filter_map(|item| read_case(item, policy, source)).collect();
+    if source.faults.is_empty() {
+        let matching = cases.iter().any(|case| case.expect != Expect::Findings(0));
+        let missing = cases.iter().any(|case| case.expect == Expect::Findings(0));
+        if !matching || !missing {
+            let what = "cases need at least one that matches and one near miss that does not";
+            source.fault(root.place, what, "");
+        }
+    }
+    cases
+}
+
+fn read_case(item: &Node, policy: &Policy, source: &mut Source<'_>) -> Option<Case> {
+    let mut fields = Fields::of(item, "a case", source)?;
+    let name = fields.need_text("name", source).map(|(name, _)| name);
+    let timezone = match fields.text("timezone", source) {
+        None => TimeZone::UTC,
+        Some((name, place)) => TimeZone::get(&name).unwrap_or_else(|_| {
+            source.fault(place, format!("there is no time zone `{name}`"), "write an IANA name such as Asia/Tokyo");
+            TimeZone::UTC
+        }),
+    };
+    let permits = fields.take("permits").map_or_else(Vec::new, |node| permit::read_list(node, source));
+    let given = fields.take("given");
+    let history = fields.take("history");
+    let records = fields.need("records", source);
+    let expect = fields.need("expect", source).and_then(|node| read_expect(node, source));
+    let observed = fields.take("observed").and_then(|node| match node.shape {
+        Shape::Number(number) => Some(number),
+        _ => {
+            source.fault(node.place, "`observed` is not a whole number", "");
+            None
+        }
+    });
+    let says = fields.text("says", source).map(|(text, _)| text);
+    fields.finish(source);
+    let blocks = Blocks { given, history, records: records?, timezone: &timezone };
+    let records = match &policy.rule {
+        AnyRule::Statement(_) => blocks.read(source).map(|(h, r)| Records::Statements(h, r)),
+        AnyRule::Transaction(_) => blocks.read(source).map(|(h, r)| Records::Transactions(h, r)),
+        AnyRule::Session(_) => blocks.read(source).map(|(h, r)| Records::Sessions(h, r)),
+    };
+    let line = item.place.line;
+    Some(Case { name: name?, line, records: records?, timezone, permits, expect: expect?, observed, says })
+}
+
+fn read_expect(node: &Node, source: &mut Source<'_>) -> Option<Expect> {
+    match &node.shape {
+        Shape::Text(text) if text == "match" => Some(Expect::Match),
+        Shape::Text(text) if text == "none" => Some(Expect::Findings(0)),
+        Shape::Number(number) => Some(Expect::Findings(*number)),
+        _ => {
+            source.fault(node.place, "not an expectation", "write match, none, or a number of findings");
+            None
+        }
+    }
+}
+
+struct Blocks<'a> {
+    given: Option<&'a Node>,
+    history: Option<&'a Node>,
+    records: &'a Node,
+    timezone: &'a TimeZone,
+}
+
+impl Blocks<'_> {
+    fn read<R: Judged>(&self, source: &mut Source<'_>) -> Option<(Vec<R>, Vec<R>)> {
+        let noon = self.timezone.to_timestamp(NOON).map_or(Timestamp(0), |at| Timestamp(at.as_microsecond()));
+        let mut now = noon;
+        let history = match self.history {
+            Some(node) => self.list(node, &mut now, source)?,
+            None => Vec::new(),
+        };
+        let records = self.list(self.records, &mut now, source)?;
+        Some((history, records))
+    }
+
+    fn list<R: Judged>(&self, node: &Node, now: &mut Timestamp, source: &mut Source<'_>) -> Option<Vec<R>> {
+        let Shape::List(items) = &node.shape else {
+            source.fault(node.place, format!("records are {}", node.called()), "write a list: - { column: value }");
+            return None;
+        };
+        let mut records = Vec::new();
+        for item in items {
+            let Shape::Map(pairs) = &item.shape else {
+                source.fault(item.place, format!("a record is {}", item.called()), "write { column: value }");
+                continue;
+            };
+            let timing = self.timing(pairs, source);
+            *now = timing.at.unwrap_or(*now);
+            if records.len() as u64 + timing.repeat > RECORDS_MAX {
+                source.fault(item.place, format!("more than {RECORDS_MAX} records"), "");
+                return None;
+            }
+            for _ in 0..timing.repeat {
+                *now = now.plus_micros(timing.after_us);
+                let mut record = R::default();
+                record.common_mut().at = *now;
+                record.common_mut().seq = records.len() as u64 + 1;
+                if let Some(Node { shape: Shape::Map(given), .. }) = self.given {
+                    self.fill(&mut record, given, source);
+                }
+                self.fill(&mut record, pairs, source);
+                records.push(record);
+            }
+        }
+        Some(records)
+    }
+
+    fn timing(&self, pairs: &[(Key, Node)], source: &mut Source<'_>) -> Timing {
+        let find = |name: &str| pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
+        let mut timing = Timing { at: None, after_us: 0, repeat: 1 };
+        if let Some(node) = find("at") {
+            timing.at = self.time(node, source);
+        }
+        if let Some(node) = find("after") {
+            let after = if let Shape::Text(text) = &node.shape { duration::parse(text) } else { None };
+            timing.after_us = after.unwrap_or_else(|| {
+                source.fault(node.place, "`after` is not a length of time", "write 30s, 15m, 24h or 14d");
+                0
+            });
+        }
+        if let Some(node) = find("repeat") {
+            match node.shape {
+                Shape::Number(times) => timing.repeat = times,
+                _ => source.fault(node.place, "`repeat` is not a whole number", ""),
+            }
+        }
+        timing
+    }
+
+    /// A moment, with its offset or in the case's time zone.
+    fn time(&self, node: &Node, source: &mut Source<'_>) -> Option<Timestamp> {
+        let Shape::Text(text) = &node.shape else { return not_a_moment(node.place, source) };
+        let here = |civil: jiff::civil::DateTime| self.timezone.to_timestamp(civil).ok();
+        let at = text.parse::<jiff::Timestamp>().ok().or_else(|| text.parse().ok().and_then(here));
+        match at {
+            Some(at) => Some(Timestamp(at.as_microsecond())),
+            None => not_a_moment(node.place, source),
+        }
+    }
+
+    fn fill<R: Judged>(&self, record: &mut R, pairs: &[(Key, Node)], source: &mut Source<'_>) {
+        for (key, node) in pairs.iter().filter(|(key, _)| !RECORD_KEYS.contains(&key.name.as_str())) {
+            let Some(column) = R::column(&key.name) else {
+                let known = R::columns().iter().map(|column| column.name).chain(RECORD_KEYS);
+                let mend = spelling::did_you_mean(&key.name, known);
+                source.fault(key.place, format!("`{}` has no column `{}`", R::NAME, key.name), mend);
+                continue;
+            };
+            let fits = match (&node.shape, column.kind) {
+                (Shape::Null, _) => (column.set)(record, Value::Null),
+                (Shape::Number(number), FieldKind::U64) => (column.set)(record, Value::U64(*number)),
+                (Shape::Number(number), FieldKind::Text) => (column.set)(record, Value::Text(&number.to_string())),
+                (Shape::Text(text), FieldKind::Text) => (column.set)(record, Value::Text(text)),
+                (Shape::Text(_), FieldKind::Timestamp) => {
+                    self.time(node, source).is_none_or(|at| (column.set)(record, Value::Timestamp(at)))
+                }
+                (Shape::List(_), FieldKind::Texts) => {
+                    let items = super::yaml::texts(node, &key.name, source);
+                    let items: Vec<Text> = items.iter().map(|(text, _)| Text::from(text.as_str())).collect();
+                    (column.set)(record, Value::Texts(&items))
+                }
+                _ => false,
+            };
+            if !fits {
+                source.fault(node.place, format!("`{}` does not take {}", key.name, node.called()), "");
+            }
+        }
+    }
+}
+
+struct Timing {
+    at: Option<Timestamp>,
+    after_us: i64,
+    repeat: u64,
+}
+
+fn not_a_moment<T>(place: Place, source: &mut Source<'_>) -> Option<T> {
+    source.fault(place, "not a moment", "write 2026-06-01T12:00, or with an offset 2026-06-01T12:00+09:00");
+    None
+}
+
+impl Case {
+    /// Runs it against `policy`.
+    pub fn run(&self, policy: &Arc<Policy>) -> Verdict {
+        let set = PolicySet {
+            policies: vec![policy.clone()],
+            permits: self.permits.clone(),
+            timezone: self.timezone.clone(),
+            ..PolicySet::empty()
+        };
+        let mut engine = Engine::new(Arc::new(set));
+        let mut findings = Vec::new();
+        match &self.records {
+            Records::Statements(history, records) => {
+                history.iter().for_each(|record| engine.learn_statement(record));
+                records.iter().for_each(|record| findings.append(&mut engine.statement(&mut record.clone())));
+            }
+            Records::Transactions(history, records) => {
+                history.iter().for_each(|record| engine.learn_transaction(record));
+                records.iter().for_each(|record| findings.append(&mut engine.transaction(record)));
+            }
+            Records::Sessions(history, records) => {
+                history.iter().for_each(|record| engine.learn_session(record));
+                records.iter().for_each(|record| findings.append(&mut engine.session(record)));
+            }
+        }
+        self.verdict(&findings)
+    }
+
+    fn verdict(&self, findings: &[Finding]) -> Verdict {
+        let number = findings.len() as u64;
+        let says = |finding: &Finding| finding.explanation.as_deref().unwrap_or_default().to_owned();
+        let mut holds = match self.expect {
+            Expect::Match => number > 0,
+            Expect::Findings(expected) => number == expected,
+        };
+        let mut expected = match self.expect {
+            Expect::Match => "a match".to_owned(),
+            Expect::Findings(number) => count(number),
+        };
+        if let Some(observed) = self.observed {
+            holds &= findings.last().is_some_and(|finding| finding.observed == Some(observed));
+            expected = format!("{expected}, observed {observed}");
+        }
+        if let Some(wanted) = &self.says {
+            holds &= findings.iter().any(|finding| says(finding).contains(wanted.as_str()));
+            expected = format!("{expected}, saying “{wanted}”");
+        }
+        let mut got = count(number);
+        for finding in findings.iter().take(5) {
+            let observed = finding.observed.map_or_else(|| "-".to_owned(), |observed| observed.to_string());
+            got = format!("{got}\nobserved {observed}: {}", says(finding));
+        }
+        Verdict { expected, got, holds }
+    }
+}
+
+fn count(number: u64) -> String {
+    match number {
+        0 => "no finding".to_owned(),
+        1 => "1 finding".to_owned(),
+        number => format!("{number} findings"),
+    }
+}

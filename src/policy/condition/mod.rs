@@ -1,0 +1,87 @@
+//! A condition: a SQL boolean expression over the columns of one table of the log.
+//!
+//! In: its text, once, at load; then records. Out: [`Tri`]. A condition that loads cannot fail afterwards: unknown
+//! names, mixed types and unknown functions are [`Mistake`]s at load, with their place in the text.
+//!
+//! ```text
+//! text ─ parse (sqlparser, under limits) ─ check (names, types) ─ tree ─ eval(record) → TRUE, FALSE or NULL
+//! ```
+//!
+//! What it knows: the record's columns; `hour` (0 to 23), `weekday` (ISO: 1 is Monday, 7 is Sunday) and `holiday`
+//! (a Japanese national holiday) of the record's `at` in the policies' time zone; whole numbers, texts, TRUE and FALSE;
+//! `AND OR NOT`, `= <> < <= > >=`, `+ - *`, `[NOT] IN`, `[NOT] BETWEEN`, `[NOT] LIKE`, `[NOT] ILIKE`,
+//! `IS [NOT] NULL | TRUE | FALSE | UNKNOWN`; `lower(t)`, `length(t)` in characters, `cardinality(list)`,
+//! `has(list, 't')` and `in_list(t, 'name')`.
+//!
+//! NULL is SQL's. Arithmetic is exact in 128 bits, so that no sum or difference of columns wraps, and NULL beyond.
+
+mod check;
+mod like;
+mod parse;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use super::list::Lists;
+use super::moment::Moment;
+use crate::record::{Column, Table};
+
+pub use self::tree::{Scope, Tri};
+
+/// The longest condition, bytes.
+pub const TEXT_BYTES_MAX: usize = 8_192;
+/// The most tokens in a condition, spaces not counted.
+pub const TOKENS_MAX: usize = 1_024;
+/// How deep a condition may nest; a chain of ANDs or of ORs counts as one level.
+pub const DEPTH_MAX: usize = 64;
+
+/// The names besides columns that a condition may use.
+pub const VIRTUAL_COLUMNS: [&str; 3] = ["hour", "weekday", "holiday"];
+/// The functions that a condition may call.
+pub const FUNCTIONS: [&str; 5] = ["lower", "length", "cardinality", "has", "in_list"];
+
+/// What is wrong with a condition, and where in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// In characters from 0.
+    pub offset: usize,
+    /// What is wrong.
+    pub what: String,
+    /// How to mend it; may be empty.
+    pub mend: String,
+}
+
+/// A checked condition over records of type `R`.
+pub struct Condition<R: Table> {
+    text: String,
+    root: tree::Boolean<R>,
+}
+
+impl<R: Table> Condition<R> {
+    /// Parses and checks `text`.
+    ///
+    /// # Errors
+    /// Every mistake found, never an empty list.
+    pub fn compile(text: &str, lists: &Lists) -> Result<Condition<R>, Vec<Mistake>> {
+        let expression = parse::parse(text).map_err(|mistake| vec![mistake])?;
+        let root = check::check(&expression, text, lists)?;
+        Ok(Condition { text: text.to_owned(), root })
+    }
+
+    /// Its text, as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Judges a record. Total: never fails, never panics.
+    pub fn eval(&self, record: &R, moment: &Moment<'_>) -> Tri {
+        self.root.eval(&Scope { record, moment })
+    }
+
+    /// The first column that this condition holds against a number from below (`persons > 1000`), and the number that
+    /// is just not enough, or that a value has to exceed: what a finding calls `observed` and `threshold`.
+    pub fn limit(&self) -> Option<(&'static Column<R>, u64)> {
+        self.root.limit()
+    }
+}

@@ -1,0 +1,343 @@
+//! A policy's file → a [`Policy`], or all that is wrong with it.
+//!
+//! In: a YAML tree, the file's name, the lists. Out: a policy with its conditions compiled. Refuses what this version
+//! would silently not do: an action other than `alert`, `on: progress`, `baseline: { of, unusual }`.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use super::condition::{Condition, Mistake};
+use super::list::Lists;
+use super::rule::{First, Measure, Rule, Thing, Throttle, Window};
+use super::window::DISTINCT_MAX;
+use super::yaml::{Fields, Node, Place, Shape, Source};
+use super::{duration, spelling};
+use crate::policy::judged::Judged;
+use crate::record::field::vocabulary;
+use crate::record::{Action, Column, FieldKind, Session, Severity, Statement, Text, Texts, Transaction};
+
+vocabulary! {
+    /// Whether a policy is relied on.
+    Status {
+        /// It has proved itself.
+        Stable = "stable",
+        /// It is judged, and may be wrong.
+        Experimental = "experimental",
+        /// It is checked and not judged.
+        Off = "off",
+    }
+}
+
+vocabulary! {
+    /// Which records a policy judges.
+    On {
+        /// Statements, when they have ended.
+        Statement = "statement",
+        /// Statements while rows flow (not there yet).
+        Progress = "progress",
+        /// Transactions.
+        Transaction = "transaction",
+        /// Sessions.
+        Session = "session",
+    }
+}
+
+/// The longest `learn` that is taken where none is given, microseconds.
+const LEARN_DEFAULT_US: i64 = 14 * duration::DAY_US;
+
+/// One policy, checked.
+pub struct Policy {
+    /// The same as its file's name.
+    pub id: Text,
+    /// What it finds, in a few words.
+    pub title: Text,
+    /// Why that matters.
+    pub why: String,
+    /// Whether it is relied on.
+    pub status: Status,
+    /// Of its findings.
+    pub severity: Severity,
+    /// What it does.
+    pub action: Action,
+    /// Which records it judges.
+    pub on: On,
+    /// ATT&CK techniques, clauses of standards.
+    pub tags: Texts,
+    /// What else looks like it, and what to do then.
+    pub false_positives: Option<String>,
+    /// Its judgement.
+    pub rule: AnyRule,
+    /// The file's text: a policy is the same after a reload where this is.
+    pub text: String,
+}
+
+/// A rule over one kind of record.
+pub enum AnyRule {
+    /// `on: statement`.
+    Statement(Rule<Statement>),
+    /// `on: transaction`.
+    Transaction(Rule<Transaction>),
+    /// `on: session`.
+    Session(Rule<Session>),
+}
+
+/// Reads a policy; its faults are in `source`.
+pub fn read(source: &mut Source<'_>, lists: &Lists) -> Option<Policy> {
+    let root = source.parse()?;
+    let mut fields = Fields::of(&root, "the policy", source)?;
+    let id = read_id(&mut fields, source);
+    let title = fields.need_text("title", source);
+    let why = fields.need_text("why", source);
+    let status = word::<Status>(&mut fields, "status", Status::ALL, source);
+    let severity = word::<Severity>(&mut fields, "severity", Severity::ALL, source);
+    let on = word::<On>(&mut fields, "on", On::ALL, source);
+    let action = read_action(&mut fields, source);
+    let tags = read_tags(&mut fields, source);
+    let false_positives = fields.text("false_positives", source).map(|(text, _)| text);
+    let rule = match on {
+        Some(On::Transaction) => read_rule(&mut fields, lists, source).map(AnyRule::Transaction),
+        Some(On::Session) => read_rule(&mut fields, lists, source).map(AnyRule::Session),
+        // Without a readable `on` the rest is still checked, against the commonest table.
+        _ => read_rule(&mut fields, lists, source).map(AnyRule::Statement),
+    };
+    if on == Some(On::Progress) {
+        let mend = "write `on: statement`: judged when the statement has ended";
+        source.fault(fields.place(), "`on: progress` is not there yet: this version judges what has ended", mend);
+    }
+    fields.finish(source);
+    if !source.faults.is_empty() {
+        return None;
+    }
+    Some(Policy {
+        id: id?.as_str().into(),
+        title: title?.0.as_str().into(),
+        why: why?.0,
+        status: status?,
+        severity: severity?,
+        action: action?,
+        on: on?,
+        tags,
+        false_positives,
+        rule: rule?,
+        text: source.text.to_owned(),
+    })
+}
+
+fn read_id(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<String> {
+    let (id, place) = fields.need_text("id", source)?;
+    let stem = source.file.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
+    if !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+        source.fault(place, format!("the id `{id}` has other characters than a-z, 0-9 and -"), "");
+    } else if stem.as_deref() != Some(&id) {
+        source.fault(place, format!("the id `{id}` is not the file's name"), "call them the same");
+    }
+    Some(id)
+}
+
+fn read_action(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<Action> {
+    let length = fields.text("for", source);
+    let place = fields.place();
+    let action = word::<Action>(fields, "action", Action::ALL, source)?;
+    if action != Action::Alert {
+        let what = format!("`action: {action}` is not there yet: this version only alerts");
+        source.fault(place, what, "write `action: alert`; a policy that silently did not act would be a lie");
+    }
+    if let Some((text, place)) = length {
+        if duration::parse(&text).is_none() {
+            source.fault(place, format!("`{text}` is not a length of time"), "write 30s, 15m, 24h or 14d");
+        }
+        if action != Action::Quarantine {
+            source.fault(place, "`for` goes with `action: quarantine` only", "leave it out");
+        }
+    }
+    Some(action)
+}
+
+fn read_tags(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Texts {
+    let tags = fields.texts("tags", source);
+    for (tag, place) in &tags {
+        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+        if tag.is_empty() || !tag.chars().all(known) {
+            source.fault(*place, format!("the tag `{tag}` has other characters than a-z, 0-9, `.`, `-` and `_`"), "");
+        }
+    }
+    tags.iter().map(|(tag, _)| Text::from(tag.as_str())).collect()
+}
+
+fn word<T: FromStr>(fields: &mut Fields<'_>, name: &'static str, all: &[&str], source: &mut Source<'_>) -> Option<T> {
+    let (text, place) = fields.need_text(name, source)?;
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(_) => {
+            source.fault(place, format!("`{name}: {text}` is not known"), format!("write one of {}", all.join(", ")));
+            None
+        }
+    }
+}
+
+fn read_rule<R: Judged>(fields: &mut Fields<'_>, lists: &Lists, source: &mut Source<'_>) -> Option<Rule<R>> {
+    let before = source.faults.len();
+    let when = condition(fields, "when", lists, source);
+    let unless = condition(fields, "unless", lists, source);
+    let window = fields.take("window").and_then(|node| read_window::<R>(node, source));
+    let first = fields.take("baseline").and_then(|node| read_first::<R>(node, source));
+    let throttle = match fields.take("throttle") {
+        Some(node) => read_throttle::<R>(node, source),
+        None => window.as_ref().map(|window| Throttle { by: window.by.clone(), once_us: window.within_us }),
+    };
+    if source.faults.len() > before {
+        return None;
+    }
+    if when.is_none() && window.is_none() && first.is_none() {
+        source.fault(fields.place(), "neither `when` nor `window` nor `baseline`: it would match everything", "");
+        return None;
+    }
+    Some(Rule { when, unless, window, first, throttle })
+}
+
+fn condition<R: Judged>(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    lists: &Lists,
+    source: &mut Source<'_>,
+) -> Option<Condition<R>> {
+    let (text, place) = fields.text(name, source)?;
+    match Condition::compile(&text, lists) {
+        Ok(condition) => Some(condition),
+        Err(mistakes) => {
+            for Mistake { offset, what, mend } in mistakes {
+                let place = source.place_inside(place, &text, offset);
+                source.fault(place, what, mend);
+            }
+            None
+        }
+    }
+}
+
+fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window<R>> {
+    let mut fields = Fields::of(node, "`window`", source)?;
+    let by = columns(&mut fields, source);
+    let within_us = length(&mut fields, "within", source);
+    if within_us == Some(0) {
+        source.fault(node.place, "a window of no length", "write 5m, 24h or 14d");
+    }
+    let count = fields.take("count");
+    let sum = fields.text("sum", source);
+    let distinct = fields.text("distinct", source);
+    let above = fields.need_number("above", source);
+    fields.finish(source);
+    let measure = match (count, sum, distinct) {
+        (Some(count), None, None) => match count.shape {
+            Shape::Bool(true) => Some(Measure::Count),
+            _ => wrong(count, "`count` counts records and takes no column: write `count: true`", source),
+        },
+        (None, Some((name, place)), None) => {
+            column(&name, place, &[FieldKind::U64], "a number", source).map(Measure::Sum)
+        }
+        (None, None, Some((name, place))) => {
+            let kinds = [FieldKind::U64, FieldKind::Text, FieldKind::Texts, FieldKind::U64s];
+            if above.is_some_and(|above| above >= DISTINCT_MAX as u64) {
+                let what = format!("`distinct` counts to {DISTINCT_MAX}; beyond is not there yet");
+                source.fault(place, what, "");
+            }
+            column(&name, place, &kinds, "a column", source).map(Measure::Distinct)
+        }
+        _ => wrong(node, "a window needs one of `count: true`, `sum: column` and `distinct: column`", source),
+    };
+    Some(Window { by, within_us: within_us?, measure: measure?, above: above? })
+}
+
+fn read_first<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<First<R>> {
+    let mut fields = Fields::of(node, "`baseline`", source)?;
+    let by = columns(&mut fields, source);
+    let learn = fields.take("learn").map(|node| duration_of(node, source));
+    let thing = fields.text("first", source);
+    let later = [fields.take("of"), fields.take("unusual")].into_iter().flatten().next();
+    fields.finish(source);
+    if let Some(later) = later {
+        return wrong(later, "`of` and `unusual` are not there yet; a baseline knows `first`", source);
+    }
+    let Some((thing, place)) = thing else {
+        return wrong(node, "a baseline needs `first`: relation, classified_relation, or a column", source);
+    };
+    let thing = match thing.as_str() {
+        "relation" => Thing::Relation,
+        "classified_relation" => Thing::ClassifiedRelation,
+        name => Thing::Column(column(name, place, &[FieldKind::Text, FieldKind::Texts], "a text column", source)?),
+    };
+    Some(First { by, thing, learn_us: learn.unwrap_or(Some(LEARN_DEFAULT_US))? })
+}
+
+fn read_throttle<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Throttle<R>> {
+    let mut fields = Fields::of(node, "`throttle`", source)?;
+    let by = columns(&mut fields, source);
+    let once_us = length(&mut fields, "once", source);
+    fields.finish(source);
+    Some(Throttle { by, once_us: once_us? })
+}
+
+fn wrong<T>(node: &Node, what: &str, source: &mut Source<'_>) -> Option<T> {
+    source.fault(node.place, what, "");
+    None
+}
+
+fn length(fields: &mut Fields<'_>, name: &'static str, source: &mut Source<'_>) -> Option<i64> {
+    fields.need(name, source).and_then(|node| duration_of(node, source))
+}
+
+fn duration_of(node: &Node, source: &mut Source<'_>) -> Option<i64> {
+    let micros = match &node.shape {
+        Shape::Text(text) => duration::parse(text),
+        _ => None,
+    };
+    if micros.is_none() {
+        source.fault(node.place, "not a length of time", "write 30s, 15m, 24h or 14d");
+    }
+    micros
+}
+
+/// `by`: at least one column, none of them a list.
+fn columns<R: Judged>(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Vec<&'static Column<R>> {
+    let Some(node) = fields.need("by", source) else { return Vec::new() };
+    let names = super::yaml::texts(node, "by", source);
+    if names.is_empty() {
+        source.fault(node.place, "`by` names no column", "write by: [db_user]");
+    }
+    let kinds = [FieldKind::U64, FieldKind::Text];
+    names.iter().filter_map(|(name, place)| column(name, *place, &kinds, "a single value", source)).collect()
+}
+
+fn column<R: Judged>(
+    name: &str,
+    place: Place,
+    kinds: &[FieldKind],
+    needed: &str,
+    source: &mut Source<'_>,
+) -> Option<&'static Column<R>> {
+    let Some(column) = R::column(name) else {
+        let mend = spelling::did_you_mean(name, R::columns().iter().map(|column| column.name));
+        source.fault(place, format!("`{}` has no column `{name}`", R::NAME), mend);
+        return None;
+    };
+    if !kinds.contains(&column.kind) {
+        source.fault(place, format!("`{name}` is not {needed}"), "");
+        return None;
+    }
+    Some(column)
+}
+
+impl Policy {
+    /// Whether a file of that name holds cases and not a policy.
+    pub fn is_cases(file: &Path) -> bool {
+        file.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".cases.yaml"))
+    }
+
+    /// How far back its state reaches, microseconds.
+    pub fn lookback_us(&self) -> Option<i64> {
+        match &self.rule {
+            AnyRule::Statement(rule) => rule.lookback_us(),
+            AnyRule::Transaction(rule) => rule.lookback_us(),
+            AnyRule::Session(rule) => rule.lookback_us(),
+        }
+    }
+}

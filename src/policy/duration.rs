@@ -1,0 +1,59 @@
+//! Lengths of time as policies write them: `30s`, `15m`, `24h`, `14d`, `2w`.
+
+/// One day, microseconds.
+pub const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
+/// The longest length of time a policy may name, microseconds: ten years.
+pub const LENGTH_US_MAX: i64 = 3_653 * DAY_US;
+
+const UNITS: [(&str, &str, i64); 5] = [
+    ("w", "week", 7 * DAY_US),
+    ("d", "day", DAY_US),
+    ("h", "hour", DAY_US / 24),
+    ("m", "minute", 60_000_000),
+    ("s", "second", 1_000_000),
+];
+
+/// Microseconds; `None` where `text` is not a whole number and a unit, or is longer than [`LENGTH_US_MAX`].
+pub fn parse(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let (_, _, micros) = UNITS.iter().find(|(short, _, _)| *short == unit)?;
+    number.parse::<i64>().ok()?.checked_mul(*micros).filter(|micros| *micros <= LENGTH_US_MAX)
+}
+
+/// `24 hours`, `1 minute`: in the greatest unit that leaves no rest, days and weeks only from two on.
+pub fn words(micros: i64) -> String {
+    for (_, name, unit) in UNITS {
+        let large = unit >= DAY_US && micros / unit < 2;
+        if micros > 0 && micros % unit == 0 && !large {
+            let number = micros / unit;
+            return format!("{number} {name}{}", if number == 1 { "" } else { "s" });
+        }
+    }
+    format!("{micros} microseconds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_read_and_told() {
+        for (text, micros, told) in [
+            ("24h", DAY_US, "24 hours"),
+            ("1d", DAY_US, "24 hours"),
+            ("14d", 14 * DAY_US, "2 weeks"),
+            ("10d", 10 * DAY_US, "10 days"),
+            ("5m", 300_000_000, "5 minutes"),
+            ("1s", 1_000_000, "1 second"),
+        ] {
+            assert_eq!(parse(text), Some(micros));
+            assert_eq!(words(micros), told);
+        }
+        assert_eq!(parse("0d"), Some(0));
+        for wrong in ["", "5", "m", "1.5h", "-1h", "5 fortnights", "99999999999999999999d", "9999w"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Records → findings.
+//!
+//! In: records in the order of their ends, each once. Out: findings, and in each statement its permit and the policies
+//! that matched it. Total: no record can make it fail. Its memory is bounded by [`super::window`], [`super::baseline`]
+//! and [`super::throttle`]. The same records give the same findings, ids included, so that a replay after a crash
+//! does not tell an incident twice under two names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::baseline::Touched;
+use super::definition::{AnyRule, Policy};
+use super::explanation::{Found, explain};
+use super::judged::Judged;
+use super::key::Key;
+use super::moment::Moment;
+use super::permit::Use;
+use super::rule::Rule;
+use super::set::PolicySet;
+use super::throttle::Throttle;
+use super::window::Windows;
+use crate::record::{Finding, Session, Statement, Text, Transaction, Value};
+
+/// A policy set and what it has seen.
+pub struct Engine {
+    set: Arc<PolicySet>,
+    permits: Use,
+    /// One a policy that is not off, in the set's order.
+    judges: Vec<Judge>,
+}
+
+struct Judge {
+    policy: Arc<Policy>,
+    windows: Option<Windows>,
+    touched: Option<Touched>,
+    throttle: Throttle,
+}
+
+/// Whether a record is new or of the past.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// New: a match may become a finding.
+    Now,
+    /// Of the past. Where it is known that the policy matched then, it counts as told.
+    Before { known: bool },
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(set: Arc<PolicySet>) -> Engine {
+        let judges = set.active().map(|policy| Judge::new(policy.clone())).collect();
+        Engine { set, permits: Use::default(), judges }
+    }
+
+    /// The set in force.
+    pub fn set(&self) -> &Arc<PolicySet> {
+        &self.set
+    }
+
+    /// Puts another set in force. Policies that are the same keep what they have seen; so do permits.
+    pub fn replace(&mut self, set: Arc<PolicySet>) {
+        let mut old = std::mem::take(&mut self.judges);
+        let judges = set.active().map(|policy| {
+            let same = old.iter().position(|judge| judge.policy.id == policy.id && judge.policy.text == policy.text);
+            match same {
+                Some(index) => Judge { policy: policy.clone(), ..old.swap_remove(index) },
+                None => Judge::new(policy.clone()),
+            }
+        });
+        self.judges = judges.collect();
+        self.permits.keep(&set.permits);
+        self.set = set;
+    }
+
+    /// How much of the past an engine has to learn to judge as one that has always run; `None`: nothing.
+    pub fn lookback(&self) -> Option<Duration> {
+        let policies = self.judges.iter().filter_map(|judge| judge.policy.lookback_us()).max();
+        let permits = self.set.permits.iter().map(|permit| permit.until.0.saturating_sub(permit.from.0)).max();
+        policies.max(permits).and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros)
+    }
+
+    /// Judges a statement. Fills its `permit` (where none is set) and its `policies`.
+    pub fn statement(&mut self, statement: &mut Statement) -> Vec<Finding> {
+        if statement.permit.is_none() {
+            statement.permit = self.permits.cover(&self.set.permits, statement);
+        }
+        let set = self.set.clone();
+        let moment = Moment::new(statement.common.at, &set.timezone);
+        let mut findings = Vec::new();
+        let mut matched: Vec<Text> = Vec::new();
+        for judge in &mut self.judges {
+            let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
+            let state = (&mut judge.windows, &mut judge.touched);
+            let Some(found) = observe(rule, state, statement, &moment) else { continue };
+            matched.push(judge.policy.id.clone());
+            findings.extend(tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, Told::Now));
+        }
+        statement.policies = Some(matched.into());
+        findings
+    }
+
+    /// Judges a transaction.
+    pub fn transaction(&mut self, transaction: &Transaction) -> Vec<Finding> {
+        self.judge(transaction, Told::Now, |rule| match rule {
+            AnyRule::Transaction(rule) => Some(rule),
+            _ => None,
+        })
+    }
+
+    /// Judges a session.
+    pub fn session(&mut self, session: &Session) -> Vec<Finding> {
+        self.judge(session, Told::Now, |rule| match rule {
+            AnyRule::Session(rule) => Some(rule),
+            _ => None,
+        })
+    }
+
+    /// Takes in a statement of the past: windows, baselines and permits move, nothing is found.
+    pub fn learn_statement(&mut self, statement: &Statement) {
+        self.permits.learn(statement);
+        let set = self.set.clone();
+        let moment = Moment::new(statement.common.at, &set.timezone);
+        for judge in &mut self.judges {
+            let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
+            let state = (&mut judge.windows, &mut judge.touched);
+            let Some(found) = observe(rule, state, statement, &moment) else { continue };
+            let matched = statement.policies.as_deref().unwrap_or_default();
+            let told = Told::Before { known: matched.contains(&judge.policy.id) };
+            tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, told);
+        }
+    }
+
+    /// As [`Engine::learn_statement`].
+    pub fn learn_transaction(&mut self, transaction: &Transaction) {
+        self.judge(transaction, Told::Before { known: true }, |rule| match rule {
+            AnyRule::Transaction(rule) => Some(rule),
+            _ => None,
+        });
+    }
+
+    /// As [`Engine::learn_statement`].
+    pub fn learn_session(&mut self, session: &Session) {
+        self.judge(session, Told::Before { known: true }, |rule| match rule {
+            AnyRule::Session(rule) => Some(rule),
+            _ => None,
+        });
+    }
+
+    fn judge<R: Judged>(&mut self, record: &R, told: Told, of: fn(&AnyRule) -> Option<&Rule<R>>) -> Vec<Finding> {
+        let set = self.set.clone();
+        let moment = Moment::new(record.common().at, &set.timezone);
+        let mut findings = Vec::new();
+        for judge in &mut self.judges {
+            let Some(rule) = of(&judge.policy.rule) else { continue };
+            let state = (&mut judge.windows, &mut judge.touched);
+            let Some(found) = observe(rule, state, record, &moment) else { continue };
+            findings.extend(tell(rule, &judge.policy, &mut judge.throttle, record, &moment, found, told));
+        }
+        findings
+    }
+}
+
+impl Judge {
+    fn new(policy: Arc<Policy>) -> Judge {
+        fn state<R: Judged>(rule: &Rule<R>) -> (Option<Windows>, Option<Touched>) {
+            let windows = rule.window.as_ref().map(|window| Windows::new(window.within_us));
+            (windows, rule.first.as_ref().map(|first| Touched::new(first.learn_us)))
+        }
+        let (windows, touched) = match &policy.rule {
+            AnyRule::Statement(rule) => state(rule),
+            AnyRule::Transaction(rule) => state(rule),
+            AnyRule::Session(rule) => state(rule),
+        };
+        Judge { policy, windows, touched, throttle: Throttle::default() }
+    }
+}
+
+/// Moves the policy's state; what it finds, if the record matches.
+fn observe<R: Judged>(
+    rule: &Rule<R>,
+    (windows, touched): (&mut Option<Windows>, &mut Option<Touched>),
+    record: &R,
+    moment: &Moment<'_>,
+) -> Option<Found> {
+    let at = record.judged_at();
+    if let (Some(first), Some(touched)) = (&rule.first, touched.as_mut()) {
+        touched.saw(Key::of(record, &first.by), at);
+    }
+    if !rule.concerns(record, moment) {
+        return None;
+    }
+    let mut found = Found { evidence: record.evidence().into_iter().collect(), ..Found::default() };
+    match rule.when.as_ref().and_then(|when| when.limit()) {
+        Some((column, threshold)) => {
+            if let Value::U64(observed) = (column.get)(record) {
+                (found.observed, found.threshold) = (Some(observed), Some(threshold));
+            }
+        }
+        None => found.observed = record.persons(),
+    }
+    let mut matches = true;
+    if let (Some(first), Some(touched)) = (&rule.first, touched.as_mut()) {
+        let (keys, names) = first.things(record);
+        let new = touched.touch(Key::of(record, &first.by), at, &keys);
+        found.new = new.into_iter().filter_map(|index| names.get(index).cloned()).collect();
+        matches &= !found.new.is_empty();
+    }
+    if let (Some(window), Some(windows)) = (&rule.window, windows.as_mut()) {
+        let figure = windows.add(Key::of(record, &window.by), at, window.amount(record), record.evidence());
+        matches &= figure.total > window.above;
+        found.observed = Some(figure.total);
+        found.threshold = Some(window.above);
+        if record.evidence().is_some() {
+            found.evidence = figure.evidence;
+        }
+    }
+    matches.then_some(found)
+}
+
+/// The finding, if the throttle admits one and the record is new.
+fn tell<R: Judged>(
+    rule: &Rule<R>,
+    policy: &Policy,
+    throttle: &mut Throttle,
+    record: &R,
+    moment: &Moment<'_>,
+    found: Found,
+    told: Told,
+) -> Option<Finding> {
+    if told == (Told::Before { known: false }) {
+        return None;
+    }
+    if let Some(limit) = &rule.throttle {
+        let key = Key::of(record, &limit.by);
+        if !throttle.admits(key, record.judged_at(), found.observed.unwrap_or(0), limit.once_us) {
+            return None;
+        }
+    }
+    if told != Told::Now {
+        return None;
+    }
+    let mut finding = Finding {
+        finding_id: finding_id(policy, record),
+        policy: policy.id.clone(),
+        title: policy.title.clone(),
+        severity: Some(policy.severity),
+        action: Some(policy.action),
+        observed: found.observed,
+        threshold: found.threshold,
+        evidence: record.evidence().map(|_| found.evidence.clone().into()),
+        explanation: Some(explain(rule, record, moment, &found).into()),
+        tags: Some(policy.tags.clone()),
+        ..Finding::default()
+    };
+    finding.common.at = record.judged_at();
+    finding.common.session_id = record.common().session_id.clone();
+    record.copy_who(&mut finding);
+    Some(finding)
+}
+
+/// A UUID of version 7: the finding's time, and what the record and the policy alone decide.
+fn finding_id<R: Judged>(policy: &Policy, record: &R) -> Text {
+    let common = record.common();
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    let session = common.session_id.as_deref().unwrap_or_default();
+    for part in [&*policy.id, R::NAME, &*common.writer, session] {
+        digest.update(&(part.len() as u64).to_le_bytes());
+        digest.update(part.as_bytes());
+    }
+    digest.update(&common.seq.to_le_bytes());
+    digest.update(&common.at.0.to_le_bytes());
+    let mut random = [0; 10];
+    for (byte, from) in random.iter_mut().zip(digest.finish().as_ref()) {
+        *byte = *from;
+    }
+    let millis = u64::try_from(record.judged_at().0 / 1_000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string().into()
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -1,0 +1,153 @@
+//! One sentence that says why a policy matched: who, how much, the limit, by what, when, from where.
+//!
+//! Figures and names only, never a value of the database; names that came from a client are made [`tame`].
+
+use super::duration;
+use super::judged::{Judged, enumerate, tame, who};
+use super::moment::Moment;
+use super::rule::{First, Measure, Rule, Window};
+use crate::record::{Column, Value};
+
+/// What was found, for the sentence and the finding's columns.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The figure that was judged.
+    pub observed: Option<u64>,
+    /// What it was held against.
+    pub threshold: Option<u64>,
+    /// `seq` of statements.
+    pub evidence: Vec<u64>,
+    /// What was done for the first time.
+    pub new: Vec<String>,
+}
+
+/// The sentence.
+pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found: &Found) -> String {
+    let person = person(record);
+    let limit = found.threshold.map_or_else(String::new, |limit| format!(" (limit {})", grouped(limit)));
+    let circumstances = circumstances(record, moment);
+    match (&rule.first, &rule.window) {
+        (Some(first), _) => {
+            let people = record.persons().filter(|persons| *persons > 0);
+            let people = people.map_or_else(String::new, |n| format!(", {} people's data", grouped(n)));
+            format!("{} {}{people}{}", person, novelty(first, &found.new), join(&circumstances))
+        }
+        (None, Some(window)) => {
+            let figure = found.observed.unwrap_or(0);
+            let within = duration::words(window.within_us);
+            let whose = subject(window, record).unwrap_or_else(|| person.clone());
+            let deed = sum_phrase(window, figure);
+            let last = join(&circumstances);
+            let last = if whose == person { last } else { format!(" by {person}{last}") };
+            format!("{whose} {deed} within {within}{limit}, the last{last}")
+        }
+        (None, None) => {
+            let measured = rule.when.as_ref().and_then(|when| when.limit());
+            let deed = match (measured, found.observed) {
+                (Some((column, _)), Some(observed)) => deed(column.name, observed),
+                _ => match record.persons().filter(|persons| *persons > 0) {
+                    Some(persons) => deed("persons", persons),
+                    None => format!("made a {}", R::NOUN.0),
+                },
+            };
+            format!("{person} {deed} {}{limit}{}", R::SCOPE, join(&circumstances))
+        }
+    }
+}
+
+fn join(circumstances: &[String]) -> String {
+    circumstances.iter().map(|part| format!(" {part}")).collect()
+}
+
+/// By what, when, from where.
+fn circumstances<R: Judged>(record: &R, moment: &Moment<'_>) -> Vec<String> {
+    let mut parts = vec![record.means(), format!("at {:02}:{:02}", moment.hour(), moment.minute())];
+    if let Some(address) = text(record, "client_addr") {
+        parts.push(format!("from {}", tame(address)));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+fn person<R: Judged>(record: &R) -> String {
+    let name = |column| text(record, column).map(crate::record::Text::from);
+    who(name("end_user").as_ref(), name("db_user").as_ref())
+}
+
+fn text<'a, R: Judged>(record: &'a R, column: &str) -> Option<&'a str> {
+    match (R::column(column)?.get)(record) {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Whose window it is; `None` where it is the person's.
+fn subject<R: Judged>(window: &Window<R>, record: &R) -> Option<String> {
+    if window.by.iter().any(|column| matches!(column.name, "db_user" | "end_user")) {
+        return None;
+    }
+    let part = |column: &&'static Column<R>| match (column.get)(record) {
+        Value::Text(text) => format!("{} {}", spoken(column.name), tame(text)),
+        Value::U64(number) => format!("{} {number}", spoken(column.name)),
+        _ => format!("unknown {}", spoken(column.name)),
+    };
+    Some(window.by.iter().map(part).collect::<Vec<_>>().join(", "))
+}
+
+fn sum_phrase<R: Judged>(window: &Window<R>, figure: u64) -> String {
+    match &window.measure {
+        Measure::Count => format!("made {} {}", grouped(figure), if figure == 1 { R::NOUN.0 } else { R::NOUN.1 }),
+        Measure::Sum(column) => deed(column.name, figure),
+        Measure::Distinct(column) => format!("reached {} different {}", grouped(figure), spoken(column.name)),
+    }
+}
+
+fn deed(column: &str, figure: u64) -> String {
+    let figure = grouped(figure);
+    match column {
+        "persons" => format!("read {figure} people's data"),
+        "personal_rows" => format!("read {figure} rows of personal data"),
+        "rows_returned" => format!("received {figure} rows"),
+        "rows_affected" => format!("changed {figure} rows"),
+        "bytes_out" => format!("received {figure} bytes"),
+        "bytes_in" => format!("sent {figure} bytes"),
+        "duration_us" => format!("was busy for {figure} µs"),
+        "statements" => format!("ran {figure} statements"),
+        other => format!("reached {} {figure}", spoken(other)),
+    }
+}
+
+fn novelty<R: Judged>(first: &First<R>, new: &[String]) -> String {
+    let names: Vec<&str> = new.iter().map(String::as_str).collect();
+    match &first.thing {
+        super::rule::Thing::Column(column) => {
+            format!("came with {} {} for the first time", spoken(column.name), enumerate(&names))
+        }
+        _ => format!("read {} for the first time", enumerate(&names)),
+    }
+}
+
+/// A column's name in a sentence.
+fn spoken(column: &str) -> &str {
+    match column {
+        "client_addr" => "address",
+        "application_name" => "application",
+        "db_user" => "user",
+        "end_user" => "end user",
+        "session_id" => "session",
+        other => other,
+    }
+}
+
+/// `20,000`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

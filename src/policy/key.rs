@@ -1,0 +1,51 @@
+//! Who or what a window, a baseline or a throttle is kept for: the values of some columns, as one small key.
+//!
+//! A key is 128 bits, however long a client made its names. NULL is a value of its own, as in GROUP BY.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use crate::record::{Column, Table, Value};
+
+/// See the module's doc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(u64, u64);
+
+impl Key {
+    /// The key of `record` by `columns`.
+    pub fn of<R: Table>(record: &R, columns: &[&'static Column<R>]) -> Key {
+        let (mut one, mut two) = (DefaultHasher::new(), DefaultHasher::new());
+        two.write_u8(1);
+        for column in columns {
+            let value = (column.get)(record);
+            hash_value(value, &mut one);
+            hash_value(value, &mut two);
+        }
+        Key(one.finish(), two.finish())
+    }
+
+    /// The key of one value.
+    pub fn of_value(value: Value<'_>) -> Key {
+        let (mut one, mut two) = (DefaultHasher::new(), DefaultHasher::new());
+        two.write_u8(1);
+        hash_value(value, &mut one);
+        hash_value(value, &mut two);
+        Key(one.finish(), two.finish())
+    }
+
+    /// One of `slots`.
+    pub fn slot(self, slots: usize) -> usize {
+        usize::try_from(self.1 % (slots.max(1) as u64)).unwrap_or(0)
+    }
+}
+
+fn hash_value(value: Value<'_>, hasher: &mut DefaultHasher) {
+    match value {
+        Value::Null => hasher.write_u8(0),
+        Value::U64(number) => (1_u8, number).hash(hasher),
+        Value::Text(text) => (2_u8, text).hash(hasher),
+        Value::Timestamp(at) => (3_u8, at).hash(hasher),
+        Value::Texts(items) => (4_u8, items).hash(hasher),
+        Value::U64s(items) => (5_u8, items).hash(hasher),
+    }
+}

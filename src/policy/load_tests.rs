@@ -1,0 +1,1 @@
+//! Loading: every fault of every file.

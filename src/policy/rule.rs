@@ -1,0 +1,128 @@
+//! A policy's judgement, compiled for the records it is `on`.
+
+use super::condition::{Condition, Tri};
+use super::judged::Judged;
+use super::key::Key;
+use super::moment::Moment;
+use super::window::Amount;
+use crate::record::{Column, Table, Value};
+
+/// When a policy matches a record of type `R`, and how often it speaks of it.
+pub struct Rule<R: Table> {
+    /// `when`.
+    pub when: Option<Condition<R>>,
+    /// `unless`.
+    pub unless: Option<Condition<R>>,
+    /// `window`.
+    pub window: Option<Window<R>>,
+    /// `baseline`.
+    pub first: Option<First<R>>,
+    /// `throttle`, or what follows from `window`; `None`: every match is a finding.
+    pub throttle: Option<Throttle<R>>,
+}
+
+/// `window`.
+pub struct Window<R: 'static> {
+    /// Whose.
+    pub by: Vec<&'static Column<R>>,
+    /// How long, microseconds.
+    pub within_us: i64,
+    /// What is added up.
+    pub measure: Measure<R>,
+    /// It matches when the figure exceeds this.
+    pub above: u64,
+}
+
+/// What a window adds up.
+pub enum Measure<R: 'static> {
+    /// Records.
+    Count,
+    /// A number column; NULL adds nothing.
+    Sum(&'static Column<R>),
+    /// Different values of a column, or of the entries of a list column; NULL adds nothing.
+    Distinct(&'static Column<R>),
+}
+
+/// `baseline: { first: … }`.
+pub struct First<R: 'static> {
+    /// Whose.
+    pub by: Vec<&'static Column<R>>,
+    /// What is new.
+    pub thing: Thing<R>,
+    /// How long a principal is only learned from, microseconds.
+    pub learn_us: i64,
+}
+
+/// What can be done for the first time.
+pub enum Thing<R: 'static> {
+    /// Touching a relation.
+    Relation,
+    /// Receiving classified columns of a relation.
+    ClassifiedRelation,
+    /// Any value of a column.
+    Column(&'static Column<R>),
+}
+
+/// `throttle`.
+pub struct Throttle<R: 'static> {
+    /// About whom.
+    pub by: Vec<&'static Column<R>>,
+    /// At most one finding in this time, microseconds.
+    pub once_us: i64,
+}
+
+impl<R: Judged> Rule<R> {
+    /// Whether `when` is TRUE and `unless` is not.
+    pub fn concerns(&self, record: &R, moment: &Moment<'_>) -> bool {
+        let holds = |condition: &Condition<R>| condition.eval(record, moment) == Tri::True;
+        self.when.as_ref().is_none_or(holds) && !self.unless.as_ref().is_some_and(holds)
+    }
+
+    /// How far back this rule's state reaches, microseconds; `None` where it has none.
+    pub fn lookback_us(&self) -> Option<i64> {
+        let window = self.window.as_ref().map(|window| window.within_us);
+        let first = self.first.as_ref().map(|first| super::baseline::Touched::lookback_us(first.learn_us));
+        let throttle = self.throttle.as_ref().map(|throttle| throttle.once_us);
+        window.max(first).max(throttle)
+    }
+}
+
+impl<R: Judged> Window<R> {
+    /// What a record adds.
+    pub fn amount(&self, record: &R) -> Amount {
+        match &self.measure {
+            Measure::Count => Amount::Number(1),
+            Measure::Sum(column) => match (column.get)(record) {
+                Value::U64(number) => Amount::Number(number),
+                _ => Amount::Number(0),
+            },
+            Measure::Distinct(column) => Amount::Values(keys((column.get)(record))),
+        }
+    }
+}
+
+impl<R: Judged> First<R> {
+    /// What a record touches: keys, and names to tell.
+    pub fn things(&self, record: &R) -> (Vec<Key>, Vec<String>) {
+        let names: Vec<&str> = match &self.thing {
+            Thing::Relation => record.relations(),
+            Thing::ClassifiedRelation => record.classified_relations(),
+            Thing::Column(column) => match (column.get)(record) {
+                Value::Text(text) => vec![text],
+                Value::Texts(items) => items.iter().map(|item| &**item).collect(),
+                _ => Vec::new(),
+            },
+        };
+        let keys = names.iter().map(|name| Key::of_value(Value::Text(name))).collect();
+        (keys, names.into_iter().map(str::to_owned).collect())
+    }
+}
+
+fn keys(value: Value<'_>) -> Vec<Key> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Texts(items) => items.iter().map(|item| Key::of_value(Value::Text(item))).collect(),
+        Value::U64s(items) => items.iter().map(|item| Key::of_value(Value::U64(*item))).collect(),
+        value => vec![Key::of_value(value)],
+    }
+}
