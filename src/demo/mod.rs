@@ -4,6 +4,7 @@
 //! process that started it. Never touches a server, a port or a folder that was there before.
 
 pub mod postgres;
+pub mod shop;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A statement or connection of the demo's own failed.
+    #[error("{}", in_full(.0))]
+    Sql(#[from] tokio_postgres::Error),
     /// A program of PostgreSQL's ended with an error.
     #[error("{program} failed: {said}")]
     Failed {
@@ -61,5 +65,13 @@ impl Error {
     fn io(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_path_buf();
         move |source| Error::Io { doing, path, source }
+    }
+}
+
+/// The server's own words, where it had some: the driver's are `db error`.
+fn in_full(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(said) => format!("the database said: {} (SQLSTATE {})", said.message(), said.code().code()),
+        None => format!("the database: {error}"),
     }
 }
