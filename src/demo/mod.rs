@@ -3,6 +3,7 @@
 //! In: the PostgreSQL binaries of this machine. Out: a server of its own in a temporary folder, which is gone with the
 //! process that started it. Never touches a server, a port or a folder that was there before.
 
+pub mod play;
 pub mod postgres;
 pub mod shop;
 
@@ -43,6 +44,9 @@ pub enum Error {
     /// A statement or connection of the demo's own failed.
     #[error("{}", in_full(.0))]
     Sql(#[from] tokio_postgres::Error),
+    /// The play did not go as it is written.
+    #[error("the demo's play failed: {0}")]
+    Unexpected(&'static str),
     /// A program of PostgreSQL's ended with an error.
     #[error("{program} failed: {said}")]
     Failed {

@@ -192,9 +192,25 @@ fn initdb(bin: &Path, folder: &Path, account: Option<Account>, auth: &Auth) -> R
     let output = command.stdin(Stdio::null()).output().map_err(Error::io("cannot run", &bin.join("initdb")))?;
     let _ = fs::remove_file(&password_file);
     if output.status.success() {
-        return Ok(());
+        let rules = data.join("pg_hba.conf");
+        return fs::write(&rules, admission(auth)).map_err(Error::io("cannot write", &rules));
     }
     Err(Error::Failed { program: "initdb", said: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+}
+
+/// `pg_hba.conf`: initdb's own has 127.0.0.1 only, and the whole of 127.0.0.0/8 is this machine.
+fn admission(auth: &Auth) -> String {
+    let method = match auth {
+        Auth::Trust => "trust",
+        Auth::Scram(_) => "scram-sha-256",
+    };
+    let mut rules = String::new();
+    for whose in ["all", "replication"] {
+        for from in ["local {} all", "host {} all 127.0.0.0/8"] {
+            rules.push_str(&format!("{} {method}\n", from.replace("{}", whose)));
+        }
+    }
+    rules
 }
 
 fn free_port(folder: &Path) -> Result<u16, Error> {
