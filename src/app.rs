@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::task;
 
 use crate::alert::Alerts;
 use crate::analysis::{Control, Stage};
-use crate::audit::{Intake, Lake, Log, SubjectKey, Writer};
+use crate::audit::{Intake, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -45,6 +46,7 @@ pub struct Running {
     catalog: Catalog,
     control: SyncSender<Control>,
     stop: watch::Sender<bool>,
+    stopping: Arc<AtomicBool>,
     proxy: task::JoinHandle<()>,
     loader: task::JoinHandle<()>,
     intake: Intake,
@@ -58,9 +60,9 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let policies = policy::load(&config.policies)?;
     let catalog = Catalog::new(classification(&config.policies)?);
     let writer = Writer::claim(&config.audit.path)?;
-    let key = SubjectKey::open(&config.audit.key_file)?;
-    let log = Log::open(&config.audit, &writer)?;
-    let (intake, reader) = Intake::open(&config.audit, &writer)?;
+    let key = Key::load_or_create(&config.audit.key_file)?;
+    let log = Log::open(&config.audit, writer.name())?;
+    let (intake, reader) = Intake::open(&config.audit, writer.name())?;
     let engine = experienced(Engine::new(Arc::new(policies)), &config.audit.path, &clock)?;
     let proxy = Proxy::bind(
         config.proxy.clone(),
@@ -71,9 +73,19 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let alerts = Arc::new(Alerts::start(&config.alerts)?);
 
     let (stop, stopped) = watch::channel(false);
+    let stopping = Arc::new(AtomicBool::new(false));
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
-    let stage = Stage::new(config.analysis.clone(), clock, log, catalog.clone(), engine, key, finding_sender)?;
+    let stage = Stage::new(
+        config.analysis.clone(),
+        clock,
+        log,
+        catalog.clone(),
+        engine,
+        key,
+        finding_sender,
+        Arc::clone(&stopping),
+    )?;
     let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
         let _writer = writer; // Held as long as anything of this writer is written.
         stage.run(reader, &orders).context("the analysis stage stopped")
@@ -91,6 +103,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         catalog,
         control,
         stop,
+        stopping,
         proxy,
         loader,
         intake,
@@ -120,10 +133,11 @@ impl Running {
     /// Stops in the order in which data flows: no new session, running ones drained, what was taken in analysed and
     /// sealed, alerts sent.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let Running { stop, proxy, loader, intake, analysis, findings, alerts, control, .. } = self;
+        let Running { stop, stopping, proxy, loader, intake, analysis, findings, alerts, control, .. } = self;
         stop.send_replace(true);
         proxy.await.context("the proxy panicked")?;
-        intake.close();
+        stopping.store(true, Ordering::Relaxed);
+        // The journal's reader is finished when nobody can append any more.
         drop(intake);
         drop(control);
         let analysed = task::spawn_blocking(move || {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::session::{Saved, Session};
 use super::stage::Stage;
-use crate::audit::{Checkpoint, Gap, Position};
+use crate::audit::{Checkpoint, Gap, GapCause, Position};
 use crate::clock::Timestamp;
 use crate::record::{Action, Common, Finding, Session as SessionRecord, SessionOutcome, Severity, Text};
 use crate::session::event::Event;
@@ -17,7 +17,7 @@ use crate::session::event::Event;
 impl Stage {
     /// Takes up the books where the last checkpoint left them.
     pub(super) fn restore(&mut self) {
-        let Some(checkpoint) = self.log.recovered() else { return };
+        let Some(checkpoint) = self.log.recovered().cloned() else { return };
         self.emitted_through = Some(checkpoint.emitted_through);
         self.through = Some(checkpoint.emitted_through);
         match postcard::from_bytes::<Vec<Saved>>(&checkpoint.state) {
@@ -61,25 +61,34 @@ impl Stage {
     }
 
     /// What has to be known to go on from here after a crash; `None` before the first event.
-    pub(super) fn checkpoint(&self) -> Option<Checkpoint> {
+    pub(super) fn checkpoint(&mut self) -> Option<Checkpoint> {
         let emitted_through = self.through?;
-        let open = self.sessions.values().flat_map(|session| session.open.values()).map(|open| open.position).min();
-        let saved: Vec<&Saved> = self.sessions.values().map(|session| &session.saved).collect();
-        let state = postcard::to_stdvec(&saved).unwrap_or_else(|error| {
+        let mut replay_from = Position(emitted_through.0.saturating_add(1));
+        let mut books = Vec::with_capacity(self.sessions.len());
+        for session in self.sessions.values_mut() {
+            let (saved, first) = session.save(&mut self.parsers);
+            books.push(saved);
+            replay_from = first.map_or(replay_from, |first| first.min(replay_from));
+        }
+        let state = postcard::to_stdvec(&books).unwrap_or_else(|error| {
             tracing::error!(%error, "the open sessions could not be written into the checkpoint");
             Vec::new()
         });
-        Some(Checkpoint { replay_from: open.unwrap_or(emitted_through).min(emitted_through), emitted_through, state })
+        Some(Checkpoint { replay_from, emitted_through, state })
     }
 
     /// Events that were let through unrecorded are themselves recorded.
     pub(super) fn gap(&mut self, gap: &Gap) {
-        let explanation = format!(
-            "{} events between {} and {} were let through unrecorded, because the journal could not be written",
-            gap.events, gap.first_at, gap.last_at
-        );
+        let why = match gap.cause {
+            GapCause::Passed => "were let through unrecorded, because the journal could not be written",
+            GapCause::Damaged => "or more are missing, because the journal was damaged",
+        };
+        let time = |at: Option<Timestamp>| at.map_or("an unknown time".to_owned(), |at| at.to_string());
+        let explanation =
+            format!("{} events between {} and {} {why}", gap.events, time(gap.first_at), time(gap.last_at));
+        let at = gap.first_at.unwrap_or_else(|| self.clock.now());
         self.findings(vec![Finding {
-            common: Common { at: gap.first_at, ..Common::default() },
+            common: Common { at, ..Common::default() },
             finding_id: Uuid::now_v7().to_string().into(),
             policy: "log-gap".into(),
             title: "The log has a gap".into(),

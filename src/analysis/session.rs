@@ -4,26 +4,33 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::parsers::Pending;
+use super::parsers::{Analyses, Parsers, Pending};
 use super::settings::Settings;
 use super::transaction::Fold;
 use crate::audit::Position;
 use crate::clock::Timestamp;
-use crate::record::{Outcome, Text};
+use crate::record::{Outcome, Protocol, Text};
 use crate::session::event::{Begun, Who};
 use crate::sql::{Analysis, Effect};
 
 /// Prepared statements (SQL PREPARE) and cursors remembered, each, per session.
 const NAMES_MAX: usize = 1_024;
+/// A statement that runs for longer moves from the intake journal into the checkpoints.
+const LONG_RUNNING: Duration = Duration::from_secs(2);
 
 /// A statement that has begun and not ended.
 pub(super) struct Open {
-    /// Where its `Begun` stands in the intake journal, which must be kept so far back.
+    /// Where its `Begun` stands in the intake journal.
     pub(super) position: Position,
-    pub(super) begun: Begun,
+    /// When it was taken.
+    pub(super) since: Instant,
+    pub(super) who: Arc<Who>,
+    pub(super) protocol: Protocol,
+    pub(super) bytes_in: u64,
     pub(super) pending: Option<Pending>,
     /// Statements of the text that have ended.
     pub(super) parts: usize,
@@ -32,7 +39,7 @@ pub(super) struct Open {
     pub(super) last_outcome: Outcome,
 }
 
-/// What outlives a crash: enough to close the session's books.
+/// What outlives a crash: enough to close the session's books. Holds nothing raw.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Saved {
     pub(super) who: Arc<Who>,
@@ -41,6 +48,64 @@ pub(super) struct Saved {
     pub(super) statement_no: u64,
     pub(super) transaction_no: u64,
     pub(super) transaction: Option<Fold>,
+    /// Statements that have been running for so long that the journal is not kept for them. By number.
+    pub(super) running: Vec<(u64, Running)>,
+}
+
+/// A long-running statement, without its text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Running {
+    who: Arc<Who>,
+    protocol: Protocol,
+    bytes_in: u64,
+    analyses: Vec<Analysis>,
+    parts: usize,
+    part_at: Timestamp,
+    last_outcome: Outcome,
+}
+
+impl Open {
+    /// A statement that begins.
+    pub(super) fn new(position: Position, begun: Begun, pending: Pending) -> Open {
+        Open {
+            position,
+            since: Instant::now(),
+            who: begun.who,
+            protocol: begun.protocol,
+            bytes_in: begun.bytes_in,
+            pending: Some(pending),
+            parts: 0,
+            part_at: begun.at,
+            last_outcome: Outcome::Unknown,
+        }
+    }
+
+    fn saved(&self, analyses: &Analyses) -> Running {
+        Running {
+            who: Arc::clone(&self.who),
+            protocol: self.protocol,
+            bytes_in: self.bytes_in,
+            analyses: analyses.iter().map(|analysis| Analysis::clone(analysis)).collect(),
+            parts: self.parts,
+            part_at: self.part_at,
+            last_outcome: self.last_outcome,
+        }
+    }
+
+    fn restored(running: Running) -> Open {
+        let analyses: Analyses = running.analyses.into_iter().map(Arc::new).collect();
+        Open {
+            position: Position::default(),
+            since: Instant::now(),
+            who: running.who,
+            protocol: running.protocol,
+            bytes_in: running.bytes_in,
+            pending: Some(Pending::Ready(analyses)),
+            parts: running.parts,
+            part_at: running.part_at,
+            last_outcome: running.last_outcome,
+        }
+    }
 }
 
 /// A session in progress.
@@ -61,12 +126,31 @@ impl Session {
             statement_no: 0,
             transaction_no: 0,
             transaction: None,
+            running: Vec::new(),
         })
     }
 
     /// A session as a checkpoint left it.
-    pub(super) fn restored(saved: Saved) -> Session {
-        Session { saved, open: BTreeMap::new(), prepared: HashMap::new(), cursors: HashMap::new() }
+    pub(super) fn restored(mut saved: Saved) -> Session {
+        let running = std::mem::take(&mut saved.running);
+        let open = running.into_iter().map(|(number, running)| (number, Open::restored(running))).collect();
+        Session { saved, open, prepared: HashMap::new(), cursors: HashMap::new() }
+    }
+
+    /// The books as a checkpoint keeps them, and the first position that must be replayed for what is not in them.
+    pub(super) fn save(&mut self, parsers: &mut Parsers) -> (Saved, Option<Position>) {
+        let mut saved = self.saved.clone();
+        let mut replay_from = None;
+        for (number, open) in &mut self.open {
+            if open.since.elapsed() < LONG_RUNNING {
+                replay_from = Some(replay_from.map_or(open.position, |first: Position| first.min(open.position)));
+                continue;
+            }
+            let analyses = parsers.finish(&mut open.pending);
+            saved.running.push((*number, open.saved(&analyses)));
+            open.pending = Some(Pending::Ready(analyses));
+        }
+        (saved, replay_from)
     }
 
     /// The analysis whose relations and columns count for `analysis`.

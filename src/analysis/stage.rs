@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::parsers::{Analyses, Parsers, Pending, part};
 use super::session::{Open, Session};
 use super::statement;
 use super::transaction::Fold;
-use crate::audit::{self, IntakeReader, Log, Position, SubjectKey};
+use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
 use crate::catalog::{Catalog, Context, Understanding};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::{Engine, PolicySet};
@@ -56,7 +57,7 @@ pub struct Stage {
     pub(super) log: Log,
     pub(super) catalog: Catalog,
     pub(super) engine: Engine,
-    pub(super) key: SubjectKey,
+    pub(super) key: Key,
     pub(super) parsers: Parsers,
     pub(super) sessions: HashMap<Uuid, Session>,
     /// Told after they are durable.
@@ -69,6 +70,8 @@ pub struct Stage {
     /// Events up to here had their records written before a crash: they only restore what was open.
     pub(super) emitted_through: Option<Position>,
     committed_at: Instant,
+    /// Set when the sidecar is stopping.
+    stopping: Arc<AtomicBool>,
 }
 
 impl Stage {
@@ -79,8 +82,9 @@ impl Stage {
         log: Log,
         catalog: Catalog,
         engine: Engine,
-        key: SubjectKey,
+        key: Key,
         findings: SyncSender<Finding>,
+        stopping: Arc<AtomicBool>,
     ) -> Result<Stage, StageError> {
         let mut stage = Stage {
             config,
@@ -97,6 +101,7 @@ impl Stage {
             through: None,
             emitted_through: None,
             committed_at: Instant::now(),
+            stopping,
         };
         stage.restore();
         Ok(stage)
@@ -112,45 +117,42 @@ impl Stage {
                 }
             }
             let entry = reader.next(WAIT)?;
-            if !live && reader.is_live() {
+            if !live && entry.as_ref().is_none_or(|(position, _)| reader.was_live(*position)) {
                 live = true;
                 // What was open when the sidecar died is dead: its books are closed before anything new is taken.
                 self.bury_the_dead();
             }
             let idle = entry.is_none();
-            if let Some(entry) = entry {
-                self.take(entry);
+            if let Some((position, entry)) = entry {
+                self.take(position, entry);
             }
-            self.commit_if_due(idle, &mut reader)?;
+            self.commit_if_due(idle)?;
             if idle {
                 self.log.seal_if_due(self.clock.now())?;
-                if reader.is_closed() {
+                if reader.is_finished() {
                     break;
                 }
             }
         }
-        self.commit(&mut reader)?;
+        self.commit()?;
         self.log.seal()?;
         Ok(())
     }
 
-    fn take(&mut self, entry: audit::Entry) {
+    fn take(&mut self, position: Position, entry: Entry) {
+        let replayed = self.emitted_through.is_some_and(|through| position <= through);
+        self.through = Some(self.through.map_or(position, |through| through.max(position)));
         match entry {
-            audit::Entry::Event { position, event } => {
-                let replayed = self.emitted_through.is_some_and(|through| position <= through);
-                self.through = Some(position);
-                match (event, replayed) {
-                    (event, true) => self.restore_open(position, event),
-                    (Event::Opened(opened), _) => {
-                        self.sessions.insert(opened.who.session_id, Session::new(opened.who, opened.at));
-                    }
-                    (Event::Begun(begun), _) => self.begun(position, begun),
-                    (Event::Ended(ended), _) => self.ended(&ended),
-                    (Event::Ready(ready), _) => self.ready(ready.who.session_id, ready.status, ready.at),
-                    (Event::Closed(closed), _) => self.closed(&closed),
-                }
+            Entry::Event(event) if replayed => self.restore_open(position, event),
+            Entry::Gap(_) if replayed => {}
+            Entry::Gap(gap) => self.gap(&gap),
+            Entry::Event(Event::Opened(opened)) => {
+                self.sessions.insert(opened.who.session_id, Session::new(opened.who, opened.at));
             }
-            audit::Entry::Gap(gap) => self.gap(&gap),
+            Entry::Event(Event::Begun(begun)) => self.begun(position, begun),
+            Entry::Event(Event::Ended(ended)) => self.ended(&ended),
+            Entry::Event(Event::Ready(ready)) => self.ready(ready.who.session_id, ready.status, ready.at),
+            Entry::Event(Event::Closed(closed)) => self.closed(&closed),
         }
     }
 
@@ -162,15 +164,7 @@ impl Stage {
         let session =
             self.sessions.entry(begun.who.session_id).or_insert_with(|| Session::new(Arc::clone(&begun.who), begun.at));
         session.saved.who = Arc::clone(&begun.who);
-        let open = Open {
-            position,
-            part_at: begun.at,
-            pending: Some(pending),
-            parts: 0,
-            last_outcome: Outcome::Unknown,
-            begun,
-        };
-        session.open.insert(open.begun.statement_no, open);
+        session.open.insert(begun.statement_no, Open::new(position, begun, pending));
     }
 
     fn ended(&mut self, ended: &Ended) {
@@ -197,13 +191,13 @@ impl Stage {
 
     /// The statements of a simple Query behind one that failed reached the server and were passed over.
     fn skip_rest(&mut self, id: Uuid, open: &Open, analyses: &Analyses) {
-        if open.begun.protocol != Protocol::Simple || open.last_outcome == Outcome::Ok {
+        if open.protocol != Protocol::Simple || open.last_outcome == Outcome::Ok {
             return;
         }
         for analysis in analyses.iter().skip(open.parts) {
             let skipped = Ended {
-                who: Arc::clone(&open.begun.who),
-                statement_no: open.begun.statement_no,
+                who: Arc::clone(&open.who),
+                statement_no: 0,
                 part: 0,
                 more: false,
                 at: open.part_at,
@@ -225,7 +219,7 @@ impl Stage {
     fn ready(&mut self, id: Uuid, status: TransactionStatus, at: Timestamp) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         // A simple Query whose ReadyForQuery came apart from its last end.
-        let first = session.open.first_key_value().map(|(number, open)| (*number, open.parts, open.begun.protocol));
+        let first = session.open.first_key_value().map(|(number, open)| (*number, open.parts, open.protocol));
         if let Some((number, 1.., Protocol::Simple | Protocol::Replication)) = first
             && let Some(mut open) = session.open.remove(&number)
         {
@@ -261,7 +255,7 @@ impl Stage {
     pub(super) fn emit(&mut self, id: Uuid, open: &Open, ended: Option<&Ended>, analysis: &Arc<Analysis>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let meant = Arc::clone(session.meant(analysis));
-        let who = ended.map_or(&open.begun.who, |ended| &ended.who);
+        let who = ended.map_or(&open.who, |ended| &ended.who);
         let database: Text = who.database.as_deref().unwrap_or("").into();
         let settings = &session.saved.settings;
         let role = settings.role().cloned().or_else(|| who.db_user.as_deref().map(Text::from));
@@ -278,8 +272,7 @@ impl Stage {
             session.saved.transaction_no = session.saved.transaction_no.saturating_add(1);
         }
         let source = statement::Source {
-            begun: &open.begun,
-            began_at: open.part_at,
+            open,
             ended,
             analysis,
             meant: &meant,
@@ -393,26 +386,25 @@ impl Stage {
         }
     }
 
-    fn commit_if_due(&mut self, idle: bool, reader: &mut IntakeReader) -> Result<(), StageError> {
+    fn commit_if_due(&mut self, idle: bool) -> Result<(), StageError> {
         let due = self.uncommitted >= COMMIT_RECORDS_MAX
             || self.committed_at.elapsed() >= COMMIT_EVERY
             || (idle && !self.undelivered.is_empty());
-        if due && self.uncommitted > 0 { self.commit(reader) } else { Ok(()) }
+        if due && self.uncommitted > 0 { self.commit() } else { Ok(()) }
     }
 
-    fn commit(&mut self, reader: &mut IntakeReader) -> Result<(), StageError> {
+    fn commit(&mut self) -> Result<(), StageError> {
         if let Some(checkpoint) = self.checkpoint() {
-            let mut tries = 0;
+            // The records stay where they are meanwhile; the intake fills, and its limit decides what clients see.
+            let mut tries: u32 = 0;
             while let Err(error) = self.log.commit(&checkpoint) {
-                // The records stay where they are; the intake fills, and its limit decides what clients see.
-                tries += 1;
+                tries = tries.saturating_add(1);
                 tracing::error!(%error, tries, "the record journal cannot be written; trying again");
-                if reader.is_closed() && tries >= LAST_TRIES {
+                if self.stopping.load(Ordering::Relaxed) && tries >= LAST_TRIES {
                     return Err(error.into());
                 }
                 std::thread::sleep(RETRY_AFTER);
             }
-            reader.release(checkpoint.replay_from)?;
         }
         self.uncommitted = 0;
         self.committed_at = Instant::now();

@@ -3,17 +3,16 @@
 //! In: the two events, the text's analysis, the catalog's understanding. Out: the record, without `writer`, `seq` and
 //! what policies add. Raw text and raw values end here.
 
-use crate::audit::SubjectKey;
+use super::session::Open;
+use crate::audit::Key;
 use crate::catalog::{PeopleRule, Understanding};
-use crate::clock::Timestamp;
 use crate::record::{Certainty, Common, Kind, Outcome, Statement, Text, Texts};
-use crate::session::event::{Begun, Ended, People, Who};
+use crate::session::event::{Ended, People, Who};
 use crate::sql::Analysis;
 
 /// What a statement's record is made from.
 pub(super) struct Source<'a> {
-    pub(super) begun: &'a Begun,
-    pub(super) began_at: Timestamp,
+    pub(super) open: &'a Open,
     /// `None` where its end was not seen.
     pub(super) ended: Option<&'a Ended>,
     pub(super) analysis: &'a Analysis,
@@ -27,21 +26,17 @@ pub(super) struct Source<'a> {
 }
 
 /// Makes the record.
-pub(super) fn record(source: &Source<'_>, key: &SubjectKey) -> Statement {
-    let Source { begun, analysis, understanding, .. } = source;
-    let who = source.ended.map_or(&begun.who, |ended| &ended.who);
+pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
+    let Source { open, analysis, understanding, .. } = source;
+    let who = source.ended.map_or(&open.who, |ended| &ended.who);
     let kind = if analysis.kind == Kind::Other { source.meant.kind } else { analysis.kind };
     let mut record = Statement {
-        common: Common {
-            at: source.began_at,
-            session_id: Some(who.session_id.to_string().into()),
-            ..Common::default()
-        },
+        common: Common { at: open.part_at, session_id: Some(who.session_id.to_string().into()), ..Common::default() },
         statement_no: source.statement_no,
         transaction_no: Some(source.transaction_no),
         role: source.role.clone(),
         end_user: source.end_user.clone(),
-        protocol: Some(begun.protocol),
+        protocol: Some(open.protocol),
         kind: Some(kind),
         query: Some(analysis.query.clone()),
         fingerprint: Some(analysis.fingerprint.clone()).filter(|text| !text.is_empty()),
@@ -52,7 +47,7 @@ pub(super) fn record(source: &Source<'_>, key: &SubjectKey) -> Statement {
         columns: Some(understanding.columns.iter().cloned().collect()),
         level: understanding.level.clone(),
         functions: Some(source.meant.functions.iter().cloned().collect()),
-        bytes_in: Some(begun.bytes_in),
+        bytes_in: Some(open.bytes_in),
         outcome: Some(Outcome::Unknown),
         ..Statement::default()
     };
@@ -74,7 +69,7 @@ fn set_who(record: &mut Statement, who: &Who) {
 fn add_end(record: &mut Statement, source: &Source<'_>, ended: &Ended, kind: Kind) {
     let tag_rows = rows_of_tag(&ended.tag);
     record.ended_at = Some(ended.at);
-    record.duration_us = Some(ended.at.micros_since(source.began_at));
+    record.duration_us = Some(ended.at.micros_since(source.open.part_at));
     record.outcome = Some(ended.outcome);
     record.bytes_out = Some(ended.bytes_out);
     record.bytes_in = Some(ended.bytes_in);
@@ -95,7 +90,7 @@ fn rows_of_tag(tag: &str) -> Option<u64> {
     tag.rsplit(' ').next()?.parse().ok()
 }
 
-fn count_people(record: &mut Statement, understanding: &Understanding, ended: &Ended, key: &SubjectKey) {
+fn count_people(record: &mut Statement, understanding: &Understanding, ended: &Ended, key: &Key) {
     let rows = record.rows_returned.unwrap_or(0);
     if !understanding.personal {
         record.personal_rows = Some(0);

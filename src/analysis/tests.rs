@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::*;
-use crate::audit::{self, Intake, Lake, Log, SubjectKey, Writer};
+use crate::audit::{self, Intake, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::{self, Engine};
@@ -134,9 +134,9 @@ fn config(folder: &Path) -> audit::Config {
 fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
     let config = config(folder);
     let writer = Writer::claim(&config.path).expect("writer");
-    let log = Log::open(&config, &writer).expect("log");
-    let (intake, reader) = Intake::open(&config, &writer).expect("intake");
-    let key = SubjectKey::open(&config.key_file).expect("key");
+    let log = Log::open(&config, writer.name()).expect("log");
+    let (intake, reader) = Intake::open(&config, writer.name()).expect("intake");
+    let key = Key::load_or_create(&config.key_file).expect("key");
     let classification = Classification::parse(CLASSIFICATION, Path::new("classification.yaml")).expect("classes");
     let policies = policy::load(&policy::Config::default()).expect("built-in policies");
     let (finding_sender, findings) = sync_channel(100);
@@ -148,12 +148,12 @@ fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
         Engine::new(Arc::new(policies)),
         key,
         finding_sender,
+        Arc::default(),
     )
     .expect("stage");
     if !events.is_empty() {
         intake.append(events).expect("journal");
     }
-    intake.close();
     drop(intake);
     let (_control, orders) = sync_channel(1);
     stage.run(reader, &orders).expect("runs to the end");
@@ -264,7 +264,7 @@ fn people_counted_on_the_wire_are_logged_as_keyed_hashes() {
 
     let [statement] = &records::<Statement>(folder.path())[..] else { panic!("one statement") };
     assert_eq!(statement.persons, Some(1_400));
-    let key = SubjectKey::open(&folder.path().join("log.key")).expect("key");
+    let key = Key::load_or_create(&folder.path().join("log.key")).expect("key");
     assert_eq!(statement.subjects.as_deref(), Some(&[key.subject_hash("4711").into()][..]));
     let bulk = findings.iter().find(|finding| &*finding.policy == "bulk-personal-read").expect("a finding");
     assert_eq!(bulk.observed, Some(1_400));

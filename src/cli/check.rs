@@ -34,7 +34,7 @@ impl Check {
         let classification = keep(app::classification(&config.policies), &mut faults);
         let policies = keep(policy::load(&config.policies), &mut faults);
         if let Some(policies) = &policies {
-            faults.extend(policies.without_cases());
+            faults.extend(policies.without_cases.iter().cloned());
         }
         if !self.offline {
             faults.extend(server_faults(&config, classification.as_ref())?);
@@ -49,7 +49,7 @@ impl Check {
         println!(
             "in order: {}, {}, {}{}",
             config.file.as_ref().map_or("built-in configuration".to_owned(), |file| file.display().to_string()),
-            policies.map_or_else(String::new, |set| count(set.len(), "policy")),
+            policies.map_or_else(String::new, |set| count(set.policies.len(), "policy")),
             if self.offline { "classification" } else { "classification, server" },
             if config.catalog.url.is_some() && !self.offline { ", catalog" } else { "" },
         );

@@ -5,10 +5,12 @@
 //! [`Output::Unknown`] says so. No literal of the text survives in an [`Analysis`], except names and settings listed
 //! in [`Effect`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::{Kind, Parse, Text};
 
 /// A relation as written: not yet looked up. CTEs and aliases are already resolved away.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RelationName {
     /// `None` where the text leaves it to search_path.
     pub schema: Option<Text>,
@@ -17,7 +19,7 @@ pub struct RelationName {
 }
 
 /// What is known of the columns that reach the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
     /// Every column of every output expression, in no particular order.
     Columns(Vec<ColumnRef>),
@@ -28,7 +30,7 @@ pub enum Output {
 }
 
 /// One column, or all, of one relation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ColumnRef {
     /// The relation; `None` where the column is unqualified and more than one relation could have it.
     pub relation: Option<RelationName>,
@@ -39,7 +41,7 @@ pub struct ColumnRef {
 }
 
 /// What a statement does to the session, for the statements after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// BEGIN, START TRANSACTION.
     TransactionBegun,
@@ -69,7 +71,7 @@ pub enum Effect {
 }
 
 /// What one statement's text says. Cached by the text, shared by everyone who sends it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Analysis {
     /// What it does.
     pub kind: Kind,
