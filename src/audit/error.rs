@@ -1,0 +1,109 @@
+//! What can go wrong with the log. No error carries a value, a literal or a key.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The log cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// A verb phrase, without its object: "create", "write".
+        what: &'static str,
+        /// Its object.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The folder holds nothing of a log.
+    #[error("{} is not a log: it has neither a journal nor tables; give the folder of [log].path with --log", .0.display())]
+    NotALog(PathBuf),
+    /// The key file holds something else.
+    #[error("{} is not a key file: it must hold 64 hexadecimal digits", .0.display())]
+    NotAKey(PathBuf),
+    /// The journal was written under another key.
+    #[error("{} was written under another key; give the key file it was written with as [privacy].key_file", .0.display())]
+    WrongKey(PathBuf),
+    /// Every name this sidecar could take is taken.
+    #[error("{} sidecars write {} already", .1, .0.display())]
+    NoWriter(PathBuf, usize),
+    /// A file of the log is not what it should be.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Records were appended out of their numbers' order, or not at all after they were numbered.
+    #[error("the numbers of {table} have a gap: {found} follows {expected} - 1")]
+    SequenceGap {
+        /// The table.
+        table: &'static str,
+        /// The number that should have come.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+    /// A batch could not be built, encoded or decoded.
+    #[error("cannot encode or decode records: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// A Parquet file could not be written or read.
+    #[error("{}: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ::parquet::errors::ParquetError,
+    },
+    /// A checkpoint could not be encoded.
+    #[error("cannot encode a checkpoint: {0}")]
+    Checkpoint(postcard::Error),
+}
+
+impl Error {
+    /// For `map_err`: what was tried, on what.
+    pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_path_buf();
+        move |source| Error::Io { what, path, source }
+    }
+
+    /// For `map_err`: the Parquet file.
+    pub(super) fn parquet(path: &Path) -> impl FnOnce(::parquet::errors::ParquetError) -> Error {
+        let path = path.to_path_buf();
+        move |source| Error::Parquet { path, source }
+    }
+}
+
+/// The intake journal took nothing, or not all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the intake journal cannot be written: {reason}")]
+pub struct Unwritable {
+    /// How many of the call's events, from the first, are in the journal nevertheless: go on with `events[appended..]`.
+    /// Zero unless the events of one call are longer than [`super::intake::ENTRY_BYTES_TARGET`] together.
+    pub appended: usize,
+    /// Why.
+    pub reason: UnwritableReason,
+}
+
+/// Why the intake journal took nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnwritableReason {
+    /// The analysis is [`super::intake::SEGMENTS_MAX`] segments behind. Passes by itself.
+    #[error("the analysis is too far behind")]
+    Backlog,
+    /// The system refused a new segment (a full disk, mostly). Passes when the cause does.
+    #[error("the system refused: {0}")]
+    System(io::ErrorKind),
+    /// One event is longer than a segment. Never passes: give the session up.
+    #[error("an event is longer than a journal segment")]
+    TooLong,
+}
+
+impl UnwritableReason {
+    /// Whether trying again later makes sense.
+    pub fn may_pass(self) -> bool {
+        !matches!(self, UnwritableReason::TooLong)
+    }
+}

@@ -1,0 +1,84 @@
+//! Where everything lies under `[log].path`, and the few file operations that the rest shares.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// The folder of the journals of all writers.
+pub fn journals(log: &Path) -> PathBuf {
+    log.join("journal")
+}
+
+/// The folder of one writer's journals.
+pub fn journal(log: &Path, writer: &str) -> PathBuf {
+    journals(log).join(writer)
+}
+
+/// The folder of one writer's intake segments.
+pub fn intake(log: &Path, writer: &str) -> PathBuf {
+    journal(log, writer).join("intake")
+}
+
+/// The folder of one writer's record journal.
+pub fn records(log: &Path, writer: &str) -> PathBuf {
+    journal(log, writer).join("records")
+}
+
+/// The partition of one UTC date.
+pub fn partition(log: &Path, table: &str, date: &str) -> PathBuf {
+    log.join(table).join(format!("dt={date}"))
+}
+
+/// Makes a folder and those above it.
+pub fn create(path: &Path) -> Result<(), Error> {
+    fs::create_dir_all(path).map_err(Error::io("create", path))
+}
+
+/// Makes the names in a folder durable.
+pub fn sync(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", path))
+}
+
+/// The names in a folder; none where there is no such folder.
+pub fn names(path: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io("list", path))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        if let Ok(name) = entry.map_err(Error::io("list", path))?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The files `<number>.<extension>` of a folder, by number.
+pub fn numbered(path: &Path, extension: &str) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let mut files: Vec<(u64, PathBuf)> = names(path)?
+        .iter()
+        .filter_map(|name| {
+            let number = name.strip_suffix(extension)?.strip_suffix('.')?.parse().ok()?;
+            Some((number, path.join(name)))
+        })
+        .collect();
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// The name of a numbered file: names sort as numbers do.
+pub fn number(folder: &Path, number: u64, extension: &str) -> PathBuf {
+    folder.join(format!("{number:020}.{extension}"))
+}
+
+/// Removes a file; that it is gone already is as well.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(Error::io("remove", path)),
+    }
+}

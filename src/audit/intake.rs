@@ -1,0 +1,391 @@
+//! The intake journal: raw session events, on their way from the data plane to the analysis, safe from a crash.
+//!
+//! In: events ([`Intake::append`], from any thread). Out: the same events, numbered ([`IntakeReader::next`]): first what
+//! an earlier process left unread, then live ones. Raw text and values lie here and nowhere else, encrypted.
+//!
+//! It is the queue between data plane and analysis, and it is bounded: [`SEGMENTS_MAX`] files of [`SEGMENT_BYTES`] each,
+//! memory-mapped over blocks reserved beforehand. A segment goes when a checkpoint no longer needs it
+//! ([`super::Log::commit`] removes it). Where no new segment can be had (backlog, full disk), `append` refuses, or, with
+//! [`WhenUnwritable::Pass`], counts what it lets through, in the header of the last segment, which is always
+//! writable; the reader then hands out a [`Gap`].
+//!
+//! # What an append costs
+//!
+//! Encoding, AES-256-GCM and one copy under a mutex: no system call, except one futex call when the reader has been
+//! idle, page faults as the kernel sees fit, and a new file every 16 MiB. With [`Durability::Disk`] it
+//! blocks its thread for one `fdatasync`, which those who wait at the same time share.
+//!
+//! # What it leans on
+//!
+//! The page cache outlives the process, so that kill -9 loses nothing appended. `fallocate` reserves blocks on
+//! ext4 and xfs; copy-on-write file systems may still run out of them: keep the log on one of the former.
+
+mod map;
+mod reader;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::reader::IntakeReader;
+use self::segment::{Cipher, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES_MAX, GAP_OFFSET, HEADER_BYTES, Header};
+use super::{Config, Durability, Error, Key, Unwritable, UnwritableReason, WhenUnwritable, folder, journal};
+use crate::clock::Timestamp;
+use crate::session::Event;
+
+/// The length of a segment's file.
+pub const SEGMENT_BYTES: usize = 16 << 20;
+/// The most segments that may lie there unread, or kept for a checkpoint: 256 MiB.
+pub const SEGMENTS_MAX: usize = 16;
+/// Events of one call are gathered into one entry until they are this long, encoded: such a call is all or nothing.
+pub const ENTRY_BYTES_TARGET: usize = 1 << 20;
+/// How long after a segment could not be had the next attempt is made.
+const RETRY: Duration = Duration::from_millis(10);
+/// What a thread keeps of its encoding buffer between calls, bytes.
+const BUFFER_BYTES_KEPT: usize = 256 << 10;
+
+/// An event's number among all events of this writer, ever: from 1, without a gap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position(pub u64);
+
+/// What the reader hands out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// Something happened.
+    Event(Event),
+    /// Something happened that is not known.
+    Gap(Gap),
+}
+
+/// Events that are missing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// How many; where the journal is damaged at its end, at least so many.
+    pub events: u64,
+    /// When the first was let through; `None` where that is not known.
+    pub first_at: Option<Timestamp>,
+    /// When the last was.
+    pub last_at: Option<Timestamp>,
+    /// Why.
+    pub cause: GapCause,
+}
+
+/// Why events are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapCause {
+    /// The journal could not be written and `when_unwritable` is `pass`.
+    Passed,
+    /// The journal's file was altered, or torn by the machine losing power.
+    Damaged,
+}
+
+/// The writing end; cloned into every session.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+    /// Counted: the reader is finished when all are gone.
+    _alive: Arc<()>,
+}
+
+struct Shared {
+    folder: PathBuf,
+    key: Key,
+    durability: Durability,
+    when_unwritable: WhenUnwritable,
+    segment_bytes: usize,
+    segments_max: usize,
+    state: Mutex<State>,
+    wake: Condvar,
+    /// The last position that is on the disk; held during `fdatasync`, so that others share it.
+    synced: Mutex<Position>,
+}
+
+struct State {
+    current: map::Appender,
+    segment: Arc<Segment>,
+    /// The number of the next event.
+    next: Position,
+    /// Segments after the one that the reader is on.
+    queue: VecDeque<Arc<Segment>>,
+    /// Whether the reader waits for `wake`.
+    reader_asleep: bool,
+    /// What was let through since `current` was full.
+    gap: Option<(u64, Timestamp, Timestamp)>,
+    /// What was let through since the start.
+    passed: u64,
+    refused: Option<(Instant, UnwritableReason)>,
+}
+
+/// A live segment, as reader and appender share it.
+struct Segment {
+    view: map::View,
+    cipher: Cipher,
+    first: Position,
+    /// Set when the next segment has begun: what was let through in between.
+    full: OnceLock<Option<Gap>>,
+}
+
+impl Intake {
+    /// Opens the journal of a writer whose name is claimed ([`super::Writer`]), in a new segment. The reader begins
+    /// with what the last checkpoint has not covered.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written, the disk is full, or the key file is not the one of the segments found.
+    pub fn open(config: &Config, writer: &str) -> Result<(Intake, IntakeReader), Error> {
+        Intake::open_sized(config, writer, SEGMENT_BYTES, SEGMENTS_MAX)
+    }
+
+    fn open_sized(
+        config: &Config,
+        writer: &str,
+        segment_bytes: usize,
+        segments_max: usize,
+    ) -> Result<(Intake, IntakeReader), Error> {
+        let folder = folder::intake(&config.path, writer);
+        folder::create(&folder)?;
+        let key = Key::load_or_create(&config.key_file)?;
+        let checkpoint = journal::last_commit(&folder::records(&config.path, writer))?.and_then(|last| last.checkpoint);
+        let from = checkpoint.map_or(Position(1), |checkpoint| checkpoint.replay_from);
+        let recovered = reader::Recovered::find(&folder, &key, from)?;
+        let first = recovered.live_from;
+        let path = folder::number(&folder, first.0, EXTENSION);
+        let (current, segment) = begin(&path, first, &key, segment_bytes).map_err(Error::io("create", &path))?;
+        folder::sync(&folder)?;
+        let state = State {
+            current,
+            segment: Arc::clone(&segment),
+            next: first,
+            queue: VecDeque::new(),
+            reader_asleep: false,
+            gap: None,
+            passed: 0,
+            refused: None,
+        };
+        let shared = Arc::new(Shared {
+            folder,
+            key,
+            durability: config.durability,
+            when_unwritable: config.when_unwritable,
+            segment_bytes,
+            segments_max,
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            synced: Mutex::new(Position(0)),
+        });
+        let alive = Arc::new(());
+        let reader = IntakeReader::new(Arc::clone(&shared), Arc::downgrade(&alive), recovered, segment);
+        Ok((Intake { shared, _alive: alive }, reader))
+    }
+
+    /// Writes events down, in order. When it returns `Ok`, what [`Config::durability`] promises holds for all of them.
+    ///
+    /// # Errors
+    /// [`Unwritable`]: with [`WhenUnwritable::Block`] the caller waits some milliseconds and calls again with
+    /// `events[unwritable.appended..]`. Never with [`WhenUnwritable::Pass`], unless an event can't be written at all.
+    pub fn append(&self, events: &[Event]) -> Result<(), Unwritable> {
+        let mut appended = 0;
+        while let Some(rest) = events.get(appended..).filter(|rest| !rest.is_empty()) {
+            let entry = BUFFER.with_borrow_mut(|buffer| {
+                let count = encode(rest, buffer);
+                let result = self.shared.append(buffer, &rest[..count]);
+                if buffer.capacity() > BUFFER_BYTES_KEPT {
+                    *buffer = Vec::new();
+                }
+                result.map(|last| (count, last))
+            });
+            let (count, last) = entry.map_err(|reason| Unwritable { appended, reason })?;
+            appended += count;
+            if let (Durability::Disk, Some(last)) = (self.shared.durability, last) {
+                self.shared.sync_through(last);
+            }
+        }
+        Ok(())
+    }
+
+    /// Events that were let through unrecorded since the start.
+    pub fn passed(&self) -> u64 {
+        self.shared.lock().passed
+    }
+}
+
+/// The extension of a segment's file.
+const EXTENSION: &str = "seg";
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Encodes as many events as one entry takes, one at least, behind room for the entry's header; how many.
+fn encode(events: &[Event], buffer: &mut Vec<u8>) -> usize {
+    buffer.clear();
+    buffer.resize(ENTRY_HEADER_BYTES, 0);
+    let mut count = 0;
+    for event in events {
+        // Into a vector of bytes, the encoding of plain structs has no way to fail.
+        if postcard::to_io(event, &mut *buffer).is_err() {
+            break;
+        }
+        count += 1;
+        if buffer.len() >= ENTRY_BYTES_TARGET {
+            break;
+        }
+    }
+    count.max(1)
+}
+
+fn begin(
+    path: &std::path::Path,
+    first: Position,
+    key: &Key,
+    bytes: usize,
+) -> std::io::Result<(map::Appender, Arc<Segment>)> {
+    let header = Header::new(first, key)?;
+    let (appender, view) = map::create(path, bytes, &header.encode())?;
+    Ok((appender, Arc::new(Segment { view, cipher: header.cipher(key), first, full: OnceLock::new() })))
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends one entry; the position of its last event, or `None` where it was let through.
+    fn append(&self, buffer: &mut Vec<u8>, events: &[Event]) -> Result<Option<Position>, UnwritableReason> {
+        if buffer.len() + ENTRY_OVERHEAD_BYTES_MAX + HEADER_BYTES > self.segment_bytes {
+            return Err(UnwritableReason::TooLong);
+        }
+        let mut state = self.lock();
+        if buffer.len() + ENTRY_OVERHEAD_BYTES_MAX > state.current.room()
+            && let Err(reason) = self.roll(&mut state)
+        {
+            return match self.when_unwritable {
+                WhenUnwritable::Block => Err(reason),
+                WhenUnwritable::Pass => {
+                    state.let_through(events);
+                    Ok(None)
+                }
+            };
+        }
+        let first = state.next;
+        let count = u32::try_from(events.len()).map_err(|_| UnwritableReason::TooLong)?;
+        if !state.segment.cipher.seal(first, count, buffer) || !state.current.append(buffer) {
+            return Err(UnwritableReason::TooLong);
+        }
+        state.next = Position(first.0 + u64::from(count));
+        if state.reader_asleep {
+            state.reader_asleep = false;
+            self.wake.notify_one();
+        }
+        Ok(Some(Position(state.next.0 - 1)))
+    }
+
+    /// Begins the next segment.
+    fn roll(&self, state: &mut State) -> Result<(), UnwritableReason> {
+        let now = Instant::now();
+        if let Some((until, reason)) = state.refused
+            && now < until
+        {
+            return Err(reason);
+        }
+        match self.next_segment(state) {
+            Ok(()) => {
+                state.refused = None;
+                Ok(())
+            }
+            Err(reason) => {
+                state.refused = Some((now + RETRY, reason));
+                Err(reason)
+            }
+        }
+    }
+
+    fn next_segment(&self, state: &mut State) -> Result<(), UnwritableReason> {
+        let there = folder::numbered(&self.folder, EXTENSION).map_err(|error| match error {
+            Error::Io { source, .. } => UnwritableReason::System(source.kind()),
+            _ => UnwritableReason::Backlog,
+        })?;
+        if there.len() >= self.segments_max {
+            return Err(UnwritableReason::Backlog);
+        }
+        // A gap has a position of its own, so that it is replayed, or passed over, like an event.
+        let first = Position(state.next.0 + u64::from(state.gap.is_some()));
+        let path = folder::number(&self.folder, first.0, EXTENSION);
+        let system = |error: std::io::Error| UnwritableReason::System(error.kind());
+        if self.durability == Durability::Disk {
+            state.segment.view.sync().map_err(system)?;
+        }
+        let (current, segment) = begin(&path, first, &self.key, self.segment_bytes).map_err(system)?;
+        if self.durability == Durability::Disk {
+            let _ = folder::sync(&self.folder);
+        }
+        let gap = state.gap.take().map(|(events, first_at, last_at)| Gap {
+            events,
+            first_at: Some(first_at),
+            last_at: Some(last_at),
+            cause: GapCause::Passed,
+        });
+        let _ = state.segment.full.set(gap);
+        state.queue.push_back(Arc::clone(&segment));
+        state.segment = segment;
+        state.current = current;
+        state.next = first;
+        Ok(())
+    }
+
+    /// Waits until everything up to `last` is on the disk. Who comes while another waits finds it done.
+    fn sync_through(&self, last: Position) {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced >= last {
+            return;
+        }
+        let (segment, through) = {
+            let state = self.lock();
+            (Arc::clone(&state.segment), Position(state.next.0 - 1))
+        };
+        // A segment that is no longer the current one was synced when it was left.
+        if segment.view.sync().is_ok() {
+            *synced = through;
+        }
+    }
+}
+
+impl State {
+    fn let_through(&mut self, events: &[Event]) {
+        let count = events.len() as u64;
+        self.passed += count;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { return };
+        let (before, first_at) = self.gap.map_or((0, at(first)), |(before, first_at, _)| (before, first_at));
+        let last_at = at(last);
+        self.gap = Some((before + count, first_at, last_at));
+        self.current.write_header(GAP_OFFSET, &segment::encode_gap(before + count, first_at, last_at));
+    }
+}
+
+/// Removes the segments wholly before a position: those whose successor begins no later.
+pub(super) fn release(folder: &std::path::Path, from: Position) -> Result<(), Error> {
+    let files = folder::numbered(folder, EXTENSION)?;
+    for ((_, path), (next, _)) in files.iter().zip(files.iter().skip(1)) {
+        if Position(*next) <= from {
+            folder::remove(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// When an event happened.
+fn at(event: &Event) -> Timestamp {
+    match event {
+        Event::Opened(event) => event.at,
+        Event::Begun(event) => event.at,
+        Event::Ended(event) => event.at,
+        Event::Ready(event) => event.at,
+        Event::Closed(event) => event.at,
+    }
+}

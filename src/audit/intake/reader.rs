@@ -1,0 +1,280 @@
+//! The reading end of the intake journal.
+//!
+//! In: the segments an earlier process left, from a position on, then the live ones as they grow. Out: every event
+//! once, in order, and a [`Gap`] where some are missing. Never refuses a damaged segment: it says what is missing and goes
+//! on behind it.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::segment::{Cipher, Found, HEADER_BYTES, Header, look, resume};
+use super::{EXTENSION, Entry, Gap, GapCause, Position, Segment, Shared};
+use crate::audit::{Error, Key, folder};
+use crate::session::Event;
+
+/// How often a reader that has just been busy looks again, instead of having appends wake it by a system call.
+const POLL: Duration = Duration::from_millis(1);
+/// How long it goes on doing so.
+const POLL_FOR: Duration = Duration::from_millis(50);
+
+/// What an earlier process left.
+pub(super) struct Recovered {
+    /// Where the reader begins.
+    from: Position,
+    /// Where the live part begins.
+    pub live_from: Position,
+    /// Its segments, oldest first.
+    files: VecDeque<PathBuf>,
+}
+
+impl Recovered {
+    /// Lists the segments that hold anything from `from` on; removes those that hold nothing at all.
+    ///
+    /// # Errors
+    /// A segment cannot be read, or was written under another key.
+    pub(super) fn find(folder: &Path, key: &Key, from: Position) -> Result<Recovered, Error> {
+        let mut files = VecDeque::new();
+        let mut live_from = from;
+        for (first, path) in folder::numbered(folder, EXTENSION)? {
+            let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+            let end = match File::of(&path, &bytes, key)? {
+                Some(file) => file.end(&bytes),
+                // Its making was cut short.
+                None if bytes.iter().skip(HEADER_BYTES).all(|byte| *byte == 0) => Position(first),
+                // What its name says is all that is known.
+                None => Position(first + 1),
+            };
+            if end <= Position(first).max(from) {
+                folder::remove(&path)?;
+                continue;
+            }
+            live_from = live_from.max(end);
+            files.push_back(path);
+        }
+        Ok(Recovered { from, live_from, files })
+    }
+}
+
+/// A segment of an earlier process.
+struct File {
+    header: Header,
+    cipher: Cipher,
+}
+
+impl File {
+    /// `None` where it has no sound header.
+    fn of(path: &Path, bytes: &[u8], key: &Key) -> Result<Option<File>, Error> {
+        let Some(header) = Header::decode(bytes) else { return Ok(None) };
+        if header.key_id != key.id() {
+            return Err(Error::WrongKey(path.to_path_buf()));
+        }
+        let cipher = header.cipher(key);
+        Ok(Some(File { header, cipher }))
+    }
+
+    /// The position after the last thing in it, its gap included.
+    fn end(&self, bytes: &[u8]) -> Position {
+        let body = &bytes[HEADER_BYTES..];
+        let (mut offset, mut end) = (0, self.header.first);
+        loop {
+            match look(body, offset) {
+                Found::Entry(entry) => {
+                    end = end.max(Position(entry.first.0 + u64::from(entry.events)));
+                    offset = entry.next;
+                }
+                Found::End => break,
+                Found::Broken => {
+                    // What was torn here counts for one event at least.
+                    end.0 += 1;
+                    let Some(next) = resume(body, offset) else { break };
+                    offset = next;
+                }
+            }
+        }
+        Position(end.0 + u64::from(self.header.gap.is_some()))
+    }
+}
+
+/// The reading end; there is one.
+pub struct IntakeReader {
+    shared: Arc<Shared>,
+    /// Gone when every [`super::Intake`] is.
+    writers: Weak<()>,
+    recovered: Recovered,
+    live: Arc<Segment>,
+    /// How far `live`'s body has been read.
+    offset: usize,
+    /// The position that should come next.
+    expected: Position,
+    /// Decoded, not yet handed out.
+    ready: VecDeque<(Position, Entry)>,
+    /// When something was last there.
+    busy: Instant,
+}
+
+impl IntakeReader {
+    pub(super) fn new(shared: Arc<Shared>, writers: Weak<()>, recovered: Recovered, live: Arc<Segment>) -> Self {
+        let expected = recovered.from;
+        let (ready, busy) = (VecDeque::new(), Instant::now());
+        IntakeReader { shared, writers, recovered, live, offset: 0, expected, ready, busy }
+    }
+
+    /// The next event or gap; waits for one no longer than `wait`, and returns `None` when none came.
+    ///
+    /// # Errors
+    /// A segment of an earlier process cannot be read.
+    pub fn next(&mut self, wait: Duration) -> Result<Option<(Position, Entry)>, Error> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Some(next) = self.ready.pop_front() {
+                return Ok(Some(next));
+            }
+            if let Some(path) = self.recovered.files.pop_front() {
+                self.read_file(&path)?;
+                if self.recovered.files.is_empty() {
+                    self.missing_until(self.recovered.live_from, None);
+                }
+            } else if self.read_live() {
+                self.busy = Instant::now();
+            } else if !self.sleep(deadline) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Where the live part begins: everything before it was left by an earlier process, whose sessions are over.
+    pub fn live_from(&self) -> Position {
+        self.recovered.live_from
+    }
+
+    /// Whether what has this position happened in this process.
+    pub fn was_live(&self, position: Position) -> bool {
+        position >= self.recovered.live_from
+    }
+
+    /// Whether every [`super::Intake`] is gone and everything has been handed out.
+    pub fn is_finished(&mut self) -> bool {
+        // In this order: once the writers are gone, nothing is appended any more.
+        let writers_gone = self.writers.strong_count() == 0;
+        writers_gone && self.ready.is_empty() && self.recovered.files.is_empty() && !self.read_live()
+    }
+
+    fn read_file(&mut self, path: &Path) -> Result<(), Error> {
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            bytes => bytes.map_err(Error::io("read", path))?,
+        };
+        let Some(file) = File::of(path, &bytes, &self.shared.key)? else { return Ok(()) };
+        self.missing_until(file.header.first, None);
+        let body = &bytes[HEADER_BYTES..];
+        let mut offset = 0;
+        loop {
+            match look(body, offset) {
+                Found::Entry(entry) => {
+                    self.missing_until(entry.first, None);
+                    self.take(entry.first, entry.events, file.cipher.open(&entry));
+                    offset = entry.next;
+                }
+                Found::End => break,
+                // How much is missing shows where the next thing is found.
+                Found::Broken => match resume(body, offset) {
+                    Some(next) => offset = next,
+                    None => break,
+                },
+            }
+        }
+        if let Some(gap) = file.header.gap {
+            let end = file.end(&bytes);
+            self.missing_until(Position(end.0 - 1), None);
+            self.missing_until(end, Some(gap));
+        }
+        Ok(())
+    }
+
+    /// Takes what the live segment has; whether there was anything.
+    fn read_live(&mut self) -> bool {
+        // Before the body is looked at: what it has when it is known to be full is all it will ever have.
+        let full = self.live.full.get().copied();
+        let live = Arc::clone(&self.live);
+        let body = live.view.body();
+        match look(body, self.offset) {
+            Found::Entry(entry) => {
+                self.missing_until(entry.first, None);
+                self.take(entry.first, entry.events, live.cipher.open(&entry));
+                self.offset = entry.next;
+                true
+            }
+            // Damaged under our hands: whatever is left of this segment is missing.
+            Found::Broken => {
+                self.offset = resume(body, self.offset).unwrap_or(body.len());
+                true
+            }
+            Found::End => match full {
+                None => false,
+                Some(gap) => {
+                    let next = self.shared.lock().queue.pop_front();
+                    let Some(next) = next else { return false };
+                    if let Some(gap) = gap {
+                        self.missing_until(Position(self.expected.0 + 1), Some(gap));
+                    }
+                    self.live = next;
+                    self.missing_until(self.live.first, None);
+                    self.offset = 0;
+                    true
+                }
+            },
+        }
+    }
+
+    /// Decodes an entry's events; a gap where that fails.
+    fn take(&mut self, first: Position, events: u32, plain: Option<Vec<u8>>) {
+        let end = Position(first.0 + u64::from(events));
+        let plain = plain.unwrap_or_default();
+        let mut rest = plain.as_slice();
+        let mut position = first;
+        while position < end {
+            let Ok((event, after)) = postcard::take_from_bytes::<Event>(rest) else { break };
+            rest = after;
+            if position >= self.expected {
+                self.ready.push_back((position, Entry::Event(event)));
+                self.expected = Position(position.0 + 1);
+            }
+            position.0 += 1;
+        }
+        self.missing_until(end, None);
+    }
+
+    /// Makes a gap of what is missing between what was expected and `found`.
+    fn missing_until(&mut self, found: Position, known: Option<Gap>) {
+        if found <= self.expected {
+            return;
+        }
+        let events = found.0 - self.expected.0;
+        let damaged = Gap { events, first_at: None, last_at: None, cause: GapCause::Damaged };
+        self.ready.push_back((self.expected, Entry::Gap(known.unwrap_or(damaged))));
+        self.expected = found;
+    }
+
+    /// Waits for more; false once `deadline` has passed.
+    fn sleep(&mut self, deadline: Instant) -> bool {
+        let now = Instant::now();
+        let Some(left) = deadline.checked_duration_since(now).filter(|left| !left.is_zero()) else { return false };
+        if now.duration_since(self.busy) < POLL_FOR {
+            std::thread::sleep(left.min(POLL));
+            return true;
+        }
+        let mut state = self.shared.lock();
+        // Under the lock: whatever was appended before is seen now, whatever comes later wakes.
+        if self.live.view.body().len() > self.offset || self.live.full.get().is_some() {
+            return true;
+        }
+        state.reader_asleep = true;
+        let woken = self.shared.wake.wait_timeout(state, left);
+        let (mut state, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        state.reader_asleep = false;
+        true
+    }
+}

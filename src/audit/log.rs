@@ -1,0 +1,274 @@
+//! The writing end of the log: records, numbered, made durable commit by commit, sealed into Parquet in their time.
+//!
+//! In: records of the analysis, and checkpoints. Out: the record journal, and Parquet files. One thread owns it.
+//!
+//! A failed commit or sealing loses nothing: the records stay in memory, or in the journal, and the next call tries
+//! again.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+
+use super::journal::{self, Commit, Journal};
+use super::{Checkpoint, Config, Durability, Error, folder, intake, parquet, schema};
+use crate::clock::Timestamp;
+use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
+
+/// A journal's file this long is sealed before its time, bytes.
+pub const JOURNAL_BYTES_MAX: u64 = 32 << 20;
+
+/// One table's records between `number` and `commit`.
+#[derive(Debug)]
+pub struct Pending<T> {
+    /// The last number given.
+    last_seq: u64,
+    /// The last number committed.
+    committed: u64,
+    records: Vec<T>,
+}
+
+impl<T: Table> Pending<T> {
+    fn starting_at(last_seq: u64) -> Pending<T> {
+        Pending { last_seq, committed: last_seq, records: Vec::new() }
+    }
+
+    /// The records as a batch, if there are any.
+    fn batch(&mut self) -> Result<Option<(&'static str, RecordBatch)>, Error> {
+        self.records.sort_by_key(|record| record.common().seq);
+        for (record, expected) in self.records.iter().zip(self.committed + 1..) {
+            let found = record.common().seq;
+            if found != expected {
+                return Err(Error::SequenceGap { table: T::NAME, expected, found });
+            }
+        }
+        if self.records.len() as u64 != self.last_seq - self.committed {
+            let expected = self.committed + self.records.len() as u64 + 1;
+            return Err(Error::SequenceGap { table: T::NAME, expected, found: self.last_seq + 1 });
+        }
+        match self.records.is_empty() {
+            true => Ok(None),
+            false => Ok(Some((T::NAME, schema::encode(&self.records)?))),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.committed = self.last_seq;
+        self.records.clear();
+    }
+}
+
+/// A record that the log takes.
+pub trait Logged: Table {
+    /// Where it waits for its commit.
+    fn pending(tables: &mut Tables) -> &mut Pending<Self>;
+}
+
+macro_rules! logged {
+    ($($record:ident $field:ident),+) => {
+        /// What waits for its commit.
+        #[derive(Debug)]
+        pub struct Tables { $($field: Pending<$record>),+ }
+
+        $(impl Logged for $record {
+            fn pending(tables: &mut Tables) -> &mut Pending<Self> { &mut tables.$field }
+        })+
+
+        impl Tables {
+            fn starting_after(last: &Commit) -> Tables {
+                let last_seq = |table: &str| last.last_seqs.iter().find(|(name, _)| name == table).map_or(0, |pair| pair.1);
+                Tables { $($field: Pending::starting_at(last_seq($record::NAME))),+ }
+            }
+
+            fn batches(&mut self) -> Result<Vec<(&'static str, RecordBatch)>, Error> {
+                Ok([$(self.$field.batch()?),+].into_iter().flatten().collect())
+            }
+
+            fn last_seqs(&self) -> Vec<(String, u64)> {
+                vec![$(($record::NAME.to_owned(), self.$field.last_seq)),+]
+            }
+
+            fn clear(&mut self) {
+                $(self.$field.clear();)+
+            }
+        }
+    };
+}
+
+logged!(Statement statements, Transaction transactions, Session sessions, Finding findings, Review reviews);
+
+/// The log of one writer, whose name is claimed ([`super::Writer`]).
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    writer: Text,
+    durability: Durability,
+    flush: Duration,
+    tables: Tables,
+    /// The last commit's.
+    last: Commit,
+    recovered: Option<Checkpoint>,
+    journal: Journal,
+    /// Whether `journal` holds records.
+    unsealed: bool,
+    /// Files before `journal`, whose sealing was cut short or failed.
+    older: Vec<PathBuf>,
+    /// When the oldest unsealed record was first seen by `seal_if_due`.
+    since: Option<Timestamp>,
+}
+
+impl Log {
+    /// Opens a writer's log: reads its last commit and cuts off what a crash left behind it.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn open(config: &Config, writer: &str) -> Result<Log, Error> {
+        let folder = folder::records(&config.path, writer);
+        folder::create(&folder)?;
+        for table in schema::tables() {
+            folder::create(&config.path.join(table.name))?;
+        }
+        let mut files = folder::numbered(&folder, journal::EXTENSION)?;
+        let mut last = None;
+        let mut newest = None;
+        for (number, path) in &files {
+            let contents = journal::read(path)?;
+            if contents.damaged {
+                tracing::error!(file = %path.display(), "the record journal is damaged; what is whole in it is kept");
+            }
+            last = contents.last.or(last);
+            newest = Some((*number, contents.committed_bytes, !contents.batches.is_empty()));
+        }
+        let last = last.unwrap_or_default();
+        let (journal, unsealed) = match newest {
+            Some((number, bytes, unsealed)) if bytes > 0 => {
+                let (_, path) = files.pop().unwrap_or_default();
+                (Journal::resume(&path, number, bytes)?, unsealed)
+            }
+            newest => (Journal::create(&folder, newest.map_or(1, |(number, ..)| number + 1), &last)?, false),
+        };
+        Ok(Log {
+            path: config.path.clone(),
+            writer: writer.into(),
+            durability: config.durability,
+            flush: config.flush,
+            tables: Tables::starting_after(&last),
+            recovered: last.checkpoint.clone(),
+            last,
+            journal,
+            unsealed,
+            older: files.into_iter().map(|(_, path)| path).collect(),
+            since: None,
+        })
+    }
+
+    /// The checkpoint of the last commit before this process; `None` for a new log.
+    pub fn recovered(&self) -> Option<&Checkpoint> {
+        self.recovered.as_ref()
+    }
+
+    /// This writer's name.
+    pub fn writer(&self) -> &Text {
+        &self.writer
+    }
+
+    /// Gives a record its writer and its number. Every numbered record has to be appended before the next commit.
+    pub fn number<T: Logged>(&mut self, record: &mut T) {
+        let pending = T::pending(&mut self.tables);
+        pending.last_seq += 1;
+        let common = record.common_mut();
+        common.seq = pending.last_seq;
+        common.writer = self.writer.clone();
+    }
+
+    /// Takes a record for the next commit; numbers it where that has not been done.
+    pub fn append<T: Logged>(&mut self, mut record: T) {
+        if record.common().seq == 0 {
+            self.number(&mut record);
+        }
+        T::pending(&mut self.tables).records.push(record);
+    }
+
+    /// Makes everything appended durable, together with the checkpoint: after a crash there is both or neither.
+    /// Then removes the intake segments that the checkpoint no longer needs.
+    ///
+    /// # Errors
+    /// The system refuses; the records are kept, and the next commit has them too. Or a numbered record was not
+    /// appended ([`Error::SequenceGap`]).
+    pub fn commit(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let batches = self.tables.batches()?;
+        let commit = Commit { checkpoint: Some(checkpoint.clone()), last_seqs: self.tables.last_seqs() };
+        if batches.is_empty() && commit == self.last {
+            return Ok(());
+        }
+        self.journal.commit(&batches, &commit, self.durability == Durability::Disk)?;
+        self.unsealed |= !batches.is_empty();
+        self.last = commit;
+        self.tables.clear();
+        // A segment that stays is removed with the next checkpoint.
+        if let Err(error) = intake::release(&folder::intake(&self.path, &self.writer), checkpoint.replay_from) {
+            tracing::warn!(%error, "a segment of the intake journal that is no longer needed stays");
+        }
+        Ok(())
+    }
+
+    /// Seals everything committed into Parquet, now. How many files were made.
+    ///
+    /// # Errors
+    /// The system refuses. What is not sealed stays in the journal and is sealed by the next call.
+    pub fn seal(&mut self) -> Result<usize, Error> {
+        // One that is long without a record is full of checkpoints.
+        if self.unsealed || self.journal.bytes() >= JOURNAL_BYTES_MAX {
+            let folder = folder::records(&self.path, &self.writer);
+            let number = self.journal.number();
+            let next = Journal::create(&folder, number + 1, &self.last)?;
+            self.journal = next;
+            self.older.push(folder::number(&folder, number, journal::EXTENSION));
+            (self.unsealed, self.since) = (false, None);
+        }
+        let mut files = 0;
+        while let Some(path) = self.older.first() {
+            let contents = journal::read(path)?;
+            for table in schema::tables() {
+                let of_table = contents.batches.iter().filter(|(name, _)| *name == table.name);
+                let batches: Vec<RecordBatch> = of_table.map(|(_, batch)| batch.clone()).collect();
+                if !batches.is_empty() {
+                    files += parquet::seal(&self.path, table, &self.writer, &batches)?;
+                }
+            }
+            self.put_away(&contents)?;
+        }
+        Ok(files)
+    }
+
+    /// Removes the oldest journal's file, which is sealed; one that was damaged is kept, for a person to look at.
+    fn put_away(&mut self, contents: &journal::Contents) -> Result<(), Error> {
+        let path = self.older.remove(0);
+        match contents.damaged {
+            false => folder::remove(&path),
+            true => std::fs::rename(&path, path.with_extension("damaged")).map_err(Error::io("rename", &path)),
+        }
+    }
+
+    /// Seals when the oldest record in the journal is older than `[log].flush`, or the journal longer than
+    /// [`JOURNAL_BYTES_MAX`]. To be called now and then, after commits. How many files were made.
+    ///
+    /// # Errors
+    /// As [`Log::seal`].
+    pub fn seal_if_due(&mut self, now: Timestamp) -> Result<usize, Error> {
+        let long = self.journal.bytes() >= JOURNAL_BYTES_MAX;
+        if !self.unsealed && self.older.is_empty() && !long {
+            return Ok(0);
+        }
+        // A clock that jumped back starts the wait anew, one that jumped forward ends it early.
+        let since = *self.since.get_or_insert(now);
+        if now < since {
+            self.since = Some(now);
+        }
+        let waited = Duration::from_micros(now.micros_since(since));
+        match waited >= self.flush || long {
+            true => self.seal(),
+            false => Ok(0),
+        }
+    }
+}

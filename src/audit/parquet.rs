@@ -1,0 +1,187 @@
+//! Sealing: one table's records → Parquet files, one a UTC date.
+//!
+//! In: batches of one writer, in the order of their numbers. Out: `LOG/<table>/dt=YYYY-MM-DD/<writer>-<first_seq>.parquet`,
+//! sorted by `at`, each under its name only when it is whole and on the disk. Refuses to write a record that a file of
+//! its partition has already.
+//!
+//! A crash may fall between the files of one sealing. Records of one date are sealed in the order of their numbers, so
+//! that within a partition everything up to its newest file's `last_seq` is sealed, and nothing beyond: that decides
+//! for each record of the journal, after a crash and while others read ([`sealed_through`]).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::parquet::arrow::ArrowWriter;
+use ::parquet::basic::{Compression, ZstdLevel};
+use ::parquet::file::metadata::{KeyValue, SortingColumn};
+use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
+use ::parquet::schema::types::ColumnPath;
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+
+use super::schema::{self, SCHEMA_VERSION, TableInfo};
+use super::{Error, folder};
+use crate::clock::Timestamp;
+
+/// Rows of a row group: small enough that a time range skips most of a file.
+const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
+/// Statistics of texts are cut off at this length, bytes.
+const STATISTICS_BYTES_MAX: usize = 64;
+/// Columns that are searched for one value among many files.
+const BLOOM_COLUMNS: [&str; 3] = ["session_id", "fingerprint", "finding_id"];
+const ZSTD_LEVEL: i32 = 3;
+
+/// Metadata keys of a file of the log.
+pub const META_WRITER: &str = "mitsuke.writer";
+/// The lowest `seq` in the file.
+pub const META_FIRST_SEQ: &str = "mitsuke.first_seq";
+/// The highest.
+pub const META_LAST_SEQ: &str = "mitsuke.last_seq";
+/// See [`SCHEMA_VERSION`].
+pub const META_SCHEMA: &str = "mitsuke.schema";
+/// The version that wrote it.
+pub const META_VERSION: &str = "mitsuke.version";
+
+/// The file's name: names of one writer sort as numbers do.
+pub fn file_name(writer: &str, first_seq: u64) -> String {
+    format!("{writer}-{first_seq:020}.parquet")
+}
+
+/// The writer and first number that a file's name tells; `None` for a file that is no part of the log.
+pub fn parse_name(name: &str) -> Option<(&str, u64)> {
+    let (writer, first_seq) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
+    let proper = !writer.is_empty() && !writer.starts_with(['.', '_']);
+    proper.then(|| first_seq.parse().ok().map(|first_seq| (writer, first_seq)))?
+}
+
+/// Seals batches of one table; those records that are sealed already are left out. How many files were made.
+///
+/// # Errors
+/// The system refuses. What is sealed by then stays; calling again with the same batches seals the rest.
+pub fn seal(log: &Path, table: &TableInfo, writer: &str, batches: &[RecordBatch]) -> Result<usize, Error> {
+    let mut files = 0;
+    let (batch, by_date) = by_date(table, batches)?;
+    for (date, rows) in by_date {
+        let sealed = sealed_through(log, table.name, &date, writer)?;
+        let seqs = schema::numbers(&batch, "seq").unwrap_or_default();
+        let rows: Vec<u32> = rows.into_iter().filter(|row| seqs[*row as usize] > sealed).collect();
+        let range = rows.iter().map(|row| seqs[*row as usize]).fold(None, widen);
+        if let Some((first_seq, last_seq)) = range {
+            let rows = take_record_batch(&batch, &UInt32Array::from(rows))?;
+            let folder = folder::partition(log, table.name, &date);
+            write(&folder, writer, (first_seq, last_seq), &rows)?;
+            files += 1;
+        }
+    }
+    Ok(files)
+}
+
+fn widen(range: Option<(u64, u64)>, seq: u64) -> Option<(u64, u64)> {
+    Some(range.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))))
+}
+
+/// All batches as one, and the rows of each UTC date, sorted by `at`, then `seq`.
+fn by_date(table: &TableInfo, batches: &[RecordBatch]) -> Result<(RecordBatch, BTreeMap<String, Vec<u32>>), Error> {
+    let batch = concat_batches(&table.schema, batches)?;
+    let times = schema::times(&batch, "at").unwrap_or_default();
+    let seqs = schema::numbers(&batch, "seq").unwrap_or_default();
+    let mut rows: Vec<u32> = (0..u32::try_from(batch.num_rows()).unwrap_or(u32::MAX)).collect();
+    rows.sort_unstable_by_key(|row| (times[*row as usize], seqs[*row as usize]));
+    let mut by_date: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for row in rows {
+        by_date.entry(Timestamp(times[row as usize]).utc_date()).or_default().push(row);
+    }
+    Ok((batch, by_date))
+}
+
+/// The highest number of a writer that a partition holds; 0 where it holds none.
+///
+/// # Errors
+/// The newest file of the writer cannot be read.
+pub fn sealed_through(log: &Path, table: &str, date: &str, writer: &str) -> Result<u64, Error> {
+    let folder = folder::partition(log, table, date);
+    let newest = folder::names(&folder)?
+        .into_iter()
+        .filter_map(|name| {
+            parse_name(&name).filter(|(by, _)| *by == writer).map(|(_, first)| (first, folder.join(&name)))
+        })
+        .max();
+    newest.map_or(Ok(0), |(_, path)| last_seq(&path))
+}
+
+/// The highest `seq` of a file, from its metadata.
+///
+/// # Errors
+/// The file cannot be read, or is no file of the log.
+pub fn last_seq(path: &Path) -> Result<u64, Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let reader = SerializedFileReader::new(file).map_err(Error::parquet(path))?;
+    let metadata = reader.metadata().file_metadata().key_value_metadata();
+    metadata
+        .into_iter()
+        .flatten()
+        .find(|pair| pair.key == META_LAST_SEQ)
+        .and_then(|pair| pair.value.as_deref()?.parse().ok())
+        .ok_or_else(|| Error::Damaged { path: path.to_path_buf(), what: format!("it has no {META_LAST_SEQ}") })
+}
+
+/// Writes one file: under a dotted name, then to the disk, then under its own name.
+fn write(folder: &Path, writer: &str, seqs: (u64, u64), rows: &RecordBatch) -> Result<PathBuf, Error> {
+    folder::create(folder)?;
+    let path = folder.join(file_name(writer, seqs.0));
+    // A fixed name: what a crash left there is written over, never piled up.
+    let unfinished = folder.join(format!(".{writer}.unfinished"));
+    let result = write_unfinished(&unfinished, writer, seqs, rows)
+        .and_then(|()| std::fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished)))
+        .and_then(|()| folder::sync(folder));
+    if result.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    // The partition's own name.
+    result.and_then(|()| folder.parent().map_or(Ok(()), folder::sync)).map(|()| path)
+}
+
+fn write_unfinished(path: &Path, writer: &str, seqs: (u64, u64), rows: &RecordBatch) -> Result<(), Error> {
+    let file = File::create(path).map_err(Error::io("create", path))?;
+    let synced = file.try_clone().map_err(Error::io("open", path))?;
+    let properties = properties(writer, seqs, rows)?;
+    let mut parquet =
+        ArrowWriter::try_new(file, Arc::clone(rows.schema_ref()), Some(properties)).map_err(Error::parquet(path))?;
+    parquet.write(rows).map_err(Error::parquet(path))?;
+    parquet.close().map_err(Error::parquet(path))?;
+    synced.sync_all().map_err(Error::io("sync", path))
+}
+
+fn properties(writer: &str, seqs: (u64, u64), rows: &RecordBatch) -> Result<WriterProperties, Error> {
+    let schema = rows.schema_ref();
+    let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
+    let at = i32::try_from(schema.index_of("at")?).unwrap_or_default();
+    let seq = i32::try_from(schema.index_of("seq")?).unwrap_or_default();
+    let sorted = [at, seq].map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false });
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_created_by(format!("mitsuke {}", env!("CARGO_PKG_VERSION")))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
+        .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))
+        .set_sorting_columns(Some(sorted.to_vec()))
+        .set_key_value_metadata(Some(vec![
+            pair(META_WRITER, writer.to_owned()),
+            pair(META_FIRST_SEQ, seqs.0.to_string()),
+            pair(META_LAST_SEQ, seqs.1.to_string()),
+            pair(META_SCHEMA, SCHEMA_VERSION.to_string()),
+            pair(META_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+        ]));
+    for column in BLOOM_COLUMNS.into_iter().filter(|column| schema.field_with_name(column).is_ok()) {
+        let path = ColumnPath::from(column);
+        properties = properties
+            .set_column_bloom_filter_enabled(path.clone(), true)
+            .set_column_bloom_filter_max_ndv(path, rows.num_rows().clamp(1, ROW_GROUP_ROWS_MAX) as u64);
+    }
+    Ok(properties.build())
+}

@@ -1,0 +1,195 @@
+//! Records ⇄ Arrow: the schema of every table follows from [`Table::columns`], the one source of truth.
+//!
+//! In: records. Out: record batches, and back. A batch that lacks a column (an older version's) gives nulls; one that
+//! has a column of another but castable type is cast; a value outside a vocabulary is left at the record's default.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder, UInt64Builder,
+    new_null_array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type,
+};
+use arrow::error::ArrowError;
+
+use crate::clock::Timestamp;
+use crate::record::{Column, FieldKind, Finding, Review, Session, Statement, Table, Text, Transaction, Value};
+
+/// What [`schema`]'s columns mean changes with it. In the metadata of every Parquet file.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A table without the type of its records.
+#[derive(Clone, Debug)]
+pub struct TableInfo {
+    /// Its name, and its folder's.
+    pub name: &'static str,
+    /// Its columns.
+    pub schema: SchemaRef,
+}
+
+/// Every table of the log.
+pub fn tables() -> &'static [TableInfo] {
+    static TABLES: LazyLock<[TableInfo; 5]> = LazyLock::new(|| {
+        [info::<Statement>(), info::<Transaction>(), info::<Session>(), info::<Finding>(), info::<Review>()]
+    });
+    &*TABLES
+}
+
+fn info<T: Table>() -> TableInfo {
+    TableInfo { name: T::NAME, schema: schema::<T>() }
+}
+
+/// The Arrow schema of a table.
+pub fn schema<T: Table>() -> SchemaRef {
+    let fields: Vec<ArrowField> = T::columns()
+        .iter()
+        .map(|column| ArrowField::new(column.name, data_type(column.kind), column.nullable))
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn data_type(kind: FieldKind) -> DataType {
+    let list = |item| DataType::List(Arc::new(ArrowField::new("item", item, true)));
+    match kind {
+        FieldKind::U64 => DataType::UInt64,
+        FieldKind::Text => DataType::Utf8,
+        FieldKind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        FieldKind::Texts => list(DataType::Utf8),
+        FieldKind::U64s => list(DataType::UInt64),
+    }
+}
+
+/// Records as one batch.
+///
+/// # Errors
+/// More text than a batch can hold (2 GiB a column).
+pub fn encode<T: Table>(records: &[T]) -> Result<RecordBatch, ArrowError> {
+    let columns = T::columns().iter().map(|column| encode_column(column, records)).collect();
+    RecordBatch::try_new(schema::<T>(), columns)
+}
+
+fn encode_column<T>(column: &Column<T>, records: &[T]) -> ArrayRef {
+    let values = records.iter().map(|record| (column.get)(record));
+    match column.kind {
+        FieldKind::U64 => {
+            let mut builder = UInt64Builder::with_capacity(records.len());
+            values.for_each(|value| builder.append_option(if let Value::U64(n) = value { Some(n) } else { None }));
+            Arc::new(builder.finish())
+        }
+        FieldKind::Text => {
+            let mut builder = StringBuilder::new();
+            values.for_each(|value| builder.append_option(if let Value::Text(t) = value { Some(t) } else { None }));
+            Arc::new(builder.finish())
+        }
+        FieldKind::Timestamp => {
+            let mut builder = TimestampMicrosecondBuilder::with_capacity(records.len()).with_timezone("UTC");
+            values.for_each(|value| {
+                builder.append_option(if let Value::Timestamp(t) = value { Some(t.0) } else { None });
+            });
+            Arc::new(builder.finish())
+        }
+        FieldKind::Texts => {
+            let mut builder = ListBuilder::new(StringBuilder::new());
+            values.for_each(|value| {
+                let Value::Texts(texts) = value else { return builder.append_null() };
+                texts.iter().for_each(|text| builder.values().append_value(text));
+                builder.append(true);
+            });
+            Arc::new(builder.finish())
+        }
+        FieldKind::U64s => {
+            let mut builder = ListBuilder::new(UInt64Builder::new());
+            values.for_each(|value| {
+                let Value::U64s(numbers) = value else { return builder.append_null() };
+                builder.values().append_slice(numbers);
+                builder.append(true);
+            });
+            Arc::new(builder.finish())
+        }
+    }
+}
+
+/// A batch as records.
+///
+/// # Errors
+/// A column's type is another and cannot be cast.
+pub fn decode<T: Table>(batch: &RecordBatch) -> Result<Vec<T>, ArrowError> {
+    let batch = conform(batch, &schema::<T>())?;
+    let mut records = vec![T::default(); batch.num_rows()];
+    for (column, array) in T::columns().iter().zip(batch.columns()) {
+        decode_column(column, array, &mut records);
+    }
+    Ok(records)
+}
+
+fn decode_column<T>(column: &Column<T>, array: &ArrayRef, records: &mut [T]) {
+    let known = records.iter_mut().enumerate().filter(|(row, _)| array.is_valid(*row));
+    match column.kind {
+        FieldKind::U64 => {
+            let array = array.as_primitive::<UInt64Type>();
+            known.for_each(|(row, record)| {
+                (column.set)(record, Value::U64(array.value(row)));
+            });
+        }
+        FieldKind::Text => {
+            let array = array.as_string::<i32>();
+            known.for_each(|(row, record)| {
+                (column.set)(record, Value::Text(array.value(row)));
+            });
+        }
+        FieldKind::Timestamp => {
+            let array = array.as_primitive::<TimestampMicrosecondType>();
+            known.for_each(|(row, record)| {
+                (column.set)(record, Value::Timestamp(Timestamp(array.value(row))));
+            });
+        }
+        FieldKind::Texts => {
+            let array = array.as_list::<i32>();
+            known.for_each(|(row, record)| {
+                let list = array.value(row);
+                let texts: Vec<Text> = list.as_string::<i32>().iter().flatten().map(Text::from).collect();
+                (column.set)(record, Value::Texts(&texts));
+            });
+        }
+        FieldKind::U64s => {
+            let array = array.as_list::<i32>();
+            known.for_each(|(row, record)| {
+                let list = array.value(row);
+                (column.set)(record, Value::U64s(list.as_primitive::<UInt64Type>().values()));
+            });
+        }
+    }
+}
+
+/// The same rows with exactly this schema's columns.
+///
+/// # Errors
+/// A column's type cannot be cast.
+pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    if batch.schema_ref().fields() == schema.fields() {
+        return RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec());
+    }
+    let columns: Result<Vec<ArrayRef>, ArrowError> = schema
+        .fields()
+        .iter()
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(array) if array.data_type() == field.data_type() => Ok(Arc::clone(array)),
+            Some(array) => cast(array, field.data_type()),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        })
+        .collect();
+    RecordBatch::try_new(Arc::clone(schema), columns?)
+}
+
+/// A batch's column of numbers, by name.
+pub(super) fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a [u64]> {
+    Some(batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>()?.values())
+}
+
+/// A batch's column of times, microseconds, by name.
+pub(super) fn times<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a [i64]> {
+    Some(batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>()?.values())
+}

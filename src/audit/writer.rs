@@ -1,0 +1,92 @@
+//! A sidecar's name in the log, held while it lives.
+//!
+//! In: the log's folder. Out: a name no other living process has: the host's, or `<host>-2`, `-3`, … where others hold
+//! those before it. A restart finds its name free and takes it again, and with it the journal it left behind.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use super::{Error, folder};
+
+/// The most sidecars of one host on one folder.
+const WRITERS_MAX: usize = 64;
+/// The longest name of a host that is kept, bytes.
+const HOST_BYTES_MAX: usize = 64;
+/// Where Linux tells the host's name.
+const HOSTNAME_FILE: &str = "/proc/sys/kernel/hostname";
+
+/// A claimed name. The claim ends when it is dropped, or when the process ends, however it does.
+#[derive(Debug)]
+pub struct Writer {
+    name: String,
+    _lock: File,
+}
+
+impl Writer {
+    /// Claims the first free name of this host in a log's folder, which is made where it does not exist.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written, or 64 names are taken.
+    pub fn claim(log: &Path) -> Result<Writer, Error> {
+        let host = sanitised(&fs::read_to_string(HOSTNAME_FILE).unwrap_or_default());
+        (1..=WRITERS_MAX)
+            .find_map(|number| {
+                let name = if number == 1 { host.clone() } else { format!("{host}-{number}") };
+                Writer::try_claim(log, name).transpose()
+            })
+            .unwrap_or_else(|| Err(Error::NoWriter(log.to_path_buf(), WRITERS_MAX)))
+    }
+
+    fn try_claim(log: &Path, name: String) -> Result<Option<Writer>, Error> {
+        let journal = folder::journal(log, &name);
+        folder::create(&journal)?;
+        let path = journal.join("lock");
+        let lock = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Writer { name, _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+        }
+    }
+
+    /// The name: lower case letters, digits and hyphens.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What is left of a host's name in a file's name: no dot, no separator, never empty.
+fn sanitised(host: &str) -> String {
+    let short = host.trim().split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let name: String = short.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let name = name.trim_matches('-');
+    match name.get(..HOST_BYTES_MAX.min(name.len())) {
+        Some(name) if !name.is_empty() => name.to_owned(),
+        _ => "mitsuke".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_sidecar_gets_a_name_of_its_own_and_a_restart_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Writer::claim(folder.path()).unwrap();
+        let second = Writer::claim(folder.path()).unwrap();
+        assert_eq!(second.name(), format!("{}-2", first.name()));
+        let name = first.name().to_owned();
+        drop(first);
+        assert_eq!(Writer::claim(folder.path()).unwrap().name(), name);
+    }
+
+    #[test]
+    fn a_host_name_is_made_fit_for_a_file_name() {
+        assert_eq!(sanitised("DB-1.example.com\n"), "db-1");
+        assert_eq!(sanitised("../../etc"), "mitsuke");
+        assert_eq!(sanitised("日本"), "mitsuke");
+        assert_eq!(sanitised("a_b/c"), "a-b-c");
+        assert_eq!(sanitised(&"x".repeat(300)).len(), HOST_BYTES_MAX);
+    }
+}
