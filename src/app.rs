@@ -174,10 +174,10 @@ fn experienced(mut engine: Engine, log: &Path, clock: &Clock) -> anyhow::Result<
     let micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
     let range = Some((now.plus_micros(micros.saturating_neg()), now));
     let lake = Lake::open(log)?;
-    for statement in lake.records::<Statement>(range)? {
+    for statement in lake.records::<Statement>(range) {
         engine.learn_statement(&statement?);
     }
-    for session in lake.records::<Session>(range)? {
+    for session in lake.records::<Session>(range) {
         engine.learn_session(&session?);
     }
     Ok(engine)

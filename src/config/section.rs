@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::source::{Node, Place, Written};
 use crate::error::Fault;
+use crate::yaml::spelling;
 
 /// One table of the tree, half read.
 pub struct Section<'f> {
@@ -195,10 +196,9 @@ impl<'f> Section<'f> {
     pub fn finish(self) {
         for (key, node) in &self.rest {
             let what = format!("unknown key `{}`", self.path(key));
-            let near = self.known.iter().min_by_key(|known| distance(known, key));
-            let mend = match near {
-                Some(near) if distance(near, key) <= 2 => format!("did you mean `{near}`?"),
-                _ => format!("known here: {}", self.known.join(", ")),
+            let mend = match spelling::nearest(key, self.known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", self.known.join(", ")),
             };
             self.faults.push(node.place.fault(what, mend));
         }
@@ -214,24 +214,4 @@ fn describe(written: &Written) -> &'static str {
         Written::Table(_) => "a section",
         Written::Other(what) => what,
     }
-}
-
-/// Levenshtein's edit distance, in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = *cell;
-            left = substituted.min(left + 1).min(diagonal + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

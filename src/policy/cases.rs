@@ -14,10 +14,10 @@ use super::engine::Engine;
 use super::judged::Judged;
 use super::permit::{self, Permit};
 use super::set::PolicySet;
-use super::spelling;
-use super::yaml::{Fields, Key, Node, Place, Shape, Source};
 use crate::clock::Timestamp;
 use crate::record::{FieldKind, Finding, Session, Statement, Text, Transaction, Value};
+use crate::yaml::spelling;
+use crate::yaml::{Fields, Key, Node, Place, Shape, Source};
 
 /// The most records a case may make by `repeat`.
 const RECORDS_MAX: u64 = 100_000;
@@ -241,7 +241,7 @@ impl Blocks<'_> {
                     self.time(node, source).is_none_or(|at| (column.set)(record, Value::Timestamp(at)))
                 }
                 (Shape::List(_), FieldKind::Texts) => {
-                    let items = super::yaml::texts(node, &key.name, source);
+                    let items = crate::yaml::texts(node, &key.name, source);
                     let items: Vec<Text> = items.iter().map(|(text, _)| Text::from(text.as_str())).collect();
                     (column.set)(record, Value::Texts(&items))
                 }

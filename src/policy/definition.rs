@@ -7,14 +7,15 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::condition::{Condition, Mistake};
+use super::duration;
 use super::list::Lists;
 use super::rule::{First, Measure, Rule, Thing, Throttle, Window};
 use super::window::DISTINCT_MAX;
-use super::yaml::{Fields, Node, Place, Shape, Source};
-use super::{duration, spelling};
 use crate::policy::judged::Judged;
 use crate::record::field::vocabulary;
 use crate::record::{Action, Column, FieldKind, Session, Severity, Statement, Text, Texts, Transaction};
+use crate::yaml::spelling;
+use crate::yaml::{Fields, Node, Place, Shape, Source};
 
 vocabulary! {
     /// Whether a policy is relied on.
@@ -299,7 +300,7 @@ fn duration_of(node: &Node, source: &mut Source<'_>) -> Option<i64> {
 /// `by`: at least one column, none of them a list.
 fn columns<R: Judged>(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Vec<&'static Column<R>> {
     let Some(node) = fields.need("by", source) else { return Vec::new() };
-    let names = super::yaml::texts(node, "by", source);
+    let names = crate::yaml::texts(node, "by", source);
     if names.is_empty() {
         source.fault(node.place, "`by` names no column", "write by: [db_user]");
     }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::yaml::{Shape, Source, texts};
+use crate::yaml::pattern::matches;
+use crate::yaml::{Shape, Source, texts};
 
 /// Texts to look something up in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,29 +67,6 @@ impl Lists {
         }
         lists
     }
-}
-
-/// Whether `text` matches `pattern`, in which `*` stands for any run of characters. Time: the product of both lengths.
-pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        if pattern.get(p) == Some(&b'*') {
-            star = Some((p, t));
-            p += 1;
-        } else if pattern.get(p) == text.get(t) {
-            p += 1;
-            t += 1;
-        } else if let Some((at, taken)) = star {
-            p = at + 1;
-            t = taken + 1;
-            star = Some((at, t));
-        } else {
-            return false;
-        }
-    }
-    pattern.iter().skip(p).all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]

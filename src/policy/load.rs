@@ -13,9 +13,9 @@ use super::cases::{self, CaseFile};
 use super::definition::{self, Policy};
 use super::list::Lists;
 use super::set::PolicySet;
-use super::yaml::Source;
 use super::{Config, built_in, permit};
 use crate::error::{Fault, Faults};
+use crate::yaml::Source;
 
 /// The longest file that is read, bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;

@@ -26,10 +26,8 @@ pub mod moment;
 pub mod permit;
 pub mod rule;
 pub mod set;
-mod spelling;
 pub mod throttle;
 pub mod window;
-pub mod yaml;
 
 use std::path::PathBuf;
 

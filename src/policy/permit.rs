@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::list::matches;
-use super::yaml::{Fields, Node, Place, Shape, Source};
 use crate::clock::Timestamp;
 use crate::record::{Statement, Text};
+use crate::yaml::pattern::matches;
+use crate::yaml::{Fields, Node, Place, Shape, Source};
 
 /// One permit, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ fn read_one(item: &Node, source: &mut Source<'_>) -> Option<Permit> {
     let mut fields = Fields::of(item, "a permit", source)?;
     let id = fields.need_text("id", source);
     let db_user = fields.need_text("db_user", source);
-    let relations = fields.need("relations", source).map(|node| super::yaml::texts(node, "relations", source));
+    let relations = fields.need("relations", source).map(|node| crate::yaml::texts(node, "relations", source));
     let persons_max = fields.need_number("persons_max", source);
     let from = fields.need_text("from", source).and_then(|text| time(text, source));
     let until = fields.need_text("until", source).and_then(|text| time(text, source));

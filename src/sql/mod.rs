@@ -5,6 +5,12 @@
 //! [`Output::Unknown`] says so. No literal of the text survives in an [`Analysis`], except names and settings listed
 //! in [`Effect`].
 
+mod output;
+mod statement;
+mod tokens;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Kind, Parse, Text};
@@ -51,21 +57,52 @@ pub enum Effect {
     TransactionRolledBack,
     /// SET name = value. `local`: for the transaction only. A value of a setting whose name is not listed in
     /// [`kept_setting`] is dropped here.
-    Set { name: Text, value: Option<Text>, local: bool },
+    Set {
+        /// In lower case.
+        name: Text,
+        /// `None` for DEFAULT and RESET.
+        value: Option<Text>,
+        /// SET LOCAL.
+        local: bool,
+    },
     /// SET ROLE, SET SESSION AUTHORIZATION; `None` for RESET, NONE, DEFAULT.
-    Role { role: Option<Text>, local: bool },
+    Role {
+        /// The role.
+        role: Option<Text>,
+        /// SET LOCAL.
+        local: bool,
+    },
     /// RESET ALL, DISCARD ALL.
     ResetAll,
     /// PREPARE name AS …; the inner statement's analysis.
-    Prepare { name: Text, inner: Box<Analysis> },
+    Prepare {
+        /// Its name.
+        name: Text,
+        /// What it stands for.
+        inner: Box<Analysis>,
+    },
     /// EXECUTE name.
-    Execute { name: Text },
+    Execute {
+        /// Its name.
+        name: Text,
+    },
     /// DEALLOCATE name; `None` for ALL.
-    Deallocate { name: Option<Text> },
+    Deallocate {
+        /// Its name.
+        name: Option<Text>,
+    },
     /// DECLARE name CURSOR FOR …; the inner statement's analysis.
-    Declare { name: Text, inner: Box<Analysis> },
+    Declare {
+        /// Its name.
+        name: Text,
+        /// What it stands for.
+        inner: Box<Analysis>,
+    },
     /// FETCH or MOVE from a cursor.
-    Fetch { name: Text },
+    Fetch {
+        /// Its name.
+        name: Text,
+    },
     /// Changed the schema: what is known of the catalog is stale.
     SchemaChanged,
 }
@@ -99,4 +136,28 @@ pub struct Analysis {
 pub fn kept_setting(name: &str) -> bool {
     matches!(name, "search_path" | "application_name" | "client_encoding" | "standard_conforming_strings")
         || name.contains('.')
+}
+
+/// Analyses a text: one [`Analysis`] a statement in it, in order, at least one.
+///
+/// Bounded in time and stack by the limits of `statement`, whatever the text. Give it a stack of 2 MiB or more.
+pub fn analyze(text: &str) -> Vec<Analysis> {
+    // PostgreSQL's strings end at NUL, and the protocol's do.
+    let text = text.split('\0').next().unwrap_or_default();
+    let statements = pg_query::split_with_parser(text).unwrap_or_else(|_| vec![text]);
+    let mut analyses: Vec<Analysis> = statements.into_iter().map(statement::analyze).collect();
+    if analyses.is_empty() {
+        analyses.push(statement::analyze(""));
+    }
+    analyses
+}
+
+/// The columns of a view's definition, in order: each one's name and what it is made from. `None` where they cannot be
+/// followed.
+pub fn view_columns(definition: &str) -> Option<Vec<(Option<String>, Vec<ColumnRef>)>> {
+    let definition = definition.trim().trim_end_matches(';');
+    if !statement::tree_is_safe(definition) {
+        return None;
+    }
+    output::of(definition).map(|outputs| outputs.by_column)
 }

@@ -12,8 +12,8 @@ use super::parse::offset;
 use super::tree::{Boolean, Comparison, Number, Text, Time, Tri};
 use super::{DEPTH_MAX, FUNCTIONS, Mistake, VIRTUAL_COLUMNS};
 use crate::policy::list::Lists;
-use crate::policy::spelling;
 use crate::record::{Column, FieldKind, Table};
+use crate::yaml::spelling;
 
 /// The typed tree of a condition.
 pub fn check<R: Table>(expression: &Expr, text: &str, lists: &Lists) -> Result<Boolean<R>, Vec<Mistake>> {

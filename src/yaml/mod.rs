@@ -3,13 +3,15 @@
 //! In: a file's name and text. Out: a [`Node`], and [`Fault`]s with line and column. Refuses: duplicate keys,
 //! nesting beyond the library's 64 levels. `yes`, `no`, `on` and `off` are texts, as YAML 1.2 has them.
 
+pub mod pattern;
+pub mod spelling;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::spelling;
 use crate::error::Fault;
 
 /// Where in a file: from 1; 0 where it is not known.

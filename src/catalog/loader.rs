@@ -1,0 +1,197 @@
+//! Reads the system catalogs of every database in use, over a connection of its own.
+//!
+//! In: [`Config::url`], with its database replaced by each one that clients use. Out: snapshots, put into the
+//! [`Catalog`]. The role needs nothing but CONNECT: the system catalogs are readable by everybody (PostgreSQL manual,
+//! System Catalogs). Works on PostgreSQL 13 and later. A failure leaves the last snapshot in force, marked stale.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio_postgres::{Client, NoTls};
+
+use super::snapshot::{Rows, Snapshot};
+use super::{Catalog, Classification, Config};
+use crate::error::Fault;
+use crate::record::Text;
+
+/// How long changes are gathered before the catalog is read again.
+const SETTLE: Duration = Duration::from_millis(50);
+/// How long after a failure the next attempt is made; doubled up to the maximum.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+/// See [`RETRY_MIN`].
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long one reading may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Why a catalog could not be read. Never holds the connection string.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}")]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("no answer within {} s", READ_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+/// Keeps the snapshots fresh until `stop` says true. Without a URL it returns at once.
+pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Receiver<bool>) {
+    let Some(url) = config.url else { return };
+    // Checked when the configuration was read.
+    let Ok(url) = url.parse::<tokio_postgres::Config>() else { return };
+    let mut due: HashMap<Text, (Instant, Duration)> = HashMap::new();
+    loop {
+        for database in catalog.wanted() {
+            let now = Instant::now();
+            let (at, retry) = due.get(&database).copied().unwrap_or((now, RETRY_MIN));
+            if at > now && !(catalog.is_stale(&database) && retry == RETRY_MIN) {
+                continue;
+            }
+            let next = match read(&url, &database).await {
+                Ok(rows) => {
+                    let (catalog, database) = (catalog.clone(), database.clone());
+                    let _ = tokio::task::spawn_blocking(move || catalog.put(&database, rows)).await;
+                    (Instant::now() + config.refresh, RETRY_MIN)
+                }
+                Err(error) => {
+                    catalog.failed(&database);
+                    tracing::warn!(%database, error = %in_full(&error), "the catalog could not be read");
+                    (Instant::now() + retry, (retry * 2).min(RETRY_MAX))
+                }
+            };
+            due.insert(database, next);
+        }
+        let until = due.values().map(|(at, _)| *at).min().unwrap_or_else(|| Instant::now() + config.refresh);
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = catalog.changed() => tokio::time::sleep(SETTLE).await,
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+    }
+}
+
+/// The classification's named tables and columns that the URL's database does not have, or why it can't be asked.
+pub async fn check(url: &str, classification: &Classification) -> Vec<Fault> {
+    let file = std::path::Path::new("classification.yaml");
+    let fault =
+        |what: String| vec![Fault::of_file(std::path::Path::new("[catalog].url"), what, "check the role and host")];
+    let Ok(config) = url.parse::<tokio_postgres::Config>() else { return fault("is not a connection string".into()) };
+    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres").to_owned();
+    let rows = match read(&config, &database).await {
+        Ok(rows) => rows,
+        Err(error) => return fault(format!("the catalog cannot be read: {}", in_full(&error))),
+    };
+    let snapshot = Snapshot::build(&rows, classification);
+    let mut faults = Vec::new();
+    for (schema, table, columns, line) in classification.named() {
+        let Some(relation) = snapshot.named(schema, table) else {
+            let what = format!("there is no relation `{schema}.{table}` in the database `{database}`");
+            faults.push(Fault::at(file, line, 0, what, "correct the name, or remove the entry"));
+            continue;
+        };
+        for column in columns.into_iter().filter(|column| !relation.columns.contains_key(*column)) {
+            let what = format!("`{schema}.{table}` has no column `{column}` in the database `{database}`");
+            faults.push(Fault::at(file, line, 0, what, "correct the name, or remove it"));
+        }
+    }
+    faults
+}
+
+/// The server's own words where it had some: the driver's are `db error`.
+fn in_full(error: &Error) -> String {
+    match error {
+        Error::Postgres(driver) => match driver.as_db_error() {
+            Some(said) => format!("{} (SQLSTATE {})", said.message(), said.code().code()),
+            None => driver.to_string(),
+        },
+        Error::Timeout => error.to_string(),
+    }
+}
+
+async fn read(url: &tokio_postgres::Config, database: &str) -> Result<Rows, Error> {
+    let mut config = url.clone();
+    config.dbname(database).application_name("mitsuke-catalog");
+    tokio::time::timeout(READ_TIMEOUT, async {
+        let (client, connection) = config.connect(NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let rows = rows(&client).await;
+        drop(client);
+        let _ = connection.await;
+        rows
+    })
+    .await
+    .map_err(|_| Error::Timeout)?
+}
+
+const RELATIONS: &str = "select c.oid, n.nspname::text, c.relname::text, c.relkind::text from pg_catalog.pg_class c \
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind in ('r', 'v', 'm', 'f', 'p') and n.nspname !~ '^pg_toast'";
+const COLUMNS: &str = "select a.attrelid, a.attnum, a.attname::text from pg_catalog.pg_attribute a \
+    join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'v', 'm', 'f', 'p') \
+    and n.nspname !~ '^pg_toast' and n.nspname not in ('pg_catalog', 'information_schema') order by 1, 2";
+const VIEWS: &str = "select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c \
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
+const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d.refobjsubid::int2 from pg_catalog.pg_depend d \
+    join pg_catalog.pg_rewrite r on r.oid = d.objid join pg_catalog.pg_class c on c.oid = r.ev_class \
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+    where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass \
+    and r.ev_class <> d.refobjid and c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
+const INHERITS: &str = "select inhrelid, inhparent from pg_catalog.pg_inherits";
+const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
+    where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
+const COMMENTS: &str = "select objoid, objsubid::int2, description from pg_catalog.pg_description \
+    where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
+const FUNCTIONS: &str = "select n.nspname::text, p.proname::text from pg_catalog.pg_proc p \
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
+const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
+
+async fn rows(client: &Client) -> Result<Rows, Error> {
+    client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '60s'").await?;
+    let text = |text: &str| Text::from(text);
+    let relations = client.query(RELATIONS, &[]).await?;
+    let columns = client.query(COLUMNS, &[]).await?;
+    let views = client.query(VIEWS, &[]).await?;
+    let dependencies = client.query(DEPENDENCIES, &[]).await?;
+    let inherits = client.query(INHERITS, &[]).await?;
+    let unique = client.query(UNIQUE, &[]).await?;
+    let comments = client.query(COMMENTS, &[]).await?;
+    let functions = client.query(FUNCTIONS, &[]).await?;
+    let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
+    Ok(Rows {
+        relations: relations
+            .iter()
+            .map(|row| {
+                let kind: &str = row.try_get(3)?;
+                Ok((row.try_get(0)?, text(row.try_get(1)?), text(row.try_get(2)?), kind.chars().next().unwrap_or('r')))
+            })
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        columns: columns
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, text(row.try_get(2)?))))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        // A view that is dropped meanwhile has no definition.
+        views: views.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect(),
+        dependencies: dependencies
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        inherits: inherits
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        unique: unique
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        comments: comments
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        functions: functions
+            .iter()
+            .map(|row| Ok((text(row.try_get(0)?), text(row.try_get(1)?))))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        search_path: path.split(',').map(|schema| Text::from(schema.trim().trim_matches('"'))).collect(),
+    })
+}

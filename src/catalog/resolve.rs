@@ -1,0 +1,254 @@
+//! Text, catalog and wire → what a statement really touched.
+//!
+//! In: an [`Analysis`], the session's [`Context`], the result's origins, the database's snapshot, the classification.
+//! Out: an [`Understanding`]. PURE. Where the sources disagree or cannot know, the worst is assumed and `certainty` says
+//! so. Without a snapshot, names alone are judged: an unqualified table is taken for the one schema whose table of that
+//! name the classification names, else for the first schema of the search path that was SET, else for `public`.
+
+use std::collections::BTreeSet;
+
+use super::classification::Classification;
+use super::snapshot::{Classified, Relation, Snapshot};
+use super::{Context, PeopleRule, Understanding};
+use crate::record::{CatalogState, Certainty, Kind, Parse, Text};
+use crate::session::event::Origin;
+use crate::sql::{Analysis, ColumnRef, Output, RelationName};
+
+/// What names mean for one statement.
+pub(super) struct Resolver<'a> {
+    pub(super) classification: &'a Classification,
+    pub(super) snapshot: Option<&'a Snapshot>,
+    pub(super) state: CatalogState,
+    pub(super) context: &'a Context,
+}
+
+/// A relation that a statement names.
+enum Target<'a> {
+    /// In the snapshot.
+    Known(&'a Relation),
+    /// Not in it, or there is none: its schema is a guess where `qualified` is false.
+    Named { schema: Text, table: Text },
+}
+
+impl Target<'_> {
+    fn name(&self) -> Text {
+        match self {
+            Target::Known(relation) => relation.name.clone(),
+            Target::Named { schema, table } => format!("{schema}.{table}").into(),
+        }
+    }
+}
+
+/// The columns found so far, and how.
+#[derive(Default)]
+struct Found {
+    columns: BTreeSet<Classified>,
+    /// From the text alone: an expression, or no wire to confirm it.
+    inferred: bool,
+    assumed: bool,
+}
+
+impl Resolver<'_> {
+    /// Understands one statement.
+    pub(super) fn understand(&self, analysis: &Analysis, wire: Option<&[Origin]>) -> Understanding {
+        let reads: Vec<Target<'_>> = analysis.reads.iter().map(|name| self.target(name)).collect();
+        let writes: Vec<Target<'_>> = analysis.writes.iter().map(|name| self.target(name)).collect();
+        let mut found = Found::default();
+        self.columns(analysis, &reads, &writes, wire, &mut found);
+        if self.opaque(analysis) {
+            found.assumed = true;
+        }
+        let level = found.columns.iter().map(|column| column.level).max();
+        let personal = level.is_some_and(|level| self.classification.is_personal(level));
+        let certainty = match (found.assumed, found.inferred) {
+            (true, _) => Certainty::Assumed,
+            (false, true) => Certainty::Inferred,
+            (false, false) => Certainty::Exact,
+        };
+        Understanding {
+            relations_read: names(&reads),
+            relations_written: names(&writes),
+            columns: found.columns.into_iter().map(|column| column.name).collect(),
+            level: level.and_then(|level| self.classification.name(level)).cloned(),
+            personal,
+            people: if personal { people(analysis, &reads) } else { PeopleRule::Nobody },
+            certainty,
+            state: self.state,
+        }
+    }
+
+    /// Whether something runs that the text does not show.
+    fn opaque(&self, analysis: &Analysis) -> bool {
+        let users_function = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.is_users_function(name));
+        matches!(analysis.kind, Kind::Do | Kind::Call) || analysis.functions.iter().any(users_function)
+    }
+
+    fn columns(
+        &self,
+        analysis: &Analysis,
+        reads: &[Target<'_>],
+        writes: &[Target<'_>],
+        wire: Option<&[Origin]>,
+        found: &mut Found,
+    ) {
+        let all: Vec<&Target<'_>> = reads.iter().chain(writes).collect();
+        let rest = match wire {
+            Some(origins) => self.wire_columns(origins, &all, found),
+            None => true,
+        };
+        if !rest {
+            return;
+        }
+        match &analysis.output {
+            Output::Nothing => {}
+            Output::Columns(refs) => {
+                let touches = !all.is_empty();
+                for column in refs {
+                    self.text_column(column, analysis, &all, found);
+                }
+                // A plain COPY of a table in a fresh catalog leaves nothing open; any other expression is the text's word.
+                let certain = analysis.kind == Kind::CopyOut
+                    && self.state == CatalogState::Fresh
+                    && refs.iter().all(|column| column.plain)
+                    && all.iter().all(|target| matches!(target, Target::Known(_)));
+                found.inferred |= touches && !certain;
+            }
+            // No relation, no data of one, whatever the parsers made of it.
+            Output::Unknown if all.is_empty() && analysis.parse != Parse::None => {
+                found.inferred |= !analysis.functions.is_empty();
+            }
+            Output::Unknown => {
+                found.assumed = true;
+                for target in &all {
+                    found.columns.extend(self.everything(target));
+                }
+            }
+        }
+    }
+
+    /// Takes what RowDescription says; whether the text has to say the rest.
+    fn wire_columns(&self, origins: &[Origin], all: &[&Target<'_>], found: &mut Found) -> bool {
+        let mut rest = origins.is_empty();
+        for origin in origins {
+            if origin.table_oid == 0 {
+                rest = true;
+                continue;
+            }
+            match self.snapshot.and_then(|snapshot| snapshot.relation(origin.table_oid)) {
+                Some(relation) => {
+                    found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
+                    found.inferred |= self.state != CatalogState::Fresh;
+                }
+                None => {
+                    // Newer than the snapshot, or there is none: the label is all there is.
+                    found.inferred = true;
+                    for target in all {
+                        found.columns.extend(self.column(target, &origin.name));
+                    }
+                    rest |= self.snapshot.is_some();
+                }
+            }
+        }
+        rest
+    }
+
+    fn text_column(&self, column: &ColumnRef, analysis: &Analysis, all: &[&Target<'_>], found: &mut Found) {
+        let named = column.relation.as_ref();
+        let here = named.is_some_and(|name| analysis.reads.contains(name) || analysis.writes.contains(name));
+        let target = named.filter(|_| here).map(|name| self.target(name));
+        let targets: Vec<&Target<'_>> = match &target {
+            Some(target) => vec![target],
+            None => all.to_vec(),
+        };
+        for target in targets {
+            match &column.column {
+                Some(name) => found.columns.extend(self.column(target, name)),
+                None => found.columns.extend(self.everything(target)),
+            }
+        }
+    }
+
+    fn column(&self, target: &Target<'_>, column: &str) -> Vec<Classified> {
+        match target {
+            Target::Known(relation) => {
+                let number = relation.columns.get(column);
+                number.and_then(|number| relation.classified.get(number)).cloned().unwrap_or_default()
+            }
+            Target::Named { schema, table } => {
+                let level = self.classification.level(schema, table, column);
+                let named = |level| Classified { name: format!("{schema}.{table}.{column}").into(), level };
+                level.map(named).into_iter().collect()
+            }
+        }
+    }
+
+    fn everything(&self, target: &Target<'_>) -> Vec<Classified> {
+        match target {
+            Target::Known(relation) => relation.classified.values().flatten().cloned().collect(),
+            Target::Named { schema, table } => {
+                let named = self.classification.named().find(|(s, t, ..)| s == &&**schema && t == &&**table);
+                let columns = named.map(|(_, _, columns, _)| columns).unwrap_or_default();
+                let level =
+                    |column: &&str| self.classification.level(schema, table, column).map(|level| (*column, level));
+                let columns = columns.iter().filter_map(level);
+                columns
+                    .map(|(column, level)| Classified { name: format!("{schema}.{table}.{column}").into(), level })
+                    .collect()
+            }
+        }
+    }
+
+    fn target(&self, name: &RelationName) -> Target<'_> {
+        let known = |schema: &str| self.snapshot.and_then(|snapshot| snapshot.named(schema, &name.name));
+        if let Some(schema) = &name.schema {
+            return known(schema)
+                .map_or_else(|| Target::Named { schema: schema.clone(), table: name.name.clone() }, Target::Known);
+        }
+        let path = self.search_path();
+        if let Some(relation) = path.iter().find_map(|schema| known(schema)) {
+            return Target::Known(relation);
+        }
+        let classified = self.classification.only_schema_of(&name.name).map(Text::from);
+        let set = self.context.search_path.as_ref().and_then(|path| path.iter().find(|schema| ***schema != *"$user"));
+        let schema = match name.name.starts_with("pg_") {
+            true => Text::from("pg_catalog"),
+            false => classified.or_else(|| set.cloned()).unwrap_or_else(|| "public".into()),
+        };
+        Target::Named { schema, table: name.name.clone() }
+    }
+
+    /// The schemas that an unqualified name is looked for in (PostgreSQL manual, The Schema Search Path).
+    fn search_path(&self) -> Vec<Text> {
+        let default = self.snapshot.map(|snapshot| snapshot.search_path.as_slice()).unwrap_or_default();
+        let path = self.context.search_path.as_deref().unwrap_or(default);
+        let mut schemas: Vec<Text> = Vec::with_capacity(path.len() + 1);
+        if !path.iter().any(|schema| **schema == *"pg_catalog") {
+            schemas.push("pg_catalog".into());
+        }
+        let user = |schema: &Text| if **schema == *"$user" { self.context.role.clone() } else { schema.clone() };
+        schemas.extend(path.iter().map(user));
+        schemas
+    }
+}
+
+/// `schema.table` of the base relations, sorted, distinct.
+fn names(targets: &[Target<'_>]) -> Vec<Text> {
+    let names: BTreeSet<Text> = targets
+        .iter()
+        .flat_map(|target| match target {
+            Target::Known(relation) => relation.bases.clone(),
+            named @ Target::Named { .. } => vec![named.name()],
+        })
+        .collect();
+    names.into_iter().collect()
+}
+
+fn people(analysis: &Analysis, reads: &[Target<'_>]) -> PeopleRule {
+    let one_table = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
+    let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
+    let reads_only = matches!(analysis.kind, Kind::Select | Kind::CopyOut);
+    match one_table && plain && reads_only {
+        true => PeopleRule::EachRowOne,
+        false => PeopleRule::AtMostOneEachRow,
+    }
+}

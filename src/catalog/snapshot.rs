@@ -1,0 +1,297 @@
+//! One database's catalog at one moment: relations, their columns with level and subject, and what views are made from.
+//!
+//! In: [`Rows`] as the loader read them, and the classification. Out: a [`Snapshot`]. PURE.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::classification::{Classification, Level};
+use crate::record::Text;
+use crate::session::SubjectColumns;
+use crate::sql;
+
+/// Views of views are followed so deep.
+const VIEW_DEPTH_MAX: usize = 16;
+
+/// A relation's OID.
+pub type Oid = u32;
+
+/// What the loader read, as it was.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// OID, schema, name, `relkind`.
+    pub relations: Vec<(Oid, Text, Text, char)>,
+    /// Relation, attribute number, name.
+    pub columns: Vec<(Oid, i16, Text)>,
+    /// View, its definition.
+    pub views: Vec<(Oid, String)>,
+    /// View, relation and column that it depends on (0: the relation as a whole).
+    pub dependencies: Vec<(Oid, Oid, i16)>,
+    /// Child, parent.
+    pub inherits: Vec<(Oid, Oid)>,
+    /// Relation and the one column of a unique index.
+    pub unique: Vec<(Oid, i16)>,
+    /// Relation, column, its comment.
+    pub comments: Vec<(Oid, i16, String)>,
+    /// Schema and name of functions that are not PostgreSQL's own.
+    pub functions: Vec<(Text, Text)>,
+    /// The database's default search path.
+    pub search_path: Vec<Text>,
+}
+
+/// A column that is classified, wherever it came from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Classified {
+    /// `schema.table.column` of the base table.
+    pub name: Text,
+    /// Its level.
+    pub level: Level,
+}
+
+/// A relation.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    /// `schema.table`.
+    pub name: Text,
+    /// Base relations behind a view; itself for any other.
+    pub bases: Vec<Text>,
+    /// Columns by name.
+    pub columns: HashMap<Text, i16>,
+    /// What a column shows, by attribute number; absent: nothing classified.
+    pub classified: HashMap<i16, Vec<Classified>>,
+    /// The column that says whose a row is.
+    pub subject: Option<i16>,
+    /// Whether no two rows have the same subject.
+    pub subject_unique: bool,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    relations: HashMap<Oid, Relation>,
+    by_name: HashMap<(Text, Text), Oid>,
+    functions: HashSet<Text>,
+    /// The database's default search path.
+    pub search_path: Vec<Text>,
+}
+
+impl Snapshot {
+    /// Joins the rows and the classification.
+    pub fn build(rows: &Rows, classification: &Classification) -> Snapshot {
+        let mut builder = Builder::new(rows, classification);
+        let oids: Vec<Oid> = rows.relations.iter().map(|(oid, ..)| *oid).collect();
+        for oid in &oids {
+            builder.finish(*oid, 0);
+        }
+        let by_name =
+            rows.relations.iter().map(|(oid, schema, name, _)| ((schema.clone(), name.clone()), *oid)).collect();
+        let functions = rows
+            .functions
+            .iter()
+            .flat_map(|(schema, name)| [name.clone(), format!("{schema}.{name}").into()])
+            .collect();
+        Snapshot { relations: builder.done, by_name, functions, search_path: rows.search_path.clone() }
+    }
+
+    /// By OID.
+    pub fn relation(&self, oid: Oid) -> Option<&Relation> {
+        self.relations.get(&oid)
+    }
+
+    /// By name.
+    pub fn named(&self, schema: &str, name: &str) -> Option<&Relation> {
+        self.relations.get(self.by_name.get(&(schema.into(), name.into()))?)
+    }
+
+    /// Whether a function of this name, with or without its schema, is the users' own: it may read anything.
+    pub fn is_users_function(&self, name: &str) -> bool {
+        self.functions.contains(name)
+    }
+
+    /// Columns that name a data subject, views' too.
+    pub fn subject_columns(&self) -> SubjectColumns {
+        let subjects = self.relations.iter();
+        SubjectColumns(subjects.filter_map(|(oid, relation)| Some(((*oid, relation.subject?), ()))).collect())
+    }
+
+    /// Relations in it.
+    pub fn len(&self) -> usize {
+        self.relations.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.relations.is_empty()
+    }
+}
+
+struct Builder<'a> {
+    classification: &'a Classification,
+    names: HashMap<Oid, (&'a Text, &'a Text)>,
+    oids: HashMap<(&'a str, &'a str), Oid>,
+    columns: HashMap<Oid, Vec<(i16, &'a Text)>>,
+    views: HashMap<Oid, &'a str>,
+    dependencies: HashMap<Oid, Vec<(Oid, i16)>>,
+    parents: HashMap<Oid, Vec<Oid>>,
+    unique: HashSet<(Oid, i16)>,
+    commented: HashMap<(Oid, i16), Level>,
+    search_path: &'a [Text],
+    done: HashMap<Oid, Relation>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(rows: &'a Rows, classification: &'a Classification) -> Builder<'a> {
+        let mut builder = Builder {
+            classification,
+            names: rows.relations.iter().map(|(oid, schema, name, _)| (*oid, (schema, name))).collect(),
+            oids: rows.relations.iter().map(|(oid, schema, name, _)| ((&**schema, &**name), *oid)).collect(),
+            columns: HashMap::new(),
+            views: rows.views.iter().map(|(oid, definition)| (*oid, definition.as_str())).collect(),
+            dependencies: HashMap::new(),
+            parents: HashMap::new(),
+            unique: rows.unique.iter().copied().collect(),
+            commented: HashMap::new(),
+            search_path: &rows.search_path,
+            done: HashMap::new(),
+        };
+        for (oid, number, name) in &rows.columns {
+            builder.columns.entry(*oid).or_default().push((*number, name));
+        }
+        for (view, oid, number) in &rows.dependencies {
+            builder.dependencies.entry(*view).or_default().push((*oid, *number));
+        }
+        for (child, parent) in &rows.inherits {
+            builder.parents.entry(*child).or_default().push(*parent);
+        }
+        for (oid, number, comment) in &rows.comments {
+            let named = comment.split_whitespace().filter_map(|word| word.strip_prefix('@'));
+            let level = named.filter_map(|word| classification.level_named(word.trim_end_matches(['.', ',']))).max();
+            if let Some(level) = level {
+                builder.commented.insert((*oid, *number), level);
+            }
+        }
+        builder
+    }
+
+    fn finish(&mut self, oid: Oid, depth: usize) {
+        if self.done.contains_key(&oid) || depth > VIEW_DEPTH_MAX {
+            return;
+        }
+        let Some((schema, name)) = self.names.get(&oid).copied() else { return };
+        let full: Text = format!("{schema}.{name}").into();
+        let columns = self.columns.get(&oid).cloned().unwrap_or_default();
+        let mut relation = Relation {
+            bases: vec![full.clone()],
+            columns: columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect(),
+            classified: HashMap::new(),
+            subject: None,
+            subject_unique: false,
+            name: full,
+        };
+        match self.views.get(&oid).copied() {
+            Some(definition) => self.view(oid, definition, &columns, &mut relation, depth),
+            None => self.table(oid, schema, name, &columns, &mut relation, depth),
+        }
+        self.done.insert(oid, relation);
+    }
+
+    fn table(
+        &mut self,
+        oid: Oid,
+        schema: &str,
+        name: &str,
+        columns: &[(i16, &Text)],
+        relation: &mut Relation,
+        depth: usize,
+    ) {
+        for (number, column) in columns {
+            let by_name = self.classification.level(schema, name, column);
+            let level = by_name.max(self.commented.get(&(oid, *number)).copied());
+            if let Some(level) = level {
+                let name = format!("{}.{column}", relation.name).into();
+                relation.classified.insert(*number, vec![Classified { name, level }]);
+            }
+        }
+        let subject = self.classification.subject(schema, name);
+        relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
+        // A partition, and a table that inherits, is classified as its parents are.
+        for parent in self.parents.get(&oid).cloned().unwrap_or_default() {
+            self.finish(parent, depth + 1);
+            let Some(parent) = self.done.get(&parent) else { continue };
+            for (column, number) in &parent.columns {
+                let Some(here) = relation.columns.get(column) else { continue };
+                for classified in parent.classified.get(number).into_iter().flatten() {
+                    let own = Classified { name: format!("{}.{column}", relation.name).into(), ..classified.clone() };
+                    let present = relation.classified.entry(*here).or_default();
+                    match present.iter_mut().find(|other| other.name == own.name) {
+                        Some(other) => other.level = other.level.max(own.level),
+                        None => present.push(own),
+                    }
+                }
+                if relation.subject.is_none() && parent.subject == Some(*number) {
+                    relation.subject = Some(*here);
+                }
+            }
+        }
+        relation.subject_unique = relation.subject.is_some_and(|number| self.unique.contains(&(oid, number)));
+    }
+
+    fn view(&mut self, oid: Oid, definition: &str, columns: &[(i16, &Text)], relation: &mut Relation, depth: usize) {
+        let dependencies = self.dependencies.get(&oid).cloned().unwrap_or_default();
+        let mut bases = BTreeSet::new();
+        for (below, _) in &dependencies {
+            self.finish(*below, depth + 1);
+            bases.extend(self.done.get(below).into_iter().flat_map(|below| below.bases.iter().cloned()));
+        }
+        if !bases.is_empty() {
+            relation.bases = bases.into_iter().collect();
+        }
+        let followed = sql::view_columns(definition).filter(|followed| followed.len() == columns.len());
+        for (index, (number, _)) in columns.iter().enumerate() {
+            let refs = followed.as_ref().and_then(|followed| followed.get(index)).map(|(_, refs)| refs);
+            let shown = match refs.and_then(|refs| self.shown(refs)) {
+                Some((shown, subject)) => {
+                    if subject && relation.subject.is_none() {
+                        relation.subject = Some(*number);
+                    }
+                    shown
+                }
+                // What it is made from could not be followed: it may be anything that the view depends on.
+                None => self.anything(&dependencies),
+            };
+            if !shown.is_empty() {
+                relation.classified.insert(*number, shown);
+            }
+        }
+    }
+
+    /// What these references show, and whether it is a subject column as it stands. `None` where one is not known.
+    fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, bool)> {
+        let mut shown = BTreeSet::new();
+        let mut subject = false;
+        for found in refs {
+            let name = found.relation.as_ref()?;
+            let column = found.column.as_ref()?;
+            let oid = match &name.schema {
+                Some(schema) => self.oids.get(&(&**schema, &*name.name)),
+                None => self.search_path.iter().find_map(|schema| self.oids.get(&(&**schema, &*name.name))),
+            }?;
+            let below = self.done.get(oid)?;
+            let number = below.columns.get(column)?;
+            shown.extend(below.classified.get(number).into_iter().flatten().cloned());
+            subject |= found.plain && refs.len() == 1 && below.subject == Some(*number);
+        }
+        Some((shown.into_iter().collect(), subject))
+    }
+
+    fn anything(&self, dependencies: &[(Oid, i16)]) -> Vec<Classified> {
+        let mut shown = BTreeSet::new();
+        for (oid, number) in dependencies {
+            let Some(below) = self.done.get(oid) else { continue };
+            match number {
+                0 => shown.extend(below.classified.values().flatten().cloned()),
+                number => shown.extend(below.classified.get(number).into_iter().flatten().cloned()),
+            }
+        }
+        shown.into_iter().collect()
+    }
+}

@@ -1,0 +1,161 @@
+//! What statements are understood to touch, with a catalog and without.
+
+use std::path::Path;
+
+use super::*;
+use crate::sql;
+
+const CLASSIFICATION: &str = "\
+levels: [internal, personal, sensitive]
+tables:
+  shop.customers:
+    subject: id
+    columns: { email: personal, name: personal, my_number: sensitive }
+  \"*.*\": { columns: { \"*phone*\": personal } }
+";
+
+fn rows() -> Rows {
+    let text = |text: &str| Text::from(text);
+    Rows {
+        relations: vec![
+            (1, text("shop"), text("customers"), 'p'),
+            (2, text("shop"), text("customers_2026"), 'r'),
+            (3, text("shop"), text("contacts"), 'v'),
+            (4, text("shop"), text("orders"), 'r'),
+            (5, text("public"), text("notes"), 'r'),
+            (6, text("shop"), text("loud"), 'v'),
+        ],
+        columns: vec![
+            (1, 1, text("id")),
+            (1, 2, text("email")),
+            (1, 3, text("created")),
+            (2, 1, text("id")),
+            (2, 2, text("email")),
+            (3, 1, text("who")),
+            (3, 2, text("mail")),
+            (4, 1, text("id")),
+            (4, 2, text("note")),
+            (5, 1, text("body")),
+            (6, 1, text("x")),
+        ],
+        views: vec![
+            (3, "SELECT c.id AS who, c.email AS mail FROM shop.customers c;".to_owned()),
+            (6, "SELECT something_odd(k.mail) OVER strange AS x FROM ROWS FROM (f()) k;".to_owned()),
+        ],
+        dependencies: vec![(3, 1, 1), (3, 1, 2), (6, 3, 2)],
+        inherits: vec![(2, 1)],
+        unique: vec![(1, 1)],
+        comments: vec![(4, 2, "free text @personal".to_owned())],
+        functions: vec![(text("shop"), text("leak"))],
+        search_path: vec![text("$user"), text("public")],
+    }
+}
+
+fn catalog() -> Catalog {
+    let classification = Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless");
+    let catalog = Catalog::new(classification);
+    catalog.seen("shop");
+    catalog.put("shop", rows());
+    catalog
+}
+
+fn context(database: &str) -> Context {
+    Context { database: database.into(), role: "clerk".into(), search_path: Some(vec!["shop".into(), "public".into()]) }
+}
+
+fn understand(text: &str, database: &str, wire: Option<&[Origin]>) -> Understanding {
+    let analysis = sql::analyze(text).remove(0);
+    catalog().understand(&analysis, &context(database), wire)
+}
+
+fn origin(name: &str, table_oid: u32, attribute: i16) -> Origin {
+    Origin { name: name.to_owned(), table_oid, attribute, type_oid: 25 }
+}
+
+fn columns(understanding: &Understanding) -> Vec<&str> {
+    understanding.columns.iter().map(|column| &**column).collect()
+}
+
+#[test]
+fn the_wire_decides_where_every_column_is_plain() {
+    let wire = [origin("id", 1, 1), origin("email", 1, 2)];
+    let found = understand("select id, email from customers", "shop", Some(&wire));
+    assert_eq!(columns(&found), ["shop.customers.email"]);
+    assert_eq!(found.relations_read, ["shop.customers".into()]);
+    assert_eq!((found.certainty, found.state), (Certainty::Exact, CatalogState::Fresh));
+    assert_eq!(found.people, PeopleRule::EachRowOne);
+    assert_eq!(found.level.as_deref(), Some("personal"));
+}
+
+#[test]
+fn an_expression_is_followed_in_the_text() {
+    let found = understand("select lower(email) from customers", "shop", Some(&[origin("lower", 0, 0)]));
+    assert_eq!(columns(&found), ["shop.customers.email"]);
+    assert_eq!((found.certainty, found.people), (Certainty::Inferred, PeopleRule::AtMostOneEachRow));
+    let counted = understand("select count(*) from customers", "shop", Some(&[origin("count", 0, 0)]));
+    assert!(counted.columns.is_empty() && !counted.personal);
+}
+
+#[test]
+fn a_view_is_its_base_tables() {
+    let found = understand("select mail from contacts", "shop", Some(&[origin("mail", 3, 2)]));
+    assert_eq!(columns(&found), ["shop.customers.email"]);
+    assert_eq!(found.relations_read, ["shop.customers".into()]);
+    // One whose definition cannot be followed shows all that it depends on.
+    let found = understand("select x from loud", "shop", Some(&[origin("x", 6, 1)]));
+    assert_eq!(columns(&found), ["shop.customers.email"]);
+}
+
+#[test]
+fn people_are_counted_by_subject_columns_of_tables_partitions_and_views() {
+    let subjects = catalog().subject_columns("shop");
+    let mut places: Vec<_> = subjects.0.keys().copied().collect();
+    places.sort_unstable();
+    assert_eq!(places, [(1, 1), (2, 1), (3, 1)]);
+}
+
+#[test]
+fn partitions_and_comments_are_classified() {
+    let found = understand("select email from customers_2026", "shop", Some(&[origin("email", 2, 2)]));
+    assert_eq!(columns(&found), ["shop.customers_2026.email"]);
+    let found = understand("select note from orders", "shop", Some(&[origin("note", 4, 2)]));
+    assert_eq!(columns(&found), ["shop.orders.note"]);
+}
+
+#[test]
+fn copy_is_exact_and_counts_each_row() {
+    let found = understand("copy shop.customers to stdout", "shop", None);
+    assert_eq!(columns(&found), ["shop.customers.email"]);
+    assert_eq!((found.certainty, found.people), (Certainty::Exact, PeopleRule::EachRowOne));
+}
+
+#[test]
+fn what_cannot_be_followed_is_assumed_to_be_the_worst() {
+    let chain = format!("select email from customers where {} true", "true or ".repeat(2_000));
+    let found = understand(&chain, "shop", Some(&[origin("email", 0, 0)]));
+    assert_eq!((found.certainty, columns(&found)), (Certainty::Assumed, vec!["shop.customers.email"]));
+    let found = understand("select leak(1)", "shop", Some(&[origin("leak", 0, 0)]));
+    assert_eq!(found.certainty, Certainty::Assumed);
+}
+
+#[test]
+fn without_a_catalog_names_are_judged() {
+    let wire = [origin("id", 77, 1), origin("email", 77, 2)];
+    let found = understand("select * from customers", "elsewhere", Some(&wire));
+    assert_eq!(columns(&found), ["shop.customers.email"]);
+    assert_eq!((found.certainty, found.state), (Certainty::Inferred, CatalogState::None));
+    let found = understand("select home_phone from people", "elsewhere", Some(&[origin("home_phone", 78, 2)]));
+    assert_eq!(columns(&found), ["shop.people.home_phone"]);
+    let found = understand("copy customers to stdout", "elsewhere", None);
+    assert_eq!(columns(&found), ["shop.customers.email", "shop.customers.my_number", "shop.customers.name"]);
+}
+
+#[test]
+fn a_change_makes_it_stale_until_it_is_read_again() {
+    let catalog = catalog();
+    assert!(catalog.is_fresh("shop"));
+    catalog.schema_changed("shop");
+    assert!(!catalog.is_fresh("shop"));
+    catalog.put("shop", rows());
+    assert!(catalog.is_fresh("shop"));
+}

@@ -1,0 +1,518 @@
+//! The columns that reach the client, from `sqlparser`'s tree.
+//!
+//! In: a statement that PostgreSQL's grammar has taken, within limits of length and depth. Out: the columns of its
+//! output expressions, followed through aliases, CTEs, sub-selects, joins and set operations; or nothing where the tree
+//! holds anything that is not followed here, which means the worst.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, FromTable, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, ObjectName, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableObject,
+    TableWithJoins, UpdateTableFromKind, With, visit_relations,
+};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::{ColumnRef, RelationName};
+
+/// What could not be followed.
+struct Unfollowed;
+
+type Followed<T> = Result<T, Unfollowed>;
+
+/// One column of a result: its name, where it has one, and what it is made from.
+#[derive(Clone, Default)]
+struct Column {
+    name: Option<String>,
+    refs: Vec<ColumnRef>,
+}
+
+/// Something in FROM, under the name it goes by.
+struct Relation {
+    alias: String,
+    source: Source,
+}
+
+enum Source {
+    Table(RelationName),
+    Derived(Vec<Column>),
+}
+
+/// What names mean at one place: the CTEs, the relations of FROM, and those of the queries around it.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    ctes: &'a [(String, Vec<Column>)],
+    relations: &'a [Relation],
+    outer: Option<&'a Scope<'a>>,
+}
+
+/// What the tree says of a statement.
+pub(super) struct Outputs {
+    /// Columns that reach the client.
+    pub(super) columns: Vec<ColumnRef>,
+    /// The same, column by column of the result.
+    pub(super) by_column: Vec<(Option<String>, Vec<ColumnRef>)>,
+    /// Every relation named, CTEs included, to be held against the other parser's.
+    pub(super) relations: BTreeSet<RelationName>,
+}
+
+/// Reads `text`, which must be one statement; `None` where the parser or the following of names fails.
+pub(super) fn of(text: &str) -> Option<Outputs> {
+    let statements = Parser::parse_sql(&PostgreSqlDialect {}, text).ok()?;
+    let [statement] = &statements[..] else { return None };
+    let mut relations = BTreeSet::new();
+    let _ = visit_relations(statement, |name| {
+        relations.extend(relation_name(name));
+        ControlFlow::<()>::Continue(())
+    });
+    let scope = Scope { ctes: &[], relations: &[], outer: None };
+    let columns = statement_columns(statement, scope).ok()?;
+    let by_column: Vec<_> = columns.into_iter().map(|column| (column.name, column.refs)).collect();
+    let mut refs: Vec<ColumnRef> = by_column.iter().flat_map(|(_, refs)| refs).cloned().collect();
+    refs.sort_unstable();
+    refs.dedup();
+    Some(Outputs { columns: refs, by_column, relations })
+}
+
+fn statement_columns(statement: &Statement, scope: Scope<'_>) -> Followed<Vec<Column>> {
+    match statement {
+        Statement::Query(query) => query_columns(query, scope),
+        Statement::Insert(insert) => {
+            let TableObject::TableName(name) = &insert.table else { return Err(Unfollowed) };
+            let mut relations = vec![table(name, None)?];
+            if let Some(alias) = &insert.table_alias {
+                relations.push(Relation { alias: folded(&alias.alias), source: Source::Table(required(name)?) });
+            }
+            returned(insert.returning.as_deref(), &relations, scope)
+        }
+        Statement::Update(update) => {
+            let mut relations = from_relations(std::slice::from_ref(&update.table), scope)?;
+            if let Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) = &update.from {
+                relations.extend(from_relations(from, scope)?);
+            }
+            returned(update.returning.as_deref(), &relations, scope)
+        }
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            let mut relations = from_relations(from, scope)?;
+            if let Some(using) = &delete.using {
+                relations.extend(from_relations(using, scope)?);
+            }
+            returned(delete.returning.as_deref(), &relations, scope)
+        }
+        _ => Err(Unfollowed),
+    }
+}
+
+fn returned(items: Option<&[SelectItem]>, relations: &[Relation], outer: Scope<'_>) -> Followed<Vec<Column>> {
+    let scope = Scope { ctes: outer.ctes, relations, outer: Some(&outer) };
+    items.map_or(Ok(Vec::new()), |items| projection(items, scope))
+}
+
+fn query_columns(query: &Query, outer: Scope<'_>) -> Followed<Vec<Column>> {
+    if !query.pipe_operators.is_empty() {
+        return Err(Unfollowed);
+    }
+    let ctes = ctes(query.with.as_ref(), outer)?;
+    let scope = Scope { ctes: &ctes, relations: outer.relations, outer: outer.outer };
+    set_columns(&query.body, scope)
+}
+
+fn ctes(with: Option<&With>, outer: Scope<'_>) -> Followed<Vec<(String, Vec<Column>)>> {
+    let mut known = outer.ctes.to_vec();
+    for cte in with.map_or(&[][..], |with| &with.cte_tables) {
+        let name = folded(&cte.alias.name);
+        let recursive = with.is_some_and(|with| with.recursive);
+        if recursive && let SetExpr::SetOperation { left, .. } = cte.query.body.as_ref() {
+            // The recursive arm sees the columns of the other one.
+            let scope = Scope { ctes: &known, ..outer };
+            let columns = renamed(set_columns(left, scope)?, &cte.alias);
+            known.push((name.clone(), columns));
+        }
+        let columns = query_columns(&cte.query, Scope { ctes: &known, ..outer })?;
+        known.push((name, renamed(columns, &cte.alias)));
+    }
+    Ok(known)
+}
+
+fn set_columns(body: &SetExpr, scope: Scope<'_>) -> Followed<Vec<Column>> {
+    match body {
+        SetExpr::Select(select) => select_columns(select, scope),
+        SetExpr::Query(query) => query_columns(query, scope),
+        SetExpr::SetOperation { left, right, .. } => {
+            let mut columns = set_columns(left, scope)?;
+            for (index, column) in set_columns(right, scope)?.into_iter().enumerate() {
+                match columns.get_mut(index) {
+                    Some(merged) => merged.refs.extend(column.refs),
+                    None => columns.push(column),
+                }
+            }
+            Ok(columns)
+        }
+        SetExpr::Values(values) => {
+            let mut column = Column::default();
+            for row in &values.rows {
+                for expr in row.content.iter() {
+                    column.refs.extend(expr_refs(expr, scope)?);
+                }
+            }
+            Ok(vec![column])
+        }
+        SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
+            statement_columns(statement, scope)
+        }
+        SetExpr::Table(table) => {
+            let name = table.table_name.clone().ok_or(Unfollowed)?;
+            let relation = RelationName { schema: table.schema_name.as_deref().map(Into::into), name: name.into() };
+            Ok(vec![Column {
+                name: None,
+                refs: vec![ColumnRef { relation: Some(relation), column: None, plain: true }],
+            }])
+        }
+        SetExpr::Merge(_) => Err(Unfollowed),
+    }
+}
+
+fn select_columns(select: &Select, outer: Scope<'_>) -> Followed<Vec<Column>> {
+    if !select.lateral_views.is_empty() || !select.connect_by.is_empty() {
+        return Err(Unfollowed);
+    }
+    let relations = from_relations(&select.from, outer)?;
+    let scope = Scope { ctes: outer.ctes, relations: &relations, outer: Some(&outer) };
+    projection(&select.projection, scope)
+}
+
+fn projection(items: &[SelectItem], scope: Scope<'_>) -> Followed<Vec<Column>> {
+    let mut columns = Vec::new();
+    for item in items {
+        match item {
+            SelectItem::UnnamedExpr(expr) => columns.push(column(expr, None, scope)?),
+            SelectItem::ExprWithAlias { expr, alias } => columns.push(column(expr, Some(folded(alias)), scope)?),
+            SelectItem::Wildcard(_) => columns.extend(scope.relations.iter().flat_map(everything)),
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                let alias = name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
+                columns.extend(everything(scope.relation(&alias).ok_or(Unfollowed)?));
+            }
+            _ => return Err(Unfollowed),
+        }
+    }
+    Ok(columns)
+}
+
+fn everything(relation: &Relation) -> Vec<Column> {
+    match &relation.source {
+        Source::Table(name) => {
+            let all = ColumnRef { relation: Some(name.clone()), column: None, plain: true };
+            vec![Column { name: None, refs: vec![all] }]
+        }
+        Source::Derived(columns) => columns.clone(),
+    }
+}
+
+fn column(expr: &Expr, alias: Option<String>, scope: Scope<'_>) -> Followed<Column> {
+    let (name, refs) = match expr {
+        Expr::Identifier(ident) => (Some(folded(ident)), scope.column(None, &folded(ident), true)),
+        Expr::CompoundIdentifier(parts) => (parts.last().map(folded), qualified(parts, scope, true)),
+        expr => (None, expr_refs(expr, scope)?),
+    };
+    Ok(Column { name: alias.or(name), refs })
+}
+
+fn from_relations(from: &[TableWithJoins], outer: Scope<'_>) -> Followed<Vec<Relation>> {
+    let mut relations = Vec::new();
+    for item in from {
+        relations.extend(factor(&item.relation, &relations, outer)?);
+        for Join { relation, .. } in &item.joins {
+            let more = factor(relation, &relations, outer)?;
+            relations.extend(more);
+        }
+    }
+    Ok(relations)
+}
+
+fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>) -> Followed<Vec<Relation>> {
+    // LATERAL, and functions, see what stands before them.
+    let scope = Scope { ctes: outer.ctes, relations: before, outer: Some(&outer) };
+    let named = |alias: &Option<TableAlias>, columns: Vec<Column>| {
+        let columns = alias.as_ref().map_or_else(|| columns.clone(), |alias| renamed(columns.clone(), alias));
+        let alias = alias.as_ref().map_or_else(String::new, |alias| folded(&alias.name));
+        vec![Relation { alias, source: Source::Derived(columns) }]
+    };
+    match factor {
+        TableFactor::Table { name, alias, args: None, .. } => {
+            let [part] = &name.0[..] else { return Ok(vec![table(name, alias.as_ref())?]) };
+            let single = part.as_ident().map(folded).ok_or(Unfollowed)?;
+            match outer.ctes.iter().rev().find(|(cte, _)| *cte == single) {
+                Some((_, columns)) => {
+                    let mut relation = named(alias, columns.clone());
+                    if let (Some(first), None) = (relation.first_mut(), alias) {
+                        first.alias = single;
+                    }
+                    Ok(relation)
+                }
+                None => Ok(vec![table(name, alias.as_ref())?]),
+            }
+        }
+        TableFactor::Table { name, alias, args: Some(args), .. } => {
+            let refs = args_refs(&args.args, scope)?;
+            let mut relation = named(alias, vec![Column { name: None, refs }]);
+            if let (Some(first), None) = (relation.first_mut(), alias) {
+                first.alias = name.0.last().and_then(|part| part.as_ident()).map(folded).unwrap_or_default();
+            }
+            Ok(relation)
+        }
+        TableFactor::Function { args, alias, .. } => {
+            Ok(named(alias, vec![Column { name: None, refs: args_refs(args, scope)? }]))
+        }
+        TableFactor::UNNEST { alias, array_exprs, .. } => {
+            let mut refs = Vec::new();
+            for expr in array_exprs {
+                refs.extend(expr_refs(expr, scope)?);
+            }
+            Ok(named(alias, vec![Column { name: None, refs }]))
+        }
+        TableFactor::Derived { subquery, alias, .. } => Ok(named(alias, query_columns(subquery, scope)?)),
+        TableFactor::NestedJoin { table_with_joins, alias: None } => {
+            from_relations(std::slice::from_ref(table_with_joins), outer)
+        }
+        _ => Err(Unfollowed),
+    }
+}
+
+impl Scope<'_> {
+    fn relation(&self, alias: &str) -> Option<&Relation> {
+        let mut scope = Some(self);
+        while let Some(here) = scope {
+            if let Some(found) = here.relations.iter().find(|relation| relation.alias == alias) {
+                return Some(found);
+            }
+            scope = here.outer;
+        }
+        None
+    }
+
+    /// What `name`, of the relation `of` or of any, is made from. Errs on the side of too much.
+    fn column(&self, of: Option<&str>, name: &str, plain: bool) -> Vec<ColumnRef> {
+        let relations: Vec<&Relation> = match of {
+            Some(alias) => self.relation(alias).into_iter().collect(),
+            None => self.relations.iter().collect(),
+        };
+        let mut refs = Vec::new();
+        let mut tables = Vec::new();
+        let mut found = false;
+        for relation in &relations {
+            match &relation.source {
+                Source::Table(table) => tables.push(table),
+                Source::Derived(columns) => {
+                    let known = columns.iter().any(|column| column.name.as_deref() == Some(name));
+                    // A column without a name of its own may be any.
+                    let meant = columns.iter().filter(|column| match &column.name {
+                        Some(its) => its == name,
+                        None => !known,
+                    });
+                    for column in meant {
+                        found = true;
+                        refs.extend(column.refs.iter().map(|its| narrowed(its, name, plain)));
+                    }
+                }
+            }
+        }
+        if of.is_none() && relations.iter().any(|relation| relation.alias == name) {
+            // A whole row, unless a column has the same name.
+            found = true;
+            refs.extend(relations.iter().filter(|relation| relation.alias == name).flat_map(|relation| {
+                everything(relation).into_iter().flat_map(|column| column.refs).map(|found| loosened(&found))
+            }));
+        }
+        match (&tables[..], found) {
+            ([], true) => {}
+            ([table], false) => refs.push(one(Some((*table).clone()), name, plain)),
+            ([_, ..], _) => refs.push(one(None, name, plain)),
+            ([], false) => match self.outer {
+                // Not of this query: of one around it.
+                Some(outer) if of.is_none() => refs = outer.column(of, name, plain),
+                _ => refs.push(one(None, name, plain)),
+            },
+        }
+        refs
+    }
+}
+
+/// A column of a derived table that is itself a `*` is the column of that name.
+fn narrowed(found: &ColumnRef, name: &str, plain: bool) -> ColumnRef {
+    let plain = plain && found.plain;
+    match (&found.column, found.plain) {
+        (None, true) => ColumnRef { relation: found.relation.clone(), column: Some(name.into()), plain },
+        _ => ColumnRef { plain, ..found.clone() },
+    }
+}
+
+fn loosened(found: &ColumnRef) -> ColumnRef {
+    ColumnRef { plain: false, ..found.clone() }
+}
+
+fn one(relation: Option<RelationName>, name: &str, plain: bool) -> ColumnRef {
+    ColumnRef { relation, column: Some(name.into()), plain }
+}
+
+fn qualified(parts: &[Ident], scope: Scope<'_>, plain: bool) -> Vec<ColumnRef> {
+    match parts {
+        [.., relation, column] => scope.column(Some(&folded(relation)), &folded(column), plain),
+        [column] => scope.column(None, &folded(column), plain),
+        [] => Vec::new(),
+    }
+}
+
+fn all_refs<'e>(exprs: impl IntoIterator<Item = &'e Expr>, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    let mut refs = Vec::new();
+    for expr in exprs {
+        refs.extend(expr_refs(expr, scope)?);
+    }
+    Ok(refs)
+}
+
+fn expr_refs(expr: &Expr, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    match expr {
+        Expr::Identifier(ident) => Ok(scope.column(None, &folded(ident), false)),
+        Expr::CompoundIdentifier(parts) => Ok(qualified(parts, scope, false)),
+        Expr::Value(_) | Expr::TypedString(_) | Expr::Exists { .. } => Ok(Vec::new()),
+        Expr::Interval(interval) => expr_refs(&interval.value, scope),
+        Expr::Subquery(query) => {
+            let inner = Scope { ctes: scope.ctes, relations: &[], outer: Some(&scope) };
+            let columns = query_columns(query, inner)?;
+            Ok(columns.iter().flat_map(|column| &column.refs).map(loosened).collect())
+        }
+        Expr::Function(function) => function_refs(function, scope),
+        Expr::Case { operand, conditions, else_result, .. } => {
+            let whens = conditions.iter().flat_map(|when| [&when.condition, &when.result]);
+            all_refs(whens.chain(operand.as_deref()).chain(else_result.as_deref()), scope)
+        }
+        Expr::BinaryOp { left, right, .. }
+        | Expr::AnyOp { left, right, .. }
+        | Expr::AllOp { left, right, .. }
+        | Expr::IsDistinctFrom(left, right)
+        | Expr::IsNotDistinctFrom(left, right)
+        | Expr::Position { expr: left, r#in: right }
+        | Expr::AtTimeZone { timestamp: left, time_zone: right }
+        | Expr::Like { expr: left, pattern: right, .. }
+        | Expr::ILike { expr: left, pattern: right, .. }
+        | Expr::SimilarTo { expr: left, pattern: right, .. } => all_refs([&**left, &**right], scope),
+        Expr::Between { expr, low, high, .. } => all_refs([&**expr, &**low, &**high], scope),
+        Expr::InList { expr, list, .. } => all_refs(std::iter::once(&**expr).chain(list), scope),
+        Expr::Substring { expr, substring_from, substring_for, .. } => {
+            all_refs(std::iter::once(&**expr).chain(substring_from.as_deref()).chain(substring_for.as_deref()), scope)
+        }
+        Expr::Trim { expr, trim_what, .. } => all_refs(std::iter::once(&**expr).chain(trim_what.as_deref()), scope),
+        Expr::Overlay { expr, overlay_what, .. } => all_refs([&**expr, &**overlay_what], scope),
+        Expr::UnaryOp { expr, .. }
+        | Expr::Cast { expr, .. }
+        | Expr::Nested(expr)
+        | Expr::Collate { expr, .. }
+        | Expr::Extract { expr, .. }
+        | Expr::Ceil { expr, .. }
+        | Expr::Floor { expr, .. }
+        | Expr::InSubquery { expr, .. }
+        | Expr::IsNormalized { expr, .. }
+        | Expr::IsTrue(expr)
+        | Expr::IsNotTrue(expr)
+        | Expr::IsFalse(expr)
+        | Expr::IsNotFalse(expr)
+        | Expr::IsNull(expr)
+        | Expr::IsNotNull(expr)
+        | Expr::IsUnknown(expr)
+        | Expr::IsNotUnknown(expr) => expr_refs(expr, scope),
+        Expr::Tuple(list) => all_refs(list, scope),
+        Expr::Array(array) => all_refs(&array.elem, scope),
+        Expr::CompoundFieldAccess { root, .. } => expr_refs(root, scope),
+        _ => Err(Unfollowed),
+    }
+}
+
+fn function_refs(function: &Function, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    let name = function.name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
+    if name == "count" {
+        // A number of rows says nothing of anybody in them.
+        return Ok(Vec::new());
+    }
+    match &function.args {
+        FunctionArguments::None => Ok(Vec::new()),
+        FunctionArguments::List(list) => args_refs(&list.args, scope),
+        FunctionArguments::Subquery(query) => {
+            let inner = Scope { ctes: scope.ctes, relations: &[], outer: Some(&scope) };
+            let columns = query_columns(query, inner)?;
+            Ok(columns.iter().flat_map(|column| &column.refs).map(loosened).collect())
+        }
+    }
+}
+
+fn args_refs(args: &[FunctionArg], scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    let mut refs = Vec::new();
+    for arg in args {
+        let (FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } | FunctionArg::Unnamed(arg)) = arg;
+        match arg {
+            FunctionArgExpr::Expr(expr) => refs.extend(expr_refs(expr, scope)?),
+            FunctionArgExpr::QualifiedWildcard(name) => {
+                let alias = name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
+                let relation = scope.relation(&alias).ok_or(Unfollowed)?;
+                refs.extend(everything(relation).iter().flat_map(|column| &column.refs).map(loosened));
+            }
+            FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => refs.extend(
+                scope
+                    .relations
+                    .iter()
+                    .flat_map(everything)
+                    .flat_map(|column| column.refs)
+                    .map(|found| loosened(&found)),
+            ),
+        }
+    }
+    Ok(refs)
+}
+
+fn renamed(columns: Vec<Column>, alias: &TableAlias) -> Vec<Column> {
+    let mut names = alias.columns.iter().map(|column| folded(&column.name));
+    // A `*` stands for an unknown number of columns: what is renamed behind it is not known by position.
+    if columns.iter().any(|column| column.name.is_none()) && !alias.columns.is_empty() {
+        let refs: Vec<ColumnRef> = columns.iter().flat_map(|column| &column.refs).map(loosened).collect();
+        return names.map(|name| Column { name: Some(name), refs: refs.clone() }).collect();
+    }
+    columns.into_iter().map(|column| Column { name: names.next().or(column.name), refs: column.refs }).collect()
+}
+
+fn table(name: &ObjectName, alias: Option<&TableAlias>) -> Followed<Relation> {
+    let relation = required(name)?;
+    match alias {
+        // Columns under other names cannot be told apart without the catalog.
+        Some(alias) if !alias.columns.is_empty() => {
+            let all = vec![ColumnRef { relation: Some(relation), column: None, plain: false }];
+            let columns =
+                alias.columns.iter().map(|column| Column { name: Some(folded(&column.name)), refs: all.clone() });
+            let mut columns: Vec<Column> = columns.collect();
+            columns.push(Column { name: None, refs: all.clone() });
+            Ok(Relation { alias: folded(&alias.name), source: Source::Derived(columns) })
+        }
+        Some(alias) => Ok(Relation { alias: folded(&alias.name), source: Source::Table(relation) }),
+        None => Ok(Relation { alias: relation.name.to_string(), source: Source::Table(relation) }),
+    }
+}
+
+fn required(name: &ObjectName) -> Followed<RelationName> {
+    relation_name(name).ok_or(Unfollowed)
+}
+
+fn relation_name(name: &ObjectName) -> Option<RelationName> {
+    let mut parts = name.0.iter().rev().map(|part| part.as_ident().map(folded));
+    let relation = parts.next()??;
+    let schema = parts.next().flatten();
+    Some(RelationName { schema: schema.map(Into::into), name: relation.into() })
+}
+
+/// As PostgreSQL folds it: lower case unless quoted.
+fn folded(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}

@@ -1,0 +1,394 @@
+//! One statement: its kind, relations, functions and effects, from PostgreSQL's own grammar.
+//!
+//! In: the text of one statement. Out: its [`Analysis`]. A text that the grammar refuses keeps its kind, as far as its
+//! first word tells, and nothing else.
+
+use std::collections::BTreeSet;
+
+use pg_query::protobuf::Token;
+use pg_query::protobuf::summary_result::Context;
+
+use super::tokens::{Lexeme, Tokens, comment_tags};
+use super::{Analysis, Effect, Output, RelationName, kept_setting, output};
+use crate::record::{Kind, Parse, Text};
+
+/// `sqlparser` sees no longer statements …
+const TREE_TOKENS_MAX: usize = 20_000;
+/// … nor more deeply nested ones …
+const TREE_DEPTH_MAX: usize = 40;
+/// … nor longer chains: its tree of `a or b or …` is as deep as the chain is long, and dropping it recurses.
+const TREE_LINKS_MAX: usize = 250;
+/// PREPARE in PREPARE, EXPLAIN in EXPLAIN: statements within statements are followed so deep.
+const WITHIN_MAX: usize = 3;
+
+/// Analyses one statement.
+pub(super) fn analyze(text: &str) -> Analysis {
+    within(text, 0)
+}
+
+fn within(text: &str, depth: usize) -> Analysis {
+    let Some(tokens) = Tokens::scan(text) else { return refused(text) };
+    let mut analysis = Analysis {
+        kind: kind(&tokens),
+        parse: Parse::None,
+        query: tokens.redacted().into(),
+        fingerprint: "".into(),
+        reads: Vec::new(),
+        writes: Vec::new(),
+        functions: Vec::new(),
+        output: Output::Unknown,
+        effects: Vec::new(),
+        comment_tags: comment_tags(&tokens.comments)
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect(),
+    };
+    if tokens.all.is_empty() {
+        analysis.output = Output::Nothing;
+        return analysis;
+    }
+    let Ok(summary) = pg_query::summary(text, 0, -1) else {
+        // The server will refuse it too. What stands in it may be anything: a password without its quotation marks.
+        analysis.query = first_words(&tokens).into();
+        return analysis;
+    };
+    analysis.parse = Parse::Summary;
+    if let Ok(fingerprint) = pg_query::fingerprint(text, 0, 0) {
+        analysis.fingerprint = fingerprint.hex.into();
+    }
+    relations(&summary, &mut analysis);
+    analysis.effects = effects(&tokens, analysis.kind, &summary.statement_types);
+    let inner = (depth < WITHIN_MAX).then(|| inner(&tokens)).flatten().map(|text| within(text, depth + 1));
+    finish(&mut analysis, &tokens, text, inner, &summary.cte_names);
+    analysis
+}
+
+/// Fills what needs the statement within, or the tree.
+fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Option<Analysis>, ctes: &[String]) {
+    let words = (tokens.word(0), tokens.word(1));
+    match (words.0.as_str(), inner) {
+        ("prepare", Some(inner)) if words.1 != "transaction" => {
+            analysis.reads.clear();
+            analysis.writes.clear();
+            analysis.functions.clear();
+            analysis.output = Output::Nothing;
+            analysis.parse = inner.parse;
+            analysis.effects.push(Effect::Prepare { name: words.1.into(), inner: Box::new(inner) });
+        }
+        ("declare", Some(inner)) => {
+            analysis.output = Output::Nothing;
+            analysis.parse = inner.parse;
+            analysis.effects.push(Effect::Declare { name: words.1.into(), inner: Box::new(inner) });
+        }
+        // What EXPLAIN returns is a plan: estimates, and with ANALYZE counts.
+        ("explain", Some(inner)) => {
+            analysis.kind = inner.kind;
+            analysis.output = Output::Nothing;
+            analysis.parse = inner.parse;
+            if executes(tokens) {
+                analysis.effects.extend(inner.effects);
+            }
+        }
+        ("copy", Some(inner)) if analysis.kind == Kind::CopyOut => {
+            analysis.output = inner.output;
+            analysis.parse = inner.parse;
+        }
+        ("create" | "select" | "with", _) if analysis.kind == Kind::Ddl => {
+            analysis.output = Output::Nothing;
+            analysis.parse = Parse::Full;
+        }
+        _ => match analysis.kind {
+            Kind::CopyOut => {
+                analysis.parse = Parse::Full;
+                analysis.output = copied_columns(tokens, analysis);
+            }
+            Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => tree(analysis, tokens, text, ctes),
+            // RETURNING of a MERGE, what a function or a cursor returns, cannot be seen in the text.
+            Kind::Merge if tokens.find(0, "returning").is_some() => {}
+            Kind::Fetch | Kind::Call | Kind::Other if words.0 == "execute" || analysis.kind != Kind::Other => {}
+            _ => {
+                analysis.output = Output::Nothing;
+                analysis.parse = Parse::Full;
+            }
+        },
+    }
+}
+
+/// Refines to columns with the other parser's tree, where the two agree on what is read.
+fn tree(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, ctes: &[String]) {
+    if !within_limits(tokens) {
+        return;
+    }
+    let Some(outputs) = output::of(text) else { return };
+    let is_cte = |name: &RelationName| name.schema.is_none() && ctes.iter().any(|cte| **cte == *name.name);
+    let is_function = |name: &RelationName| analysis.functions.iter().any(|function| **function == *qualified(name));
+    let here: BTreeSet<&RelationName> = analysis.reads.iter().chain(&analysis.writes).collect();
+    let there: BTreeSet<&RelationName> =
+        outputs.relations.iter().filter(|name| here.contains(name) || !(is_cte(name) || is_function(name))).collect();
+    if here != there {
+        return;
+    }
+    analysis.parse = Parse::Full;
+    analysis.output =
+        if outputs.columns.is_empty() && analysis.kind != Kind::Select && tokens.find(0, "returning").is_none() {
+            Output::Nothing
+        } else {
+            Output::Columns(outputs.columns)
+        };
+}
+
+fn within_limits(tokens: &Tokens<'_>) -> bool {
+    tokens.all.len() <= TREE_TOKENS_MAX && tokens.depth() <= TREE_DEPTH_MAX && tokens.links() <= TREE_LINKS_MAX
+}
+
+/// Whether `sqlparser` may see this text.
+pub(super) fn tree_is_safe(text: &str) -> bool {
+    Tokens::scan(text).is_some_and(|tokens| within_limits(&tokens)) && pg_query::summary(text, 0, -1).is_ok()
+}
+
+fn qualified(name: &RelationName) -> String {
+    match &name.schema {
+        Some(schema) => format!("{schema}.{}", name.name),
+        None => name.name.to_string(),
+    }
+}
+
+fn relations(summary: &pg_query::SummaryResult, analysis: &mut Analysis) {
+    let (mut reads, mut writes) = (BTreeSet::new(), BTreeSet::new());
+    for table in &summary.tables {
+        let schema = Some(table.schema_name.as_str()).filter(|schema| !schema.is_empty()).map(Text::from);
+        let name = RelationName { schema, name: table.table_name.as_str().into() };
+        let written = match table.context {
+            Context::Ddl => true,
+            Context::Dml => analysis.kind != Kind::CopyOut,
+            _ => analysis.kind == Kind::CopyIn,
+        };
+        if written {
+            writes.insert(name)
+        } else {
+            reads.insert(name)
+        };
+    }
+    analysis.reads = reads.into_iter().collect();
+    analysis.writes = writes.into_iter().collect();
+    let functions: BTreeSet<Text> =
+        summary.functions.iter().map(|function| function.name.to_lowercase().into()).collect();
+    analysis.functions = functions.into_iter().collect();
+}
+
+/// COPY table [(columns)] TO.
+fn copied_columns(tokens: &Tokens<'_>, analysis: &Analysis) -> Output {
+    let [relation] = &analysis.reads[..] else { return Output::Unknown };
+    let end = tokens.find(0, "to").unwrap_or(0);
+    let open = tokens.all.iter().take(end).position(|lexeme| lexeme.text == "(");
+    let names: Vec<Option<Text>> = match open {
+        None => vec![None],
+        Some(open) => {
+            let between = tokens.all.iter().take(end).skip(open);
+            let names = between.filter(|lexeme| !matches!(lexeme.text, "(" | ")" | ","));
+            names.map(|lexeme| Some(lexeme.name().into())).collect()
+        }
+    };
+    let columns = names.into_iter();
+    Output::Columns(
+        columns.map(|column| super::ColumnRef { relation: Some(relation.clone()), column, plain: true }).collect(),
+    )
+}
+
+/// The statement within PREPARE, DECLARE, EXPLAIN and COPY (…).
+fn inner<'t>(tokens: &Tokens<'t>) -> Option<&'t str> {
+    match tokens.word(0).as_str() {
+        "prepare" if tokens.word(1) != "transaction" => tokens.find(1, "as").map(|at| tokens.rest(at + 1)),
+        "declare" => tokens.find(1, "for").map(|at| tokens.rest(at + 1)),
+        "copy" => tokens.parenthesised(1).map(|(text, _)| text),
+        "explain" => {
+            let mut at = 1;
+            if let Some((_, behind)) = tokens.parenthesised(1) {
+                // A list of options, or the statement itself.
+                if !matches!(tokens.word(2).as_str(), "select" | "with" | "values" | "(") {
+                    at = behind;
+                }
+            }
+            while matches!(tokens.word(at).as_str(), "analyze" | "analyse" | "verbose") {
+                at += 1;
+            }
+            Some(tokens.rest(at))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an EXPLAIN runs what it explains.
+fn executes(tokens: &Tokens<'_>) -> bool {
+    tokens.all.iter().take(24).any(|lexeme| matches!(lexeme.name().as_str(), "analyze" | "analyse"))
+}
+
+fn kind(tokens: &Tokens<'_>) -> Kind {
+    let first = tokens.word(0);
+    match first.as_str() {
+        "select" | "values" | "table" | "(" if tokens.find(0, "into").is_some() => Kind::Ddl,
+        "select" | "values" | "table" | "(" => Kind::Select,
+        "with" => with_kind(tokens),
+        "insert" => Kind::Insert,
+        "update" => Kind::Update,
+        "delete" => Kind::Delete,
+        "merge" => Kind::Merge,
+        "copy" => match (tokens.find(1, "to"), tokens.find(1, "from")) {
+            (Some(to), Some(from)) if from < to => Kind::CopyIn,
+            (Some(_), _) => Kind::CopyOut,
+            _ => Kind::CopyIn,
+        },
+        "fetch" | "move" => Kind::Fetch,
+        "call" => Kind::Call,
+        "do" => Kind::Do,
+        "grant" | "revoke" | "reassign" => Kind::Grant,
+        "create" | "alter" | "drop" if matches!(tokens.word(1).as_str(), "role" | "user" | "group") => {
+            match tokens.word(2).as_str() {
+                "mapping" => Kind::Ddl,
+                _ => Kind::Grant,
+            }
+        }
+        "alter" if tokens.are(1, &["default", "privileges"]) => Kind::Grant,
+        "create" | "alter" | "drop" | "truncate" | "comment" | "reindex" | "cluster" | "refresh" | "security"
+        | "import" => Kind::Ddl,
+        "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => Kind::Transaction,
+        "prepare" if tokens.word(1) == "transaction" => Kind::Transaction,
+        "set" | "reset" | "show" | "discard" => Kind::Set,
+        _ => Kind::Other,
+    }
+}
+
+fn with_kind(tokens: &Tokens<'_>) -> Kind {
+    let main = ["select", "insert", "update", "delete", "merge", "values", "table"];
+    let found = main.iter().filter_map(|word| tokens.find(1, word).map(|at| (at, *word))).min();
+    match found.map(|(_, word)| word) {
+        Some("insert") => Kind::Insert,
+        Some("update") => Kind::Update,
+        Some("delete") => Kind::Delete,
+        Some("merge") => Kind::Merge,
+        Some("select") if tokens.find(1, "into").is_some() => Kind::Ddl,
+        _ => Kind::Select,
+    }
+}
+
+fn effects(tokens: &Tokens<'_>, kind: Kind, statement_types: &[String]) -> Vec<Effect> {
+    let word = |index| tokens.word(index);
+    let name = |index: usize| Text::from(word(index));
+    match word(0).as_str() {
+        "begin" | "start" => vec![Effect::TransactionBegun],
+        "commit" | "end" => vec![Effect::TransactionCommitted],
+        "rollback" if tokens.find(0, "to").is_some() || word(1) == "prepared" => Vec::new(),
+        "rollback" | "abort" => vec![Effect::TransactionRolledBack],
+        "set" => set(tokens),
+        "reset" if tokens.are(1, &["all"]) => vec![Effect::ResetAll],
+        "reset" if tokens.are(1, &["role"]) || tokens.are(1, &["session", "authorization"]) => {
+            vec![Effect::Role { role: None, local: false }]
+        }
+        "reset" => vec![Effect::Set { name: setting(tokens, 1).0, value: None, local: false }],
+        "discard" if word(1) == "all" => {
+            vec![Effect::ResetAll, Effect::Role { role: None, local: false }, Effect::Deallocate { name: None }]
+        }
+        "execute" => vec![Effect::Execute { name: name(1) }],
+        "deallocate" => {
+            let at = if word(1) == "prepare" { 2 } else { 1 };
+            vec![Effect::Deallocate { name: (word(at) != "all").then(|| name(at)) }]
+        }
+        "fetch" | "move" => {
+            tokens.all.last().map(|last| Effect::Fetch { name: last.name().into() }).into_iter().collect()
+        }
+        "select" | "with" if kind == Kind::Select => configured(tokens),
+        _ if kind == Kind::Ddl || kind == Kind::Do || statement_types.iter().any(|name| name.starts_with("Create")) => {
+            vec![Effect::SchemaChanged]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A setting's name, which may have dots, and the index behind it.
+fn setting(tokens: &Tokens<'_>, from: usize) -> (Text, usize) {
+    let mut name = tokens.word(from);
+    let mut at = from + 1;
+    while tokens.word(at) == "." {
+        name = format!("{name}.{}", tokens.word(at + 1));
+        at += 2;
+    }
+    (name.into(), at)
+}
+
+/// `set_config('name', 'value', local)` with constants.
+fn configured(tokens: &Tokens<'_>) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for (at, window) in tokens.all.windows(7).enumerate() {
+        let [function, _, name, comma, value, _, local] = window else { continue };
+        let constants = name.token == Token::Sconst && value.token == Token::Sconst && comma.text == ",";
+        if !function.text.eq_ignore_ascii_case("set_config") || tokens.word(at + 1) != "(" || !constants {
+            continue;
+        }
+        let (setting, value) = (name.value().to_lowercase(), Text::from(value.value()));
+        let local = local.text.eq_ignore_ascii_case("true");
+        if setting == "role" {
+            effects.push(Effect::Role { role: Some(value).filter(|role| **role != *"none"), local });
+        } else if kept_setting(&setting) {
+            effects.push(Effect::Set { name: setting.into(), value: Some(value), local });
+        }
+    }
+    effects
+}
+
+fn set(tokens: &Tokens<'_>) -> Vec<Effect> {
+    let local = tokens.word(1) == "local";
+    let from = if local || tokens.word(1) == "session" && tokens.word(2) != "authorization" { 2 } else { 1 };
+    let role = |at: usize| {
+        let value = tokens.all.get(at).map(Lexeme::value).filter(|role| !matches!(role.as_str(), "none" | "default"));
+        vec![Effect::Role { role: value.map(Text::from), local }]
+    };
+    if tokens.word(from) == "role" {
+        return role(from + 1);
+    }
+    if tokens.are(from, &["session", "authorization"]) {
+        return role(from + 2);
+    }
+    if matches!(tokens.word(from).as_str(), "transaction" | "constraints" | "characteristics" | "time") {
+        return Vec::new();
+    }
+    let (name, at) = setting(tokens, from);
+    let values: Vec<String> = tokens
+        .all
+        .iter()
+        .skip(at + 1)
+        .filter(|lexeme| lexeme.token != Token::Ascii44 && lexeme.text != ";")
+        .map(Lexeme::value)
+        .collect();
+    let default = matches!(values.as_slice(), [only] if only == "default");
+    let value = (kept_setting(&name) && !default).then(|| Text::from(values.join(", ")));
+    match kept_setting(&name) {
+        true => vec![Effect::Set { name, value, local }],
+        false => Vec::new(),
+    }
+}
+
+/// A text that the scanner refuses: an unterminated string, mostly.
+fn refused(text: &str) -> Analysis {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let known = Tokens::scan(first).filter(|tokens| tokens.all.first().is_some_and(|lexeme| lexeme.keyword));
+    Analysis {
+        kind: known.as_ref().map_or(Kind::Other, kind),
+        parse: Parse::None,
+        query: known.map_or_else(|| "…".into(), |tokens| format!("{} …", tokens.word(0)).into()),
+        fingerprint: "".into(),
+        reads: Vec::new(),
+        writes: Vec::new(),
+        functions: Vec::new(),
+        output: Output::Unknown,
+        effects: Vec::new(),
+        comment_tags: Vec::new(),
+    }
+}
+
+/// The leading keywords of a text that the grammar refuses.
+fn first_words(tokens: &Tokens<'_>) -> String {
+    let mut words: Vec<String> =
+        tokens.all.iter().take_while(|lexeme| lexeme.keyword).take(3).map(Lexeme::name).collect();
+    words.push("…".to_owned());
+    words.join(" ")
+}

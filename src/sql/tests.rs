@@ -1,0 +1,217 @@
+//! What is understood of statements, and that no literal ever survives.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn one(text: &str) -> Analysis {
+    let mut analyses = analyze(text);
+    assert_eq!(analyses.len(), 1, "{text}");
+    analyses.remove(0)
+}
+
+/// `table.column` for each column that reaches the client, `*` for all, `~` before what is not plain.
+fn columns(text: &str) -> String {
+    match one(text).output {
+        Output::Unknown => "unknown".to_owned(),
+        Output::Nothing => "nothing".to_owned(),
+        Output::Columns(columns) => {
+            let shown = columns.iter().map(|column| {
+                let relation = column.relation.as_ref().map_or("?", |relation| &relation.name);
+                let name = column.column.as_deref().unwrap_or("*");
+                format!("{}{relation}.{name}", if column.plain { "" } else { "~" })
+            });
+            shown.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+fn names(relations: &[RelationName]) -> String {
+    let shown = relations.iter().map(|relation| match &relation.schema {
+        Some(schema) => format!("{schema}.{}", relation.name),
+        None => relation.name.to_string(),
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn columns_that_reach_the_client_are_followed() {
+    let cases = [
+        ("select email from customers where phone = '1'", "customers.email"),
+        ("select * from shop.customers", "customers.*"),
+        ("select c.* from customers c join orders o on o.customer_id = c.id", "customers.*"),
+        ("select count(*), count(email) from customers", ""),
+        ("select lower(email) || name from customers", "~customers.email ~customers.name"),
+        ("select email from (select * from customers) s", "customers.email"),
+        ("select x from (select email as x, name from customers) s", "customers.email"),
+        ("with s as (select id, email as e from customers) select e from s", "customers.email"),
+        ("with customers as (select 1 as email) select email from customers", ""),
+        ("with recursive t(n) as (select 1 union all select n + 1 from t) select n from t", ""),
+        ("select c from customers c", "?.c ~customers.*"),
+        ("select email from customers union select note from orders", "customers.email orders.note"),
+        ("select (select email from customers where id = o.id) from orders o", "~customers.email"),
+        ("select o.id from orders o where exists (select 1 from customers)", "orders.id"),
+        ("select json_agg(c) from customers c", "~customers.*"),
+        ("select row_to_json(c.*) from customers c", "~customers.*"),
+        ("insert into orders values (1)", "nothing"),
+        ("insert into customers (email) values ('x') returning id, email", "customers.email customers.id"),
+        ("update customers set email = 'x' where id = 1 returning *", "customers.*"),
+        ("delete from customers where id = 1", "nothing"),
+        ("copy customers to stdout", "customers.*"),
+        (
+            "copy customers (id, email) to stdout (format csv)",
+            "customers.email customers.id"
+                .replace("customers.email customers.id", "customers.id customers.email")
+                .leak(),
+        ),
+        ("copy (select email from customers) to stdout", "customers.email"),
+        ("copy customers from stdin", "nothing"),
+        ("explain analyze select email from customers", "nothing"),
+        ("create table t as select * from customers", "nothing"),
+        ("table customers", "customers.*"),
+        ("values (1), (2)", ""),
+        (
+            "select case when name = 'x' then email else phone end from customers",
+            "~customers.email ~customers.name ~customers.phone",
+        ),
+        ("select email, total from customers, orders", "?.email ?.total"),
+        ("select generate_series(1, 3)", ""),
+        ("select g from generate_series(1, 3) g", ""),
+        ("begin", "nothing"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(columns(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn kinds_reads_and_writes() {
+    let cases = [
+        ("select 1", Kind::Select, "", ""),
+        ("with x as (delete from orders returning *) select * from x", Kind::Select, "", "orders"),
+        ("insert into a.b select * from c", Kind::Insert, "c", "a.b"),
+        ("update orders set n = 1", Kind::Update, "", "orders"),
+        ("copy customers to stdout", Kind::CopyOut, "customers", ""),
+        ("copy customers from stdin", Kind::CopyIn, "", "customers"),
+        ("create table t as select * from customers", Kind::Ddl, "customers", "t"),
+        ("select * into t from customers", Kind::Ddl, "customers", "t"),
+        ("grant select on customers to clerk", Kind::Grant, "", "customers"),
+        ("alter role clerk password 'x'", Kind::Grant, "", ""),
+        ("set search_path to shop", Kind::Set, "", ""),
+        ("rollback to savepoint s", Kind::Transaction, "", ""),
+        ("do $$ begin perform 1; end $$", Kind::Do, "", ""),
+        ("vacuum", Kind::Other, "", ""),
+        ("call f(1)", Kind::Call, "", ""),
+        ("", Kind::Other, "", ""),
+    ];
+    for (text, kind, reads, writes) in cases {
+        let found = one(text);
+        assert_eq!(
+            (found.kind, names(&found.reads).as_str(), names(&found.writes).as_str()),
+            (kind, reads, writes),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn effects_are_told() {
+    let text = |text: &str| Text::from(text);
+    let cases = [
+        ("begin", vec![Effect::TransactionBegun]),
+        ("commit", vec![Effect::TransactionCommitted]),
+        ("rollback to s", vec![]),
+        ("set local role auditor", vec![Effect::Role { role: Some(text("auditor")), local: true }]),
+        ("set session authorization 'Anna'", vec![Effect::Role { role: Some(text("Anna")), local: false }]),
+        ("reset role", vec![Effect::Role { role: None, local: false }]),
+        (
+            "set search_path = shop, \"Odd\"",
+            vec![Effect::Set { name: text("search_path"), value: Some(text("shop, Odd")), local: false }],
+        ),
+        (
+            "set app.user = 'anna'",
+            vec![Effect::Set { name: text("app.user"), value: Some(text("anna")), local: false }],
+        ),
+        ("set work_mem = '1GB'", vec![]),
+        ("execute p(1)", vec![Effect::Execute { name: text("p") }]),
+        ("deallocate all", vec![Effect::Deallocate { name: None }]),
+        ("fetch 10 from c", vec![Effect::Fetch { name: text("c") }]),
+        ("drop table t", vec![Effect::SchemaChanged]),
+    ];
+    for (statement, effects) in cases {
+        assert_eq!(one(statement).effects, effects, "{statement}");
+    }
+    let prepared = one("prepare p (int) as select email from customers where id = $1");
+    let [Effect::Prepare { name, inner }] = &prepared.effects[..] else { panic!("{prepared:?}") };
+    assert_eq!((&**name, names(&inner.reads).as_str()), ("p", "customers"));
+}
+
+#[test]
+fn literals_and_comments_leave_the_text() {
+    let cases = [
+        ("select 'Taro', 42, 1.5, B'01', E'a\\n', $$x$$ -- note\n, $1", "select $2, $3, $4, $5, $6, $7 , $1"),
+        ("alter role clerk password 'hush'", "alter role clerk password $1"),
+        ("select /* user='anna' */ 1;", "select $1"),
+        ("SELECT 'unterminated", "select …"),
+        ("create user u passwort hush", "create user …"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(&*one(text).query, expected, "{text}");
+    }
+}
+
+#[test]
+fn sqlcommenter_pairs_are_read() {
+    let found = one("select 1 /*user='anna%20b',route='/x'*/");
+    assert_eq!(found.comment_tags, [("user".into(), "anna b".into()), ("route".into(), "/x".into())]);
+}
+
+#[test]
+fn hostile_texts_cost_bounded_time_and_stack() {
+    let plus = format!("select {}1", "1+".repeat(100_000));
+    let ors = format!("select email from customers where {} true", "true or ".repeat(100_000));
+    let parens = format!("select {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+    let nots = format!("select {} true", "not ".repeat(50_000));
+    let just_below = format!("select {}1", "1+".repeat(248));
+    let unions = format!("select 1 {}", "union select 1 ".repeat(5_000));
+    let casts = format!("select 1{}", "::int".repeat(5_000));
+    let cases = format!("select {} 1 {}", "case when true then ".repeat(5_000), "end ".repeat(5_000));
+    for text in [&unions, &casts, &cases] {
+        assert!(!analyze(text).is_empty());
+    }
+    for text in [&plus, &ors, &parens, &nots, &just_below, &"(".repeat(1 << 20), &"\u{1}".repeat(1_000)] {
+        assert!(!analyze(text).is_empty());
+    }
+    assert_eq!(analyze("select 1\0; drop table t").len(), 1);
+}
+
+#[test]
+fn several_statements_are_several() {
+    let kinds: Vec<Kind> = analyze("begin; select 1; ; commit").iter().map(|analysis| analysis.kind).collect();
+    assert_eq!(kinds, [Kind::Transaction, Kind::Select, Kind::Transaction]);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_analysed(text in "\\PC{0,200}") {
+        prop_assert!(!analyze(&text).is_empty());
+    }
+
+    #[test]
+    fn no_literal_survives(marker in "[a-z]{12}", shape in 0..8_usize) {
+        let secret = format!("zq{marker}");
+        let text = match shape {
+            0 => format!("select * from t where a = '{secret}' and b in ('{secret}', E'{secret}')"),
+            1 => format!("insert into t values ($x${secret}$x$)"),
+            2 => format!("alter role r password '{secret}'"),
+            3 => format!("do $$ begin perform '{secret}'; end $$"),
+            4 => format!("prepare p as select '{secret}'"),
+            5 => format!("copy t from program '{secret}'"),
+            6 => format!("select 1 -- {secret}\n"),
+            _ => format!("selec t where a = {secret} '{secret}'"),
+        };
+        for analysis in analyze(&text) {
+            prop_assert!(!format!("{analysis:?}").contains(&secret), "{:?}", analysis);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A statement's tokens, as PostgreSQL's own scanner cuts them, and its text with the literals out.
+//!
+//! In: a text. Out: [`Tokens`], comments apart. A text the scanner refuses has none.
+
+use std::fmt::Write as _;
+
+use pg_query::protobuf::{KeywordKind, Token};
+
+/// One token: what it is, and its text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lexeme<'t> {
+    pub(super) token: Token,
+    pub(super) keyword: bool,
+    pub(super) text: &'t str,
+    start: usize,
+    end: usize,
+}
+
+/// All the tokens of a text but its comments.
+#[derive(Debug)]
+pub(super) struct Tokens<'t> {
+    text: &'t str,
+    pub(super) all: Vec<Lexeme<'t>>,
+    pub(super) comments: Vec<&'t str>,
+}
+
+impl<'t> Tokens<'t> {
+    /// Scans; `None` where PostgreSQL's scanner refuses.
+    pub(super) fn scan(text: &'t str) -> Option<Tokens<'t>> {
+        let mut all = Vec::new();
+        let mut comments = Vec::new();
+        // The library hands a null pointer on where there is no token at all.
+        if text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)) {
+            return Some(Tokens { text, all, comments });
+        }
+        for found in pg_query::scan_tokens(text).ok()? {
+            let (start, end) = (usize::try_from(found.start).ok()?, usize::try_from(found.end).ok()?);
+            let token = Token::try_from(found.token).ok()?;
+            let slice = text.get(start..end)?;
+            if matches!(token, Token::SqlComment | Token::CComment) {
+                comments.push(slice);
+                continue;
+            }
+            let keyword = found.keyword_kind != KeywordKind::NoKeyword as i32;
+            all.push(Lexeme { token, keyword, text: slice, start, end });
+        }
+        Some(Tokens { text, all, comments })
+    }
+
+    /// The token at `index`, in lower case unless it is quoted; empty past the end.
+    pub(super) fn word(&self, index: usize) -> String {
+        self.all.get(index).map_or_else(String::new, Lexeme::name)
+    }
+
+    /// Whether the tokens from `index` on are these words.
+    pub(super) fn are(&self, index: usize, words: &[&str]) -> bool {
+        words.iter().enumerate().all(|(offset, word)| {
+            self.all.get(index + offset).is_some_and(|lexeme| lexeme.text.eq_ignore_ascii_case(word))
+        })
+    }
+
+    /// Where `word` first stands outside any parentheses, from `from` on.
+    pub(super) fn find(&self, from: usize, word: &str) -> Option<usize> {
+        let mut depth = 0_usize;
+        for (index, lexeme) in self.all.iter().enumerate().skip(from) {
+            match lexeme.text {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                text if depth == 0 && text.eq_ignore_ascii_case(word) => return Some(index),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The text from the token at `index` to the end.
+    pub(super) fn rest(&self, index: usize) -> &'t str {
+        self.all.get(index).and_then(|lexeme| self.text.get(lexeme.start..)).unwrap_or("")
+    }
+
+    /// The text inside the parentheses that open at `index`, and the index behind them.
+    pub(super) fn parenthesised(&self, index: usize) -> Option<(&'t str, usize)> {
+        let open = self.all.get(index).filter(|lexeme| lexeme.text == "(")?;
+        let mut depth = 0_usize;
+        for (at, lexeme) in self.all.iter().enumerate().skip(index) {
+            match lexeme.text {
+                "(" => depth += 1,
+                ")" => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return Some((self.text.get(open.end..lexeme.start)?, at + 1));
+            }
+        }
+        None
+    }
+
+    /// How deep parentheses and brackets nest.
+    pub(super) fn depth(&self) -> usize {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        for lexeme in &self.all {
+            match lexeme.text {
+                "(" | "[" => depth += 1,
+                ")" | "]" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+        }
+        deepest
+    }
+
+    /// Tokens that make a parser's tree one level deeper, though nothing nests: operators, and words between operands.
+    pub(super) fn links(&self) -> usize {
+        const WORDS: [&str; 18] = [
+            "and",
+            "or",
+            "not",
+            "is",
+            "isnull",
+            "notnull",
+            "collate",
+            "at",
+            "union",
+            "intersect",
+            "except",
+            "case",
+            "like",
+            "ilike",
+            "similar",
+            "between",
+            "in",
+            "overlaps",
+        ];
+        let is_link = |lexeme: &&Lexeme<'_>| match lexeme.keyword {
+            true => WORDS.iter().any(|word| lexeme.text.eq_ignore_ascii_case(word)),
+            false => {
+                matches!(
+                    lexeme.token,
+                    Token::Op
+                        | Token::Typecast
+                        | Token::LessEquals
+                        | Token::GreaterEquals
+                        | Token::NotEquals
+                        | Token::EqualsGreater
+                ) || matches!(lexeme.text, "+" | "-" | "*" | "/" | "%" | "^" | "<" | ">" | "=")
+            }
+        };
+        self.all.iter().filter(is_link).count()
+    }
+
+    /// The text with every constant replaced by a parameter (numbered on from those it has) and without comments.
+    pub(super) fn redacted(&self) -> String {
+        let mut next = self.all.iter().filter_map(Lexeme::parameter).max().unwrap_or(0).saturating_add(1);
+        let mut out = String::with_capacity(self.text.len());
+        let mut end = self.all.first().map_or(0, |lexeme| lexeme.start);
+        for lexeme in &self.all {
+            let gap = self.text.get(end..lexeme.start).unwrap_or(" ");
+            match gap.is_empty() || gap.chars().all(char::is_whitespace) {
+                true => out.push_str(gap),
+                // A comment, or what belongs to one.
+                false => out.push(' '),
+            }
+            if lexeme.is_constant() {
+                // Writing to a String does not fail.
+                let _ = write!(out, "${next}");
+                next = next.saturating_add(1);
+            } else {
+                out.push_str(lexeme.text);
+            }
+            end = lexeme.end;
+        }
+        out.trim_end_matches([';', ' ', '\n', '\t', '\r']).to_owned()
+    }
+}
+
+impl Lexeme<'_> {
+    /// Whether it is a constant: a string, number or bit string, however it is quoted.
+    pub(super) fn is_constant(&self) -> bool {
+        matches!(
+            self.token,
+            Token::Sconst | Token::Usconst | Token::Fconst | Token::Iconst | Token::Bconst | Token::Xconst
+        )
+    }
+
+    fn parameter(&self) -> Option<u32> {
+        (self.token == Token::Param).then(|| self.text.get(1..)?.parse().ok()).flatten()
+    }
+
+    /// As a name: lower case, or what stands between double quotes.
+    pub(super) fn name(&self) -> String {
+        match self.text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => self.text.to_lowercase(),
+        }
+    }
+
+    /// As a value: a string's content, anything else as a name.
+    pub(super) fn value(&self) -> String {
+        match self.text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
+            Some(quoted) => quoted.replace("''", "'"),
+            None => self.name(),
+        }
+    }
+}
+
+/// `key='value'` pairs of the comments, percent-decoded (sqlcommenter specification).
+pub(super) fn comment_tags(comments: &[&str]) -> Vec<(String, String)> {
+    /// Pairs that are read.
+    const PAIRS_MAX: usize = 32;
+    let mut pairs = Vec::new();
+    for comment in comments {
+        let inside = comment.trim_start_matches("/*").trim_end_matches("*/").trim_start_matches("--");
+        for pair in inside.split(',') {
+            let Some((key, value)) = pair.trim().split_once('=') else { continue };
+            let Some(value) = value.trim().strip_prefix('\'').and_then(|value| value.strip_suffix('\'')) else {
+                continue;
+            };
+            if pairs.len() < PAIRS_MAX {
+                pairs.push((percent_decoded(key.trim()), percent_decoded(&value.replace("\\'", "'"))));
+            }
+        }
+    }
+    pairs
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let decoded = (first == b'%')
+            .then(|| after.get(..2))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        match decoded {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
