@@ -15,7 +15,7 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -30,9 +30,9 @@ pub fn keep(state: &dyn Session, schema: &SchemaRef, filters: &[Expr], days: Vec
     let count = days.len();
     let Some(condition) = conjunction(filters.iter().cloned()) else { return Ok(vec![true; count]) };
     let condition = state.create_physical_expr(condition, &DFSchema::try_from(schema.as_ref().clone())?)?;
-    match PruningPredicate::try_new(condition, Arc::clone(schema)) {
-        Ok(predicate) => predicate.prune(&Days(days)),
-        Err(_) => Ok(vec![true; count]),
+    match PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(condition) {
+        Some(predicate) => predicate.prune(&Days(days)),
+        None => Ok(vec![true; count]),
     }
 }
 
