@@ -116,7 +116,7 @@ fn parse(bytes: &[u8]) -> Result<Contents, Error> {
             decode_batch(payload, &mut contents.batches)?;
         }
         contents.last = Some(commit);
-        contents.committed_bytes = offset.min(bytes.len()) as u64;
+        contents.committed_bytes = offset as u64;
         contents.damaged |= skipped;
     }
     Ok(contents)
@@ -141,7 +141,9 @@ fn frame(bytes: &[u8], offset: usize) -> Option<Frame<'_>> {
     if word(8)? != crc32fast::hash(&rest[12..end]) || !matches!(kind, KIND_BATCH | KIND_COMMIT) {
         return None;
     }
-    Some(Frame { kind, payload, next: offset + end.next_multiple_of(ALIGNMENT) })
+    // Its padding is a part of it: the next frame begins at a multiple of the alignment or is not found.
+    let whole = end.next_multiple_of(ALIGNMENT);
+    (rest.len() >= whole).then_some(Frame { kind, payload, next: offset + whole })
 }
 
 fn decode_batch(payload: &[u8], batches: &mut Vec<(&'static str, RecordBatch)>) -> Result<(), Error> {

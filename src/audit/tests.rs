@@ -1,5 +1,8 @@
 //! The log as a whole: records in, records out, whatever happens in between.
 
+mod crash;
+mod kill;
+
 use std::path::Path;
 use std::time::Duration;
 

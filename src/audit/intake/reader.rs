@@ -11,9 +11,8 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::segment::{Cipher, Found, HEADER_BYTES, Header, look, resume};
-use super::{EXTENSION, Entry, Gap, GapCause, Position, Segment, Shared};
+use super::{EXTENSION, Entry, Gap, GapCause, Position, Segment, Shared, codec};
 use crate::audit::{Error, Key, folder};
-use crate::session::Event;
 
 /// How often a reader that has just been busy looks again, instead of having appends wake it by a system call.
 const POLL: Duration = Duration::from_millis(1);
@@ -236,7 +235,7 @@ impl IntakeReader {
         let mut rest = plain.as_slice();
         let mut position = first;
         while position < end {
-            let Ok((event, after)) = postcard::take_from_bytes::<Event>(rest) else { break };
+            let Some((event, after)) = codec::decode(rest) else { break };
             rest = after;
             if position >= self.expected {
                 self.ready.push_back((position, Entry::Event(event)));

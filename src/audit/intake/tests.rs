@@ -57,3 +57,295 @@ fn events_come_out_in_order_live_and_after_a_restart() {
     assert!(!reader.was_live(Position(4)) && reader.was_live(Position(5)));
     assert_eq!(reader.live_from(), Position(5));
 }
+
+/// Segments this small roll over every few events.
+const SMALL: usize = 1024;
+
+fn open_small(config: &Config, segments_max: usize) -> (Intake, IntakeReader) {
+    Intake::open_sized(config, "w", SMALL, segments_max).unwrap()
+}
+
+fn segments(config: &Config) -> Vec<PathBuf> {
+    let files = folder::numbered(&folder::intake(&config.path, "w"), EXTENSION).unwrap();
+    files.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Positions without a hole, gaps counted with what they stand for.
+fn assert_gapless(entries: &[(u64, Entry)], from: u64, to: u64) {
+    let mut next = from;
+    for (position, entry) in entries {
+        assert_eq!(*position, next);
+        next += match entry {
+            Entry::Gap(Gap { cause: GapCause::Damaged, events, .. }) => *events,
+            _ => 1,
+        };
+    }
+    assert_eq!(next, to + 1);
+}
+
+#[test]
+fn many_segments_are_read_in_order_live_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (intake, mut reader) = open_small(&config, 100);
+    for number in 1..=50 {
+        intake.append(&events(number..=number)).unwrap();
+    }
+    assert!(segments(&config).len() > 3);
+    assert_eq!(drain(&mut reader), expected(1..=50));
+    drop((intake, reader));
+    let (_intake, mut reader) = open_small(&config, 100);
+    assert_eq!(drain(&mut reader), expected(1..=50));
+}
+
+#[test]
+fn a_full_journal_refuses_and_goes_on_once_a_checkpoint_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (intake, mut reader) = open_small(&config, 2);
+    let mut appended = 0;
+    let refused = loop {
+        match intake.append(&events(appended + 1..=appended + 1)) {
+            Ok(()) => appended += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused, Unwritable { appended: 0, reason: UnwritableReason::Backlog });
+    assert_eq!(drain(&mut reader), expected(1..=appended));
+    release(&folder::intake(folder.path(), "w"), Position(appended)).unwrap();
+    std::thread::sleep(RETRY);
+    intake.append(&events(appended + 1..=appended + 1)).unwrap();
+    assert_eq!(drain(&mut reader), expected(appended + 1..=appended + 1));
+    assert_eq!(intake.passed(), 0);
+}
+
+#[test]
+fn what_is_let_through_is_counted_live_and_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { when_unwritable: WhenUnwritable::Pass, ..config(folder.path()) };
+    let (intake, mut reader) = open_small(&config, 2);
+    for number in 1..=100 {
+        intake.append(&events(number..=number)).unwrap();
+    }
+    let passed = intake.passed();
+    let written = 100 - passed;
+    assert!(passed > 0 && written > 0);
+    let first_at = Some(Timestamp((written + 1).cast_signed()));
+    let gap = |last: u64, events| {
+        let last_at = Some(Timestamp(i64::try_from(last).unwrap()));
+        Entry::Gap(Gap { events, first_at, last_at, cause: GapCause::Passed })
+    };
+    // Killed here: the count is in the last segment's header.
+    let copy = tempfile::tempdir().unwrap();
+    let again = Config { path: copy.path().to_path_buf(), ..config.clone() };
+    std::fs::create_dir_all(folder::intake(copy.path(), "w")).unwrap();
+    for path in segments(&config) {
+        std::fs::copy(&path, folder::intake(copy.path(), "w").join(path.file_name().unwrap())).unwrap();
+    }
+    let (later, mut recovered) = open_small(&again, 10);
+    later.append(&events(7..=7)).unwrap();
+    let mut whole = expected(1..=written);
+    whole.push((written + 1, gap(100, passed)));
+    whole.push((written + 2, Entry::Event(event(7, "select"))));
+    assert_eq!(drain(&mut recovered), whole);
+    assert!(!recovered.was_live(Position(written + 1)));
+    // Not killed, but given room.
+    assert_eq!(drain(&mut reader), expected(1..=written));
+    release(&folder::intake(folder.path(), "w"), Position(written)).unwrap();
+    std::thread::sleep(RETRY);
+    intake.append(&events(7..=7)).unwrap();
+    assert_eq!(drain(&mut reader), whole[whole.len() - 2..]);
+}
+
+#[test]
+fn a_folder_that_takes_no_file_refuses_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (intake, mut reader) = open_small(&config, 100);
+    let (place, away) = (folder::intake(folder.path(), "w"), folder.path().join("away"));
+    std::fs::rename(&place, &away).unwrap();
+    let appended = (1..).find(|number| intake.append(&events(*number..=*number)).is_err()).unwrap() - 1;
+    let refused = intake.append(&events(appended + 1..=appended + 1)).unwrap_err();
+    assert!(matches!(refused.reason, UnwritableReason::System(_)) && refused.reason.may_pass());
+    std::fs::rename(&away, &place).unwrap();
+    std::thread::sleep(RETRY);
+    intake.append(&events(appended + 1..=appended + 1)).unwrap();
+    assert_eq!(drain(&mut reader), expected(1..=appended + 1));
+}
+
+#[test]
+fn an_event_longer_than_a_segment_is_an_error_that_does_not_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, mut reader) = open_small(&config(folder.path()), 100);
+    let refused = intake.append(&[event(1, &"x".repeat(SMALL))]).unwrap_err();
+    assert!(refused.reason == UnwritableReason::TooLong && !refused.reason.may_pass());
+    intake.append(&events(2..=2)).unwrap();
+    assert_eq!(drain(&mut reader), [(1, Entry::Event(event(2, "select")))]);
+}
+
+#[test]
+fn the_longest_texts_of_one_call_all_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, mut reader) = Intake::open(&config(folder.path()), "w").unwrap();
+    let text = "x".repeat(crate::session::TEXT_BYTES_MAX);
+    let long: Vec<Event> = (1..=40).map(|number| event(number, &text)).collect();
+    intake.append(&long).unwrap();
+    let found = drain(&mut reader);
+    assert_eq!(found.len(), 40);
+    assert!(found.iter().zip(&long).all(|((_, entry), event)| *entry == Entry::Event(event.clone())));
+}
+
+const TWO: usize = 440;
+
+/// A journal of two segments, its newest cut off or altered by `harm`, opened again.
+fn after(harm: impl Fn(&mut Vec<u8>)) -> Vec<(u64, Entry)> {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (intake, _reader) = Intake::open_sized(&config, "w", TWO, 100).unwrap();
+    intake.append(&events(1..=2)).unwrap();
+    intake.append(&events(3..=3)).unwrap();
+    intake.append(&events(4..=6)).unwrap();
+    intake.append(&events(7..=7)).unwrap();
+    drop(intake);
+    assert_eq!(segments(&config).len(), 2);
+    let path = segments(&config).pop().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    harm(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+    let (intake, mut reader) = Intake::open_sized(&config, "w", TWO, 100).unwrap();
+    intake.append(&[event(99, "select")]).unwrap();
+    let mut found = drain(&mut reader);
+    let last = found.pop().unwrap();
+    assert_eq!(last.1, Entry::Event(event(99, "select")), "what comes after is never harmed");
+    assert_eq!(last.0, reader.live_from().0);
+    assert_gapless(&found, 1, last.0 - 1);
+    found
+}
+
+/// Whether `found` is a part of the seven events, in order, each as it was.
+fn assert_true(found: &[(u64, Entry)]) {
+    for (position, entry) in found {
+        if let Entry::Event(seen) = entry {
+            assert_eq!(*seen, event(*position, "select"));
+        }
+    }
+}
+
+#[test]
+fn a_journal_cut_off_anywhere_gives_what_is_whole_and_nothing_else() {
+    let whole = after(|_| {});
+    assert_eq!(whole, expected(1..=7));
+    let mut lengths = std::collections::BTreeSet::new();
+    for length in 0..TWO {
+        let found = after(|bytes| bytes.truncate(length));
+        assert_true(&found);
+        let events = found.iter().filter(|(_, entry)| matches!(entry, Entry::Event(_))).count();
+        assert!(lengths.last().is_none_or(|last| *last <= events), "longer never holds less");
+        lengths.insert(events);
+    }
+    assert!(lengths.len() > 1, "{lengths:?}");
+}
+
+#[test]
+fn a_torn_entry_is_never_taken_for_one() {
+    // Zeros from anywhere on, as a file system leaves them after the machine lost power.
+    for from in 0..TWO {
+        assert_true(&after(|bytes| bytes[from..].fill(0)));
+    }
+}
+
+#[test]
+fn a_flipped_byte_costs_its_entry_only_and_is_told() {
+    for at in HEADER_BYTES..TWO {
+        let found = after(|bytes| bytes[at] ^= 0x41);
+        assert_true(&found);
+        let lost = expected(1..=7).into_iter().filter(|event| !found.contains(event)).count();
+        let told = found.iter().any(|(_, entry)| matches!(entry, Entry::Gap(Gap { cause: GapCause::Damaged, .. })));
+        assert!(lost <= 3, "{lost} lost by byte {at}");
+        assert!(lost == 0 || told, "byte {at}");
+    }
+}
+
+#[test]
+fn another_key_is_said_so_and_nothing_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let right = config(folder.path());
+    let (intake, reader) = open_small(&right, 100);
+    intake.append(&events(1..=20)).unwrap();
+    drop((intake, reader));
+    let wrong = Config { key_file: folder.path().join("other"), ..right.clone() };
+    assert!(matches!(Intake::open(&wrong, "w").map(drop), Err(Error::WrongKey(_))));
+    let (_intake, mut reader) = open_small(&right, 100);
+    assert_eq!(drain(&mut reader), expected(1..=20));
+}
+
+#[test]
+fn nothing_raw_lies_on_the_disk() {
+    const MARKER: &str = "4711-mynumber-secret";
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (intake, mut reader) = open_small(&config, 100);
+    for number in 1..=20 {
+        intake.append(&[event(number, MARKER)]).unwrap();
+    }
+    assert_eq!(drain(&mut reader).len(), 20);
+    for path in segments(&config) {
+        let bytes = std::fs::read(path).unwrap();
+        assert!(!bytes.windows(8).any(|window| MARKER.as_bytes().windows(8).any(|part| part == window)));
+    }
+}
+
+#[test]
+fn threads_append_while_the_reader_reads_and_no_event_is_lost_or_doubled() {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 3_000;
+    for durability in [Durability::Process, Durability::Disk] {
+        let each = if durability == Durability::Disk { EACH / 100 } else { EACH };
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { durability, ..config(folder.path()) };
+        let (intake, mut reader) = Intake::open_sized(&config, "w", 64 << 10, usize::MAX).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let intake = intake.clone();
+                scope.spawn(move || {
+                    for number in 0..each {
+                        intake.append(&events(std::iter::once(thread * EACH + number))).unwrap();
+                    }
+                });
+            }
+            drop(intake);
+            let (mut next, mut position) = ([0; THREADS as usize], 1);
+            while !reader.is_finished() {
+                let Some((found, entry)) = reader.next(Duration::from_millis(100)).unwrap() else { continue };
+                let Entry::Event(Event::Begun(begun)) = entry else { panic!("{entry:?}") };
+                assert_eq!(found.0, position);
+                position += 1;
+                let thread = usize::try_from(begun.statement_no / EACH).unwrap();
+                assert_eq!(begun.statement_no % EACH, next[thread], "in the order of its thread");
+                next[thread] += 1;
+            }
+            assert_eq!(next, [each; THREADS as usize]);
+        });
+    }
+}
+
+#[test]
+fn a_sleeping_reader_is_woken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, mut reader) = Intake::open(&config(folder.path()), "w").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..=3 {
+                std::thread::sleep(Duration::from_millis(120));
+                intake.append(&events(number..=number)).unwrap();
+            }
+        });
+        for number in 1..=3 {
+            let (position, _) = reader.next(Duration::from_secs(60)).unwrap().unwrap();
+            assert_eq!(position, Position(number));
+        }
+    });
+    let began = Instant::now();
+    assert_eq!(reader.next(Duration::from_millis(80)).unwrap(), None);
+    assert!(began.elapsed() >= Duration::from_millis(80) && began.elapsed() < Duration::from_secs(10));
+}
