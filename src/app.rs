@@ -67,8 +67,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let proxy = Proxy::bind(
         config.proxy.clone(),
         crate::proxy::Stage { intake: intake.clone(), subjects: subjects(&catalog), clock: clock.clone() },
-    )
-    .await?;
+    )?;
     let addresses = proxy.addresses().to_vec();
     let alerts = Arc::new(Alerts::start(&config.alerts)?);
 

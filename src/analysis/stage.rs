@@ -128,7 +128,7 @@ impl Stage {
             }
             self.commit_if_due(idle)?;
             if idle {
-                self.log.seal_if_due(self.clock.now())?;
+                self.seal_if_due();
                 if reader.is_finished() {
                     break;
                 }
@@ -383,6 +383,13 @@ impl Stage {
             self.log.append(finding.clone());
             self.uncommitted = self.uncommitted.saturating_add(1);
             self.undelivered.push(finding);
+        }
+    }
+
+    /// A full disk delays sealing; the records are in the journal meanwhile, and the next call tries again.
+    fn seal_if_due(&mut self) {
+        if let Err(error) = self.log.seal_if_due(self.clock.now()) {
+            tracing::error!(%error, "the log cannot be sealed into Parquet yet");
         }
     }
 

@@ -46,10 +46,11 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
             if at > now && !(catalog.is_stale(&database) && retry == RETRY_MIN) {
                 continue;
             }
+            let changes = catalog.changes(&database);
             let next = match read(&url, &database).await {
                 Ok(rows) => {
                     let (catalog, database) = (catalog.clone(), database.clone());
-                    let _ = tokio::task::spawn_blocking(move || catalog.put(&database, rows)).await;
+                    let _ = tokio::task::spawn_blocking(move || catalog.put(&database, rows, changes)).await;
                     (Instant::now() + config.refresh, RETRY_MIN)
                 }
                 Err(error) => {
@@ -62,11 +63,16 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
         }
         let until = due.values().map(|(at, _)| *at).min().unwrap_or_else(|| Instant::now() + config.refresh);
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = stopped(&mut stop) => return,
             () = catalog.changed() => tokio::time::sleep(SETTLE).await,
             () = tokio::time::sleep_until(until.into()) => {}
         }
     }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Whoever could say stop is gone: stop.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The classification's named tables and columns that the URL's database does not have, or why it can't be asked.

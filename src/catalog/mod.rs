@@ -179,9 +179,13 @@ impl Catalog {
         self.inner.classification.store(Arc::new(classification));
     }
 
-    /// Takes what was read of a database.
-    pub fn put(&self, database: &str, rows: Rows) {
-        let changes = self.read().get(database).map_or(0, |database| database.changes);
+    /// Changes seen in a database so far; to be asked before it is read.
+    fn changes(&self, database: &str) -> u64 {
+        self.read().get(database).map_or(0, |database| database.changes)
+    }
+
+    /// Takes what was read of a database, by a reading that began after so many changes.
+    fn put(&self, database: &str, rows: Rows, changes: u64) {
         let snapshot = Snapshot::build(&rows, &self.inner.classification.load());
         let subjects = Arc::new(snapshot.subject_columns());
         if let Some(known) = self.write().get_mut(database) {

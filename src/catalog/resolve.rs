@@ -188,12 +188,11 @@ impl Resolver<'_> {
             Target::Named { schema, table } => {
                 let named = self.classification.named().find(|(s, t, ..)| s == &&**schema && t == &&**table);
                 let columns = named.map(|(_, _, columns, _)| columns).unwrap_or_default();
-                let level =
-                    |column: &&str| self.classification.level(schema, table, column).map(|level| (*column, level));
-                let columns = columns.iter().filter_map(level);
-                columns
-                    .map(|(column, level)| Classified { name: format!("{schema}.{table}.{column}").into(), level })
-                    .collect()
+                let classified = |column: &str| {
+                    let level = self.classification.level(schema, table, column)?;
+                    Some(Classified { name: format!("{schema}.{table}.{column}").into(), level })
+                };
+                columns.into_iter().filter_map(classified).collect()
             }
         }
     }

@@ -55,7 +55,7 @@ fn catalog() -> Catalog {
     let classification = Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless");
     let catalog = Catalog::new(classification);
     catalog.seen("shop");
-    catalog.put("shop", rows());
+    catalog.put("shop", rows(), 0);
     catalog
 }
 
@@ -156,6 +156,8 @@ fn a_change_makes_it_stale_until_it_is_read_again() {
     assert!(catalog.is_fresh("shop"));
     catalog.schema_changed("shop");
     assert!(!catalog.is_fresh("shop"));
-    catalog.put("shop", rows());
+    catalog.put("shop", rows(), 0);
+    assert!(!catalog.is_fresh("shop"), "read before the change");
+    catalog.put("shop", rows(), catalog.changes("shop"));
     assert!(catalog.is_fresh("shop"));
 }

@@ -76,11 +76,12 @@ fn server_faults(config: &Config, classification: Option<&Classification>) -> an
         let file = config.file.clone().unwrap_or_else(|| "built-in defaults".into());
         let mut faults = Vec::new();
         let upstream = &config.proxy.upstream;
-        let reached = tokio::time::timeout(SERVER_TIMEOUT, proxy::upstream::reach(upstream)).await;
-        let reason = match reached {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {} s", SERVER_TIMEOUT.as_secs())),
+        let reason = match proxy::reach(upstream, SERVER_TIMEOUT).await {
+            Ok(()) => None,
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                Some(format!("no answer within {} s", SERVER_TIMEOUT.as_secs()))
+            }
+            Err(error) => Some(error.to_string()),
         };
         if let Some(reason) = reason {
             let what = format!("`upstream.address` is {upstream}, which cannot be reached: {reason}");

@@ -4,12 +4,41 @@
 //! no clock, no SQL. Nothing a peer sends may panic here, allocate beyond the constants below, or be counted twice; a
 //! stream that cannot be followed is an error that ends the session, never a guess.
 
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+// What is told.
 pub mod event;
+// Why a stream cannot be followed.
+mod error;
+// Distinct data subjects in a result.
+mod people;
+// One execution under way, and the columns of its result.
+mod run;
+// Prepared statements and portals by name: what was sent, and what the server confirmed.
+mod names;
+// What the server has still to answer.
+mod expect;
+// The state of one session.
+mod tracker;
+// Bytes of the client.
+mod client;
+// Bytes of the server.
+mod server;
+// Which execution the server is answering.
+mod executing;
+// ErrorResponse, and what the server passes over after it.
+mod failing;
+// The end.
+mod closing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use self::closing::Ending;
+pub use self::error::OutOfStep;
 pub use self::event::Event;
+pub use self::tracker::Tracker;
 
 /// The longest statement text that is kept for analysis, bytes. A longer one is relayed whole and recorded cut off.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -19,6 +48,26 @@ pub const ERROR_BYTES_MAX: usize = 1 << 10;
 pub const SUBJECTS_MAX: usize = 100;
 /// The most distinct subjects that are counted exactly; beyond, the count is an estimate.
 pub const EXACT_PEOPLE_MAX: usize = 1 << 16;
+
+/// Stands for a text that is not known: a statement prepared by SQL's PREPARE, a cursor that SQL declared, a statement
+/// forgotten because too many were prepared. No parser takes it, so that the worst is assumed. `text_bytes` is 0 then.
+pub const UNKNOWN_TEXT: &[u8] = b"<statement text not known>";
+/// The most prepared statements whose text is remembered, per session. Beyond, the one longest unused is forgotten.
+pub const PREPARED_STATEMENTS_MAX: usize = 4_096;
+/// The most bytes of their texts, per session. Beyond, the ones longest unused are forgotten.
+pub const PREPARED_TEXT_BYTES_MAX: usize = 16 << 20;
+/// The most portals that are remembered, per session. Beyond, the oldest is forgotten, and ended where it had begun.
+pub const PORTALS_MAX: usize = 1_024;
+/// The most messages of a client that the server has still to answer; one more cannot be followed. A server holds back
+/// 8 KiB of answers at most, so that a proxy that stops reading at half of it, see [`Tracker::wants_client`], never
+/// gets there and never stands still.
+pub const OUTSTANDING_MAX: usize = 1 << 17;
+/// The most bytes of statement texts that wait for the server to confirm them, per session.
+pub const OUTSTANDING_TEXT_BYTES_MAX: usize = 64 << 20;
+/// The most columns of a result that are read for data subjects; the first ones.
+pub const SUBJECT_COLUMNS_MAX: usize = 8;
+/// The longest value of a data subject that is kept as a value, bytes. A longer one counts as a person, no more.
+pub const SUBJECT_BYTES_MAX: usize = 256;
 
 /// Which columns name a data subject, by (table OID, attribute number), in one database.
 /// Made by the catalog, swapped as a whole, only read here.

@@ -33,13 +33,16 @@ pub enum First {
     Cancel(Cancel),
 }
 
+/// Names and values of start-up parameters, in the bytes and the order in which they were sent.
+pub type Parameters = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A StartupMessage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Startup {
     /// Protocol version's minor part; the major one is 3.
     pub minor: u16,
     /// Names and values as sent, in order.
-    pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    pub parameters: Parameters,
 }
 
 impl Startup {
@@ -129,7 +132,7 @@ fn first(packet: &[u8]) -> Result<First, StartupError> {
     }
 }
 
-fn parameters(mut reader: Reader<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StartupError> {
+fn parameters(mut reader: Reader<'_>) -> Result<Parameters, StartupError> {
     let mut found = Vec::new();
     loop {
         let name = reader.c_string()?;
@@ -157,7 +160,7 @@ mod tests {
     fn requests_are_told_from_sessions() {
         assert_eq!(read(&packet(80_877_103, b"")), Ok(Some((First::SslRequest, 8))));
         assert_eq!(read(&packet(80_877_104, b"")), Ok(Some((First::GssEncRequest, 8))));
-        let Ok(Some((First::Startup(startup), 32))) = read(&packet(0x0003_0002, b"user\0ann\0user\0bob\0a\0\0\0"))
+        let Ok(Some((First::Startup(startup), 30))) = read(&packet(0x0003_0002, b"user\0ann\0user\0bob\0a\0\0\0"))
         else {
             panic!("not a startup")
         };

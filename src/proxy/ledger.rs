@@ -1,0 +1,172 @@
+//! What a session's bytes are shown to before they go on.
+//!
+//! In: bytes of both directions, as read. Out: events, in the intake journal. Between [`Ledger::client`] or
+//! [`Ledger::server`] and the writing of those bytes stands [`Ledger::poll_recorded`]: while the journal cannot be written it is
+//! pending, and the session stands still (`[log].when_unwritable = "block"`; with `"pass"` the journal itself records a
+//! gap and takes the events for recorded).
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{self, Sleep};
+use uuid::{NoContext, Uuid};
+
+use crate::audit::{Intake, Unwritable};
+use crate::clock::{Clock, Timestamp};
+use crate::session::{Ending, Event, OutOfStep, SharedSubjectColumns, Tracker};
+
+/// How long until a journal that could not be written is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
+
+/// The subject columns of a database, by its name.
+pub type Subjects = Arc<dyn Fn(&str) -> SharedSubjectColumns + Send + Sync>;
+
+/// What the data plane needs of the rooms around it.
+#[derive(Clone)]
+pub struct Stage {
+    /// Where events go.
+    pub intake: Intake,
+    /// Which columns name a data subject. Asked on every read of a client: cheap.
+    pub subjects: Subjects,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage").finish_non_exhaustive()
+    }
+}
+
+/// The books of one session.
+#[derive(Debug)]
+pub struct Ledger {
+    tracker: Tracker,
+    subjects: SharedSubjectColumns,
+    was_idle: bool,
+    page: Page,
+}
+
+/// What is not in the journal yet.
+#[derive(Debug)]
+struct Page {
+    stage: Stage,
+    events: Vec<Event>,
+    /// Set while the journal cannot be written.
+    retry: Option<Pin<Box<Sleep>>>,
+}
+
+impl Ledger {
+    /// Opens the books of a client that has just connected. Nothing is in the journal until it is shown something, or closed.
+    pub fn open(stage: Stage, client_addr: String) -> Ledger {
+        let at = stage.clock.now();
+        let tracker = Tracker::new(session_id(at), client_addr, at);
+        let page = Page { stage, events: Vec::new(), retry: None };
+        Ledger { tracker, subjects: SharedSubjectColumns::default(), was_idle: false, page }
+    }
+
+    /// Shows it bytes of the client, from the StartupMessage on.
+    ///
+    /// # Errors
+    /// They cannot be followed; none of them may go on.
+    pub fn client(&mut self, bytes: &[u8]) -> Result<(), OutOfStep> {
+        let at = self.page.stage.clock.now();
+        self.was_idle = self.tracker.is_idle();
+        self.tracker.client(bytes, at, &mut self.page.events)?;
+        // At a read of the client's, not of the server's: what the server says next answers what was asked here.
+        if let Some(database) = self.tracker.database() {
+            self.subjects = (self.page.stage.subjects)(database);
+        }
+        Ok(())
+    }
+
+    /// Shows it bytes of the server.
+    ///
+    /// # Errors
+    /// They cannot be followed; none of them may go on.
+    pub fn server(&mut self, bytes: &[u8]) -> Result<(), OutOfStep> {
+        let at = self.page.stage.clock.now();
+        self.tracker.server(bytes, at, &self.subjects, &mut self.page.events)
+    }
+
+    /// Whether the client may be read: it is not too far ahead of the server's answers.
+    pub fn wants_client(&self) -> bool {
+        self.tracker.wants_client()
+    }
+
+    /// Whether nothing is under way in the session.
+    pub fn is_idle(&self) -> bool {
+        self.tracker.is_idle()
+    }
+
+    /// Whether nothing was under way before the client's last bytes: a word of ours would not land in the middle of one of
+    /// the server's.
+    pub fn was_idle(&self) -> bool {
+        self.was_idle
+    }
+
+    /// Ready once the journal has everything that was shown.
+    ///
+    /// # Errors
+    /// It never will: the session has to end.
+    pub fn poll_recorded(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unwritable>> {
+        self.page.poll_recorded(cx)
+    }
+
+    /// Closes the books; returns when the journal has the session's last event.
+    pub async fn close(self, ending: Ending) {
+        let Ledger { tracker, mut page, .. } = self;
+        let at = page.stage.clock.now();
+        tracker.close(at, ending, &mut page.events);
+        while let Err(unwritable) = poll_fn(|cx| page.poll_recorded(cx)).await {
+            tracing::error!(%unwritable, "an event is given up");
+            page.events.remove(0);
+        }
+    }
+}
+
+impl Page {
+    fn poll_recorded(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unwritable>> {
+        while !self.events.is_empty() {
+            if let Some(retry) = &mut self.retry {
+                ready!(retry.as_mut().poll(cx));
+                self.retry = None;
+            }
+            match self.stage.intake.append(&self.events) {
+                Ok(()) => self.events.clear(),
+                Err(unwritable) => {
+                    self.events.drain(..unwritable.appended.min(self.events.len()));
+                    if !unwritable.reason.may_pass() {
+                        return Poll::Ready(Err(unwritable));
+                    }
+                    self.retry = Some(Box::pin(time::sleep(RETRY_AFTER)));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A UUID of version 7 (RFC 9562): sorted by when the session began.
+fn session_id(at: Timestamp) -> Uuid {
+    let micros = u64::try_from(at.0).unwrap_or(0);
+    let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
+    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, micros / 1_000_000, nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_have_ids_of_their_own_that_sort_by_time() {
+        let early = session_id(Timestamp(1_795_000_000_000_000));
+        assert_ne!(early, session_id(Timestamp(1_795_000_000_000_000)));
+        assert!(early < session_id(Timestamp(1_795_000_000_001_000)));
+        session_id(Timestamp(i64::MIN));
+    }
+}

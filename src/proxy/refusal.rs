@@ -1,0 +1,89 @@
+//! What a client may be told by the sidecar itself: a closed, small vocabulary.
+//!
+//! In: why a session cannot go on. Out: an ErrorResponse of severity FATAL, as PostgreSQL would word it, with a SQLSTATE (manual,
+//! appendix A) that drivers know what to do with. Everything else that a client sees was said by the server.
+
+use std::borrow::Cow;
+
+use super::Address;
+use crate::wire::message;
+
+/// SQLSTATE `system_error`.
+const SYSTEM_ERROR: &str = "58000";
+
+/// Why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The server cannot be reached. 08006.
+    ServerAway {
+        /// The configured upstream.
+        address: Address,
+        /// What the system said.
+        reason: String,
+    },
+    /// `connections_max` sessions are there. 53300.
+    TooManyConnections,
+    /// Bytes came behind an SSLRequest or GSSENCRequest before its answer (CVE-2021-23214). 08P01.
+    UnencryptedBehindRequest {
+        /// `SSL` or `GSSAPI encryption`.
+        request: &'static str,
+    },
+    /// The stream cannot be followed. 08P01.
+    OutOfStep {
+        /// Without a byte of what was sent.
+        reason: String,
+    },
+    /// A start-up packet of the right length and the wrong form. 08P01.
+    InvalidStartup,
+    /// A protocol that no server of today speaks. 0A000.
+    UnsupportedProtocol {
+        /// As asked for.
+        major: u16,
+        /// As asked for.
+        minor: u16,
+    },
+    /// What was seen cannot be recorded. 58000.
+    Unrecordable,
+    /// The sidecar is stopping. 57P01.
+    Stopping,
+}
+
+impl Refusal {
+    /// The SQLSTATE.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Refusal::ServerAway { .. } => message::CONNECTION_FAILURE,
+            Refusal::TooManyConnections => message::TOO_MANY_CONNECTIONS,
+            Refusal::UnencryptedBehindRequest { .. } | Refusal::OutOfStep { .. } | Refusal::InvalidStartup => {
+                message::PROTOCOL_VIOLATION
+            }
+            Refusal::UnsupportedProtocol { .. } => message::FEATURE_NOT_SUPPORTED,
+            Refusal::Unrecordable => SYSTEM_ERROR,
+            Refusal::Stopping => message::ADMIN_SHUTDOWN,
+        }
+    }
+
+    /// The message on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        message::error_response("FATAL", self.sqlstate(), &self.text())
+    }
+
+    fn text(&self) -> Cow<'static, str> {
+        match self {
+            Refusal::ServerAway { address, reason } => {
+                format!("mitsuke cannot reach the PostgreSQL server at {address}: {reason}").into()
+            }
+            Refusal::TooManyConnections => "sorry, too many clients already".into(),
+            Refusal::UnencryptedBehindRequest { request } => {
+                format!("received unencrypted data after {request} request").into()
+            }
+            Refusal::OutOfStep { reason } => format!("mitsuke cannot follow the connection: {reason}").into(),
+            Refusal::InvalidStartup => "invalid startup packet layout: expected terminator as last byte".into(),
+            Refusal::UnsupportedProtocol { major, minor } => {
+                format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 and later").into()
+            }
+            Refusal::Unrecordable => "mitsuke cannot record the session".into(),
+            Refusal::Stopping => "terminating connection due to administrator command".into(),
+        }
+    }
+}

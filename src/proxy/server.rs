@@ -1,0 +1,131 @@
+//! The front door: accepts, counts, and sees everybody out.
+//!
+//! In: a [`Config`] and the [`Stage`] that events go to. Out: a task a connection, until told to stop; then no new
+//! connections, time for the running sessions to come to an idle point, and an end for those that do not.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time;
+
+use super::connection::{self, Shared};
+use super::listener::{self, Listener};
+use super::phase::Phase;
+use super::socket::Socket;
+use super::{Address, Config, Error, Stage};
+
+/// Connections that have not said yet what they want, cancel requests among them, besides the sessions. One more
+/// waits in the system's queue.
+const GREETINGS_MAX: usize = 512;
+/// How long no connection is accepted after the system refused one (out of files, for one).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long sessions that are told to end at once may take to have their end recorded.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The bound data plane.
+#[derive(Debug)]
+pub struct Proxy {
+    listeners: Vec<Listener>,
+    addresses: Vec<Address>,
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+    drain_timeout: Duration,
+}
+
+impl Proxy {
+    /// Binds every address of the configuration; connections wait in the system's queue until [`Proxy::serve`]. To be called
+    /// within a tokio runtime. Names are resolved here, blocking.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing stays bound then.
+    pub fn bind(config: Config, stage: Stage) -> Result<Proxy, Error> {
+        let listeners = listener::bind(&config.listen)?;
+        let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
+        let (phase, phases) = watch::channel(Phase::Open);
+        let drain_timeout = config.drain_timeout;
+        let shared = Arc::new(Shared::new(config, stage, phases));
+        Ok(Proxy { listeners, addresses, shared, phase, drain_timeout })
+    }
+
+    /// Where it listens: an address for every IP address of a name, with the real port where 0 was asked for.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Serves until `stop` is true (or its sender is gone), then drains: returns when the last session is over and recorded,
+    /// at the latest `drain_timeout` and a few seconds later.
+    pub async fn serve(self, mut stop: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        let greetings = Arc::new(Semaphore::new(GREETINGS_MAX));
+        loop {
+            tokio::select! {
+                accepted = self.accept(&greetings) => match accepted {
+                    Ok((socket, client_addr, greeting)) => {
+                        connections.spawn(connection::serve(Arc::clone(&self.shared), socket, client_addr, greeting));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(ended) = connections.join_next() => log_panic(ended),
+                () = stopped(&mut stop) => break,
+            }
+        }
+        drop(self.listeners);
+        drain(&self.phase, self.drain_timeout, connections).await;
+    }
+
+    async fn accept(&self, greetings: &Arc<Semaphore>) -> io::Result<(Socket, String, OwnedSemaphorePermit)> {
+        // The semaphore is never closed.
+        let greeting = Arc::clone(greetings).acquire_owned().await.map_err(io::Error::other)?;
+        let (socket, client_addr) = poll_fn(|cx| self.poll_accept(cx)).await?;
+        Ok((socket, client_addr, greeting))
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, String)>> {
+        for listener in &self.listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Whoever could say stop is gone: stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn drain(phase: &watch::Sender<Phase>, timeout: Duration, mut connections: JoinSet<()>) {
+    phase.send_replace(Phase::Draining);
+    if time::timeout(timeout, join_all(&mut connections)).await.is_ok() {
+        return;
+    }
+    tracing::warn!(sessions = connections.len(), "sessions did not come to an idle point in time and are ended");
+    phase.send_replace(Phase::Over);
+    if time::timeout(LAST_WORDS, join_all(&mut connections)).await.is_err() {
+        tracing::error!(sessions = connections.len(), "the end of sessions could not be recorded in time");
+        connections.shutdown().await;
+    }
+}
+
+async fn join_all(connections: &mut JoinSet<()>) {
+    while let Some(ended) = connections.join_next().await {
+        log_panic(ended);
+    }
+}
+
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a connection's task panicked; its session is lost");
+    }
+}

@@ -1,0 +1,363 @@
+//! Bytes of the client: what is about to reach the server.
+//!
+//! In: bytes, cut anywhere. Out: [`Event::Begun`], and an entry in the queue for every message that the server will
+//! answer. Refuses lengths that the server would refuse. A message's events come with its last byte, so that nothing
+//! the server could act on has gone on before.
+
+use std::sync::Arc;
+
+use super::event::{Event, Who};
+use super::expect::{Asked, Expect, SentBind, SentExecute};
+use super::names::Prepared;
+use super::run::{Run, text};
+use super::tracker::{How, New, Tracker, length};
+use super::{OutOfStep, TEXT_BYTES_MAX};
+use crate::clock::Timestamp;
+use crate::record::{Outcome, Protocol};
+use crate::wire::bind::BindReader;
+use crate::wire::frame::{Capture, Header, SMALL_MESSAGE_BYTES_MAX, Scanner, Side};
+use crate::wire::frontend::{self, NAME_BYTES_MAX, SqlText, Target, kind};
+use crate::wire::startup::{self, FIRST_PACKET_BYTES_MAX, First, Startup};
+
+/// What is captured of a Parse: a name and the text, bytes.
+const PARSE_BYTES_MAX: usize = TEXT_BYTES_MAX + NAME_BYTES_MAX + 1;
+/// How far back from the queue's end the statement is looked for that COPY data belongs to: only Sync and CopyDone
+/// can lie between.
+const COPY_LOOK_BACK: usize = 4;
+
+/// The client's direction.
+#[derive(Debug)]
+pub(super) struct ClientStream {
+    started: bool,
+    /// The connection is of the replication protocol.
+    replication: bool,
+    pub(super) said_goodbye: bool,
+    scanner: Scanner,
+    header: Header,
+    capture: Capture,
+    first: Vec<u8>,
+    bind: BindReader,
+}
+
+impl ClientStream {
+    pub fn new() -> ClientStream {
+        ClientStream {
+            started: false,
+            replication: false,
+            said_goodbye: false,
+            scanner: Scanner::new(Side::Frontend),
+            header: Header::default(),
+            capture: Capture::default(),
+            first: Vec::new(),
+            bind: BindReader::default(),
+        }
+    }
+
+    pub fn is_between_messages(&self) -> bool {
+        self.scanner.is_between()
+    }
+}
+
+impl Tracker {
+    pub(super) fn read_client(
+        &mut self,
+        mut input: &[u8],
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        if !self.client.started {
+            self.read_first(&mut input)?;
+        }
+        while !input.is_empty() && self.client.started {
+            if !self.client.scanner.is_inside() {
+                match self.client.scanner.header(&mut input).map_err(OutOfStep::ClientFrame)? {
+                    Some(header) => self.client.header = header,
+                    None => break,
+                }
+            }
+            let header = self.client.header;
+            let (piece, last) = self.client.scanner.body(&mut input);
+            let captured = match header.kind {
+                kind::QUERY => TEXT_BYTES_MAX.saturating_add(1),
+                kind::PARSE => PARSE_BYTES_MAX,
+                kind::EXECUTE | kind::DESCRIBE | kind::CLOSE => SMALL_MESSAGE_BYTES_MAX as usize,
+                kind::FUNCTION_CALL => 4,
+                kind::BIND => {
+                    self.client.bind.push(piece);
+                    0
+                }
+                _ => 0,
+            };
+            // The capture leaves `self` while the message it holds is worked on, without a copy.
+            let mut capture = std::mem::take(&mut self.client.capture);
+            let done = match capture.take(piece, last, captured) {
+                Some(body) => self.client_message(header, body, at, events),
+                None => Ok(()),
+            };
+            if last {
+                capture.clear();
+            }
+            self.client.capture = capture;
+            done?;
+        }
+        Ok(())
+    }
+
+    fn read_first(&mut self, input: &mut &[u8]) -> Result<(), OutOfStep> {
+        let before = self.client.first.len();
+        let room = FIRST_PACKET_BYTES_MAX.saturating_sub(before);
+        self.client.first.extend_from_slice(input.get(..room).unwrap_or(input));
+        let Some((first, total)) = startup::read(&self.client.first)? else {
+            *input = &[];
+            return Ok(());
+        };
+        *input = input.get(total.saturating_sub(before)..).unwrap_or(&[]);
+        self.client.first = Vec::new();
+        self.client.started = true;
+        match first {
+            First::Startup(startup) => {
+                self.client.replication = startup.parameter("replication").is_some_and(asks_for_replication);
+                self.who = Arc::new(who(&self.who, &startup));
+                self.expect(Expect::Startup)
+            }
+            First::SslRequest | First::GssEncRequest | First::Cancel(_) => Err(OutOfStep::NotStartup),
+        }
+    }
+
+    /// A whole message, or the captured beginning of one.
+    fn client_message(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        let bytes = header.total_bytes();
+        match header.kind {
+            kind::QUERY => self.sent_query(frontend::query(body, header.body_bytes()), bytes, at, events),
+            kind::FUNCTION_CALL => self.sent_call(body, bytes, at, events),
+            kind::PARSE => self.sent_parse(body, header),
+            kind::BIND => self.sent_bind(bytes),
+            kind::DESCRIBE => {
+                self.loose_in = self.loose_in.saturating_add(bytes);
+                let entry = frontend::target(body).map_or(Expect::Malformed, |(t, name)| Expect::Describe(t, name));
+                self.expect_extended(entry)
+            }
+            kind::EXECUTE => self.sent_execute(body, bytes, at, events),
+            kind::CLOSE => self.sent_close(body),
+            kind::SYNC => self.sent_sync(),
+            kind::COPY_DATA => {
+                self.count_copy(bytes);
+                Ok(())
+            }
+            kind::COPY_DONE | kind::COPY_FAIL => {
+                self.count_copy(bytes);
+                self.sent_copy_end()
+            }
+            kind::FLUSH => Ok(()),
+            kind::TERMINATE => {
+                self.client.said_goodbye = true;
+                Ok(())
+            }
+            // Passwords and SASL are opaque; the server takes them during authentication only.
+            kind::PASSWORD if self.server.is_authenticating() => Ok(()),
+            _ => self.expect(Expect::Unknown),
+        }
+    }
+
+    fn sent_query(
+        &mut self,
+        sql: SqlText<'_>,
+        bytes: u64,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        let protocol = if self.client.replication { Protocol::Replication } else { Protocol::Simple };
+        let new = New { protocol, text: kept(sql.text), text_bytes: sql.text_bytes, bytes_in: bytes };
+        let no = self.begin(new, at, events);
+        self.ask(Expect::Query(Asked::new(no, bytes)), no, bytes, at, events)
+    }
+
+    /// The text of a function call is the function's OID in decimal.
+    fn sent_call(&mut self, body: &[u8], bytes: u64, at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
+        let oid = frontend::function_oid(body).unwrap_or(0).to_string();
+        let new = New {
+            protocol: Protocol::Fastpath,
+            text: oid.as_bytes().into(),
+            text_bytes: length(oid.as_bytes()),
+            bytes_in: bytes,
+        };
+        let no = self.begin(new, at, events);
+        self.ask(Expect::Call(Asked::new(no, bytes)), no, bytes, at, events)
+    }
+
+    /// Awaits the answer to what was announced, or ends it where the server is passing over everything.
+    fn ask(
+        &mut self,
+        entry: Expect,
+        no: u64,
+        bytes: u64,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        if !self.skipping {
+            return self.expect(entry);
+        }
+        let mut run = Run::new(no, 0);
+        run.bytes_in = bytes;
+        self.end(run, How::plain(Outcome::Skipped), at, events);
+        Ok(())
+    }
+
+    fn sent_parse(&mut self, body: &[u8], header: Header) -> Result<(), OutOfStep> {
+        self.loose_in = self.loose_in.saturating_add(header.total_bytes());
+        let Ok((name, sql)) = frontend::parse(body, header.body_bytes()) else {
+            return self.expect_extended(Expect::Malformed);
+        };
+        if self.skipping {
+            return Ok(());
+        }
+        let prepared = Arc::new(Prepared {
+            id: self.next_id(),
+            text: kept(sql.text),
+            text_bytes: sql.text_bytes,
+            message_bytes: header.total_bytes(),
+        });
+        self.names.send_statement(&name, prepared.id, Some(prepared.clone()));
+        self.expect(Expect::Parse(name, prepared))
+    }
+
+    fn sent_bind(&mut self, bytes: u64) -> Result<(), OutOfStep> {
+        self.loose_in = self.loose_in.saturating_add(bytes);
+        let Some(bind) = std::mem::take(&mut self.client.bind).finish() else {
+            return self.expect_extended(Expect::Malformed);
+        };
+        if self.skipping {
+            return Ok(());
+        }
+        let id = self.next_id();
+        let prepared = self.names.send_portal(&bind.portal, id, &bind.statement);
+        self.expect(Expect::Bind(Box::new(SentBind {
+            id,
+            portal: bind.portal,
+            statement: bind.statement,
+            prepared,
+            formats: bind.formats,
+            message_bytes: bytes,
+        })))
+    }
+
+    fn sent_execute(
+        &mut self,
+        body: &[u8],
+        bytes: u64,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        let Ok((portal, _rows_max)) = frontend::execute(body) else {
+            return self.expect_extended(Expect::Malformed);
+        };
+        let aim = self.names.send_execute(&portal, self.statements.saturating_add(1));
+        let bytes_in = std::mem::take(&mut self.loose_in).saturating_add(bytes);
+        let no = aim.begun.unwrap_or_else(|| self.begin_extended(&aim.prepared, bytes_in, at, events));
+        if self.skipping {
+            return match aim.begun {
+                Some(_) => Ok(()),
+                None => {
+                    self.names.end_portal(&portal, no);
+                    self.ask(Expect::Malformed, no, bytes_in, at, events)
+                }
+            };
+        }
+        self.expect(Expect::Execute(Box::new(SentExecute {
+            portal,
+            no,
+            first: aim.begun.is_none(),
+            bind: aim.bind,
+            prepared: aim.prepared.id,
+            bytes_in,
+        })))
+    }
+
+    pub(super) fn begin_extended(
+        &mut self,
+        prepared: &Prepared,
+        bytes_in: u64,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> u64 {
+        let (text, text_bytes) = (prepared.text.clone(), prepared.text_bytes);
+        self.begin(New { protocol: Protocol::Extended, text, text_bytes, bytes_in }, at, events)
+    }
+
+    fn sent_close(&mut self, body: &[u8]) -> Result<(), OutOfStep> {
+        let Ok((target, name)) = frontend::target(body) else { return self.expect_extended(Expect::Malformed) };
+        if self.skipping {
+            return Ok(());
+        }
+        let id = self.next_id();
+        match target {
+            Target::Statement => self.names.send_statement(&name, id, None),
+            Target::Portal => self.names.send_portal_close(&name, id),
+        }
+        self.expect(Expect::Close(target, name, id))
+    }
+
+    fn expect_extended(&mut self, entry: Expect) -> Result<(), OutOfStep> {
+        if self.skipping { Ok(()) } else { self.expect(entry) }
+    }
+
+    /// While the server reads COPY data it passes over Sync. Otherwise it ends what was skipped.
+    fn sent_sync(&mut self) -> Result<(), OutOfStep> {
+        if self.copying_in {
+            self.spare_ready = self.spare_ready.saturating_add(1);
+            return Ok(());
+        }
+        self.skipping = false;
+        self.loose_in = 0;
+        self.expect(Expect::Sync)
+    }
+
+    fn sent_copy_end(&mut self) -> Result<(), OutOfStep> {
+        if std::mem::take(&mut self.copying_in) || self.skipping || self.queue.is_empty() {
+            return Ok(());
+        }
+        self.expect(Expect::CopyEnd)
+    }
+
+    /// COPY data belongs to the last statement sent; data that comes after its end is dropped by the server.
+    fn count_copy(&mut self, bytes: u64) {
+        for entry in self.queue.iter_mut().rev().take(COPY_LOOK_BACK) {
+            let bytes_in = match entry {
+                Expect::Query(asked) => &mut asked.bytes_in,
+                Expect::Execute(sent) => &mut sent.bytes_in,
+                _ => continue,
+            };
+            *bytes_in = bytes_in.saturating_add(bytes);
+            break;
+        }
+    }
+}
+
+fn kept(text: &[u8]) -> Arc<[u8]> {
+    text.get(..TEXT_BYTES_MAX).unwrap_or(text).into()
+}
+
+fn who(before: &Who, startup: &Startup) -> Who {
+    let parameter = |name| startup.parameter(name).filter(|value| !value.is_empty()).map(text);
+    let db_user = parameter("user");
+    Who {
+        session_id: before.session_id,
+        client_addr: before.client_addr.clone(),
+        database: parameter("database").or_else(|| db_user.clone()),
+        db_user,
+        application_name: parameter("application_name"),
+    }
+}
+
+/// `database`, or what PostgreSQL's `parse_bool` takes for true: an unambiguous beginning of one of the words.
+fn asks_for_replication(value: &[u8]) -> bool {
+    let value = value.to_ascii_lowercase();
+    let begins = |word: &[u8], least: usize| value.len() >= least && word.starts_with(&value);
+    value == b"database" || value == b"1" || begins(b"true", 1) || begins(b"yes", 1) || begins(b"on", 2)
+}

@@ -1,0 +1,86 @@
+//! The end of a session.
+//!
+//! In: how the connections ended. Out: `unknown` for everything whose end was not seen, then [`Event::Closed`].
+
+use super::event::{Closed, Event};
+use super::expect::Expect;
+use super::run::Run;
+use super::tracker::{How, Tracker};
+use crate::clock::Timestamp;
+use crate::record::{Outcome, SessionOutcome};
+
+/// admin_shutdown.
+const STOPPED: &str = "57P01";
+
+/// How the connections ended, as the proxy saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The server closed its connection: after a Terminate, after the client's own close, or after a FATAL.
+    ServerClosed,
+    /// A connection broke, or the stream could not be followed.
+    Lost,
+    /// The sidecar ended it.
+    Stopped,
+    /// The sidecar turned it away.
+    Refused {
+        /// What the client was told, where it was told anything.
+        sqlstate: Option<&'static str>,
+    },
+}
+
+impl Tracker {
+    /// Pushes what is unfinished, then the session's last event.
+    pub fn close(mut self, at: Timestamp, ending: Ending, events: &mut Vec<Event>) {
+        self.tell_opened(events);
+        let idle = self.queue.is_empty() && self.current.is_none();
+        let mut unfinished: Vec<Run> = self.current.take().into_iter().collect();
+        unfinished.extend(self.names.remove_portals());
+        while let Some(entry) = self.answered() {
+            match entry {
+                Expect::Query(asked) | Expect::Call(asked) if !asked.over => {
+                    unfinished.push(Run::new(asked.no, asked.parts));
+                }
+                Expect::Execute(sent) if sent.first => unfinished.push(Run::new(sent.no, 0)),
+                _ => {}
+            }
+        }
+        unfinished.sort_by_key(|run| run.no);
+        unfinished.dedup_by_key(|run| run.no);
+        for run in unfinished {
+            self.end(run, How::plain(Outcome::Unknown), at, events);
+        }
+        let (outcome, sqlstate) = self.outcome(ending, idle);
+        events.push(Event::Closed(Closed {
+            who: self.who.clone(),
+            opened_at: self.opened_at,
+            at,
+            outcome,
+            sqlstate,
+            auth_method: self.server.auth_method.map(str::to_owned),
+            tls_version: None,
+            server_version: self.server.server_version.clone(),
+            statements: self.statements,
+            bytes_out: self.bytes_out,
+            bytes_in: self.bytes_in,
+        }));
+    }
+
+    fn outcome(&self, ending: Ending, idle: bool) -> (SessionOutcome, Option<String>) {
+        let fatal = self.server.fatal.clone();
+        if let (Some(sqlstate), false) = (&fatal, self.server.ready) {
+            let wrong = sqlstate.starts_with("28");
+            return (if wrong { SessionOutcome::AuthFailed } else { SessionOutcome::Refused }, fatal);
+        }
+        match ending {
+            Ending::Refused { sqlstate } => (SessionOutcome::Refused, sqlstate.map(str::to_owned)),
+            Ending::Stopped => (SessionOutcome::Terminated, Some(fatal.unwrap_or_else(|| STOPPED.to_owned()))),
+            Ending::Lost => (SessionOutcome::Lost, fatal),
+            Ending::ServerClosed if fatal.is_some() => (SessionOutcome::Terminated, fatal),
+            // A client that leaves during authentication, as psql does to ask for a password, just left.
+            Ending::ServerClosed if self.client.said_goodbye || idle || !self.server.ready => {
+                (SessionOutcome::Closed, None)
+            }
+            Ending::ServerClosed => (SessionOutcome::Lost, None),
+        }
+    }
+}

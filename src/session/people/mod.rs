@@ -1,0 +1,232 @@
+//! Distinct data subjects in a result.
+//!
+//! In: the result's columns, which of them name a data subject, and the bodies of its DataRows in pieces. Out: how
+//! many distinct values, and the first of them. Memory is constant beyond the set itself; NULL is nobody. Refuses to
+//! keep more than [`SUBJECTS_MAX`] values.
+
+// Distinct 64-bit hashes, exact, then estimated.
+mod distinct;
+// A value's canonical text.
+mod value;
+
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+
+use self::distinct::Distinct;
+use self::value::Canonical;
+use super::event::{Origin, People};
+use super::{SUBJECT_BYTES_MAX, SUBJECT_COLUMNS_MAX, SUBJECTS_MAX, SubjectColumns};
+use crate::wire::row::{Part, RowReader};
+
+/// Counts the people of one result.
+#[derive(Debug)]
+pub(super) struct Counting {
+    columns: Vec<Column>,
+    row: RowReader,
+    value: Open,
+}
+
+/// One subject column.
+#[derive(Debug)]
+struct Column {
+    /// In the result, from 0.
+    number: u16,
+    type_oid: u32,
+    binary: bool,
+    keys: RandomState,
+    seen: Distinct,
+    values: Vec<String>,
+}
+
+/// A value whose pieces are still coming.
+#[derive(Debug, Default)]
+struct Open {
+    bytes: Vec<u8>,
+    /// Takes over where `bytes` would get too long.
+    long: Option<DefaultHasher>,
+}
+
+impl Counting {
+    /// Ready for the rows of a result with these columns; `None` where none of them names a data subject.
+    pub(super) fn start(
+        columns: &[Origin],
+        is_binary: impl Fn(usize) -> bool,
+        subjects: &SubjectColumns,
+    ) -> Option<Box<Counting>> {
+        if subjects.0.is_empty() {
+            return None;
+        }
+        let found: Vec<Column> = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, origin)| origin.table_oid != 0)
+            .filter(|(_, origin)| subjects.0.contains_key(&(origin.table_oid, origin.attribute)))
+            .take(SUBJECT_COLUMNS_MAX)
+            .map(|(number, origin)| Column {
+                number: u16::try_from(number).unwrap_or(u16::MAX),
+                type_oid: origin.type_oid,
+                binary: is_binary(number),
+                keys: RandomState::new(),
+                seen: Distinct::default(),
+                values: Vec::new(),
+            })
+            .collect();
+        (!found.is_empty())
+            .then(|| Box::new(Counting { columns: found, row: RowReader::default(), value: Open::default() }))
+    }
+
+    /// Takes a piece of a DataRow's body; `last` ends the row.
+    pub(super) fn row(&mut self, piece: &[u8], last: bool) {
+        let Counting { columns, row, value } = self;
+        row.push(piece, |number, part| {
+            if let Some(column) = columns.iter_mut().find(|column| column.number == number) {
+                column.part(part, value);
+            }
+        });
+        if last {
+            *row = RowReader::default();
+            value.clear();
+        }
+    }
+
+    /// The count of the column that had most.
+    pub(super) fn people(self) -> Option<People> {
+        let most = self.columns.into_iter().max_by_key(|column| column.seen.count())?;
+        Some(People { distinct: most.seen.count(), exact: most.seen.is_exact(), values: most.values })
+    }
+}
+
+impl Column {
+    fn part(&mut self, part: Part<'_>, open: &mut Open) {
+        let Part::Bytes { bytes, last } = part else { return };
+        if last && open.is_empty() && bytes.len() <= SUBJECT_BYTES_MAX {
+            return self.whole(bytes);
+        }
+        open.push(bytes, &self.keys);
+        if !last {
+            return;
+        }
+        match open.long.take() {
+            Some(hasher) => {
+                self.seen.insert(hasher.finish());
+            }
+            None => self.whole(&open.bytes),
+        }
+        open.clear();
+    }
+
+    fn whole(&mut self, bytes: &[u8]) {
+        let canonical = Canonical::of(self.type_oid, self.binary, bytes);
+        let mut hasher = self.keys.build_hasher();
+        hasher.write(canonical.as_bytes());
+        if self.seen.insert(hasher.finish()) && self.values.len() < SUBJECTS_MAX {
+            self.values.push(canonical.into_text());
+        }
+    }
+}
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.long.is_none()
+    }
+
+    fn push(&mut self, bytes: &[u8], keys: &RandomState) {
+        if let Some(hasher) = &mut self.long {
+            hasher.write(bytes);
+        } else if self.bytes.len().saturating_add(bytes.len()) <= SUBJECT_BYTES_MAX {
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            let mut hasher = keys.build_hasher();
+            hasher.write(&self.bytes);
+            hasher.write(bytes);
+            self.long = Some(hasher);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.long = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(table_oid: u32, attribute: i16, type_oid: u32) -> Origin {
+        Origin { name: "x".to_owned(), table_oid, attribute, type_oid }
+    }
+
+    fn row(values: &[Option<&[u8]>]) -> Vec<u8> {
+        let mut body = u16::try_from(values.len()).unwrap().to_be_bytes().to_vec();
+        for value in values {
+            match value {
+                Some(bytes) => {
+                    body.extend(u32::try_from(bytes.len()).unwrap().to_be_bytes());
+                    body.extend(*bytes);
+                }
+                None => body.extend([0xff; 4]),
+            }
+        }
+        body
+    }
+
+    fn subjects(columns: &[(u32, i16)]) -> SubjectColumns {
+        SubjectColumns(columns.iter().map(|column| (*column, ())).collect())
+    }
+
+    fn count(counting: &mut Counting, rows: &[Vec<u8>], step: usize) {
+        for body in rows {
+            let pieces = body.chunks(step).count();
+            for (number, piece) in body.chunks(step).enumerate() {
+                counting.row(piece, number + 1 == pieces);
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_result_with_a_subject_column_is_counted() {
+        let columns = [origin(10, 1, 23), origin(0, 0, 25)];
+        assert!(Counting::start(&columns, |_| false, &subjects(&[])).is_none());
+        assert!(Counting::start(&columns, |_| false, &subjects(&[(10, 2), (0, 0)])).is_none());
+        assert!(Counting::start(&columns, |_| false, &subjects(&[(10, 1)])).is_some());
+    }
+
+    #[test]
+    fn people_are_counted_once_and_null_is_nobody() {
+        let columns = [origin(10, 2, 25), origin(10, 1, 23)];
+        let rows: Vec<_> = [Some("7"), None, Some("8"), Some("7")]
+            .iter()
+            .map(|id| row(&[Some(b"same"), id.map(str::as_bytes)]))
+            .collect();
+        for step in [1, 2, 5, 100] {
+            let mut counting = Counting::start(&columns, |_| false, &subjects(&[(10, 1)])).unwrap();
+            count(&mut counting, &rows, step);
+            let people = counting.people().unwrap();
+            assert_eq!((people.distinct, people.exact), (2, true));
+            assert_eq!(people.values, ["7", "8"]);
+        }
+    }
+
+    #[test]
+    fn of_several_subject_columns_the_one_with_most_counts() {
+        let columns = [origin(10, 1, 23), origin(20, 1, 23)];
+        let mut counting = Counting::start(&columns, |_| true, &subjects(&[(10, 1), (20, 1)])).unwrap();
+        let rows: Vec<_> = (0..5i32).map(|id| row(&[Some(&[0, 0, 0, 1]), Some(&id.to_be_bytes())])).collect();
+        count(&mut counting, &rows, 3);
+        let people = counting.people().unwrap();
+        assert_eq!((people.distinct, people.values.len()), (5, 5));
+        assert_eq!(people.values[4], "4");
+    }
+
+    #[test]
+    fn long_values_are_told_apart_but_not_kept() {
+        let (a, mut b) = (vec![b'a'; 5_000], vec![b'a'; 5_000]);
+        b[4_999] = b'b';
+        for step in [1, 7, 300, 10_000] {
+            let mut counting = Counting::start(&[origin(10, 1, 25)], |_| false, &subjects(&[(10, 1)])).unwrap();
+            count(&mut counting, &[row(&[Some(&a)]), row(&[Some(&b)]), row(&[Some(&a)])], step);
+            let people = counting.people().unwrap();
+            assert_eq!((people.distinct, people.values.len()), (2, 0), "{step}");
+        }
+    }
+}

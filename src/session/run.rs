@@ -1,0 +1,88 @@
+//! One execution under way, and the columns of its result.
+//!
+//! In: what the server sends for it. Out: the counts of its [`Ended`](super::event::Ended).
+
+use std::sync::Arc;
+
+use super::SubjectColumns;
+use super::event::Origin;
+use super::people::Counting;
+use crate::wire::backend::{self, Column};
+use crate::wire::bind::Formats;
+use crate::wire::read::Truncated;
+
+/// The columns of a result, as RowDescription has them.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    /// Where they come from.
+    pub origins: Arc<[Origin]>,
+    /// Their formats, which hold where no Bind says otherwise.
+    pub formats: Formats,
+}
+
+impl Columns {
+    /// Reads a RowDescription. Labels that are not UTF-8 are taken for Latin-1.
+    pub fn read(body: &[u8]) -> Result<Columns, Truncated> {
+        let columns = backend::row_description(body)?;
+        let formats = match columns.iter().any(|column| column.format != 0) {
+            true => Formats::Each(columns.iter().map(|column| column.format == 1).collect()),
+            false => Formats::Text,
+        };
+        Ok(Columns { origins: columns.iter().map(origin).collect(), formats })
+    }
+}
+
+fn origin(column: &Column<'_>) -> Origin {
+    Origin {
+        name: text(column.name),
+        table_oid: column.table_oid,
+        attribute: column.attribute,
+        type_oid: column.type_oid,
+    }
+}
+
+/// Text of a peer's. Bytes that are not UTF-8 are taken for Latin-1: nothing becomes U+FFFD.
+pub(super) fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+/// One execution: a statement of a Query, a portal over all its Executes, or a function call.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The statement's number.
+    pub no: u64,
+    /// Which statement of a Query, from 0.
+    pub part: u32,
+    /// DataRow and CopyData.
+    pub rows: u64,
+    /// Bytes of the server's messages.
+    pub bytes_out: u64,
+    /// Bytes of the client's messages that are not in an outstanding message's own count.
+    pub bytes_in: u64,
+    /// Where RowDescription said the columns come from.
+    pub columns: Option<Arc<[Origin]>>,
+    /// Where one of them names a data subject.
+    pub people: Option<Box<Counting>>,
+}
+
+impl Run {
+    /// Nothing counted yet.
+    pub fn new(no: u64, part: u32) -> Run {
+        Run { no, part, rows: 0, bytes_out: 0, bytes_in: 0, columns: None, people: None }
+    }
+
+    /// Sets the result's columns, before its first row. `formats`: those of the Bind, where there was one.
+    pub fn describe(&mut self, columns: &Columns, formats: Option<&Formats>, subjects: &SubjectColumns) {
+        let formats = formats.unwrap_or(&columns.formats);
+        self.columns = Some(columns.origins.clone());
+        self.people = Counting::start(&columns.origins, |column| formats.is_binary(column), subjects);
+    }
+
+    /// Counts a message of the server's.
+    pub fn count_out(&mut self, bytes: u64) {
+        self.bytes_out = self.bytes_out.saturating_add(bytes);
+    }
+}

@@ -1,0 +1,310 @@
+//! Bytes of the server: what is about to reach the client.
+//!
+//! In: bytes, cut anywhere. Out: counts, and [`Event::Ended`] with the message that ends an execution. DataRow and
+//! CopyData bodies are only counted, unless a subject column has to be read; no allocation a row.
+
+use std::sync::Arc;
+
+use super::event::{Event, Ready, TransactionStatus, Who};
+use super::expect::Expect;
+use super::run::{Columns, text};
+use super::tracker::Tracker;
+use super::{ERROR_BYTES_MAX, OutOfStep, SubjectColumns};
+use crate::clock::Timestamp;
+use crate::wire::backend::{self, Authentication, kind};
+use crate::wire::frame::{Capture, Header, Scanner, Side};
+use crate::wire::frontend::{Name, Target};
+
+/// What is captured of a RowDescription, bytes: 1,664 columns, PostgreSQL's most, with labels of 600 bytes.
+const ROW_DESCRIPTION_BYTES_MAX: usize = 1 << 20;
+/// What is captured of an ErrorResponse, bytes: the message, and the fields before it.
+const ERROR_CAPTURED_BYTES_MAX: usize = ERROR_BYTES_MAX + 256;
+/// What is captured of any other message that is looked into, bytes.
+const SMALL_CAPTURED_BYTES_MAX: usize = 4_096;
+
+/// The server's direction.
+#[derive(Debug)]
+pub(super) struct ServerStream {
+    /// AuthenticationOk has come.
+    authenticated: bool,
+    /// The first ReadyForQuery has come.
+    pub(super) ready: bool,
+    status: Option<TransactionStatus>,
+    pub(super) auth_method: Option<&'static str>,
+    pub(super) server_version: Option<String>,
+    /// The SQLSTATE of a FATAL.
+    pub(super) fatal: Option<String>,
+    scanner: Scanner,
+    header: Header,
+    capture: Capture,
+}
+
+impl ServerStream {
+    pub fn new() -> ServerStream {
+        ServerStream {
+            authenticated: false,
+            ready: false,
+            status: None,
+            auth_method: None,
+            server_version: None,
+            fatal: None,
+            scanner: Scanner::new(Side::Backend),
+            header: Header::default(),
+            capture: Capture::default(),
+        }
+    }
+
+    pub fn is_authenticating(&self) -> bool {
+        !self.authenticated
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.status == Some(TransactionStatus::Idle) && self.scanner.is_between()
+    }
+}
+
+impl Tracker {
+    pub(super) fn read_server(
+        &mut self,
+        mut input: &[u8],
+        at: Timestamp,
+        subjects: &SubjectColumns,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        while !input.is_empty() {
+            if !self.server.scanner.is_inside() {
+                match self.server.scanner.header(&mut input).map_err(OutOfStep::ServerFrame)? {
+                    Some(header) => {
+                        self.server.header = header;
+                        if matches!(header.kind, kind::DATA_ROW | kind::COPY_DATA) {
+                            self.count_row(header, at, subjects, events)?;
+                        }
+                    }
+                    None => break,
+                }
+            }
+            let header = self.server.header;
+            let (piece, last) = self.server.scanner.body(&mut input);
+            let captured = match header.kind {
+                kind::DATA_ROW => {
+                    if let Some(people) = self.current.as_mut().and_then(|run| run.people.as_mut()) {
+                        people.row(piece, last);
+                    }
+                    continue;
+                }
+                kind::COPY_DATA => continue,
+                kind::ROW_DESCRIPTION => ROW_DESCRIPTION_BYTES_MAX,
+                kind::ERROR_RESPONSE => ERROR_CAPTURED_BYTES_MAX,
+                kind::AUTHENTICATION | kind::PARAMETER_STATUS | kind::COMMAND_COMPLETE | kind::READY_FOR_QUERY => {
+                    SMALL_CAPTURED_BYTES_MAX
+                }
+                _ => 0,
+            };
+            let mut capture = std::mem::take(&mut self.server.capture);
+            let done = match capture.take(piece, last, captured) {
+                Some(body) => self.server_message(header, body, at, subjects, events),
+                None => Ok(()),
+            };
+            if last {
+                capture.clear();
+            }
+            self.server.capture = capture;
+            done?;
+        }
+        Ok(())
+    }
+
+    fn server_message(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        at: Timestamp,
+        subjects: &SubjectColumns,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        match header.kind {
+            // These may come at any time.
+            kind::NOTICE_RESPONSE | kind::NOTIFICATION_RESPONSE => Ok(()),
+            kind::PARAMETER_STATUS => {
+                self.parameter(body);
+                Ok(())
+            }
+            kind::ERROR_RESPONSE => self.failed(body, header.total_bytes(), at, events),
+            kind::READY_FOR_QUERY => self.ready_for_query(body, at, events),
+            kind::AUTHENTICATION if self.server.is_authenticating() => {
+                match backend::authentication(body).map_err(|_| OutOfStep::Malformed { kind: header.kind })? {
+                    Authentication::Ok => {
+                        self.server.authenticated = true;
+                        self.server.auth_method.get_or_insert("trust");
+                    }
+                    Authentication::Method(method) => self.server.auth_method = Some(method),
+                    Authentication::Continue => {}
+                }
+                Ok(())
+            }
+            _ if !self.server.ready => match header.kind {
+                kind::BACKEND_KEY_DATA | kind::NEGOTIATE_PROTOCOL_VERSION => Ok(()),
+                kind => Err(self.unexpected(kind)),
+            },
+            kind::PARSE_COMPLETE
+            | kind::BIND_COMPLETE
+            | kind::CLOSE_COMPLETE
+            | kind::PARAMETER_DESCRIPTION
+            | kind::NO_DATA => self.extended_answer(header, at, events),
+            kind::ROW_DESCRIPTION => self.row_description(header, body, at, subjects, events),
+            _ => self.execution_answer(header, body, at, subjects, events),
+        }
+    }
+
+    /// What the next answer is about. The end of COPY data has no answer of its own.
+    pub(super) fn front(&mut self) -> Option<&mut Expect> {
+        while matches!(self.queue.front(), Some(Expect::CopyEnd)) {
+            self.answered();
+        }
+        self.queue.front_mut()
+    }
+
+    pub(super) fn unexpected(&mut self, kind: u8) -> OutOfStep {
+        let awaited = self.front().map_or("nothing", |entry| entry.awaited());
+        OutOfStep::Unexpected { kind, awaited }
+    }
+
+    fn parameter(&mut self, body: &[u8]) {
+        let Ok((name, value)) = backend::parameter_status(body) else { return };
+        match name {
+            b"application_name" => {
+                let name = Some(text(value)).filter(|name| !name.is_empty());
+                if self.who.application_name != name {
+                    self.who = Arc::new(Who { application_name: name, ..Who::clone(&self.who) });
+                }
+            }
+            b"server_version" => self.server.server_version = Some(text(value)),
+            _ => {}
+        }
+    }
+
+    /// Answers that end a Parse, Bind, Close or Describe.
+    fn extended_answer(&mut self, header: Header, at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
+        self.loose_out = self.loose_out.saturating_add(header.total_bytes());
+        self.front();
+        let fits = matches!(
+            (header.kind, self.queue.front()),
+            (kind::PARSE_COMPLETE, Some(Expect::Parse(..)))
+                | (kind::BIND_COMPLETE, Some(Expect::Bind(_)))
+                | (kind::CLOSE_COMPLETE, Some(Expect::Close(..)))
+                | (kind::PARAMETER_DESCRIPTION | kind::NO_DATA, Some(Expect::Describe(..)))
+        );
+        if !fits {
+            // A statement whose rule or function body asks for nothing may say NoData inside an Execute.
+            return Err(self.unexpected(header.kind));
+        }
+        if header.kind == kind::PARAMETER_DESCRIPTION {
+            return Ok(());
+        }
+        let ended = match self.answered() {
+            Some(Expect::Parse(name, prepared)) => {
+                self.names.confirm_statement(name, prepared);
+                None
+            }
+            Some(Expect::Bind(bind)) => self.names.confirm_portal(bind.portal, bind.id, bind.statement, bind.formats),
+            Some(Expect::Describe(target, name)) => {
+                self.described(target, &name, None);
+                None
+            }
+            Some(Expect::Close(Target::Statement, name, id)) => {
+                self.names.forget_sent_statement(&name, id);
+                self.names.remove_statement(&name);
+                None
+            }
+            Some(Expect::Close(Target::Portal, name, id)) => {
+                self.names.forget_sent_portal(&name, id);
+                self.names.remove_portal(&name)
+            }
+            _ => None,
+        };
+        if let Some(run) = ended {
+            self.end_suspended(run, at, events);
+        }
+        Ok(())
+    }
+
+    fn row_description(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        at: Timestamp,
+        subjects: &SubjectColumns,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        let columns = match (Columns::read(body), body.len() < ROW_DESCRIPTION_BYTES_MAX) {
+            (Ok(columns), _) => Some(columns),
+            // Longer than what is captured: the columns are not known.
+            (Err(_), false) => None,
+            (Err(_), true) => return Err(OutOfStep::Malformed { kind: header.kind }),
+        };
+        if let Some(Expect::Describe(..)) = self.front() {
+            self.loose_out = self.loose_out.saturating_add(header.total_bytes());
+            if let Some(Expect::Describe(target, name)) = self.answered() {
+                self.described(target, &name, columns.map(Arc::new));
+            }
+            return Ok(());
+        }
+        let run = self.running(header.kind, at, subjects, events)?;
+        run.count_out(header.total_bytes());
+        if let Some(columns) = columns {
+            run.describe(&columns, None, subjects);
+        }
+        Ok(())
+    }
+
+    fn described(&mut self, target: Target, name: &Name, columns: Option<Arc<Columns>>) {
+        match target {
+            Target::Statement => self.names.describe_statement(name, columns),
+            Target::Portal => {
+                if let Some(portal) = self.names.portal(name) {
+                    portal.columns = columns;
+                }
+            }
+        }
+    }
+
+    fn ready_for_query(&mut self, body: &[u8], at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
+        let status = match body {
+            [b'I'] => TransactionStatus::Idle,
+            [b'T'] => TransactionStatus::Open,
+            [b'E'] => TransactionStatus::Failed,
+            _ => return Err(OutOfStep::Malformed { kind: kind::READY_FOR_QUERY }),
+        };
+        self.front();
+        match self.queue.front() {
+            Some(Expect::Startup) => {
+                self.answered();
+                self.server.ready = true;
+                self.server.status = Some(status);
+                return Ok(());
+            }
+            Some(Expect::Query(_) | Expect::Call(_)) => self.finish_asked(at, events),
+            Some(Expect::Sync) => {
+                self.answered();
+            }
+            _ if self.spare_ready > 0 => self.spare_ready = self.spare_ready.saturating_sub(1),
+            _ => return Err(self.unexpected(kind::READY_FOR_QUERY)),
+        }
+        self.copying_in = false;
+        self.loose_out = 0;
+        self.server.status = Some(status);
+        if status != TransactionStatus::Open {
+            for run in self.names.remove_portals() {
+                self.end_suspended(run, at, events);
+            }
+        }
+        match events.last_mut() {
+            Some(Event::Ended(ended)) if ended.ready.is_none() => {
+                ended.ready = Some(status);
+                ended.more = false;
+            }
+            _ => events.push(Event::Ready(Ready { who: self.who.clone(), at, status })),
+        }
+        Ok(())
+    }
+}
