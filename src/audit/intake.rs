@@ -307,7 +307,7 @@ impl Shared {
 
     fn next_segment(&self, state: &mut State) -> Result<(), UnwritableReason> {
         let there = folder::numbered(&self.folder, EXTENSION).map_err(|error| match error {
-            Error::Io { source, .. } => UnwritableReason::System(source.kind()),
+            Error::Io { cause, .. } => UnwritableReason::System(cause.kind()),
             _ => UnwritableReason::Backlog,
         })?;
         if there.len() >= self.segments_max {
