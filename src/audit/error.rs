@@ -3,18 +3,18 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The log cannot be opened, read or written.
+/// The log cannot be opened, read or written. Each says all there is to say: none has a source besides.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The system refused.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}: {cause}", path.display())]
     Io {
         /// A verb phrase, without its object: "create", "write".
         what: &'static str,
         /// Its object.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The folder holds nothing of a log.
     #[error("{} is not a log: it has neither a journal nor tables; give the folder of [log].path with --log", .0.display())]
@@ -48,14 +48,14 @@ pub enum Error {
     },
     /// A batch could not be built, encoded or decoded.
     #[error("cannot encode or decode records: {0}")]
-    Arrow(#[from] arrow::error::ArrowError),
+    Arrow(arrow::error::ArrowError),
     /// A Parquet file could not be written or read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Parquet {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: ::parquet::errors::ParquetError,
+        cause: ::parquet::errors::ParquetError,
     },
     /// A checkpoint could not be encoded.
     #[error("cannot encode a checkpoint: {0}")]
@@ -66,13 +66,19 @@ impl Error {
     /// For `map_err`: what was tried, on what.
     pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_path_buf();
-        move |source| Error::Io { what, path, source }
+        move |cause| Error::Io { what, path, cause }
     }
 
     /// For `map_err`: the Parquet file.
     pub(super) fn parquet(path: &Path) -> impl FnOnce(::parquet::errors::ParquetError) -> Error {
         let path = path.to_path_buf();
-        move |source| Error::Parquet { path, source }
+        move |cause| Error::Parquet { path, cause }
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Error {
+        Error::Arrow(error)
     }
 }
 

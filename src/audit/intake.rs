@@ -189,7 +189,7 @@ impl Intake {
     ///
     /// # Errors
     /// [`Unwritable`]: with [`WhenUnwritable::Block`] the caller waits some milliseconds and calls again with
-    /// `events[unwritable.appended..]`. Never with [`WhenUnwritable::Pass`], unless an event can't be written at all.
+    /// `events[unwritable.appended..]`, also where that is empty: they may be written and not yet on the disk. Never with [`WhenUnwritable::Pass`], unless an event can't be written at all.
     pub fn append(&self, events: &[Event]) -> Result<(), Unwritable> {
         let mut appended = 0;
         while let Some(rest) = events.get(appended..).filter(|rest| !rest.is_empty()) {
@@ -199,13 +199,12 @@ impl Intake {
                 if buffer.capacity() > BUFFER_BYTES_KEPT {
                     *buffer = Vec::new();
                 }
-                result.map(|last| (count, last))
+                result.map(|()| count)
             });
-            let (count, last) = entry.map_err(|reason| Unwritable { appended, reason })?;
-            appended += count;
-            if let (Durability::Disk, Some(last)) = (self.shared.durability, last) {
-                self.shared.sync_through(last);
-            }
+            appended += entry.map_err(|reason| Unwritable { appended, reason })?;
+        }
+        if self.shared.durability == Durability::Disk {
+            self.shared.sync().map_err(|reason| Unwritable { appended, reason })?;
         }
         Ok(())
     }
@@ -255,8 +254,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends one entry; the position of its last event, or `None` where it was let through.
-    fn append(&self, buffer: &mut Vec<u8>, events: &[Event]) -> Result<Option<Position>, UnwritableReason> {
+    /// Appends one entry, or lets it through.
+    fn append(&self, buffer: &mut Vec<u8>, events: &[Event]) -> Result<(), UnwritableReason> {
         if buffer.len() + ENTRY_OVERHEAD_BYTES_MAX + HEADER_BYTES > self.segment_bytes {
             return Err(UnwritableReason::TooLong);
         }
@@ -268,7 +267,7 @@ impl Shared {
                 WhenUnwritable::Block => Err(reason),
                 WhenUnwritable::Pass => {
                     state.let_through(events);
-                    Ok(None)
+                    Ok(())
                 }
             };
         }
@@ -282,7 +281,7 @@ impl Shared {
             state.reader_asleep = false;
             self.wake.notify_one();
         }
-        Ok(Some(Position(state.next.0 - 1)))
+        Ok(())
     }
 
     /// Begins the next segment.
@@ -307,7 +306,7 @@ impl Shared {
 
     fn next_segment(&self, state: &mut State) -> Result<(), UnwritableReason> {
         let there = folder::numbered(&self.folder, EXTENSION).map_err(|error| match error {
-            Error::Io { source, .. } => UnwritableReason::System(source.kind()),
+            Error::Io { cause, .. } => UnwritableReason::System(cause.kind()),
             _ => UnwritableReason::Backlog,
         })?;
         if there.len() >= self.segments_max {
@@ -338,20 +337,24 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until everything up to `last` is on the disk. Who comes while another waits finds it done.
-    fn sync_through(&self, last: Position) {
+    /// Waits until everything appended is on the disk. Who comes while another waits finds it done.
+    fn sync(&self) -> Result<(), UnwritableReason> {
+        let last = Position(self.lock().next.0 - 1);
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         if *synced >= last {
-            return;
+            return Ok(());
         }
         let (segment, through) = {
             let state = self.lock();
             (Arc::clone(&state.segment), Position(state.next.0 - 1))
         };
         // A segment that is no longer the current one was synced when it was left.
-        if segment.view.sync().is_ok() {
-            *synced = through;
+        match (segment.view.sync(), self.when_unwritable) {
+            (Ok(()), _) => *synced = through,
+            (Err(error), WhenUnwritable::Block) => return Err(UnwritableReason::System(error.kind())),
+            (Err(error), WhenUnwritable::Pass) => tracing::error!(%error, "the intake journal is not on the disk"),
         }
+        Ok(())
     }
 }
 

@@ -41,7 +41,7 @@ impl Key {
     /// The file cannot be read or made, or holds something else than 64 hexadecimal digits.
     pub fn load_or_create(path: &Path) -> Result<Key, Error> {
         match Key::load(path) {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                 create(path)?;
                 Key::load(path)
             }

@@ -128,6 +128,9 @@ impl Log {
         for table in schema::tables() {
             folder::create(&config.path.join(table.name))?;
         }
+        for name in folder::names(&folder)?.iter().filter(|name| name.ends_with(".unfinished")) {
+            folder::remove(&folder.join(name))?;
+        }
         let mut files = folder::numbered(&folder, journal::EXTENSION)?;
         let mut last = None;
         let mut newest = None;

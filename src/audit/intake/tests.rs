@@ -349,3 +349,36 @@ fn a_sleeping_reader_is_woken() {
     assert_eq!(reader.next(Duration::from_millis(80)).unwrap(), None);
     assert!(began.elapsed() >= Duration::from_millis(80) && began.elapsed() < Duration::from_secs(10));
 }
+
+#[test]
+fn a_checkpoint_removes_what_it_covers_and_a_restart_begins_at_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let mut log = crate::audit::Log::open(&config, "w").unwrap();
+    let (intake, reader) = open_small(&config, 100);
+    for number in 1..=50 {
+        intake.append(&events(number..=number)).unwrap();
+    }
+    let before = segments(&config).len();
+    let position = Position(40);
+    let checkpoint = crate::audit::Checkpoint { replay_from: position, emitted_through: position, state: Vec::new() };
+    log.commit(&checkpoint).unwrap();
+    assert!(segments(&config).len() < before - 1);
+    drop((intake, reader, log));
+    let (intake, mut reader) = open_small(&config, 100);
+    assert_eq!(drain(&mut reader), expected(40..=50), "none of those before, though their segment is still there");
+    assert_eq!(reader.live_from(), Position(51));
+    intake.append(&events(51..=51)).unwrap();
+    assert_eq!(drain(&mut reader), expected(51..=51));
+}
+
+#[test]
+fn restarts_without_an_event_pile_up_no_segments() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    for _ in 0..5 {
+        let (_intake, mut reader) = open_small(&config, 100);
+        assert_eq!(drain(&mut reader), []);
+        assert_eq!(segments(&config).len(), 1);
+    }
+}

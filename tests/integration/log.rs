@@ -1,0 +1,151 @@
+//! The log from outside: the command that asks it, and the engines that others read it with.
+#![allow(clippy::unwrap_used, reason = "a test's fixtures: a failure is the test's")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use mitsuke::audit::{Checkpoint, Config, Durability, Log, WhenUnwritable};
+use mitsuke::clock::Timestamp;
+use mitsuke::record::{Finding, Kind, Outcome, Session, Statement, Transaction};
+
+/// 2026-11-23T10:00:00Z.
+const MONDAY: i64 = 1_795_428_000_000_000;
+const DAY_US: i64 = 86_400_000_000;
+
+/// Ten statements over two days, a row of the other tables each; eight statements sealed.
+fn write_log(path: &Path) {
+    let config = Config {
+        path: path.to_path_buf(),
+        durability: Durability::Process,
+        when_unwritable: WhenUnwritable::Block,
+        flush: Duration::from_secs(60),
+        key_file: path.join("key"),
+    };
+    let mut log = Log::open(&config, "db-1").unwrap();
+    for number in 0..10_u64 {
+        let mut statement = Statement {
+            statement_no: number + 1,
+            db_user: Some(if number % 2 == 0 { "anna, \"the\" clerk" } else { "ben" }.into()),
+            kind: Some(Kind::Select),
+            outcome: Some(Outcome::Ok),
+            relations: Some(["shop.customers".into(), "shop.注文".into()].into()),
+            persons: (number < 9).then_some(number),
+            ..Statement::default()
+        };
+        statement.common.at = Timestamp(MONDAY + i64::try_from(number % 2).unwrap() * DAY_US);
+        log.append(statement);
+        if number == 7 {
+            let common = mitsuke::record::Common { at: Timestamp(MONDAY), ..Default::default() };
+            log.append(Session { common: common.clone(), ..Session::default() });
+            log.append(Transaction { common: common.clone(), ..Transaction::default() });
+            log.append(Finding { common, finding_id: "f".into(), evidence: Some([1, 2].into()), ..Finding::default() });
+            log.commit(&Checkpoint::default()).unwrap();
+            log.seal().unwrap();
+        }
+    }
+    log.commit(&Checkpoint::default()).unwrap();
+}
+
+fn ask(log: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mitsuke"));
+    command.arg("query").arg("--log").arg(log).args(arguments).current_dir(log).output().unwrap()
+}
+
+fn answer(log: &Path, arguments: &[&str]) -> String {
+    let output = ask(log, arguments);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const SUMS: &str = "select db_user, sum(persons) as persons from statements group by 1 order by 1";
+
+#[test]
+fn a_question_is_answered_in_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    write_log(folder.path());
+    let table = answer(folder.path(), &[SUMS]);
+    assert!(table.contains("| ben               | 16      |"), "{table}");
+    assert_eq!(
+        answer(folder.path(), &[SUMS, "--format", "csv"]),
+        "db_user,persons\n\"anna, \"\"the\"\" clerk\",20\nben,16\n"
+    );
+    assert_eq!(
+        answer(folder.path(), &[SUMS, "--format", "json"]),
+        "{\"db_user\":\"anna, \\\"the\\\" clerk\",\"persons\":20}\n{\"db_user\":\"ben\",\"persons\":16}\n"
+    );
+    let last = "select persons, relations from statements where statement_no = 10";
+    assert_eq!(
+        answer(folder.path(), &[last, "--format", "json"]),
+        "{\"persons\":null,\"relations\":[\"shop.customers\",\"shop.注文\"]}\n"
+    );
+    assert_eq!(
+        answer(folder.path(), &[last, "--format", "csv"]),
+        "persons,relations\n,\"[shop.customers, shop.注文]\"\n"
+    );
+    let none = "select at from reviews";
+    assert_eq!(answer(folder.path(), &[none, "--format", "csv"]), "at\n", "the columns are told also of nothing");
+    assert!(answer(folder.path(), &[none]).contains("| at |"));
+    let target = folder.path().join("answer.csv");
+    assert_eq!(answer(folder.path(), &[SUMS, "--format", "csv", "--output", target.to_str().unwrap()]), "");
+    assert!(std::fs::read_to_string(target).unwrap().ends_with("ben,16\n"));
+    assert!(ask(folder.path(), &[SUMS, "--format", "parquet"]).stdout.starts_with(b"PAR1"));
+    assert!(answer(folder.path(), &["describe statements"]).contains("fingerprint"));
+}
+
+#[test]
+fn a_mistake_is_one_line_with_its_place_and_exit_status_2() {
+    let folder = tempfile::tempdir().unwrap();
+    write_log(folder.path());
+    let told = |arguments: &[&str], log: &Path| {
+        let output = ask(log, arguments);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+        told
+    };
+    assert!(told(&["select nonsense from statements"], folder.path()).contains("1:8: "));
+    assert!(told(&["drop table statements"], folder.path()).contains("DDL"));
+    assert!(told(&["select 1", "--output", "/nowhere/x"], folder.path()).contains("/nowhere/x"));
+    let empty = tempfile::tempdir().unwrap();
+    assert!(told(&["select 1"], empty.path()).contains("is not a log"));
+    assert_eq!(ask(folder.path(), &["select 1", "--format", "xml"]).status.code(), Some(2));
+}
+
+#[test]
+fn other_engines_read_every_file_and_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    write_log(folder.path());
+    let Some(python) = python() else { return };
+    // DuckDB keeps the word `at` for itself: there it needs quotes.
+    let script = r#"
+import sys, duckdb, pyarrow.dataset as ds
+log = sys.argv[1]
+for table in ['statements', 'transactions', 'sessions', 'findings']:
+    rows = duckdb.sql(f'''from read_parquet('{log}/{table}/**/*.parquet', hive_partitioning = true)''').to_arrow_table()
+    assert ds.dataset(f'{log}/{table}', partitioning='hive').to_table().num_rows == rows.num_rows, table
+    print(table, rows.num_rows)
+print(duckdb.sql(f'''select sum(persons), epoch_us(min("at")), count(distinct dt), any_value(relations)
+                     from read_parquet('{log}/statements/**/*.parquet', hive_partitioning = true)''').fetchall())
+"#;
+    let output = Command::new(&python).args(["-c", script]).arg(folder.path()).env("TZ", "UTC").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "statements 8\ntransactions 1\nsessions 1\nfindings 1\n[(28, 1795428000000000, 2, ['shop.customers', 'shop.注文'])]\n"
+    );
+}
+
+/// The Python that `tests/run.sh` names; it must have duckdb and pyarrow. Without it, the system's, if that has them.
+#[allow(clippy::disallowed_methods, reason = "how the test script tells which Python it has prepared")]
+fn python() -> Option<std::ffi::OsString> {
+    if let Some(python) = std::env::var_os("MITSUKE_TEST_PYTHON") {
+        return Some(python);
+    }
+    let found = Command::new("python3").args(["-c", "import duckdb, pyarrow.dataset"]).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Some("python3".into());
+    }
+    eprintln!("skipped: no Python with duckdb and pyarrow; name one in MITSUKE_TEST_PYTHON");
+    None
+}
