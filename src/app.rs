@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task;
 
 use crate::alert::Alerts;
-use crate::analysis::{Control, Stage};
+use crate::analysis::{Control, Rooms, Stage};
 use crate::audit::{Intake, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::Clock;
@@ -71,20 +71,13 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let addresses = proxy.addresses().to_vec();
     let alerts = Arc::new(Alerts::start(&config.alerts)?);
 
+    loader::read_first(&catalog, &config.catalog).await;
     let (stop, stopped) = watch::channel(false);
     let stopping = Arc::new(AtomicBool::new(false));
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
-    let stage = Stage::new(
-        config.analysis.clone(),
-        clock,
-        log,
-        catalog.clone(),
-        engine,
-        key,
-        finding_sender,
-        Arc::clone(&stopping),
-    )?;
+    let rooms = Rooms { log, catalog: catalog.clone(), engine, key };
+    let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
     let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
         let _writer = writer; // Held as long as anything of this writer is written.
         stage.run(reader, &orders).context("the analysis stage stopped")

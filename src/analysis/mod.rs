@@ -14,7 +14,7 @@ mod statement;
 mod transaction;
 
 pub use self::identity::Source;
-pub use self::stage::{Control, Stage, StageError};
+pub use self::stage::{Control, Rooms, Stage, StageError};
 
 /// `[identity]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

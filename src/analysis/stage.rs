@@ -50,6 +50,18 @@ pub enum StageError {
     Threads(#[from] std::io::Error),
 }
 
+/// What the stage joins.
+pub struct Rooms {
+    /// Where records go.
+    pub log: Log,
+    /// What names mean.
+    pub catalog: Catalog,
+    /// What follows from records.
+    pub engine: Engine,
+    /// What data subjects are hashed under.
+    pub key: Key,
+}
+
 /// See the module.
 pub struct Stage {
     pub(super) config: Config,
@@ -79,13 +91,11 @@ impl Stage {
     pub fn new(
         config: Config,
         clock: Clock,
-        log: Log,
-        catalog: Catalog,
-        engine: Engine,
-        key: Key,
+        rooms: Rooms,
         findings: SyncSender<Finding>,
         stopping: Arc<AtomicBool>,
     ) -> Result<Stage, StageError> {
+        let Rooms { log, catalog, engine, key } = rooms;
         let mut stage = Stage {
             config,
             clock,

@@ -21,6 +21,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// See [`RETRY_MIN`].
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long the first reading may hold up the start.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one reading may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -67,6 +69,19 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
             () = catalog.changed() => tokio::time::sleep(SETTLE).await,
             () = tokio::time::sleep_until(until.into()) => {}
         }
+    }
+}
+
+/// Reads the URL's own database before the first client comes, so that its first statement is understood. Gives up
+/// after [`FIRST_TIMEOUT`]; [`keep_fresh`] goes on trying.
+pub async fn read_first(catalog: &Catalog, config: &Config) {
+    let Some(url) = config.url.as_deref().and_then(|url| url.parse::<tokio_postgres::Config>().ok()) else { return };
+    let Some(database) = url.get_dbname().or(url.get_user()).map(str::to_owned) else { return };
+    catalog.seen(&database);
+    match tokio::time::timeout(FIRST_TIMEOUT, read(&url, &database)).await {
+        Ok(Ok(rows)) => catalog.put(&database, rows, 0),
+        Ok(Err(error)) => tracing::warn!(%database, error = %in_full(&error), "the catalog could not be read yet"),
+        Err(_) => tracing::warn!(%database, "the catalog could not be read yet: no answer"),
     }
 }
 

@@ -49,7 +49,7 @@ impl Query {
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
         use anyhow::Context;
 
-        let log = global.log.clone().unwrap_or_else(|| "mitsuke-log".into());
+        let log = crate::config::Config::load(global.config.as_deref())?.with_log(global.log.as_deref()).audit.path;
         let engine = crate::query::Engine::open(&log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().build().context("cannot start threads")?;
         runtime.block_on(answer::print(&engine, &self))

@@ -3,13 +3,18 @@
 //! In: the PostgreSQL binaries of this machine. Out: a server of its own in a temporary folder, which is gone with the
 //! process that started it. Never touches a server, a port or a folder that was there before.
 
+mod commentary;
+mod folder;
 pub mod play;
 pub mod postgres;
+mod run;
 pub mod shop;
+mod summary;
 
 use std::path::PathBuf;
 
 pub use self::postgres::{Auth, Options, Postgres};
+pub use self::run::{Ending, Wish, run};
 
 /// Why the demo, or its throwaway server, does not run.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +52,18 @@ pub enum Error {
     /// The play did not go as it is written.
     #[error("the demo's play failed: {0}")]
     Unexpected(&'static str),
+    /// The folder asked for is somebody's.
+    #[error("{} is not empty and no demo's; name another with --folder", .0.display())]
+    NotOurs(PathBuf),
+    /// Another demo runs in the folder.
+    #[error("another demo is running in {}; name another folder with --folder", .0.display())]
+    InUse(PathBuf),
+    /// The sidecar did not start, or did not stop as it should.
+    #[error("the sidecar: {0}")]
+    Sidecar(String),
+    /// The log that the play left cannot be read.
+    #[error("the demo's log: {0}")]
+    Log(String),
     /// A program of PostgreSQL's ended with an error.
     #[error("{program} failed: {said}")]
     Failed {

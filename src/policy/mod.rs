@@ -10,7 +10,7 @@
 //! ```
 
 pub mod baseline;
-mod built_in;
+pub mod built_in;
 pub mod cases;
 pub mod condition;
 pub mod definition;

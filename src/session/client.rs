@@ -217,12 +217,7 @@ impl Tracker {
         if self.skipping {
             return Ok(());
         }
-        let prepared = Arc::new(Prepared {
-            id: self.next_id(),
-            text: kept(sql.text),
-            text_bytes: sql.text_bytes,
-            message_bytes: header.total_bytes(),
-        });
+        let prepared = Arc::new(Prepared { id: self.next_id(), text: kept(sql.text), text_bytes: sql.text_bytes });
         self.names.send_statement(&name, prepared.id, Some(prepared.clone()));
         self.expect(Expect::Parse(name, prepared))
     }
@@ -243,7 +238,6 @@ impl Tracker {
             statement: bind.statement,
             prepared,
             formats: bind.formats,
-            message_bytes: bytes,
         })))
     }
 
@@ -273,7 +267,6 @@ impl Tracker {
             portal,
             no,
             first: aim.begun.is_none(),
-            bind: aim.bind,
             prepared: aim.prepared.id,
             bytes_in,
         })))

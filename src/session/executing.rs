@@ -118,7 +118,7 @@ impl Tracker {
         match header.kind {
             kind::COPY_IN_RESPONSE | kind::COPY_BOTH_RESPONSE => {
                 // What the client sent ahead of this answer may already hold the data's end.
-                let ended = self.queue.iter().nth(1).is_some_and(|next| matches!(next, Expect::CopyEnd));
+                let ended = self.queue.get(1).is_some_and(|next| matches!(next, Expect::CopyEnd));
                 self.copying_in = !ended;
             }
             kind::COMMAND_COMPLETE => {

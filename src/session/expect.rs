@@ -97,8 +97,6 @@ pub(super) struct SentBind {
     pub prepared: Arc<Prepared>,
     /// The result's formats.
     pub formats: Formats,
-    /// Of the message.
-    pub message_bytes: u64,
 }
 
 /// An Execute under way.
@@ -110,8 +108,6 @@ pub(super) struct SentExecute {
     pub no: u64,
     /// Whether it was announced with this message, or with an earlier Execute of the same portal.
     pub first: bool,
-    /// The Bind that is expected to have made the portal; 0 where it is not known.
-    pub bind: u64,
     /// What it is expected to execute.
     pub prepared: u64,
     /// Bytes of the client's messages that are not counted elsewhere.

@@ -22,14 +22,12 @@ pub(super) struct Prepared {
     pub text: Arc<[u8]>,
     /// As in [`Begun`](super::event::Begun).
     pub text_bytes: u64,
-    /// Of the Parse, bytes.
-    pub message_bytes: u64,
 }
 
 impl Prepared {
     /// A statement of which only the existence is known.
     pub fn unknown() -> Arc<Prepared> {
-        Arc::new(Prepared { id: 0, text: UNKNOWN_TEXT.into(), text_bytes: 0, message_bytes: 0 })
+        Arc::new(Prepared { id: 0, text: UNKNOWN_TEXT.into(), text_bytes: 0 })
     }
 }
 
@@ -95,8 +93,6 @@ struct SentPortal {
 /// What an Execute is expected to execute.
 #[derive(Debug)]
 pub(super) struct Aim {
-    /// Of the portal's Bind; 0 where it is not known.
-    pub bind: u64,
     /// The statement.
     pub prepared: Arc<Prepared>,
     /// Where the portal was executed before and has not ended.
@@ -144,18 +140,18 @@ impl Names {
                 Some(portal) => {
                     let begun = portal.begun;
                     portal.begun = begun.or(Some(next_no));
-                    Aim { bind: sent.id, prepared: portal.prepared.clone(), begun }
+                    Aim { prepared: portal.prepared.clone(), begun }
                 }
-                None => Aim { bind: 0, prepared: Prepared::unknown(), begun: None },
+                None => Aim { prepared: Prepared::unknown(), begun: None },
             };
         }
         match self.portals.get_mut(name) {
             Some(portal) => {
                 let begun = portal.begun;
                 portal.begun = begun.or(Some(next_no));
-                Aim { bind: portal.id, prepared: portal.prepared.clone(), begun }
+                Aim { prepared: portal.prepared.clone(), begun }
             }
-            None => Aim { bind: 0, prepared: Prepared::unknown(), begun: None },
+            None => Aim { prepared: Prepared::unknown(), begun: None },
         }
     }
 

@@ -45,6 +45,17 @@ impl Day {
         self.date.to_string()
     }
 
+    /// `2026-W47`: the week that the day belongs to (ISO 8601).
+    pub fn week(&self) -> String {
+        let week = self.date.iso_week_date();
+        format!("{}-W{:02}", week.year(), week.week())
+    }
+
+    /// `23:40`.
+    pub fn time_of(&self, at: Timestamp) -> String {
+        at.to_jiff().to_zoned_datetime(self.zone.clone()).strftime("%H:%M").to_string()
+    }
+
     /// `Friday, 20 November 2026`.
     pub fn in_words(&self) -> String {
         self.date.strftime("%A, %-d %B %Y").to_string()
@@ -83,5 +94,7 @@ mod tests {
         let day = day("2026-11-25T03:00:00Z", None);
         assert_eq!(day.at(time(9, 0)).to_string(), "2026-11-24T00:00:00.000000Z");
         assert_eq!(day.at(time(23, 40)).to_string(), "2026-11-24T14:40:00.000000Z");
+        assert_eq!(day.time_of(day.at(time(23, 40))), "23:40");
+        assert_eq!(day.week(), "2026-W48");
     }
 }

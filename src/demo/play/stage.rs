@@ -30,6 +30,9 @@ const PAGE: &str = "select order_id, ordered_at, status, title, customer_id, nam
                     where order_id > $1 order by order_id limit $2";
 const LOOK_UP: &str = "select id, name, name_kana, phone, email, address from shop.customers where id = $1";
 const LETTER: &str = "select id, name, email from shop.customers where email is not null";
+const COPY_LETTER: &str = "copy (select id, name, email from shop.customers where email is not null) to stdout";
+const COPY_EVERYBODY: &str = "copy shop.customers to stdout";
+/// What a COPY of the table returns, as a query.
 const EVERYBODY: &str = "select * from shop.customers";
 /// The column that says whose row it is, in the results above.
 const ID: &str = "id";
@@ -93,7 +96,7 @@ impl<'a> Stage<'a> {
             Act::Mistype(role) => self.mistype(role).await?,
             Act::Letter => {
                 let batch = self.connect(&BATCH).await?;
-                self.copy(&batch, Role::Batch, LETTER).await?;
+                self.copy(&batch, Role::Batch, COPY_LETTER, LETTER).await?;
             }
             Act::InsiderLooks { customer } => {
                 if self.insider.is_none() {
@@ -105,7 +108,7 @@ impl<'a> Stage<'a> {
             }
             Act::InsiderCopies => {
                 if let Some(insider) = self.insider.take() {
-                    self.copied = self.copy(&insider, Role::Clerk, EVERYBODY).await?;
+                    self.copied = self.copy(&insider, Role::Clerk, COPY_EVERYBODY, EVERYBODY).await?;
                 }
             }
         }
@@ -182,9 +185,9 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// COPY of a query's result; returns the lines that arrived.
-    async fn copy(&mut self, client: &Client, role: Role, query: &str) -> Result<u64, Error> {
-        let lines = client.copy_out(&format!("copy ({query}) to stdout")).await?;
+    /// A COPY, which returns what `query` returns; the lines that arrived.
+    async fn copy(&mut self, client: &Client, role: Role, copy: &str, query: &str) -> Result<u64, Error> {
+        let lines = client.copy_out(copy).await?;
         let mut lines = std::pin::pin!(lines);
         let mut count = 0;
         while let Some(chunk) = lines.try_next().await? {

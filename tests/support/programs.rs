@@ -1,0 +1,106 @@
+//! Running PostgreSQL's own programs, and Python's driver.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use super::server;
+
+/// What a program came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// What was run, for messages.
+    pub what: String,
+    /// Its status, standard output and standard error.
+    pub output: Output,
+}
+
+impl Ran {
+    /// Its standard output, if it succeeded.
+    #[track_caller]
+    pub fn expect_success(self) -> String {
+        assert!(self.output.status.success(), "{} failed:\n{}\n{}", self.what, self.out(), self.err());
+        self.out()
+    }
+
+    /// Standard output.
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    /// Standard error.
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+}
+
+/// One of PostgreSQL's programs, of the server's version, with nothing of our environment in it.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(server::shared().bin(name));
+    for variable in ["PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGOPTIONS", "PGSERVICE"] {
+        command.env_remove(variable);
+    }
+    command.env("LC_ALL", "C.UTF-8").env("PGCONNECT_TIMEOUT", "30");
+    command
+}
+
+/// Runs a command to its end, with `input` on its standard input.
+pub fn run(mut command: Command, input: &[u8]) -> Ran {
+    use std::io::Write;
+    let what = format!("{command:?}");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
+    let mut stdin = child.stdin.take().expect("it was piped");
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || {
+        // A program that ends before it has read everything is judged by its status.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().expect("a child can be waited for");
+    let _ = writer.join();
+    Ran { what, output }
+}
+
+/// `psql` with a script on its standard input, stopping at nothing.
+pub fn psql_script(url: &str, script: &str) -> Ran {
+    let mut command = program("psql");
+    command.args(["-X", "-a", "-d", url]);
+    run(command, script.as_bytes())
+}
+
+/// `psql` with one command, values only.
+pub fn psql(url: &str, sql: &str) -> Ran {
+    let mut command = program("psql");
+    command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]);
+    run(command, b"")
+}
+
+/// `pgbench` with these arguments before the connection's.
+pub fn pgbench<S: AsRef<OsStr>>(url: &str, arguments: &[S]) -> Ran {
+    let mut command = program("pgbench");
+    command.args(arguments).arg(url);
+    run(command, b"")
+}
+
+/// A Python script with `psycopg`; the script's `sys.argv[1]` is `url`.
+///
+/// # Panics
+/// Where `psycopg` is not installed: says what to run.
+pub fn python(url: &str, script: &str) -> Ran {
+    let python = interpreter();
+    let mut probe = Command::new(&python);
+    probe.args(["-c", "import psycopg"]);
+    assert!(
+        run(probe, b"").output.status.success(),
+        "{} has no psycopg 3; run tests/run.sh, which installs it, or name a Python that has it in MITSUKE_TEST_PYTHON",
+        python.display()
+    );
+    let mut command = Command::new(python);
+    command.args(["-", url]);
+    run(command, script.as_bytes())
+}
+
+#[allow(clippy::disallowed_methods, reason = "tests/run.sh tells the tests where its Python is")]
+fn interpreter() -> PathBuf {
+    std::env::var_os("MITSUKE_TEST_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
+}

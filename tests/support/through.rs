@@ -1,0 +1,125 @@
+//! The data plane in this process, before a real server, with a real intake journal behind it.
+//!
+//! It runs on threads of its own, so that a test may block on the programs that go through it.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use mitsuke::audit::{self, Intake, IntakeReader};
+use mitsuke::clock::Clock;
+use mitsuke::demo::Postgres;
+use mitsuke::proxy::{Address, Config, Proxy, Stage};
+use mitsuke::session::{Event, SharedSubjectColumns};
+use tokio::sync::watch;
+
+use super::server::{self, SUPERUSER};
+
+/// How long the journal may be silent before it has told everything.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// A running data plane.
+#[derive(Debug)]
+pub struct Through {
+    /// Where it listens.
+    pub addresses: Vec<Address>,
+    stop: watch::Sender<bool>,
+    thread: Option<thread::JoinHandle<()>>,
+    reader: Option<IntakeReader>,
+    folder: tempfile::TempDir,
+}
+
+impl Through {
+    /// Before the shared server, on a free port.
+    pub fn start() -> Through {
+        Through::before(server::shared(), |_| {})
+    }
+
+    /// Before this server, with another configuration than usual.
+    pub fn before(server: &Postgres, configure: impl FnOnce(&mut Config)) -> Through {
+        let mut config = Config {
+            listen: vec![tcp("127.0.0.1:0")],
+            upstream: tcp(&server::address(server)),
+            drain_timeout: Duration::from_secs(5),
+            ..Config::default()
+        };
+        configure(&mut config);
+        Through::with(config, SharedSubjectColumns::default())
+    }
+
+    /// With this configuration, and the same subject columns for every database.
+    pub fn with(config: Config, subjects: SharedSubjectColumns) -> Through {
+        let (folder, stage, reader) = stage(subjects);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let proxy = runtime.block_on(async { Proxy::bind(config, stage) }).expect("a free port");
+        let addresses = proxy.addresses().to_vec();
+        let (stop, stopped) = watch::channel(false);
+        let thread = thread::spawn(move || runtime.block_on(proxy.serve(stopped)));
+        Through { addresses, stop, thread: Some(thread), reader: Some(reader), folder }
+    }
+
+    /// `host:port` of the first address.
+    pub fn address(&self) -> String {
+        self.addresses[0].to_string()
+    }
+
+    /// A connection string for the superuser.
+    pub fn url(&self, database: &str) -> String {
+        self.url_as(SUPERUSER, database)
+    }
+
+    /// A connection string for a user, `name` or `name:password`.
+    pub fn url_as(&self, user: &str, database: &str) -> String {
+        format!("postgresql://{user}@{}/{database}", self.address())
+    }
+
+    /// Tells it to stop, and does not wait.
+    pub fn tell_to_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Stops it; returns when every session is over, with everything that the journal holds.
+    pub fn stop(mut self) -> Vec<Event> {
+        self.tell_to_stop();
+        self.thread.take().expect("it runs").join().expect("no panic in the data plane");
+        let mut reader = self.reader.take().expect("it was not taken");
+        let mut events = Vec::new();
+        while let Some((_, event)) = reader.next(SILENCE).expect("a readable journal") {
+            events.push(event);
+        }
+        events
+    }
+}
+
+/// What `Proxy::bind` says of a configuration that it refuses. Within a runtime.
+pub fn bind_error(config: Config) -> String {
+    let (_folder, stage, _reader) = stage(SharedSubjectColumns::default());
+    Proxy::bind(config, stage).expect_err("it is to be refused").to_string()
+}
+
+fn stage(subjects: SharedSubjectColumns) -> (tempfile::TempDir, Stage, IntakeReader) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = audit::Config {
+        path: folder.path().join("log"),
+        key_file: folder.path().join("key"),
+        ..audit::Config::default()
+    };
+    let (intake, reader) = Intake::open(&log, "test").expect("a new journal");
+    let stage = Stage { intake, subjects: Arc::new(move |_| subjects.clone()), clock: Clock::system() };
+    (folder, stage, reader)
+}
+
+impl Drop for Through {
+    fn drop(&mut self) {
+        self.tell_to_stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// `host:port` as an address.
+pub fn tcp(text: &str) -> Address {
+    Address::Tcp(text.to_owned())
+}
