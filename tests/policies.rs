@@ -1,5 +1,7 @@
 //! The built-in policies: they load, their cases hold, and the binary has all of them.
 
+#![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,16 +1,113 @@
-//! `mitsuke report`.
+//! `mitsuke report`: the suspicious-access report of a week.
 
-use anyhow::bail;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
 
 use super::{Global, Status};
+use crate::report::Week;
 
-/// Report
+/// The form it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Html,
+    Text,
+    Json,
+}
+
+/// The report of suspicious access: findings, who read how many people, against the weeks before
 #[derive(Debug, clap::Args)]
-pub struct Report {}
+#[command(
+    after_help = "Examples:\n  mitsuke report --format text\n  mitsuke report --week 2026-W47 --output report.html"
+)]
+pub struct Report {
+    /// ISO 8601 week, such as 2026-W47 [default: the present week, until now]
+    #[arg(long)]
+    week: Option<Week>,
+    /// The form
+    #[arg(long, value_enum, default_value = "html")]
+    format: Format,
+    /// The file to write; `-` for standard output [default: mitsuke-report-WEEK.html on a terminal, else standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Send it to [report].to through the first mail channel of [[alert]]
+    #[arg(long)]
+    mail: bool,
+    /// The language; `en` so far
+    #[arg(long, default_value = "en", value_parser = ["en"])]
+    lang: String,
+}
 
+#[cfg(not(feature = "query"))]
 impl Report {
-    /// Runs it.
+    /// Says that this build has no query engine.
     pub fn run(self, _global: &Global) -> anyhow::Result<Status> {
-        bail!("`mitsuke report` is not there yet")
+        let Report { week: _, format: _, output: _, mail: _, lang: _ } = self;
+        anyhow::bail!("this build has no query engine; build it with `--features query`")
     }
+}
+
+#[cfg(feature = "query")]
+impl Report {
+    /// Makes it.
+    pub fn run(self, global: &Global) -> anyhow::Result<Status> {
+        use std::io::{IsTerminal, Write};
+
+        use anyhow::Context as _;
+
+        use crate::clock::Clock;
+        use crate::config::Config;
+        use crate::query::Engine;
+        use crate::report;
+
+        let Report { week, format, output, mail, lang: _ } = self;
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let log = &config.audit.path;
+        let week = week.unwrap_or_else(|| Week::of(Clock::system().now()));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let report = runtime.block_on(async { report::build(&Engine::open(log)?, week).await })?;
+        let log = log.display().to_string();
+        if mail {
+            let sent = send(&config, &report, &log)?;
+            eprintln!("mailed to {sent}");
+            return Ok(Status::Done);
+        }
+        let text = match format {
+            Format::Html => report.html(&log)?,
+            Format::Text => report.text(),
+            Format::Json => format!("{:#}\n", report.json()),
+        };
+        let default = || PathBuf::from(format!("mitsuke-report-{week}.html"));
+        let on_terminal = format == Format::Html && std::io::stdout().is_terminal();
+        let to = output.or_else(|| on_terminal.then(default)).filter(|path| path.as_os_str() != "-");
+        match to {
+            Some(path) => {
+                std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+                eprintln!("written to {}", path.display());
+            }
+            // Whoever closed the pipe has read enough.
+            None => drop(std::io::stdout().lock().write_all(text.as_bytes())),
+        }
+        Ok(Status::Done)
+    }
+}
+
+/// Sends it; gives the recipients.
+#[cfg(feature = "query")]
+fn send(config: &crate::config::Config, report: &crate::report::Report, log: &str) -> anyhow::Result<String> {
+    use anyhow::bail;
+
+    use crate::alert::{Channel, Mailer};
+
+    let mail = config.alerts.iter().find_map(|alert| match &alert.channel {
+        Channel::Mail(mail) => Some(mail),
+        Channel::Stdout => None,
+    });
+    let Some(mail) = mail else {
+        bail!("no [[alert]] of kind \"mail\" says how to send; add one to the configuration")
+    };
+    let subject = format!("[mitsuke] Suspicious access, {}", report.week);
+    Mailer::new(mail)?.send_page(&config.report.to, &subject, report.text(), report.html(log)?)?;
+    let to = if config.report.to.is_empty() { &mail.to } else { &config.report.to };
+    Ok(to.join(", "))
 }

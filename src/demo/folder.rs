@@ -58,6 +58,7 @@ impl Folder {
     }
 
     /// Where the report lies.
+    #[cfg(feature = "query")]
     pub fn report(&self) -> PathBuf {
         self.path.join("report.html")
     }

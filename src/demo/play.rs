@@ -4,7 +4,7 @@
 //! real driver, and a [`Tally`] of them. The clock is moved before each act, so that a day passes in seconds.
 
 pub mod day;
-pub mod schedule;
+pub(super) mod schedule;
 pub mod seat;
 mod stage;
 pub mod tally;

@@ -204,7 +204,25 @@ impl Theatre {
         Ok(if found && confirmed { Ending::Found } else { Ending::Missed })
     }
 
+    /// Writes the week's report, where this build can.
+    #[cfg(feature = "query")]
+    async fn report(&self) -> Result<(), Error> {
+        let log = self.folder.log();
+        let week = self.day.week().parse().map_err(|_| Error::Unexpected("the day has no week"))?;
+        let said = |error: &dyn std::fmt::Display| Error::Log(error.to_string());
+        let engine = crate::query::Engine::open(&log).map_err(|error| said(&error))?;
+        let report = crate::report::build(&engine, week).await.map_err(|error| said(&error))?;
+        let page = report.html(&log.display().to_string()).map_err(|error| said(&error))?;
+        let path = self.folder.report();
+        std::fs::write(&path, page).map_err(Error::io("cannot write", &path))?;
+        self.commentary.heading("The report");
+        self.commentary.line(&path.display().to_string());
+        Ok(())
+    }
+
     async fn next_steps(&self) -> Result<(), Error> {
+        #[cfg(feature = "query")]
+        self.report().await?;
         let (mitsuke, log) = (own_name(), quoted(&self.folder.log().display().to_string()));
         self.commentary.heading("What an auditor would type next");
         self.commentary

@@ -182,7 +182,7 @@ mod tests {
         let first = bind(&[Address::Tcp("127.0.0.1:0".to_owned())]).unwrap();
         let real = first[0].address().clone();
         assert_ne!(real.to_string(), "127.0.0.1:0");
-        let said = fault(&[real.clone()]);
+        let said = fault(std::slice::from_ref(&real));
         assert!(said.contains(&real.to_string()) && said.contains("[listen].address"), "{said}");
     }
 

@@ -1,5 +1,7 @@
 //! The integration tests: one binary, one module a behaviour, a real PostgreSQL behind each.
 
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -7,6 +9,9 @@ mod bad_input;
 mod cancel;
 mod drain;
 mod drivers;
+#[cfg(feature = "query")]
+mod log;
 mod programs;
 mod relay;
+mod trail;
 mod verbatim;

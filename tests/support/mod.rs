@@ -7,6 +7,7 @@
 
 pub mod programs;
 pub mod server;
+pub mod sidecar;
 pub mod through;
 pub mod wire;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use mitsuke::audit::{self, Intake, IntakeReader};
+use mitsuke::audit::{self, Entry, Intake, IntakeReader};
 use mitsuke::clock::Clock;
 use mitsuke::demo::Postgres;
 use mitsuke::proxy::{Address, Config, Proxy, Stage};
@@ -19,7 +19,6 @@ use super::server::{self, SUPERUSER};
 const SILENCE: Duration = Duration::from_millis(200);
 
 /// A running data plane.
-#[derive(Debug)]
 pub struct Through {
     /// Where it listens.
     pub addresses: Vec<Address>,
@@ -85,8 +84,11 @@ impl Through {
         self.thread.take().expect("it runs").join().expect("no panic in the data plane");
         let mut reader = self.reader.take().expect("it was not taken");
         let mut events = Vec::new();
-        while let Some((_, event)) = reader.next(SILENCE).expect("a readable journal") {
-            events.push(event);
+        while let Some((_, entry)) = reader.next(SILENCE).expect("a readable journal") {
+            match entry {
+                Entry::Event(event) => events.push(event),
+                Entry::Gap(gap) => panic!("the journal has a gap: {gap:?}"),
+            }
         }
         events
     }
@@ -103,7 +105,9 @@ fn stage(subjects: SharedSubjectColumns) -> (tempfile::TempDir, Stage, IntakeRea
     let log = audit::Config {
         path: folder.path().join("log"),
         key_file: folder.path().join("key"),
-        ..audit::Config::default()
+        durability: audit::Durability::Process,
+        when_unwritable: audit::WhenUnwritable::Block,
+        flush: Duration::from_secs(600),
     };
     let (intake, reader) = Intake::open(&log, "test").expect("a new journal");
     let stage = Stage { intake, subjects: Arc::new(move |_| subjects.clone()), clock: Clock::system() };
