@@ -226,7 +226,7 @@ mod tests {
         let told: Vec<String> = faults.0.iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 4, "{told:#?}");
         assert_eq!(told[0], "c.yaml:3:24: the level of `x` is not one of `levels`; did you mean `personal`?");
-        assert!(told[1].starts_with("c.yaml:3:34: unknown key `subjct`"), "{told:#?}");
+        assert!(told[1].starts_with("c.yaml:3:35: unknown key `subjct`"), "{told:#?}");
     }
 
     #[test]

@@ -5,11 +5,10 @@
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::questions::{self, Question};
 use super::week::Week;
 use crate::query::{self, Engine};
 
-/// Weeks before this one that it is held against.
-const WEEKS_BEFORE: i64 = 4;
 /// Rows of a table. Beyond it the table says so, and the SQL gives them all.
 const ROWS_MAX: usize = 200;
 
@@ -72,13 +71,13 @@ pub struct Report {
 /// The log cannot be read.
 pub async fn build(engine: &Engine, week: Week) -> Result<Report, Error> {
     let mut tables = Vec::new();
-    for question in questions(week) {
+    for question in questions::tables(week) {
         tables.push(question.ask(engine).await?);
     }
-    let figures = Question { key: "figures", title: "", note: "", sql: figures_sql(week) }.ask(engine).await?;
+    let figures = questions::figures(week).ask(engine).await?;
     let values = figures.rows.into_iter().next().unwrap_or_default();
-    let severities = Question { key: "severities", title: "", note: "", sql: severities_sql(week) }.ask(engine).await?;
-    let days = Question { key: "days", title: "", note: "", sql: days_sql(week) }.ask(engine).await?;
+    let severities = questions::severities(week).ask(engine).await?;
+    let days = questions::days(week).ask(engine).await?;
     let number = |text: Option<&String>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
     let find = |rows: &[Vec<String>], key: &str| {
         number(rows.iter().find(|row| row.first().is_some_and(|first| first == key)).and_then(|row| row.get(1)))
@@ -91,13 +90,6 @@ pub async fn build(engine: &Engine, week: Week) -> Result<Report, Error> {
         people_by_day: week.days().iter().map(|day| (day.to_string(), find(&days.rows, &day.to_string()))).collect(),
         tables,
     })
-}
-
-struct Question {
-    key: &'static str,
-    title: &'static str,
-    note: &'static str,
-    sql: String,
 }
 
 impl Question {
@@ -130,123 +122,4 @@ impl Question {
             left_out,
         })
     }
-}
-
-fn within(week: Week) -> String {
-    format!("\"at\" >= {} and \"at\" < {}", week.start_sql(), week.end_sql())
-}
-
-fn figures_sql(week: Week) -> String {
-    let within = within(week);
-    format!(
-        "select (select count(*) from statements where {within}) as statements, \
-         (select count(*) from sessions where {within}) as sessions_ended, \
-         (select count(distinct db_user) from statements where {within}) as users, \
-         (select coalesce(sum(personal_rows), 0) from statements where {within}) as rows_of_personal_data, \
-         (select count(*) from findings where {within}) as findings, \
-         (select count(distinct writer) from statements where {within}) as sidecars"
-    )
-}
-
-fn severities_sql(week: Week) -> String {
-    format!("select severity, count(*) as findings from findings where {} group by severity", within(week))
-}
-
-fn days_sql(week: Week) -> String {
-    format!(
-        "select cast(cast(\"at\" as date) as varchar) as day, sum(persons) as people from statements where {} group by 1 order by 1",
-        within(week)
-    )
-}
-
-fn questions(week: Week) -> Vec<Question> {
-    let span = within(week);
-    let column = |before: i64| {
-        let then = week.before(before);
-        let name = if before == 0 { "this_week".to_owned() } else { format!("{before}_before") };
-        format!("sum(case when {} then persons else 0 end) as \"{name}\"", within(then))
-    };
-    let weeks: Vec<String> = (0..=WEEKS_BEFORE).map(column).collect();
-    let since = week.before(WEEKS_BEFORE).start_sql();
-    vec![
-        Question {
-            key: "findings",
-            title: "Findings",
-            note: "What a policy matched, the gravest first. The log has each one's evidence by statement number.",
-            sql: format!(
-                "select severity, \"at\", policy, db_user, client_addr, explanation, observed, threshold from findings \
-                 where {span} order by case severity when 'critical' then 0 when 'high' then 1 when 'medium' then 2 \
-                 else 3 end, \"at\""
-            ),
-        },
-        Question {
-            key: "readers",
-            title: "Who read how many people",
-            note: "People are counted anew by each statement: somebody looked up twice counts twice. Rows without a \
-                   known data subject count as one person each.",
-            sql: format!(
-                "select db_user, coalesce(end_user, '') as end_user, count(*) as statements, sum(persons) as people, \
-                 max(persons) as most_at_once, sum(personal_rows) as rows, count(distinct client_addr) as addresses \
-                 from statements where {span} and personal_rows > 0 group by 1, 2 order by people desc"
-            ),
-        },
-        Question {
-            key: "weeks",
-            title: "Against the weeks before",
-            note: "People read by each user, this week and in the four before it.",
-            sql: format!(
-                "select db_user, {} from statements where \"at\" >= {since} and \"at\" < {} and personal_rows > 0 \
-                 group by 1 order by 2 desc",
-                weeks.join(", "),
-                week.end_sql()
-            ),
-        },
-        Question {
-            key: "relations",
-            title: "From which tables",
-            note: "Statements that returned personal data, by every table they read.",
-            sql: format!(
-                "select relation, count(*) as statements, sum(persons) as people from (select unnest(relations) as \
-                 relation, persons from statements where {span} and personal_rows > 0) group by 1 order by people desc"
-            ),
-        },
-        Question {
-            key: "certainty",
-            title: "How sure the log is",
-            note: "exact: text, catalog and wire agree. inferred: from the text or names alone. assumed: the worst that \
-                   could be.",
-            sql: format!(
-                "select certainty, parse, catalog, count(*) as statements, sum(persons) as people from statements \
-                 where {span} and personal_rows > 0 group by 1, 2, 3 order by 4 desc"
-            ),
-        },
-        Question {
-            key: "permits",
-            title: "Permits used",
-            note: "Announced bulk work. Statements that a permit covers raise no finding of bulk reading.",
-            sql: format!(
-                "select permit, db_user, count(*) as statements, sum(persons) as people, min(\"at\") as first, \
-                 max(\"at\") as last from statements where {span} and permit is not null group by 1, 2 order by 4 desc"
-            ),
-        },
-        Question {
-            key: "logins",
-            title: "Failed logins",
-            note: "Sessions that ended with a wrong credential.",
-            sql: format!(
-                "select db_user, client_addr, count(*) as attempts, min(\"at\") as first, max(\"at\") as last \
-                 from sessions where {span} and outcome = 'auth_failed' group by 1, 2 order by 3 desc"
-            ),
-        },
-        Question {
-            key: "coverage",
-            title: "What the log covers",
-            note: "Days without a statement are not in this table: nothing is claimed of them. Gaps in the log are \
-                   findings of the policy log-gap.",
-            sql: format!(
-                "select cast(\"at\" as date) as day, writer, count(*) as statements, min(seq) as first_seq, \
-                 max(seq) as last_seq from statements where {span} group by 1, 2 order by 1, 2"
-            ),
-        },
-    ]
 }

@@ -9,6 +9,8 @@ mod chart;
 #[cfg(feature = "query")]
 mod contents;
 #[cfg(feature = "query")]
+mod questions;
+#[cfg(feature = "query")]
 mod render;
 mod week;
 

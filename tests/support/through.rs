@@ -49,9 +49,14 @@ impl Through {
     /// With this configuration, and the same subject columns for every database.
     pub fn with(config: Config, subjects: SharedSubjectColumns) -> Through {
         let (folder, stage, reader) = stage(subjects);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let proxy = runtime.block_on(async { Proxy::bind(config, stage) }).expect("a free port");
+        // On a thread of its own: a test may have a runtime already.
+        let bind = move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            let runtime = runtime.expect("a runtime");
+            let proxy = runtime.block_on(async { Proxy::bind(config, stage) }).expect("a free port");
+            (runtime, proxy)
+        };
+        let (runtime, proxy) = thread::spawn(bind).join().expect("it binds");
         let addresses = proxy.addresses().to_vec();
         let (stop, stopped) = watch::channel(false);
         let thread = thread::spawn(move || runtime.block_on(proxy.serve(stopped)));
