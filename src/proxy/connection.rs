@@ -98,7 +98,8 @@ async fn session(shared: &Shared, client: Socket, first: Buffer, mut ledger: Led
 }
 
 async fn finish(relay: Relay, end: End, ledger: Ledger) {
-    let can_be_told = ledger.was_idle();
+    // A word of ours must not land in the middle of one of the server's.
+    let can_be_told = matches!(end, End::Drained) || ledger.was_idle();
     let (ending, refusal) = match end {
         End::ServerClosed => (Ending::ServerClosed, None),
         End::ServerLost | End::ClientLost => (Ending::Lost, None),
