@@ -8,7 +8,8 @@ use crate::support::wire::{bind, close, describe, execute, flush, message, parse
 /// A new database with a table `t` of 20 rows.
 fn with_table() -> String {
     let name = database();
-    let set_up = "create table t (id int primary key, v text); insert into t select i, 'v' || i from generate_series(1, 20) i";
+    let set_up =
+        "create table t (id int primary key, v text); insert into t select i, 'v' || i from generate_series(1, 20) i";
     psql(&direct(shared(), &name), set_up).expect_success();
     name
 }
@@ -155,10 +156,7 @@ fn flush_brings_answers_without_a_sync() {
         ],
         say(&[execute("p", 0), sync()], 1),
     ]);
-    assert_eq!(
-        same(&with_table(), &script),
-        ["1.0 extended ok 20 - SELECT 16|select id from t order by id"]
-    );
+    assert_eq!(same(&with_table(), &script), ["1.0 extended ok 20 - SELECT 16|select id from t order by id"]);
 }
 
 /// A Flush that carries a body is an error like any other: the server passes over what follows.
@@ -254,11 +252,7 @@ fn a_portal_outlives_an_empty_query() {
     let told = same(&with_table(), &script);
     assert_eq!(
         told,
-        [
-            "1.0 simple ok 0 - BEGIN|begin",
-            "2.0 extended ok 5 - |select id from t",
-            "3.0 simple ok 0 - |",
-        ]
+        ["1.0 simple ok 0 - BEGIN|begin", "2.0 extended ok 5 - |select id from t", "3.0 simple ok 0 - |",]
     );
 }
 
@@ -286,7 +280,8 @@ fn function_calls_are_told_also_in_failed_transactions() {
     // int4pl(2, 3), function 177, binary in and out; and one that does not exist.
     let plus = message(b'F', &[0, 0, 0, 177, 0, 1, 0, 1, 0, 2, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 3, 0, 1]);
     let none = message(b'F', &[0, 15, 66, 63, 0, 0, 0, 0, 0, 0]);
-    let script = say(&[plus.clone(), query("begin"), none, plus.clone(), query("rollback"), plus, message(b'F', b"")], 7);
+    let script =
+        say(&[plus.clone(), query("begin"), none, plus.clone(), query("rollback"), plus, message(b'F', b"")], 7);
     let told = same(&with_table(), &script);
     assert_eq!(
         told,
