@@ -130,6 +130,13 @@ impl Tracker {
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
         let bytes = header.total_bytes();
+        let is_copys = matches!(
+            header.kind,
+            kind::COPY_DATA | kind::COPY_DONE | kind::COPY_FAIL | kind::SYNC | kind::FLUSH | kind::TERMINATE
+        );
+        if !is_copys && self.is_unclear() {
+            return Err(OutOfStep::Unclear);
+        }
         match header.kind {
             kind::QUERY => self.sent_query(frontend::query(body, header.body_bytes()), bytes, at, events),
             kind::FUNCTION_CALL => self.sent_call(body, bytes, at, events),

@@ -3,10 +3,15 @@
 //! In: CopyInResponse and CopyBothResponse, and the client's messages around it. Out: which Syncs will be answered.
 //! While the server reads COPY data it passes over Sync and Flush (PostgreSQL manual, "COPY Operations"; `CopyGetData` in
 //! `copyfromparse.c`); any other message ends the session. A COPY that fails may have passed over a Sync before it
-//! failed, or not: nothing on the wire says which, so that each such Sync may be answered, and need not.
+//! failed, or not: nothing on the wire says which, so that each such Sync may be answered, and need not. Where more hangs
+//! on it, namely whether what came behind was skipped or run, the stream cannot be followed. A client that sends the
+//! Sync that it owes behind its data, as every client has to, never gets there.
 
+use super::OutOfStep;
+use super::event::Event;
 use super::expect::Expect;
 use super::tracker::Tracker;
+use crate::clock::Timestamp;
 
 /// How far back from the queue's end the statement is looked for that COPY data belongs to, where it is sent ahead of
 /// the server's CopyInResponse: only Sync and earlier data can lie between.
@@ -108,13 +113,30 @@ impl Tracker {
         self.copy = None;
     }
 
-    /// The COPY of an Execute failed, whose entry is gone. Gives the Syncs that it may have passed over, and whether the
-    /// server skips what follows them: had it read a message that is no data it would have ended the session, so that
-    /// what came behind the Syncs without any data between was not skipped.
-    pub(super) fn copy_of_execute_failed(&mut self) -> (u64, bool) {
-        let Some(CopyIn { spares, fed, .. }) = self.copy.take() else { return (0, true) };
-        let behind = self.queue.front().is_some_and(|next| !matches!(next, Expect::CopyInput(_) | Expect::Sync));
-        (spares, spares == 0 || fed || !behind)
+    /// The COPY of an Execute failed, whose entry is gone: skips what the server skips.
+    pub(super) fn copy_of_execute_failed(&mut self, at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
+        let Some(CopyIn { spares: spares @ 1.., mut fed, .. }) = self.copy.take() else {
+            self.skip(at, events);
+            return Ok(());
+        };
+        while let Some(Expect::CopyInput(_)) = self.queue.front() {
+            fed = true;
+            self.answered();
+        }
+        match self.queue.front() {
+            None => self.skipping = true,
+            Some(Expect::Sync) => {}
+            Some(_) if fed => return Err(OutOfStep::Unclear),
+            // Had the COPY read this it would have ended the session: it failed before the Sync, which is answered.
+            Some(_) => {}
+        }
+        self.queue.push_front(Expect::Spare(spares));
+        Ok(())
+    }
+
+    /// Whether it cannot be known if the server would skip what the client sends now.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.skipping && matches!(self.queue.front(), Some(Expect::Spare(1..)))
     }
 
     /// ReadyForQuery that no Query asked for: takes the Sync off that it answers. False where there is none.

@@ -49,7 +49,7 @@ impl Tracker {
                 // Else a second error for the same Query.
                 if let Ok(run) = self.running(kind::ERROR_RESPONSE, at, &SubjectColumns::default(), events) {
                     run.count_out(bytes);
-                    self.end_failed(how, at, events);
+                    self.end_failed(how, at, events)?;
                 }
             }
             Some(_) => {
@@ -61,8 +61,8 @@ impl Tracker {
     }
 
     /// What was executing failed.
-    fn end_failed(&mut self, how: How, at: Timestamp, events: &mut Vec<Event>) {
-        let Some(mut run) = self.current.take() else { return };
+    fn end_failed(&mut self, how: How, at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
+        let Some(mut run) = self.current.take() else { return Ok(()) };
         match self.queue.front_mut() {
             Some(Expect::Query(asked) | Expect::Call(asked)) => {
                 asked.over = true;
@@ -76,15 +76,10 @@ impl Tracker {
                     self.names.end_portal(&sent.portal, run.no);
                 }
                 self.end(run, how, at, events);
-                let (spares, skips) = self.copy_of_execute_failed();
-                if skips {
-                    self.skip(at, events);
-                }
-                if spares > 0 {
-                    self.queue.push_front(Expect::Spare(spares));
-                }
+                return self.copy_of_execute_failed(at, events);
             }
         }
+        Ok(())
     }
 
     /// A Parse, Bind, Describe or Close failed. Where its Execute was announced already, that is what failed; else the

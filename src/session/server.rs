@@ -58,6 +58,10 @@ impl ServerStream {
         !self.authenticated
     }
 
+    pub fn is_between_messages(&self) -> bool {
+        self.scanner.is_between()
+    }
+
     pub fn is_idle(&self) -> bool {
         self.status == Some(TransactionStatus::Idle) && self.scanner.is_between()
     }

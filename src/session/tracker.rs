@@ -118,6 +118,11 @@ impl Tracker {
             && self.names_are_quiet()
     }
 
+    /// Whether the last byte seen of the server ended a message of its.
+    pub fn server_is_between_messages(&self) -> bool {
+        self.server.is_between_messages()
+    }
+
     /// False while the client is so far ahead of the server's answers that a proxy should stop reading from it. The
     /// server's answers make it true again.
     pub fn wants_client(&self) -> bool {

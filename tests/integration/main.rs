@@ -7,6 +7,7 @@ mod support;
 
 mod bad_input;
 mod cancel;
+mod copying;
 mod drain;
 mod drivers;
 #[cfg(feature = "query")]
