@@ -13,6 +13,7 @@ mod drivers;
 #[cfg(feature = "query")]
 mod log;
 mod messages;
+mod names;
 mod programs;
 mod relay;
 mod trail;
