@@ -10,6 +10,7 @@ mod cancel;
 mod copying;
 mod drain;
 mod drivers;
+mod ends;
 #[cfg(feature = "query")]
 mod log;
 mod messages;
