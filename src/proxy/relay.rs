@@ -21,7 +21,7 @@ use crate::audit::Unwritable;
 use crate::session::OutOfStep;
 
 /// Why a relay ended. Everything that the ledger has seen and the other side can take was passed on by then, unless the
-/// reason is [`End::OutOfStep`], [`End::Unrecordable`] or [`End::Cut`].
+/// reason is [`End::OutOfStep`], [`End::Unrecordable`] or [`End::OutOfTime`].
 #[derive(Debug)]
 pub enum End {
     /// The server closed its side; everything it said has been passed on.
@@ -37,7 +37,7 @@ pub enum End {
     /// The sidecar is stopping, and nothing is under way in the session.
     Drained,
     /// The sidecar is stopping, and there is no time left.
-    Cut,
+    OutOfTime,
 }
 
 /// The two legs of a session and what is under way between them.
@@ -93,7 +93,7 @@ impl Relay {
     /// Moves what can be moved.
     pub fn poll(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger, phase: Phase) -> Poll<End> {
         if phase == Phase::Over {
-            return Poll::Ready(End::Cut);
+            return Poll::Ready(End::OutOfTime);
         }
         loop {
             // While what was seen cannot be recorded, nothing moves, and nothing more is read.

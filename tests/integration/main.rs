@@ -7,10 +7,14 @@ mod support;
 
 mod bad_input;
 mod cancel;
+mod copying;
 mod drain;
 mod drivers;
+mod ends;
 #[cfg(feature = "query")]
 mod log;
+mod messages;
+mod names;
 mod programs;
 mod relay;
 mod trail;
