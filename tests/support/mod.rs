@@ -8,6 +8,7 @@
 pub mod programs;
 pub mod server;
 pub mod sidecar;
+pub mod smtp;
 pub mod through;
 pub mod wire;
 
