@@ -10,16 +10,19 @@ use super::{Global, Status};
 Tables: statements, transactions, sessions, findings, reviews. Times are UTC. `describe statements` lists the columns.
 A condition on `at` or `dt` reads the files of those days only.
 
-Example: who read how many people's personal data, day by day
-  mitsuke query \"select dt, db_user, sum(persons) from statements group by 1, 2 order by 3 desc nulls last limit 10\"")]
+Examples:
+  who read how many people's personal data, day by day:
+    mitsuke query \"select dt, db_user, sum(persons) from statements group by 1, 2 order by 3 desc nulls last limit 10\"
+  the findings of a day, for a spreadsheet:
+    mitsuke query \"select * from findings where dt = '2026-11-23'\" --format csv --output findings.csv")]
 pub struct Query {
-    /// The question: one SELECT in the dialect of DataFusion, close to PostgreSQL's
+    /// The question: one SELECT, in quotes; DataFusion's dialect, close to PostgreSQL's
     sql: String,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Write it there instead of to standard output
-    #[arg(long, value_name = "F")]
+    /// Write it to this file instead of to standard output
+    #[arg(long, value_name = "FILE")]
     output: Option<std::path::PathBuf>,
 }
 

@@ -12,12 +12,15 @@ use crate::{app, telemetry};
 /// The sidecar: listens, relays to the server, records and judges
 ///
 /// Without any configuration it listens on 127.0.0.1:6432, goes to 127.0.0.1:5432, logs to ./mitsuke-log and uses the
-/// built-in policies. SIGHUP reads policies and classification again; SIGTERM and Ctrl-C drain and stop.
+/// built-in policies. SIGHUP reads policies and classification again; SIGTERM and Ctrl-C let running statements end, for
+/// [listen].drain_timeout at most, and stop.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mitsuke run --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432\n  \
-                        psql -h 127.0.0.1 -p 6432 -U postgres -c 'select 1'")]
+#[command(after_help = "\
+Example:
+  mitsuke run --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432
+  psql -h 127.0.0.1 -p 6432 -U postgres -c 'select 1'    from another terminal")]
 pub struct Run {
-    /// Where clients connect: host:port or unix:/path/.s.PGSQL.6432; overrides [listen].address
+    /// Where clients connect: host:port or unix:/path/.s.PGSQL.6432, once or more; overrides [listen].address
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<Address>,
     /// The server: host:port or unix:/path/.s.PGSQL.5432; overrides [upstream].address
