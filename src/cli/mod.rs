@@ -97,9 +97,34 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Status {
         match error.downcast_ref::<Faults>() {
             // Each begins with its place, for editors to jump to.
             Some(faults) => eprintln!("{faults}"),
-            None => eprintln!("mitsuke: {}", one_line(&format!("{error:#}"))),
+            None => eprintln!("mitsuke: {}", in_full(&error)),
         }
         Status::Wrong
+    })
+}
+
+/// An error and its causes in one line; a cause that an error has told already is not told again.
+fn in_full(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(|cause| one_line(&cause.to_string())) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
+/// Opens the log to read.
+#[cfg(feature = "query")]
+fn open_log(log: &std::path::Path) -> anyhow::Result<crate::query::Engine> {
+    use crate::audit::Error::Io;
+    use crate::query::{Engine, Error};
+
+    Engine::open(log).map_err(|error| match error {
+        Error::Log(error @ Io { .. }) => anyhow::anyhow!("{error}; name the folder of a log with --log"),
+        error => error.into(),
     })
 }
 
@@ -159,6 +184,12 @@ mod tests {
             told(&["query", "select 1", "--format", "xml"]),
             "invalid value 'xml' for '--format <FORMAT>'; write one of table, csv, json, parquet"
         );
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("no such file").context("cannot read x: no such file").context("the report");
+        assert_eq!(in_full(&error), "the report: cannot read x: no such file");
     }
 
     #[test]

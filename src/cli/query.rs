@@ -53,7 +53,7 @@ impl Query {
         use anyhow::Context;
 
         let log = crate::config::Config::load(global.config.as_deref())?.with_log(global.log.as_deref()).audit.path;
-        let engine = crate::query::Engine::open(&log)?;
+        let engine = super::open_log(&log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().build().context("cannot start threads")?;
         runtime.block_on(answer::print(&engine, &self))
     }
@@ -97,6 +97,13 @@ mod answer {
     /// The file appears when it is whole.
     async fn to_file(rows: Rows, format: Format, path: &Path) -> anyhow::Result<()> {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            bail!(
+                "cannot write {}: {} is no folder; make it, or name another --output",
+                path.display(),
+                folder.display()
+            );
+        }
         let file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write {}", path.display()))?;
         let copy: File = file.reopen().with_context(|| format!("cannot write {}", path.display()))?;
         write(rows, format, copy).await?;

@@ -66,7 +66,6 @@ impl Report {
 
         use crate::clock::Clock;
         use crate::config::Config;
-        use crate::query::Engine;
         use crate::report;
 
         let Report { week, format, output, mail, lang: _ } = self;
@@ -74,7 +73,11 @@ impl Report {
         let log = &config.audit.path;
         let week = week.unwrap_or_else(|| Week::of(Clock::system().now()));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let report = runtime.block_on(async { report::build(&Engine::open(log)?, week).await })?;
+        let engine = super::open_log(log)?;
+        let report = runtime.block_on(report::build(&engine, week))?;
+        if report.is_empty() {
+            eprintln!("mitsuke: {} holds nothing of {week}; --week names another week", log.display());
+        }
         let log = log.display().to_string();
         if mail {
             let sent = send(&config, &report, &log)?;

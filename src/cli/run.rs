@@ -1,13 +1,15 @@
 //! `mitsuke run`: the sidecar.
 
-use anyhow::Context as _;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Global, Status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::proxy::Address;
-use crate::{app, telemetry};
+use crate::{app, audit, telemetry};
 
 /// The sidecar: listens, relays to the server, records and judges
 ///
@@ -56,7 +58,8 @@ impl Run {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let upstream = config.proxy.upstream.clone();
-        let running = app::start(config, Clock::system(), None).await?;
+        let log = config.audit.path.clone();
+        let running = app::start(config, Clock::system(), None).await.map_err(|error| explained(error, &log))?;
         for address in &running.addresses {
             tracing::info!(%address, %upstream, log = %running.log.display(), "listening");
         }
@@ -74,5 +77,15 @@ impl Run {
         running.stop().await?;
         tracing::info!("stopped");
         Ok(Status::Done)
+    }
+}
+
+/// With how to mend it, where the log's folder is what fails.
+fn explained(error: anyhow::Error, log: &Path) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(audit::Error::Io { path, .. }) if path.starts_with(log) => {
+            anyhow!("{error}; give a folder that this process may write as [log].path or --log")
+        }
+        _ => error,
     }
 }

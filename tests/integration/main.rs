@@ -8,6 +8,7 @@ mod support;
 mod alerts;
 mod bad_input;
 mod cancel;
+mod commands;
 mod drain;
 mod drivers;
 #[cfg(feature = "query")]
