@@ -114,6 +114,13 @@ pub async fn build(engine: &Engine, week: Week) -> Result<Report, Error> {
     })
 }
 
+impl Report {
+    /// Whether the log holds nothing of this week: all figures are none.
+    pub fn is_empty(&self) -> bool {
+        self.figures.iter().all(|(_, figure)| figure == "0")
+    }
+}
+
 impl Question {
     async fn ask(self, engine: &Engine) -> Result<Table, Error> {
         let batches = engine.sql(&self.sql).await?;

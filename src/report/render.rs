@@ -7,9 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::chart::{grouped, people_by_day};
 use super::contents::{Error, Kind, Report, Table};
+use crate::alert::Letter;
 
 /// The text's width, characters.
 const TEXT_COLUMNS: usize = 100;
+/// Tables that a mail shows; the attached page has all.
+const MAIL_TABLES: [&str; 3] = ["findings", "readers", "weeks"];
+/// Rows of each of them.
+const MAIL_ROWS_MAX: usize = 15;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -24,11 +29,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn shown(cell: &str, kind: &Kind) -> String {
-        match (kind, cell.parse()) {
-            (Kind::Number, Ok(number)) => grouped(number),
-            (Kind::Time, _) => time(cell),
-            _ => cell.to_owned(),
-        }
+        shown(cell, *kind)
     }
 
     fn class(kind: &Kind) -> &'static str {
@@ -40,9 +41,54 @@ impl Page<'_> {
     }
 }
 
+/// The body of a mail: mail readers take no style sheet's variables and no SVG, and cut off what is long. So it is an extract
+/// with its styles in place; the page itself goes with it as a file.
+#[derive(Template)]
+#[template(path = "mail.html")]
+struct MailPart<'a> {
+    report: &'a Report,
+    week: String,
+    days: (String, String),
+    log: &'a str,
+    /// Day, people, and the bar's length.
+    bars: Vec<(&'a str, String, u64)>,
+    tables: Vec<&'a Table>,
+    rows_max: usize,
+}
+
+impl MailPart<'_> {
+    fn shown(cell: &str, kind: &Kind) -> String {
+        shown(cell, *kind)
+    }
+
+    fn colour(severity: &str) -> &'static str {
+        match severity {
+            "critical" => "#b91c1c",
+            "high" => "#c2410c",
+            "medium" => "#b7791f",
+            _ => "#3f7cac",
+        }
+    }
+}
+
 /// For people: `2026-11-24 14:45:00`.
 fn time(cell: &str) -> String {
     cell.trim_end_matches('Z').replacen('T', " ", 1)
+}
+
+fn shown(cell: &str, kind: Kind) -> String {
+    match (kind, cell.parse()) {
+        (Kind::Number, Ok(number)) => grouped(number),
+        (Kind::Time, _) => time(cell),
+        _ => cell.to_owned(),
+    }
+}
+
+impl Table {
+    /// Rows that are not among the first `shown`.
+    fn beyond(&self, shown: &usize) -> usize {
+        self.rows.len().saturating_sub(*shown).saturating_add(self.left_out)
+    }
 }
 
 impl Report {
@@ -63,11 +109,37 @@ impl Report {
         Ok(page.render()?)
     }
 
+    /// What a mail says; the page goes with it as a file.
+    ///
+    /// # Errors
+    /// The template's.
+    pub fn letter(&self, log: &str) -> Result<Letter, Error> {
+        let [first, .., last] = self.week.days();
+        let most = self.people_by_day.iter().map(|(_, people)| *people).max().unwrap_or(0).max(1);
+        let part = MailPart {
+            report: self,
+            week: self.week.to_string(),
+            days: (first.to_string(), last.to_string()),
+            log,
+            bars: self
+                .people_by_day
+                .iter()
+                .map(|(day, people)| (day.as_str(), grouped(*people), people.saturating_mul(100) / most))
+                .collect(),
+            tables: self.tables.iter().filter(|table| MAIL_TABLES.contains(&table.key)).collect(),
+            rows_max: MAIL_ROWS_MAX,
+        };
+        let found: Vec<String> = self.severities.iter().filter(|(_, count)| *count > 0).map(severity).collect();
+        let found = if found.is_empty() { "no findings".to_owned() } else { format!("findings: {}", found.join(", ")) };
+        let subject = format!("[mitsuke] Suspicious access, {}, {found}", self.week);
+        Ok(Letter { subject, text: self.text(), html: part.render()? })
+    }
+
     /// For a terminal or a mail.
     pub fn text(&self) -> String {
         let [first, .., last] = self.week.days();
         let mut out = format!("Suspicious access, {} ({first} to {last}, UTC)\n\n", self.week);
-        let severities: Vec<String> = self.severities.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let severities: Vec<String> = self.severities.iter().map(severity).collect();
         let _ = writeln!(out, "Findings: {}", severities.join(", "));
         for (name, value) in &self.figures {
             let _ = writeln!(out, "{name:<24} {value:>12}");
@@ -96,6 +168,10 @@ impl Report {
             "tables": tables,
         })
     }
+}
+
+fn severity((name, count): &(String, u64)) -> String {
+    format!("{count} {name}")
 }
 
 fn rows(table: &Table) -> Value {
@@ -153,4 +229,8 @@ fn text_table(out: &mut String, table: &Table) {
     if table.left_out > 0 {
         let _ = writeln!(out, "… and {} more", table.left_out);
     }
+}
+
+fn plain(cell: &str) -> String {
+    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -5,8 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alerts;
 mod bad_input;
 mod cancel;
+mod commands;
 mod copying;
 mod drain;
 mod drivers;
