@@ -230,7 +230,3 @@ fn text_table(out: &mut String, table: &Table) {
         let _ = writeln!(out, "… and {} more", table.left_out);
     }
 }
-
-fn plain(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
