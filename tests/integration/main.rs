@@ -9,6 +9,7 @@ mod alerts;
 mod bad_input;
 mod cancel;
 mod commands;
+mod documents;
 mod drain;
 mod drivers;
 #[cfg(feature = "query")]
