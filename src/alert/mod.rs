@@ -179,3 +179,13 @@ pub enum Channel {
     /// SMTP.
     Mail(Box<Mail>),
 }
+
+impl Channel {
+    /// The channel, where it is one of mail.
+    pub fn mail(&self) -> Option<&Mail> {
+        match self {
+            Channel::Mail(mail) => Some(mail),
+            Channel::Stdout => None,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Global, Status};
-use crate::alert::{Channel, Mail, Mailer};
+use crate::alert::{Mail, Mailer};
 use crate::catalog::{Classification, loader};
 use crate::config::Config;
 use crate::error::{Fault, Faults};
@@ -79,10 +79,7 @@ fn count(number: usize, what: &str) -> String {
 /// What is wrong with files that alerts name, and with their mail servers.
 fn alert_faults(config: &Config, offline: bool) -> Vec<Fault> {
     let file = config.file.clone().unwrap_or_else(|| "built-in defaults".into());
-    let mails = config.alerts.iter().filter_map(|alert| match &alert.channel {
-        Channel::Mail(mail) => Some(&**mail),
-        Channel::Stdout => None,
-    });
+    let mails = config.alerts.iter().filter_map(|alert| alert.channel.mail());
     let fault = |mail: &Mail| match Mailer::new(mail) {
         Err(error) => Some(Fault::of_file(&file, error.to_string(), "")),
         Ok(_) if offline => None,

@@ -109,12 +109,9 @@ impl Report {
 fn send(config: &crate::config::Config, report: &crate::report::Report, log: &str) -> anyhow::Result<String> {
     use anyhow::bail;
 
-    use crate::alert::{Channel, Mailer};
+    use crate::alert::Mailer;
 
-    let mail = config.alerts.iter().find_map(|alert| match &alert.channel {
-        Channel::Mail(mail) => Some(&**mail),
-        Channel::Stdout => None,
-    });
+    let mail = config.alerts.iter().find_map(|alert| alert.channel.mail());
     let Some(mail) = mail else {
         bail!("no [[alert]] of kind \"mail\" says how to send; add one to the configuration")
     };

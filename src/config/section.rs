@@ -14,8 +14,9 @@ use crate::yaml::spelling;
 
 #[cfg(test)]
 thread_local! {
-    /// Every key that a reading on this thread asked for, `section.key`: what the reference must not leave out.
-    pub static ASKED: std::cell::RefCell<std::collections::BTreeSet<String>> = const { std::cell::RefCell::new(std::collections::BTreeSet::new()) };
+    /// Every key that a reading on this thread asked for, `section.key`, with the words it may be: what the reference must
+    /// not leave out.
+    pub static ASKED: std::cell::RefCell<BTreeMap<String, Vec<String>>> = const { std::cell::RefCell::new(BTreeMap::new()) };
 }
 
 /// One table of the tree, half read.
@@ -44,7 +45,7 @@ impl<'f> Section<'f> {
 
     fn take(&mut self, key: &'static str) -> Option<Node> {
         #[cfg(test)]
-        ASKED.with_borrow_mut(|asked| asked.insert(self.path(key)));
+        ASKED.with_borrow_mut(|asked| drop(asked.entry(self.path(key)).or_default()));
         self.known.push(key);
         self.rest.remove(key)
     }
@@ -153,6 +154,10 @@ impl<'f> Section<'f> {
 
     /// One of a closed list of words.
     pub fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        #[cfg(test)]
+        ASKED.with_borrow_mut(|asked| {
+            asked.insert(self.path(key), words.iter().map(|(word, _)| (*word).to_owned()).collect())
+        });
         let (text, place) = self.text(key)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {

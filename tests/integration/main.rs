@@ -10,6 +10,7 @@ mod bad_input;
 mod cancel;
 mod commands;
 mod copying;
+mod documents;
 mod drain;
 mod drivers;
 mod ends;
