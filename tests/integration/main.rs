@@ -17,5 +17,6 @@ mod messages;
 mod names;
 mod programs;
 mod relay;
+mod replication;
 mod trail;
 mod verbatim;
