@@ -11,6 +11,7 @@ mod copying;
 mod drain;
 mod drivers;
 mod ends;
+mod large;
 #[cfg(feature = "query")]
 mod log;
 mod messages;
