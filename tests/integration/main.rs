@@ -14,11 +14,13 @@ mod documents;
 mod drain;
 mod drivers;
 mod ends;
+mod large;
 #[cfg(feature = "query")]
 mod log;
 mod messages;
 mod names;
 mod programs;
 mod relay;
+mod replication;
 mod trail;
 mod verbatim;
