@@ -7,10 +7,12 @@ mod support;
 
 mod bad_input;
 mod cancel;
+mod differential;
 mod drain;
 mod drivers;
 #[cfg(feature = "query")]
 mod log;
+mod oracle;
 mod programs;
 mod relay;
 mod trail;
