@@ -98,13 +98,13 @@ async fn session(shared: &Shared, client: Socket, first: Buffer, mut ledger: Led
 }
 
 async fn finish(relay: Relay, end: End, ledger: Ledger) {
-    let can_be_told = ledger.was_idle();
+    let can_be_told = ledger.was_idle() || matches!(end, End::ClientOutOfStep(_));
     let (ending, refusal) = match end {
         End::ServerClosed => (Ending::ServerClosed, None),
         End::ServerLost | End::ClientLost => (Ending::Lost, None),
         End::Drained => (Ending::Stopped, Some(Refusal::Stopping)),
         End::Cut => (Ending::Stopped, None),
-        End::OutOfStep(out_of_step) => {
+        End::OutOfStep(out_of_step) | End::ClientOutOfStep(out_of_step) => {
             tracing::warn!(reason = %out_of_step, "a session could not be followed and is ended");
             (Ending::Lost, Some(Refusal::OutOfStep { reason: out_of_step.to_string() }))
         }
