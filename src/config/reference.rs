@@ -72,9 +72,15 @@ fn every_word_of_the_parser_stands_in_it_and_every_kind_of_alert_has_an_example(
     let text = uncommented();
     for (key, words) in asked(&text) {
         for word in words {
-            assert!(REFERENCE.contains(&format!("\"{word}\"")), "deploy/mitsuke.toml does not say \"{word}\" for {key}");
+            assert!(
+                REFERENCE.contains(&format!("\"{word}\"")),
+                "deploy/mitsuke.toml does not say \"{word}\" for {key}"
+            );
             let example = format!("kind = \"{word}\"");
-            assert!(key != "alert.kind" || text.contains(&example), "deploy/mitsuke.toml has no [[alert]] of {example}");
+            assert!(
+                key != "alert.kind" || text.contains(&example),
+                "deploy/mitsuke.toml has no [[alert]] of {example}"
+            );
         }
     }
 }
