@@ -6,7 +6,7 @@ use askama::Template;
 use serde_json::{Map, Value, json};
 
 use super::chart::{grouped, people_by_day};
-use super::contents::{Error, Report, Table};
+use super::contents::{Error, Kind, Report, Table};
 use crate::alert::Letter;
 
 /// The text's width, characters.
@@ -28,8 +28,16 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn shown(cell: &str, numeric: &bool) -> String {
-        shown(cell, *numeric)
+    fn shown(cell: &str, kind: &Kind) -> String {
+        shown(cell, *kind)
+    }
+
+    fn class(kind: &Kind) -> &'static str {
+        match kind {
+            Kind::Text => "",
+            Kind::Number => "n",
+            Kind::Time => "t",
+        }
     }
 }
 
@@ -49,8 +57,8 @@ struct MailPart<'a> {
 }
 
 impl MailPart<'_> {
-    fn shown(cell: &str, numeric: &bool) -> String {
-        shown(cell, *numeric)
+    fn shown(cell: &str, kind: &Kind) -> String {
+        shown(cell, *kind)
     }
 
     fn colour(severity: &str) -> &'static str {
@@ -63,9 +71,15 @@ impl MailPart<'_> {
     }
 }
 
-fn shown(cell: &str, numeric: bool) -> String {
-    match (numeric, cell.parse()) {
-        (true, Ok(number)) => grouped(number),
+/// For people: `2026-11-24 14:45:00`.
+fn time(cell: &str) -> String {
+    cell.trim_end_matches('Z').replacen('T', " ", 1)
+}
+
+fn shown(cell: &str, kind: Kind) -> String {
+    match (kind, cell.parse()) {
+        (Kind::Number, Ok(number)) => grouped(number),
+        (Kind::Time, _) => time(cell),
         _ => cell.to_owned(),
     }
 }
@@ -150,7 +164,7 @@ impl Report {
             "week": self.week.to_string(),
             "severities": Value::Object(pairs(&self.severities)),
             "people_by_day": Value::Object(pairs(&self.people_by_day)),
-            "figures": self.figures.iter().map(|(key, value)| (key.replace(' ', "_"), number_or_text(value, true))).collect::<Map<_, _>>(),
+            "figures": self.figures.iter().map(|(key, value)| (key.replace(' ', "_"), number_or_text(value, Kind::Number))).collect::<Map<_, _>>(),
             "tables": tables,
         })
     }
@@ -162,57 +176,57 @@ fn severity((name, count): &(String, u64)) -> String {
 
 fn rows(table: &Table) -> Value {
     let row = |row: &Vec<String>| {
-        let cells = table.columns.iter().zip(&table.numeric).zip(row);
-        let cells = cells.map(|((name, numeric), cell)| (name.replace(' ', "_"), number_or_text(cell, *numeric)));
+        let cells = table.columns.iter().zip(&table.kinds).zip(row);
+        let cells = cells.map(|((name, kind), cell)| (name.replace(' ', "_"), number_or_text(cell, *kind)));
         Value::Object(cells.collect())
     };
     json!({ "sql": table.sql, "left_out": table.left_out, "rows": table.rows.iter().map(row).collect::<Vec<_>>() })
 }
 
-fn number_or_text(cell: &str, numeric: bool) -> Value {
-    match (cell.is_empty(), numeric, cell.parse::<u64>()) {
-        (true, true, _) => Value::Null,
-        (_, true, Ok(number)) => json!(number),
+fn number_or_text(cell: &str, kind: Kind) -> Value {
+    match (cell.is_empty(), kind, cell.parse::<u64>()) {
+        (true, Kind::Number | Kind::Time, _) => Value::Null,
+        (_, Kind::Number, Ok(number)) => json!(number),
         _ => json!(cell),
     }
 }
 
-/// Where the columns do not fit, the widest is told on a line of its own below each row, uncut.
+/// Columns side by side. Where they are too many for a line, the widest is told beneath its row, whole.
 fn text_table(out: &mut String, table: &Table) {
     let _ = writeln!(out, "\n{}\n{}", table.title, "-".repeat(table.title.chars().count()));
     if table.rows.is_empty() {
         out.push_str("none\n");
         return;
     }
-    let width = |column: usize| {
-        let cells = table.rows.iter().filter_map(|row| row.get(column)).chain(table.columns.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    let plain = |cell: &str, kind: Kind| -> String {
+        let shown = if kind == Kind::Time { time(cell) } else { cell.to_owned() };
+        shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     };
-    let widths: Vec<usize> = (0..table.columns.len()).map(width).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(table.columns.clone())
+        .chain(
+            table.rows.iter().map(|row| row.iter().zip(&table.kinds).map(|(cell, kind)| plain(cell, *kind)).collect()),
+        )
+        .collect();
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..table.columns.len()).map(|column| width(column).unwrap_or(0)).collect();
     let total: usize = widths.iter().map(|width| width + 2).sum();
-    let below = (total > TEXT_COLUMNS).then(|| (0..widths.len()).max_by_key(|column| widths.get(*column))).flatten();
-    let mut line = |cells: &[String], is_head: bool| {
+    let widest = (0..widths.len()).max_by_key(|column| widths.get(*column));
+    let beneath = widest.filter(|_| total > TEXT_COLUMNS);
+    for (index, line) in lines.iter().enumerate() {
         let mut text = String::new();
-        for (column, ((cell, width), numeric)) in cells.iter().zip(&widths).zip(&table.numeric).enumerate() {
-            if Some(column) != below {
-                let cell = plain(cell);
-                let _ = if *numeric { write!(text, "{cell:>width$}  ") } else { write!(text, "{cell:<width$}  ") };
+        for (column, ((cell, width), kind)) in line.iter().zip(&widths).zip(&table.kinds).enumerate() {
+            if Some(column) == beneath {
+                continue;
             }
+            let _ =
+                if *kind == Kind::Number { write!(text, "{cell:>width$}  ") } else { write!(text, "{cell:<width$}  ") };
         }
         let _ = writeln!(out, "{}", text.trim_end());
-        if let (Some(cell), false) = (below.and_then(|column| cells.get(column)), is_head) {
-            let _ = writeln!(out, "    {}", plain(cell));
+        if let (Some(cell), true) = (beneath.and_then(|column| line.get(column)), index > 0) {
+            let _ = writeln!(out, "    {cell}");
         }
-    };
-    line(&table.columns, true);
-    for row in &table.rows {
-        line(row, false);
     }
     if table.left_out > 0 {
         let _ = writeln!(out, "… and {} more", table.left_out);
     }
-}
-
-fn plain(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

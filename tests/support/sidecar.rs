@@ -67,6 +67,16 @@ impl Sidecar {
         std::fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Its configuration file.
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("mitsuke.toml")
