@@ -11,6 +11,7 @@ mod drain;
 mod drivers;
 #[cfg(feature = "query")]
 mod log;
+mod policies;
 mod programs;
 mod relay;
 mod trail;
