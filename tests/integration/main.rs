@@ -21,6 +21,7 @@ mod log;
 mod messages;
 mod names;
 mod oracle;
+mod policies;
 mod programs;
 mod relay;
 mod replication;
