@@ -17,8 +17,10 @@ use super::buffer::Buffer;
 use super::ledger::Ledger;
 use super::phase::Phase;
 use super::socket::Socket;
+use super::turnstile::{Turn, Turnstile};
 use crate::audit::Unwritable;
 use crate::session::OutOfStep;
+use crate::session::gate::Denial;
 
 /// Why a relay ended. Everything that the ledger has seen and the other side can take was passed on by then, unless the
 /// reason is [`End::OutOfStep`], [`End::Unrecordable`] or [`End::OutOfTime`].
@@ -38,6 +40,8 @@ pub enum End {
     Drained,
     /// The sidecar is stopping, and there is no time left.
     OutOfTime,
+    /// A policy cut what was under way. What came before was passed on, or is [`Relay::unsaid`].
+    Cut(Denial),
 }
 
 /// The two legs of a session and what is under way between them.
@@ -49,6 +53,9 @@ pub struct Relay {
     pub server: Socket,
     up: Half,
     down: Half,
+    turnstile: Turnstile,
+    /// Bytes for the client that are not those that were read.
+    edited: Vec<u8>,
 }
 
 /// One direction.
@@ -87,7 +94,15 @@ impl Relay {
     /// The ledger has seen them.
     pub fn new(client: Socket, server: Socket, first: Buffer) -> Relay {
         let up = Half { buffer: Some(first), source: Source::Open };
-        Relay { client, server, up, down: Half { buffer: None, source: Source::Open } }
+        let down = Half { buffer: None, source: Source::Open };
+        Relay { client, server, up, down, turnstile: Turnstile::default(), edited: Vec::new() }
+    }
+
+    /// The same where what came behind the StartupMessage is to be judged: the ledger has not seen it.
+    pub fn gated(client: Socket, server: Socket, first: Buffer, behind: Buffer) -> Relay {
+        let mut relay = Relay::new(client, server, first);
+        relay.turnstile.take(behind);
+        relay
     }
 
     /// Moves what can be moved.
@@ -119,34 +134,55 @@ impl Relay {
 
     /// What the ledger has seen of the server and the client has not.
     pub fn unsaid(&self) -> &[u8] {
-        self.down.pending()
+        if self.edited.is_empty() { self.down.pending() } else { &self.edited }
     }
 
     fn step_up(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Result<bool, End> {
-        if self.up.buffer.is_none() && !ledger.wants_client() {
-            // The server's next answer lets us go on.
-            return Ok(false);
+        if self.up.buffer.is_none() {
+            if !self.turnstile.is_empty() {
+                match self.turnstile.step(cx, ledger, &mut self.server).map_err(End::OutOfStep)? {
+                    Turn::Moved => return Ok(true),
+                    Turn::Waiting => return Ok(false),
+                    Turn::SinkBroke => return self.lose_sink(),
+                    Turn::Empty => {}
+                }
+            }
+            if !ledger.wants_client() {
+                // The server's next answer lets us go on.
+                return Ok(false);
+            }
         }
         match self.up.step(cx, &mut self.client, &mut self.server) {
             Step::Moved => Ok(true),
             Step::Waiting => Ok(false),
-            Step::Read => ledger.client(self.up.pending()).map(|()| true).map_err(End::OutOfStep),
-            Step::SourceBroke => Err(End::ClientLost),
-            Step::SinkBroke => {
-                // The server is gone, but what it said before it went is still to be read.
-                self.up = Half { buffer: None, source: Source::Done };
+            Step::Read if ledger.is_gated() => {
+                self.up.buffer.take().into_iter().for_each(|read| self.turnstile.take(read));
                 Ok(true)
             }
+            Step::Read => ledger.client(self.up.pending()).map(|()| true).map_err(End::OutOfStep),
+            Step::SourceBroke => Err(End::ClientLost),
+            Step::SinkBroke => self.lose_sink(),
         }
     }
 
+    /// The server is gone, but what it said before it went is still to be read.
+    fn lose_sink(&mut self) -> Result<bool, End> {
+        self.up = Half { buffer: None, source: Source::Done };
+        self.turnstile = Turnstile::default();
+        Ok(true)
+    }
+
     fn step_down(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Result<bool, End> {
+        if !self.edited.is_empty() {
+            return self.write_edited(cx);
+        }
         if self.down.buffer.is_none() && self.down.source == Source::Closed {
             return Err(End::ServerClosed);
         }
         match self.down.step(cx, &mut self.server, &mut self.client) {
             Step::Moved => Ok(true),
             Step::Waiting => Ok(false),
+            Step::Read if ledger.is_gated() => self.pass_gated(ledger).map(|()| true),
             Step::Read => match ledger.server(self.down.pending()) {
                 Ok(()) => Ok(true),
                 Err(out_of_step) => {
@@ -159,8 +195,35 @@ impl Relay {
         }
     }
 
+    /// Shows the ledger a read of the server's, and keeps of it what goes on.
+    fn pass_gated(&mut self, ledger: &mut Ledger) -> Result<(), End> {
+        let Some(buffer) = self.down.buffer.take() else { return Ok(()) };
+        let passed = ledger.server_gated(buffer.pending()).map_err(End::OutOfStep)?;
+        match passed.instead {
+            Some(instead) => self.edited = instead,
+            None => self.down.buffer = Some(buffer),
+        }
+        let Some((keep, denial)) = passed.cut else { return Ok(()) };
+        self.edited.truncate(keep);
+        if let Some(buffer) = &mut self.down.buffer {
+            buffer.keep(keep);
+        }
+        Err(End::Cut(denial))
+    }
+
+    fn write_edited(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        match Pin::new(&mut self.client).poll_write(cx, &self.edited) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Err(_) | Ok(0)) => Err(End::ClientLost),
+            Poll::Ready(Ok(count)) => {
+                self.edited.drain(..count);
+                Ok(true)
+            }
+        }
+    }
+
     fn is_quiet(&self) -> bool {
-        self.up.pending().is_empty() && self.down.pending().is_empty()
+        self.up.pending().is_empty() && self.turnstile.is_empty() && self.unsaid().is_empty()
     }
 }
 

@@ -8,6 +8,8 @@ mod support;
 mod bad_input;
 mod cancel;
 mod copying;
+mod cutting;
+mod denying;
 mod drain;
 mod drivers;
 mod ends;
