@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Global, Status};
+use crate::alert::{Mail, Mailer};
 use crate::catalog::{Classification, loader};
 use crate::config::Config;
 use crate::error::{Fault, Faults};
@@ -11,13 +12,18 @@ use crate::{app, policy, proxy};
 /// How long the server may take to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads configuration, classification and policies, reaches the server, and lists every fault
+/// Reads configuration, classification and policies, reaches the servers, and lists every fault
 ///
-/// Exits 0 when everything is in order, and 2 with one line a fault on standard error otherwise.
+/// Holds the classification against the database's catalog where [catalog].url is given, and says hello to the mail server of
+/// every [[alert]], without sending anything. Exits 0 when everything is in order, and 2 with one line a fault on standard error
+/// otherwise.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mitsuke check --config mitsuke.toml")]
+#[command(after_help = "\
+Examples:
+  mitsuke check --config mitsuke.toml
+  mitsuke check --offline    in CI, where no server can be reached")]
 pub struct Check {
-    /// Leave the server alone: files only
+    /// Leave all servers alone: files only
     #[arg(long)]
     offline: bool,
 }
@@ -39,6 +45,7 @@ impl Check {
         if !self.offline {
             faults.extend(server_faults(&config, classification.as_ref())?);
         }
+        faults.extend(alert_faults(&config, self.offline));
         for fault in &faults {
             eprintln!("{fault}");
         }
@@ -67,6 +74,21 @@ fn count(number: usize, what: &str) -> String {
         (_, Some(stem)) => format!("{number} {stem}ies"),
         _ => format!("{number} {what}s"),
     }
+}
+
+/// What is wrong with files that alerts name, and with their mail servers.
+fn alert_faults(config: &Config, offline: bool) -> Vec<Fault> {
+    let file = config.file.clone().unwrap_or_else(|| "built-in defaults".into());
+    let mails = config.alerts.iter().filter_map(|alert| alert.channel.mail());
+    let fault = |mail: &Mail| match Mailer::new(mail) {
+        Err(error) => Some(Fault::of_file(&file, error.to_string(), "")),
+        Ok(_) if offline => None,
+        Ok(mailer) => mailer.reach().err().map(|error| {
+            let what = format!("`alert.server` is {}, which does not take mail: {error}", mail.server);
+            Fault::of_file(&file, what, "correct the [[alert]], or have the server mended")
+        }),
+    };
+    mails.filter_map(fault).collect()
 }
 
 /// What is wrong with the server, and with the classification when held against its catalog.

@@ -46,7 +46,7 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
-    /// No more than the first `count` bytes of [`Buffer::pending`] are still to be written.
+    /// Only the first `count` bytes of [`Buffer::pending`] are to be written.
     pub fn keep(&mut self, count: usize) {
         self.end = self.end.min(self.start + count);
     }

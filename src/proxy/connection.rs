@@ -136,7 +136,7 @@ async fn finish(relay: Relay, end: End, ledger: Ledger) {
         End::ServerClosed => (Ending::ServerClosed, None),
         End::ServerLost | End::ClientLost => (Ending::Lost, None),
         End::Drained | End::OutOfTime => (Ending::Stopped, Some(Refusal::Stopping)),
-        End::OutOfStep(out_of_step) => {
+        End::OutOfStep(out_of_step) | End::ClientOutOfStep(out_of_step) => {
             tracing::warn!(reason = %out_of_step, "a session could not be followed and is ended");
             (Ending::Lost, Some(Refusal::OutOfStep { reason: out_of_step.to_string() }))
         }

@@ -78,7 +78,7 @@ impl Ledger {
     /// Shows it bytes of the client, from the StartupMessage on.
     ///
     /// # Errors
-    /// They cannot be followed; none of them may go on.
+    /// They cannot be followed; only the first [`Ledger::followed`] of them may go on, and nothing after them.
     pub fn client(&mut self, bytes: &[u8]) -> Result<(), OutOfStep> {
         let at = self.page.stage.clock.now();
         self.tracker.client(bytes, at, &mut self.page.events)?;
@@ -146,6 +146,11 @@ impl Ledger {
     /// What cancels what is under way in the server, once the server has said how.
     pub fn cancel_request(&self) -> Option<Vec<u8>> {
         self.tracker.cancel_key().map(startup::cancel_request)
+    }
+
+    /// After an error of [`Ledger::client`]: how many of the bytes may go on.
+    pub fn followed(&self) -> usize {
+        self.tracker.followed()
     }
 
     /// Shows it bytes of the server.

@@ -32,8 +32,11 @@ pub enum End {
     ServerLost,
     /// The client's connection broke.
     ClientLost,
-    /// A stream could not be followed. What could not be followed was not passed on.
+    /// The server's stream could not be followed. What could not be followed was not passed on.
     OutOfStep(OutOfStep),
+    /// The client's stream could not be followed. What came before the message that could not was passed on, and answered,
+    /// and the server has closed its side: it was told that the client had closed its own.
+    ClientOutOfStep(OutOfStep),
     /// What was seen will never be in the journal. It was not passed on.
     Unrecordable(Unwritable),
     /// The sidecar is stopping, and nothing is under way in the session.
@@ -56,6 +59,8 @@ pub struct Relay {
     turnstile: Turnstile,
     /// Bytes for the client that are not those that were read.
     edited: Vec<u8>,
+    /// Why nothing more of the client is passed on.
+    fault: Option<OutOfStep>,
 }
 
 /// One direction.
@@ -95,7 +100,7 @@ impl Relay {
     pub fn new(client: Socket, server: Socket, first: Buffer) -> Relay {
         let up = Half { buffer: Some(first), source: Source::Open };
         let down = Half { buffer: None, source: Source::Open };
-        Relay { client, server, up, down, turnstile: Turnstile::default(), edited: Vec::new() }
+        Relay { client, server, up, down, turnstile: Turnstile::default(), edited: Vec::new(), fault: None }
     }
 
     /// The same where what came behind the StartupMessage is to be judged: the ledger has not seen it.
@@ -140,11 +145,15 @@ impl Relay {
     fn step_up(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Result<bool, End> {
         if self.up.buffer.is_none() {
             if !self.turnstile.is_empty() {
-                match self.turnstile.step(cx, ledger, &mut self.server).map_err(End::OutOfStep)? {
-                    Turn::Moved => return Ok(true),
-                    Turn::Waiting => return Ok(false),
-                    Turn::SinkBroke => return self.lose_sink(),
-                    Turn::Empty => {}
+                match self.turnstile.step(cx, ledger, &mut self.server) {
+                    Ok(Turn::Moved) => return Ok(true),
+                    Ok(Turn::Waiting) => return Ok(false),
+                    Ok(Turn::SinkBroke) => return self.lose_sink(),
+                    Ok(Turn::Empty) => {}
+                    Err(out_of_step) => {
+                        self.give_up_client(out_of_step, 0);
+                        return Ok(true);
+                    }
                 }
             }
             if !ledger.wants_client() {
@@ -159,7 +168,12 @@ impl Relay {
                 self.up.buffer.take().into_iter().for_each(|read| self.turnstile.take(read));
                 Ok(true)
             }
-            Step::Read => ledger.client(self.up.pending()).map(|()| true).map_err(End::OutOfStep),
+            Step::Read => {
+                if let Err(out_of_step) = ledger.client(self.up.pending()) {
+                    self.give_up_client(out_of_step, ledger.followed());
+                }
+                Ok(true)
+            }
             Step::SourceBroke => Err(End::ClientLost),
             Step::SinkBroke => self.lose_sink(),
         }
@@ -177,7 +191,7 @@ impl Relay {
             return self.write_edited(cx);
         }
         if self.down.buffer.is_none() && self.down.source == Source::Closed {
-            return Err(End::ServerClosed);
+            return Err(self.fault.take().map_or(End::ServerClosed, End::ClientOutOfStep));
         }
         match self.down.step(cx, &mut self.server, &mut self.client) {
             Step::Moved => Ok(true),
@@ -220,6 +234,19 @@ impl Relay {
                 Ok(true)
             }
         }
+    }
+
+    /// Passes on the first `followed` bytes of what was read, then the end of the client's side: the server answers what it was
+    /// asked before, and closes.
+    fn give_up_client(&mut self, out_of_step: OutOfStep, followed: usize) {
+        if let Some(buffer) = &mut self.up.buffer {
+            buffer.keep(followed);
+        }
+        if followed == 0 {
+            self.up.buffer = None;
+        }
+        self.up.source = Source::Closed;
+        self.fault = Some(out_of_step);
     }
 
     fn is_quiet(&self) -> bool {

@@ -49,7 +49,7 @@ impl Turnstile {
     /// Writes what may go, or else hears on. Never both: the journal stands between.
     ///
     /// # Errors
-    /// The client's bytes cannot be followed.
+    /// The client's bytes cannot be followed. What came before is still to be written.
     pub fn step(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger, server: &mut Socket) -> Result<Turn, OutOfStep> {
         if !self.out.free().is_empty() {
             return Ok(match Pin::new(server).poll_write(cx, self.out.free()) {
@@ -64,21 +64,28 @@ impl Turnstile {
         let Some(buffer) = &mut self.unheard else { return Ok(Turn::Empty) };
         let mut rest = buffer.pending();
         let before = rest.len();
-        let heard = ledger.client_gated(&mut rest, &mut self.out)?;
+        let heard = ledger.client_gated(&mut rest, &mut self.out);
         let taken = before - rest.len();
         buffer.written(taken);
+        let heard = heard.inspect_err(|_| self.give_up())?;
         Ok(match heard {
             Heard::All => {
                 self.unheard = None;
                 Turn::Moved
             }
-            Heard::Asks => match ledger.poll_judged(cx, &mut self.out)? {
+            Heard::Asks => match ledger.poll_judged(cx, &mut self.out).inspect_err(|_| self.give_up())? {
                 Poll::Ready(()) => Turn::Moved,
                 // What came before the message may go meanwhile.
                 Poll::Pending => self.waiting(taken),
             },
             Heard::Waits => self.waiting(taken),
         })
+    }
+
+    /// Forgets what is not free to go.
+    fn give_up(&mut self) {
+        self.unheard = None;
+        self.out.forget_held();
     }
 
     fn waiting(&self, taken: usize) -> Turn {

@@ -31,6 +31,8 @@ pub(super) struct ClientStream {
     /// The connection is of the replication protocol.
     pub(super) replication: bool,
     pub(super) said_goodbye: bool,
+    /// Bytes of the last call before the message that could not be followed, if there was one.
+    followed: usize,
     pub(super) scanner: Scanner,
     pub(super) header: Header,
     capture: Capture,
@@ -47,6 +49,7 @@ impl ClientStream {
             started: false,
             replication: false,
             said_goodbye: false,
+            followed: 0,
             scanner: Scanner::new(Side::Frontend),
             header: Header::default(),
             capture: Capture::default(),
@@ -60,6 +63,10 @@ impl ClientStream {
     pub fn is_between_messages(&self) -> bool {
         self.scanner.is_between()
     }
+
+    pub fn followed(&self) -> usize {
+        self.followed
+    }
 }
 
 impl Tracker {
@@ -69,11 +76,16 @@ impl Tracker {
         at: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
+        let whole = input.len();
+        self.client.followed = 0;
         if !self.client.started {
             self.read_first(&mut input)?;
         }
         while !input.is_empty() && self.client.started {
             if !self.client.scanner.is_inside() {
+                if self.client.scanner.is_between() {
+                    self.client.followed = whole.saturating_sub(input.len());
+                }
                 match self.client.scanner.header(&mut input).map_err(OutOfStep::ClientFrame)? {
                     Some(header) => self.client.header = header,
                     None => break,

@@ -52,6 +52,12 @@ impl Outgoing {
         self.written == self.bytes.len()
     }
 
+    /// What is held will not go.
+    pub fn forget_held(&mut self) {
+        self.replace_held(&[]);
+        self.written(0);
+    }
+
     fn hold(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -159,8 +165,9 @@ impl Tracker {
         match std::mem::take(&mut self.client.judging) {
             Judging::Free => {
                 out.hold(piece);
+                self.follow_client(piece, last, at, events)?;
                 out.release();
-                self.follow_client(piece, last, at, events)
+                Ok(())
             }
             Judging::Holding | Judging::Asking { .. } => {
                 out.hold(piece);
@@ -170,8 +177,9 @@ impl Tracker {
             }
             Judging::Dropping(denial, instead) if last => {
                 out.hold(&instead);
+                self.follow_denied(denial, piece, at, events)?;
                 out.release();
-                self.follow_denied(denial, piece, at, events)
+                Ok(())
             }
             Judging::Dropping(denial, instead) => {
                 self.client.judging = Judging::Dropping(denial, instead);

@@ -23,7 +23,8 @@ use crate::record::{Outcome, Protocol};
 /// Follows one session over both directions. See [`super`].
 ///
 /// The first event of its first call is [`Event::Opened`]; the last, of [`Tracker::close`], is [`Event::Closed`]. After
-/// an [`OutOfStep`] only [`Tracker::close`] makes sense.
+/// an [`OutOfStep`] of the server only [`Tracker::close`] makes sense; after one of the client nothing more of the client may
+/// come, and what the server answers to [`Tracker::followed`] still may.
 #[derive(Debug)]
 pub struct Tracker {
     pub(super) who: Arc<Who>,
@@ -101,6 +102,12 @@ impl Tracker {
         self.tell_opened(events);
         self.bytes_in = self.bytes_in.saturating_add(length(bytes));
         self.read_client(bytes, at, events)
+    }
+
+    /// After an error of [`Tracker::client`]: how many of those bytes can go on to the server, because they came before the
+    /// message that could not be followed.
+    pub fn followed(&self) -> usize {
+        self.client.followed()
     }
 
     /// Takes bytes of the server, in order, cut anywhere, before they go on to the client. Pushes what ends with them.

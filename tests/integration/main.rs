@@ -5,11 +5,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alerts;
 mod bad_input;
 mod cancel;
+mod commands;
 mod copying;
 mod cutting;
 mod denying;
+mod differential;
+mod documents;
 mod drain;
 mod drivers;
 mod ends;
@@ -18,6 +22,7 @@ mod large;
 mod log;
 mod messages;
 mod names;
+mod oracle;
 mod programs;
 mod relay;
 mod replication;

@@ -10,6 +10,7 @@ pub mod programs;
 pub mod script;
 pub mod server;
 pub mod sidecar;
+pub mod smtp;
 pub mod through;
 pub mod wire;
 

@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use mitsuke::audit::{Lake, Logged};
 use mitsuke::demo::Postgres;
@@ -44,9 +44,9 @@ impl Sidecar {
     /// Starts the process again, after [`Sidecar::kill`] or [`Sidecar::stop`].
     pub fn launch(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let errors = std::fs::File::create(self.folder.path().join("stderr")).expect("a file for its errors");
+        let file = |name| std::fs::File::create(self.folder.path().join(name)).expect("a file for what it writes");
         let mut command = mitsuke();
-        command.arg("run").arg("--config").arg(self.config()).stdout(Stdio::null()).stderr(errors);
+        command.arg("run").arg("--config").arg(self.config()).stdout(file("stdout")).stderr(file("stderr"));
         let mut child = command.spawn().expect("the binary starts");
         wait_for("the sidecar", || {
             if let Ok(Some(status)) = child.try_wait() {
@@ -60,6 +60,11 @@ impl Sidecar {
     /// What it wrote on standard error.
     pub fn errors(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// What it wrote on standard output.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
     }
 
     /// The process.
