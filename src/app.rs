@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Faults;
 use crate::policy::{self, Engine};
-use crate::proxy::{Address, Proxy};
+use crate::proxy::{Address, Gates, Proxy};
 use crate::record::{Finding, Session, Statement};
 use crate::session::SharedSubjectColumns;
 
@@ -66,7 +66,13 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let engine = experienced(Engine::new(Arc::new(policies)), &config.audit.path, &clock)?;
     let proxy = Proxy::bind(
         config.proxy.clone(),
-        crate::proxy::Stage { intake: intake.clone(), subjects: subjects(&catalog), clock: clock.clone() },
+        crate::proxy::Stage {
+            intake: intake.clone(),
+            subjects: subjects(&catalog),
+            clock: clock.clone(),
+            // No policy can deny yet.
+            gates: Gates::default(),
+        },
     )?;
     let addresses = proxy.addresses().to_vec();
     let alerts = Arc::new(Alerts::start(&config.alerts)?);

@@ -20,6 +20,8 @@ use super::relay::{End, Relay};
 use super::socket::Socket;
 use super::{Config, cancel, upstream};
 use crate::session::Ending;
+use crate::session::gate::Denial;
+use crate::wire::startup;
 
 /// How long a client may take to read the last word and to close its side. A socket that is closed before everything that
 /// came in was read is reset, and the client may lose what it has not read yet.
@@ -76,7 +78,12 @@ async fn greet(shared: &Shared, client: &mut Socket) -> Greeting {
     }
 }
 
-async fn session(shared: &Shared, client: Socket, first: Buffer, mut ledger: Ledger) {
+async fn session(shared: &Shared, client: Socket, mut first: Buffer, mut ledger: Ledger) {
+    // What came behind the StartupMessage may have to be judged, which the relay does.
+    let behind = match ledger.is_gated() {
+        true => first.split_off(startup::length(first.pending())),
+        false => None,
+    };
     if let Err(out_of_step) = ledger.client(first.pending()) {
         return refuse(client, ledger, &Refusal::OutOfStep { reason: out_of_step.to_string() }).await;
     }
@@ -92,9 +99,32 @@ async fn session(shared: &Shared, client: Socket, first: Buffer, mut ledger: Led
             return refuse(client, ledger, &refusal).await;
         }
     };
-    let mut relay = Relay::new(client, server, first);
+    let mut relay = match behind {
+        Some(behind) => Relay::gated(client, server, first, behind),
+        None => Relay::new(client, server, first),
+    };
     let end = phase::drive(shared.phases.clone(), |cx, phase| relay.poll(cx, &mut ledger, phase)).await;
-    finish(relay, end, ledger).await;
+    match end {
+        End::Cut(denial) => cut(shared, relay, &denial, ledger).await,
+        end => finish(relay, end, ledger).await,
+    }
+}
+
+/// Ends what is under way: recorded first, then told to the client and cancelled in the server at the same time.
+async fn cut(shared: &Shared, relay: Relay, denial: &Denial, ledger: Ledger) {
+    tracing::warn!(reason = denial.text(), "a session is cut");
+    let mut last_words = relay.unsaid().to_vec();
+    last_words.extend(ledger.farewell(denial));
+    let cancel_request = ledger.cancel_request();
+    ledger.close(Ending::Cut).await;
+    let Relay { client, server, .. } = relay;
+    let cancelled = async {
+        if let Some(request) = cancel_request {
+            cancel::send(&request, &shared.config.upstream, shared.config.connect_timeout).await;
+        }
+        drop(server);
+    };
+    tokio::join!(cancelled, farewell(client, &last_words));
 }
 
 async fn finish(relay: Relay, end: End, ledger: Ledger) {
@@ -110,6 +140,7 @@ async fn finish(relay: Relay, end: End, ledger: Ledger) {
             tracing::warn!(reason = %out_of_step, "a session could not be followed and is ended");
             (Ending::Lost, Some(Refusal::OutOfStep { reason: out_of_step.to_string() }))
         }
+        End::Cut(_) => (Ending::Cut, None),
         End::Unrecordable(unwritable) => {
             tracing::error!(%unwritable, "a session is ended");
             (Ending::Lost, Some(Refusal::Unrecordable))

@@ -7,7 +7,7 @@
 //! listener → greeting ─┬─ CancelRequest → cancel → the server
 //!                      └─ StartupMessage → connection: upstream::connect, then relay ⇄ until it ends
 //!                                                                              │ every read
-//!                                                                            ledger → session::Tracker → audit::Intake
+//!                                                       (turnstile ← gate)   ledger → session::Tracker → audit::Intake
 //! ```
 
 mod buffer;
@@ -15,6 +15,7 @@ mod cancel;
 mod config;
 mod connection;
 mod error;
+mod gate;
 mod greeting;
 mod ledger;
 mod listener;
@@ -23,10 +24,12 @@ mod refusal;
 mod relay;
 mod server;
 mod socket;
+mod turnstile;
 mod upstream;
 
 pub use self::config::{Address, Config};
 pub use self::error::Error;
+pub use self::gate::{Gate, Gates};
 pub use self::ledger::{Stage, Subjects};
 pub use self::server::Proxy;
 pub use self::upstream::reach;

@@ -11,6 +11,8 @@ pub const CONNECTION_FAILURE: &str = "08006";
 pub const ADMIN_SHUTDOWN: &str = "57P01";
 /// SQLSTATE `protocol_violation`.
 pub const PROTOCOL_VIOLATION: &str = "08P01";
+/// SQLSTATE `insufficient_privilege`.
+pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// SQLSTATE `feature_not_supported`.
 pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
 

@@ -10,6 +10,8 @@ mod bad_input;
 mod cancel;
 mod commands;
 mod copying;
+mod cutting;
+mod denying;
 mod differential;
 mod documents;
 mod drain;
