@@ -77,7 +77,8 @@ async fn greet(shared: &Shared, client: &mut Socket) -> Greeting {
 }
 
 async fn session(shared: &Shared, client: Socket, first: Buffer, mut ledger: Ledger) {
-    if let Err(out_of_step) = ledger.client(first.pending()) {
+    let fault = ledger.client(first.pending()).err();
+    if let Some(out_of_step) = fault.filter(|_| ledger.followed() == 0) {
         return refuse(client, ledger, &Refusal::OutOfStep { reason: out_of_step.to_string() }).await;
     }
     let Ok(_seat) = shared.seats.try_acquire() else {
@@ -93,18 +94,23 @@ async fn session(shared: &Shared, client: Socket, first: Buffer, mut ledger: Led
         }
     };
     let mut relay = Relay::new(client, server, first);
+    if let Some(out_of_step) = fault {
+        relay.give_up_client(out_of_step, ledger.followed());
+    }
     let end = phase::drive(shared.phases.clone(), |cx, phase| relay.poll(cx, &mut ledger, phase)).await;
     finish(relay, end, ledger).await;
 }
 
 async fn finish(relay: Relay, end: End, ledger: Ledger) {
-    let can_be_told = ledger.was_idle() || matches!(end, End::ClientOutOfStep(_));
+    // What cannot be recorded is not passed on.
+    let last_words = if matches!(end, End::Unrecordable(_)) { &[] } else { relay.unsaid() };
+    let can_be_told = ledger.is_between_messages() && last_words.len() == relay.unsaid().len();
+    let mut last_words = last_words.to_vec();
     let (ending, refusal) = match end {
         End::ServerClosed => (Ending::ServerClosed, None),
         End::ServerLost | End::ClientLost => (Ending::Lost, None),
-        End::Drained => (Ending::Stopped, Some(Refusal::Stopping)),
-        End::Cut => (Ending::Stopped, None),
-        End::OutOfStep(out_of_step) | End::ClientOutOfStep(out_of_step) => {
+        End::Drained | End::OutOfTime => (Ending::Stopped, Some(Refusal::Stopping)),
+        End::OutOfStep(out_of_step) => {
             tracing::warn!(reason = %out_of_step, "a session could not be followed and is ended");
             (Ending::Lost, Some(Refusal::OutOfStep { reason: out_of_step.to_string() }))
         }
@@ -114,7 +120,6 @@ async fn finish(relay: Relay, end: End, ledger: Ledger) {
         }
     };
     ledger.close(ending).await;
-    let mut last_words = relay.unsaid().to_vec();
     let Relay { client, mut server, .. } = relay;
     if refusal == Some(Refusal::Stopping) {
         let _ = time::timeout(FAREWELL_TIMEOUT, server.write_all(TERMINATE)).await;

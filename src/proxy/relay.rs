@@ -21,7 +21,7 @@ use crate::audit::Unwritable;
 use crate::session::OutOfStep;
 
 /// Why a relay ended. Everything that the ledger has seen and the other side can take was passed on by then, unless the
-/// reason is [`End::OutOfStep`], [`End::Unrecordable`] or [`End::Cut`].
+/// reason is [`End::OutOfStep`], [`End::Unrecordable`] or [`End::OutOfTime`].
 #[derive(Debug)]
 pub enum End {
     /// The server closed its side; everything it said has been passed on.
@@ -30,17 +30,15 @@ pub enum End {
     ServerLost,
     /// The client's connection broke.
     ClientLost,
-    /// The server's stream could not be followed. What could not be followed was not passed on.
+    /// A stream could not be followed. What could not be followed was not passed on. Of the client's, what came before it
+    /// was, and then the end of its side; the server has answered and closed.
     OutOfStep(OutOfStep),
-    /// The client's stream could not be followed. What came before the message that could not was passed on, and answered,
-    /// and the server has closed its side: it was told that the client had closed its own.
-    ClientOutOfStep(OutOfStep),
     /// What was seen will never be in the journal. It was not passed on.
     Unrecordable(Unwritable),
     /// The sidecar is stopping, and nothing is under way in the session.
     Drained,
     /// The sidecar is stopping, and there is no time left.
-    Cut,
+    OutOfTime,
 }
 
 /// The two legs of a session and what is under way between them.
@@ -98,7 +96,7 @@ impl Relay {
     /// Moves what can be moved.
     pub fn poll(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger, phase: Phase) -> Poll<End> {
         if phase == Phase::Over {
-            return Poll::Ready(End::Cut);
+            return Poll::Ready(End::OutOfTime);
         }
         loop {
             // While what was seen cannot be recorded, nothing moves, and nothing more is read.
@@ -152,7 +150,7 @@ impl Relay {
 
     fn step_down(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Result<bool, End> {
         if self.down.buffer.is_none() && self.down.source == Source::Closed {
-            return Err(self.fault.take().map_or(End::ServerClosed, End::ClientOutOfStep));
+            return Err(self.fault.take().map_or(End::ServerClosed, End::OutOfStep));
         }
         match self.down.step(cx, &mut self.server, &mut self.client) {
             Step::Moved => Ok(true),
@@ -169,9 +167,9 @@ impl Relay {
         }
     }
 
-    /// Passes on the first `followed` bytes of what was read, then the end of the client's side: the server answers what it was
-    /// asked before, and closes.
-    fn give_up_client(&mut self, out_of_step: OutOfStep, followed: usize) {
+    /// Passes on the first `followed` bytes of what was read last, then the end of the client's side: the server answers what it
+    /// was asked before, and closes.
+    pub fn give_up_client(&mut self, out_of_step: OutOfStep, followed: usize) {
         if let Some(buffer) = &mut self.up.buffer {
             buffer.keep(followed);
         }

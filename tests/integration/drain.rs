@@ -55,7 +55,7 @@ fn a_statement_that_does_not_end_is_ended_at_the_time_limit_and_recorded_as_unkn
     let started = Instant::now();
     let events = through.stop();
     assert!(started.elapsed() < Duration::from_secs(30));
-    client.hear_to_the_end();
+    assert_eq!(last_error(&client.hear_to_the_end()).unwrap().1, "57P01");
     assert!(events.iter().any(|event| matches!(event, Event::Ended(ended) if ended.outcome == Outcome::Unknown)));
     assert_eq!(closed(&events), [SessionOutcome::Terminated]);
 }

@@ -7,13 +7,18 @@ mod support;
 
 mod bad_input;
 mod cancel;
+mod copying;
 mod differential;
 mod drain;
 mod drivers;
+mod ends;
 #[cfg(feature = "query")]
 mod log;
+mod messages;
+mod names;
 mod oracle;
 mod programs;
 mod relay;
+mod replication;
 mod trail;
 mod verbatim;

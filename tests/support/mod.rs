@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 
 pub mod programs;
+pub mod script;
 pub mod server;
 pub mod sidecar;
 pub mod through;
