@@ -15,10 +15,13 @@ mod ends;
 #[cfg(feature = "query")]
 mod log;
 mod messages;
+mod modelled;
 mod names;
 mod oracle;
 mod programs;
+mod protocol;
 mod relay;
 mod replication;
+mod smoke;
 mod trail;
 mod verbatim;

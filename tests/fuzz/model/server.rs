@@ -215,6 +215,8 @@ impl Server {
             _ => {
                 self.error();
                 self.done(&copy.text, 0, "", true);
+                // Whoever takes the FATAL for the answer to that message is not wrong.
+                self.truth.refused += 1;
                 self.say(b'E', b"SFATAL\0VFATAL\0C08P01\0Mlost\0\0");
                 self.is_over = true;
                 return;
