@@ -56,8 +56,7 @@ pub mod query;
 pub mod analysis;
 // Findings → stdout and mail.
 pub mod alert;
-// The log → the weekly report.
-#[cfg(feature = "query")]
+// The log → the weekly report; without the feature `query`, only what a week is.
 pub mod report;
 // The data plane: listener, relay, cancel, drain.
 pub mod proxy;
