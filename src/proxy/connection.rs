@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time;
@@ -14,12 +15,16 @@ use tokio::time;
 use super::buffer::Buffer;
 use super::greeting::{self, Greeting};
 use super::ledger::{Ledger, Stage};
+use super::legs::Legs;
 use super::phase::{self, Phase};
 use super::refusal::Refusal;
 use super::relay::{End, Relay};
 use super::socket::Socket;
-use super::{Config, cancel, upstream};
+use super::{admission, cancel};
+use crate::clock::Clock;
 use crate::session::Ending;
+use crate::session::event::Subject;
+use crate::tls;
 
 /// How long a client may take to read the last word and to close its side. A socket that is closed before everything that
 /// came in was read is reset, and the client may lose what it has not read yet.
@@ -30,7 +35,8 @@ const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
 /// What all connections share.
 #[derive(Debug)]
 pub struct Shared {
-    config: Config,
+    /// Of the connections that come. One that is there keeps those it began with.
+    pub legs: ArcSwap<Legs>,
     stage: Stage,
     /// One a session.
     seats: Arc<Semaphore>,
@@ -39,52 +45,73 @@ pub struct Shared {
 
 impl Shared {
     /// With all seats free.
-    pub fn new(config: Config, stage: Stage, phases: watch::Receiver<Phase>) -> Shared {
-        let seats = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Shared { config, stage, seats, phases }
+    pub fn new(legs: Legs, stage: Stage, phases: watch::Receiver<Phase>) -> Shared {
+        let seats = Arc::new(Semaphore::new(legs.config.connections_max.min(Semaphore::MAX_PERMITS)));
+        Shared { legs: ArcSwap::from_pointee(legs), stage, seats, phases }
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.stage.clock
     }
 }
 
 /// Serves a connection to its end. `place` is one among those who have not said yet what they want; it is given back
 /// when they have.
 pub async fn serve(shared: Arc<Shared>, mut client: Socket, client_addr: String, place: OwnedSemaphorePermit) {
-    let ledger = Ledger::open(shared.stage.clone(), client_addr);
-    match greet(&shared, &mut client).await {
+    let legs = shared.legs.load_full();
+    let mut ledger = Ledger::open(shared.stage.clone(), client_addr);
+    let greeting = greet(&shared, &legs, &mut client).await;
+    if let Some(encrypted) = client.encrypted() {
+        ledger.encrypted(encrypted.version(), encrypted.client_certificate().map(subject));
+    }
+    match greeting {
         Greeting::Session(first) => {
             drop(place);
-            session(&shared, client, first, ledger).await;
+            session(&shared, &legs, client, first, ledger).await;
         }
-        Greeting::Cancel(request) => {
-            let Config { upstream, connect_timeout, .. } = &shared.config;
-            cancel::pass_on(request.pending(), client, upstream, *connect_timeout).await;
-        }
+        Greeting::Cancel(request) => cancel::pass_on(request.pending(), client, &legs.upstream).await,
         Greeting::Refused(refusal) => refuse(client, ledger, &refusal).await,
         Greeting::Nothing | Greeting::Nonsense => ledger.close(Ending::Refused { sqlstate: None }).await,
     }
 }
 
 /// A client that says nothing in time is treated as one that says nonsense.
-async fn greet(shared: &Shared, client: &mut Socket) -> Greeting {
+async fn greet(shared: &Shared, legs: &Legs, client: &mut Socket) -> Greeting {
     let mut phases = shared.phases.clone();
+    let tls = legs.tls.as_ref().map(|tls| &tls.server);
     tokio::select! {
-        greeting = time::timeout(shared.config.startup_timeout, greeting::receive(client)) => match greeting {
+        greeting = time::timeout(legs.config.startup_timeout, greeting::receive(client, tls)) => match greeting {
             Ok(Ok(greeting)) => greeting,
-            Ok(Err(_)) => Greeting::Nothing,
+            Ok(Err(error)) => {
+                if matches!(client, Socket::Gone) {
+                    tracing::info!(%error, "a client's TLS handshake failed");
+                }
+                Greeting::Nothing
+            }
             Err(_) => Greeting::Nonsense,
         },
         _ = phases.wait_for(|phase| *phase > Phase::Open) => Greeting::Refused(Refusal::Stopping),
     }
 }
 
-async fn session(shared: &Shared, client: Socket, first: Buffer, mut ledger: Ledger) {
+fn subject(certificate: tls::Certificate) -> Subject {
+    let tls::Subject { name, common_name } = certificate.subject;
+    Subject { name, common_name }
+}
+
+async fn session(shared: &Shared, legs: &Legs, mut client: Socket, first: Buffer, mut ledger: Ledger) {
     if let Err(out_of_step) = ledger.client(first.pending()) {
         return refuse(client, ledger, &Refusal::OutOfStep { reason: out_of_step.to_string() }).await;
     }
     let Ok(_seat) = shared.seats.try_acquire() else {
         return refuse(client, ledger, &Refusal::TooManyConnections).await;
     };
-    let address = &shared.config.upstream;
-    let server = match upstream::connect(address, shared.config.connect_timeout).await {
+    if let Some(objection) = legs.objection(&client, ledger.who()) {
+        return refuse(client, ledger, &objection).await;
+    }
+    let address = &legs.upstream.address;
+    let mut server = match legs.upstream.connect().await {
         Ok(server) => server,
         Err(error) => {
             tracing::warn!(%address, %error, "the server cannot be reached");
@@ -92,7 +119,19 @@ async fn session(shared: &Shared, client: Socket, first: Buffer, mut ledger: Led
             return refuse(client, ledger, &refusal).await;
         }
     };
-    let mut relay = Relay::new(client, server, first);
+    let admitted = {
+        let mut phases = shared.phases.clone();
+        let admission = admission::admit(legs, &mut client, &mut server, first, &mut ledger);
+        tokio::select! {
+            admitted = time::timeout(legs.config.startup_timeout, admission) => admitted.unwrap_or(Err(Refusal::TooSlow)),
+            _ = phases.wait_for(|phase| *phase > Phase::Open) => Err(Refusal::Stopping),
+        }
+    };
+    let under_way = match admitted {
+        Ok(under_way) => under_way,
+        Err(refusal) => return refuse(client, ledger, &refusal).await,
+    };
+    let mut relay = Relay::new(client, server, under_way);
     let end = phase::drive(shared.phases.clone(), |cx, phase| relay.poll(cx, &mut ledger, phase)).await;
     finish(relay, end, ledger).await;
 }

@@ -17,6 +17,7 @@ use uuid::{NoContext, Uuid};
 
 use crate::audit::{Intake, Unwritable};
 use crate::clock::{Clock, Timestamp};
+use crate::session::event::{Subject, Who};
 use crate::session::{Ending, Event, OutOfStep, SharedSubjectColumns, Tracker};
 
 /// How long until a journal that could not be written is tried again.
@@ -67,6 +68,16 @@ impl Ledger {
         let tracker = Tracker::new(session_id(at), client_addr, at);
         let page = Page { stage, events: Vec::new(), retry: None };
         Ledger { tracker, subjects: SharedSubjectColumns::default(), was_idle: false, page }
+    }
+
+    /// The client's leg is encrypted from now on.
+    pub fn encrypted(&mut self, version: &'static str, certificate: Option<Subject>) {
+        self.tracker.encrypted(version, certificate);
+    }
+
+    /// Who the client is, as far as that is known.
+    pub fn who(&self) -> &Who {
+        self.tracker.who()
     }
 
     /// Shows it bytes of the client, from the StartupMessage on.

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::admission::Admitted;
 use super::buffer::Buffer;
 use super::ledger::Ledger;
 use super::phase::Phase;
@@ -83,11 +84,10 @@ enum Step {
 }
 
 impl Relay {
-    /// A relay whose first bytes, the start-up message and what came behind it, are on their way to the server already.
-    /// The ledger has seen them.
-    pub fn new(client: Socket, server: Socket, first: Buffer) -> Relay {
-        let up = Half { buffer: Some(first), source: Source::Open };
-        Relay { client, server, up, down: Half { buffer: None, source: Source::Open } }
+    /// A relay with the first bytes under way, the start-up message and what came behind it as a rule. The ledger has seen them.
+    pub fn new(client: Socket, server: Socket, under_way: Admitted) -> Relay {
+        let half = |buffer| Half { buffer, source: Source::Open };
+        Relay { client, server, up: half(under_way.up), down: half(under_way.down) }
     }
 
     /// Moves what can be moved.
