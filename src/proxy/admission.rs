@@ -9,7 +9,7 @@
 //! | any | no TLS | is none; passes |
 //! | no TLS | TLS | is left out: libpq would take it for an attack. This is the one message that is ever altered |
 //! | TLS, the server's certificate | TLS | passes, and so does what the client makes of it |
-//! | TLS, another certificate | TLS | cannot be taken up: refused, or left out where `channel_binding = "drop"` says so |
+//! | TLS, another certificate | TLS | passes, and who takes it up is refused; left out where `channel_binding = "drop"` says so |
 //!
 //! A client that says it could have bound its channel, had it been offered to (`y`), is refused by a server that did offer: that flag is part of
 //! what the client signs, and nobody in between can change it (RFC 5802, section 6). libpq says so over TLS only.
@@ -45,7 +45,7 @@ pub struct Admitted {
 enum Plan {
     Nothing,
     LeaveOut,
-    Refuse,
+    Watch,
     Terminate,
 }
 
@@ -56,7 +56,7 @@ fn plan(auth: &Auth, ours: Option<&[u8]>, theirs: Option<&[u8]>) -> Plan {
         (_, _, None) => Plan::Nothing,
         (_, None, Some(_)) => Plan::LeaveOut,
         (_, Some(ours), Some(theirs)) if ours == theirs => Plan::Nothing,
-        (Auth::Pass(ChannelBinding::Keep), ..) => Plan::Refuse,
+        (Auth::Pass(ChannelBinding::Keep), ..) => Plan::Watch,
         (Auth::Pass(ChannelBinding::Drop), ..) => Plan::LeaveOut,
     }
 }
@@ -87,14 +87,40 @@ pub async fn admit(
                 return Ok(Admitted::default());
             }
             let mut asked = Asked::hear(server).await?;
-            if asked.offers_plus() {
-                match plan {
-                    Plan::LeaveOut => asked.leave_out_plus(),
-                    _ => return Err(Refusal::CannotBind),
+            match plan {
+                _ if !asked.offers_plus() => asked.show(ledger),
+                Plan::Watch => watch(client, asked, ledger).await,
+                _ => {
+                    asked.leave_out_plus();
+                    asked.show(ledger)
                 }
             }
-            asked.show(ledger)
         }
+    }
+}
+
+/// Passes the offer on, and refuses a client that takes it up: its channel ends at another certificate than the server's.
+async fn watch(client: &mut Socket, asked: Asked, ledger: &mut Ledger) -> Result<Admitted, Refusal> {
+    show(ledger, asked.buffer.pending())?;
+    recorded(ledger).await?;
+    if client.write_all(asked.buffer.pending()).await.is_err() {
+        return Ok(Admitted::default());
+    }
+    let mut chosen = Buffer::take();
+    loop {
+        let whole = frame::whole(Side::Frontend, chosen.pending());
+        match whole.map_err(|invalid| Refusal::OutOfStep { reason: invalid.to_string() })? {
+            Some((_, body)) if body.starts_with(SCRAM_PLUS.as_bytes()) => return Err(Refusal::CannotBind),
+            None if !chosen.is_full() => {}
+            _ => return Ok(Admitted { up: Some(chosen), down: None }),
+        }
+        let count = client.read(chosen.room()).await.unwrap_or(0);
+        if count == 0 {
+            return Ok(Admitted { up: Some(chosen).filter(|chosen| !chosen.pending().is_empty()), down: None });
+        }
+        let read = chosen.room().get(..count).unwrap_or_default();
+        ledger.client(read).map_err(|out_of_step| Refusal::OutOfStep { reason: out_of_step.to_string() })?;
+        chosen.filled(count);
     }
 }
 
@@ -130,7 +156,7 @@ impl Asked {
                 at += bytes;
                 continue;
             }
-            if buffer.room().is_empty() {
+            if buffer.is_full() {
                 return Err(Refusal::ServerScram("its request for authentication is too long"));
             }
             match server.read(buffer.room()).await {
@@ -197,7 +223,7 @@ mod tests {
             (&keep, None, theirs, Plan::LeaveOut),
             (&keep, theirs, theirs, Plan::Nothing),
             (&drop, theirs, theirs, Plan::Nothing),
-            (&keep, ours, theirs, Plan::Refuse),
+            (&keep, ours, theirs, Plan::Watch),
             (&drop, ours, theirs, Plan::LeaveOut),
             (&terminate, None, None, Plan::Terminate),
             (&terminate, theirs, theirs, Plan::Terminate),

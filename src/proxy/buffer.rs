@@ -36,6 +36,11 @@ impl Buffer {
         &mut self.bytes[self.end..]
     }
 
+    /// Whether there is no room left.
+    pub fn is_full(&self) -> bool {
+        self.end == self.bytes.len()
+    }
+
     /// Appends what there is room for.
     pub fn put(&mut self, bytes: &[u8]) {
         let count = bytes.len().min(self.room().len());

@@ -130,7 +130,7 @@ pub enum Auth {
 /// certificates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChannelBinding {
-    /// `keep`: it cannot be kept then, and the session is refused.
+    /// `keep`: it stays, and a client that takes it up is refused.
     #[default]
     Keep,
     /// `drop`: it is left out. A client that would have taken it up is refused by the server then.

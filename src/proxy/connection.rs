@@ -36,7 +36,7 @@ const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
 #[derive(Debug)]
 pub struct Shared {
     /// Of the connections that come. One that is there keeps those it began with.
-    pub legs: ArcSwap<Legs>,
+    pub legs: Arc<ArcSwap<Legs>>,
     stage: Stage,
     /// One a session.
     seats: Arc<Semaphore>,
@@ -47,7 +47,7 @@ impl Shared {
     /// With all seats free.
     pub fn new(legs: Legs, stage: Stage, phases: watch::Receiver<Phase>) -> Shared {
         let seats = Arc::new(Semaphore::new(legs.config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Shared { legs: ArcSwap::from_pointee(legs), stage, seats, phases }
+        Shared { legs: Arc::new(ArcSwap::from_pointee(legs)), stage, seats, phases }
     }
 
     /// The time.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
@@ -62,7 +63,7 @@ impl Proxy {
 
     /// To be told of another configuration while it serves.
     pub fn control(&self) -> Control {
-        Control { shared: Arc::clone(&self.shared) }
+        Control { legs: Arc::clone(&self.shared.legs), clock: self.shared.clock().clone() }
     }
 
     /// Whether what is configured can work with the server that is there. A server that is away now is asked no more.
@@ -123,9 +124,11 @@ impl Proxy {
 }
 
 /// Changes what the connections that come are served with. Those that are there keep what they began with.
+/// Holds nothing of the journal, whose end is waited for.
 #[derive(Clone, Debug)]
 pub struct Control {
-    shared: Arc<Shared>,
+    legs: Arc<ArcSwap<Legs>>,
+    clock: Clock,
 }
 
 /// A configuration that is ready to be put in force.
@@ -138,12 +141,12 @@ impl Control {
     /// # Errors
     /// [`Error::Faulty`]; what is in force stays so.
     pub fn ready(&self, config: &Config) -> Result<Ready, Error> {
-        load(config, self.shared.clock()).map(Ready)
+        load(config, &self.clock).map(Ready)
     }
 
     /// Puts it in force, but for what was bound or counted at the start: addresses, `connections_max`, and `drain_timeout`.
     pub fn put(&self, ready: Ready) {
-        self.shared.legs.store(Arc::new(ready.0));
+        self.legs.store(Arc::new(ready.0));
     }
 }
 

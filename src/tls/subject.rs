@@ -1,7 +1,7 @@
 //! Whom a certificate names.
 //!
-//! In: a Name in DER. Out: its text as RFC 4514 (and `openssl x509 -subject -nameopt RFC2253`, and PostgreSQL's `pg_stat_ssl`) write it,
-//! and its common name. A value that is no text is written in hexadecimal.
+//! In: a Name in DER. Out: its text as RFC 4514 writes it (as `openssl x509 -subject -nameopt RFC2253` does, and PostgreSQL for
+//! `clientname=DN`), and its common name. A value that is no text is written in hexadecimal.
 
 use super::der::{Elements, tag};
 

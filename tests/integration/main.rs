@@ -7,11 +7,15 @@ mod support;
 
 mod bad_input;
 mod cancel;
+mod channel_binding;
+mod client_certificate;
+mod client_tls;
 mod drain;
 mod drivers;
 #[cfg(feature = "query")]
 mod log;
 mod programs;
 mod relay;
+mod server_tls;
 mod trail;
 mod verbatim;

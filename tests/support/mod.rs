@@ -9,6 +9,7 @@ pub mod programs;
 pub mod server;
 pub mod sidecar;
 pub mod through;
+pub mod tls;
 pub mod wire;
 
 use std::time::{Duration, Instant};

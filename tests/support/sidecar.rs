@@ -28,10 +28,15 @@ impl Sidecar {
 
     /// Starts it before this server.
     pub fn before(server: &Postgres, more: &str) -> Sidecar {
+        Sidecar::listening(server, "", more)
+    }
+
+    /// The same, with further lines of `[listen]`.
+    pub fn listening(server: &Postgres, listen: &str, more: &str) -> Sidecar {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let config = format!(
-            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n[upstream]\naddress = \"{}\"\n[log]\npath = \"{}\"\n{more}",
+            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n{listen}\n[upstream]\naddress = \"{}\"\n[log]\npath = \"{}\"\n{more}",
             server::address(server),
             folder.path().join("log").display(),
         );
