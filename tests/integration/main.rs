@@ -5,8 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authentication;
 mod bad_input;
 mod cancel;
+mod certificate_files;
 mod channel_binding;
 mod client_certificate;
 mod client_tls;
@@ -17,5 +19,6 @@ mod log;
 mod programs;
 mod relay;
 mod server_tls;
+mod start_up;
 mod trail;
 mod verbatim;

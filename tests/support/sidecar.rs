@@ -87,6 +87,18 @@ impl Sidecar {
         format!("postgresql://{user}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// `host:port` of it.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let child = self.child.as_ref().expect("it runs");
+        let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
