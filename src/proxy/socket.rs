@@ -141,3 +141,33 @@ impl AsyncWrite for Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tcp_leg_has_its_options() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for user_timeout in [None, Some(Duration::from_millis(1_500))] {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let Socket::Tcp(stream) = Socket::tcp(stream, user_timeout).unwrap() else { panic!("it is TCP") };
+            let options = SockRef::from(&stream);
+            assert!(stream.nodelay().unwrap() && options.keepalive().unwrap());
+            assert_eq!(options.tcp_keepalive_time().unwrap(), Duration::from_secs(KEEPALIVE_IDLE_SECONDS));
+            #[cfg(target_os = "linux")]
+            assert_eq!(options.tcp_user_timeout().unwrap(), user_timeout);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_unix_leg_carries_no_tls_and_goes_on_without() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut socket = Socket::unix(ours);
+        assert_eq!(socket.take_tcp().unwrap_err().kind(), io::ErrorKind::Unsupported);
+        tokio::io::AsyncWriteExt::write_all(&mut socket, b"on").await.unwrap();
+        let mut heard = [0; 2];
+        tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut heard).await.unwrap();
+        assert_eq!(&heard, b"on");
+    }
+}

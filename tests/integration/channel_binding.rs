@@ -235,8 +235,10 @@ fn a_plaintext_client_that_says_it_could_bind_is_refused_by_a_tls_server_and_let
     assert_eq!(wire::messages(&say_y(&terminated))[1].1[..4], [0, 0, 0, 11]);
 }
 
-/// (outcome, SQLSTATE, method, user) of every session.
-fn ends(events: &[Event]) -> Vec<(SessionOutcome, Option<&str>, Option<&str>, Option<&str>)> {
+/// (outcome, SQLSTATE, method, user) of a session.
+type End<'a> = (SessionOutcome, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+fn ends(events: &[Event]) -> Vec<End<'_>> {
     let ends = events.iter().filter_map(|event| match event {
         Event::Closed(closed) => Some((
             closed.outcome,
@@ -327,4 +329,38 @@ fn a_role_that_cannot_look_up_is_no_way_in() {
     assert!(ran.err().contains("FATAL:  mitsuke cannot look up how the role authenticates"), "{}", ran.err());
     assert!(!ran.err().contains("glass") && !ran.err().contains("pg_authid"), "{}", ran.err());
     assert_eq!(ends(&through.stop())[0].1, Some("58000"));
+}
+
+#[test]
+fn a_client_that_leaves_just_left_and_one_that_says_nothing_is_told_so_in_time() {
+    let through = Through::before(&site().server, |config| {
+        upstream(config);
+        terminate(config);
+        config.startup_timeout = std::time::Duration::from_secs(2);
+    });
+    // As psql does to ask for a password.
+    let ran = login(&through, "anna", false, "prefer");
+    assert!(ran.err().contains("no password supplied"), "{}", ran.err());
+    let mut silent = Client::connect(&through.address());
+    silent.say(&wire::startup("anna", "postgres"));
+    let (severity, sqlstate, _) = last_error(&silent.hear_to_the_end()).unwrap();
+    assert_eq!((severity.as_str(), sqlstate.as_str()), ("FATAL", "57014"));
+    let mut malformed = Client::connect(&through.address());
+    malformed.say(&wire::startup("anna", "postgres"));
+    malformed.hear_until(b'R', 1);
+    malformed.say(&wire::message(b'p', b"SCRAM-SHA-256\0\0\0\0\x05n,,n="));
+    assert_eq!(last_error(&malformed.hear_to_the_end()).unwrap().1, "08P01");
+    let scram = Some("scram-sha-256");
+    let events = through.stop();
+    let mut ends = ends(&events);
+    // psql leaves once more when nobody is there to type one.
+    ends.dedup();
+    assert_eq!(
+        ends,
+        [
+            (SessionOutcome::Closed, None, scram, Some("anna")),
+            (SessionOutcome::Refused, Some("57014"), scram, Some("anna")),
+            (SessionOutcome::Refused, Some("08P01"), scram, Some("anna")),
+        ]
+    );
 }

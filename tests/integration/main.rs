@@ -19,6 +19,7 @@ mod log;
 mod programs;
 mod relay;
 mod server_tls;
+mod sockets;
 mod start_up;
 mod trail;
 mod verbatim;
