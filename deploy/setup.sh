@@ -124,12 +124,14 @@ need_postgres() {
         fail "this system's PostgreSQL is older than $POSTGRES_LEAST; install a newer one from postgresql.org's repository"
 }
 
+# libclang itself: neither llvm-config nor libclang-cpp, which may be there alone, is enough.
 have_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return
-    have llvm-config && return
-    for library in /usr/lib/llvm*/lib/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib*/libclang*.so* /opt/homebrew/opt/llvm/lib/libclang.dylib \
-        /usr/local/opt/llvm/lib/libclang.dylib /Library/Developer/CommandLineTools/usr/lib/libclang.dylib; do
-        [ -e "$library" ] && return
+    for folder in $(have llvm-config && llvm-config --libdir) /usr/lib/llvm*/lib /usr/lib/*-linux-* /usr/lib64 /usr/lib \
+        /opt/homebrew/opt/llvm/lib /usr/local/opt/llvm/lib /Library/Developer/CommandLineTools/usr/lib; do
+        for library in "$folder"/libclang.so* "$folder"/libclang-[0-9]*.so* "$folder"/libclang.dylib; do
+            [ -e "$library" ] && return
+        done
     done
     return 1
 }

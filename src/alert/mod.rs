@@ -2,50 +2,47 @@
 //!
 //! In: findings, over a bounded queue. Out: messages. Carries no literal and no personal value.
 
+mod courier;
+mod letter;
 mod mail;
 mod stdout;
 mod throttle;
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub use self::mail::Mailer;
-use self::throttle::Throttle;
+use self::courier::{Courier, Stop};
+pub use self::letter::Letter;
+pub use self::mail::{Login, Mail, MailTls, Mailbox, Mailer, Password, Ready, Server};
 use crate::record::{Finding, Severity};
 
-/// Findings that may wait for one channel. Beyond it they are counted, said once in the sidecar's own log, and stand in
-/// the log of findings only.
+/// Findings that may wait for one channel. Beyond it they are counted, said now and then in the sidecar's own log, and
+/// stand in the log of findings only.
 const QUEUE_FINDINGS_MAX: usize = 1_024;
-/// Attempts at one mail …
-const ATTEMPTS_MAX: u32 = 10;
-/// … the first pause between them …
-const PAUSE_MIN: Duration = Duration::from_millis(500);
-/// … and the longest.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// SMTP "service not available, closing channel" (RFC 5321, section 4.2.3): the server is away, not this one mail put off.
+const SMTP_NOT_AVAILABLE: u16 = 421;
 
 /// Why alerts cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not an address.
-    #[error("`{0}` is not a mail address; write \"Name <user@host>\" or \"user@host\"")]
-    Address(String),
-    /// Not a server.
-    #[error("`{0}` is not a mail server; write \"host:port\"")]
-    Server(String),
-    /// The authorities cannot be read.
-    #[error("tls_ca {}: {source}", path.display())]
-    Authority {
+    /// A file that the channel names cannot be read.
+    #[error("{key} {}: {source}; correct `{key}` of the [[alert]], or make the file readable", path.display())]
+    File {
+        /// The configuration's key.
+        key: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+    /// The file of authorities holds none.
+    #[error("tls_ca {} holds no certificate; it must be a PEM file with BEGIN CERTIFICATE lines", .0.display())]
+    NoCertificate(PathBuf),
     /// The server or the network refused.
-    #[error("the mail server: {0}")]
+    #[error("the mail server: {}{}", .0, mend(.0))]
     Smtp(#[from] lettre::transport::smtp::Error),
     /// The message could not be made.
     #[error("the mail could not be made: {0}")]
@@ -58,10 +55,47 @@ pub enum Error {
     Thread(#[from] std::io::Error),
 }
 
+impl Error {
+    /// For `map_err`: the key that names the file.
+    fn file(key: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.to_path_buf();
+        move |source| Error::File { key, path, source }
+    }
+
+    /// Whether trying again is of no use.
+    pub fn is_refused(&self) -> bool {
+        match self {
+            Error::Smtp(error) => error.is_permanent(),
+            _ => true,
+        }
+    }
+
+    /// Whether the server is there and asks for patience with this one mail.
+    fn is_put_off(&self) -> bool {
+        match self {
+            Error::Smtp(error) => {
+                error.is_transient() && error.status().map(u16::from).is_some_and(|code| code != SMTP_NOT_AVAILABLE)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What to do about an error that does not say it. The library wraps rustls's error in its own words.
+fn mend(error: &lettre::transport::smtp::Error) -> &'static str {
+    if error.to_string().contains("invalid peer certificate") {
+        "; the server's certificate does not hold: name its authority in `tls_ca`, and in `server` the host it is made for"
+    } else if error.is_client() && error.to_string().contains("STARTTLS") {
+        "; write tls = \"tls\" if it speaks TLS from the first byte"
+    } else {
+        ""
+    }
+}
+
 /// The channels that run: one thread each.
 pub struct Alerts {
     channels: Mutex<Vec<Running>>,
-    stopping: Arc<AtomicBool>,
+    stop: Arc<Stop>,
 }
 
 struct Running {
@@ -77,7 +111,7 @@ impl Alerts {
     /// # Errors
     /// A channel's configuration cannot work.
     pub fn start(configs: &[Config]) -> Result<Alerts, Error> {
-        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(Stop::default());
         let mut channels = Vec::with_capacity(configs.len());
         for config in configs {
             let (queue, findings) = sync_channel(QUEUE_FINDINGS_MAX);
@@ -85,14 +119,13 @@ impl Alerts {
             let thread = match &config.channel {
                 Channel::Stdout => thread.spawn(move || findings.iter().for_each(|finding| stdout::write(&finding))),
                 Channel::Mail(mail) => {
-                    let mailer = Mailer::new(mail)?;
-                    let stopping = Arc::clone(&stopping);
-                    thread.spawn(move || mail_findings(&mailer, &findings, &stopping))
+                    let courier = Courier::new(mail, Arc::clone(&stop))?;
+                    thread.spawn(move || courier.run(&findings))
                 }
             }?;
             channels.push(Running { severity_min: config.severity_min, queue, dropped: 0, thread });
         }
-        Ok(Alerts { channels: Mutex::new(channels), stopping })
+        Ok(Alerts { channels: Mutex::new(channels), stop })
     }
 
     /// Passes a finding to every channel that wants it. Never waits.
@@ -110,40 +143,20 @@ impl Alerts {
         }
     }
 
-    /// Sends what waits, for `timeout` at most.
+    /// Sends what waits, once and without pauses, for `timeout` at most.
     pub async fn stop(&self, timeout: Duration) {
         let channels = std::mem::take(&mut *self.channels.lock().unwrap_or_else(PoisonError::into_inner));
         let until = Instant::now() + timeout;
-        for Running { queue, thread, .. } in channels {
-            drop(queue);
+        let (queues, threads): (Vec<_>, Vec<_>) =
+            channels.into_iter().map(|channel| (channel.queue, channel.thread)).unzip();
+        drop(queues);
+        self.stop.say();
+        for thread in threads {
             while !thread.is_finished() && Instant::now() < until {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             if !thread.is_finished() {
-                self.stopping.store(true, Ordering::Relaxed);
                 tracing::warn!("an alert channel did not get rid of its findings in time; they are in the log");
-            }
-        }
-    }
-}
-
-fn mail_findings(mailer: &Mailer, findings: &Receiver<Finding>, stopping: &AtomicBool) {
-    let mut throttle = Throttle::default();
-    for finding in findings {
-        let Some(held_back) = throttle.admit(&finding) else { continue };
-        let mut pause = PAUSE_MIN;
-        for attempt in 1..=ATTEMPTS_MAX {
-            match mailer.send(&finding, held_back) {
-                Ok(()) => break,
-                Err(error) if attempt == ATTEMPTS_MAX || stopping.load(Ordering::Relaxed) => {
-                    tracing::error!(%error, finding = %finding.finding_id, "a finding could not be mailed; it is in the log");
-                    break;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, attempt, "a finding could not be mailed yet");
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
             }
         }
     }
@@ -164,39 +177,15 @@ pub enum Channel {
     /// Standard output, one line a finding.
     Stdout,
     /// SMTP.
-    Mail(Mail),
+    Mail(Box<Mail>),
 }
 
-/// `kind = "mail"`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Mail {
-    /// `host:port`.
-    pub server: String,
-    /// How the connection is protected.
-    pub tls: MailTls,
-    /// A PEM file of the authorities to trust besides the public ones.
-    pub tls_ca: Option<PathBuf>,
-    /// `user` and `password` for SMTP AUTH.
-    pub credentials: Option<(String, String)>,
-    /// The sender, RFC 5322.
-    pub from: String,
-    /// The recipients.
-    pub to: Vec<String>,
-}
-
-impl std::fmt::Debug for Mail {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mail").field("server", &self.server).field("to", &self.to).finish_non_exhaustive()
+impl Channel {
+    /// The channel, where it is one of mail.
+    pub fn mail(&self) -> Option<&Mail> {
+        match self {
+            Channel::Mail(mail) => Some(mail),
+            Channel::Stdout => None,
+        }
     }
-}
-
-/// `tls` of a mail channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailTls {
-    /// Plain text; only to a server on this machine or a trusted network.
-    Off,
-    /// STARTTLS, required.
-    Starttls,
-    /// TLS from the first byte.
-    Tls,
 }

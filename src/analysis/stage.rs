@@ -161,7 +161,15 @@ impl Stage {
             }
             Entry::Event(Event::Begun(begun)) => self.begun(position, begun),
             Entry::Event(Event::Ended(ended)) => self.ended(&ended),
-            Entry::Event(Event::Ready(ready)) => self.ready(ready.who.session_id, ready.status, ready.at),
+            Entry::Event(Event::Ready(ready)) => {
+                let session = self.sessions.get_mut(&ready.who.session_id);
+                if let (Some(fold), true) =
+                    (session.and_then(|session| session.saved.transaction.as_mut()), ready.commit_failed.is_some())
+                {
+                    fold.commit_failed();
+                }
+                self.ready(ready.who.session_id, ready.status, ready.at);
+            }
             Entry::Event(Event::Closed(closed)) => self.closed(&closed),
         }
     }

@@ -59,6 +59,11 @@ impl Fold {
         self.noteworthy |= !understanding.relations_written.is_empty() || !understanding.columns.is_empty();
     }
 
+    /// Each statement completed, and the implicit commit after them did not.
+    pub(super) fn commit_failed(&mut self) {
+        self.failed = true;
+    }
+
     /// ReadyForQuery said that the transaction goes on.
     pub(super) fn goes_on(&mut self, status: TransactionStatus) {
         self.explicit = true;

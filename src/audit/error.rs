@@ -20,13 +20,13 @@ pub enum Error {
     #[error("{} is not a log: it has neither a journal nor tables; give the folder of [log].path with --log", .0.display())]
     NotALog(PathBuf),
     /// The key file holds something else.
-    #[error("{} is not a key file: it must hold 64 hexadecimal digits", .0.display())]
+    #[error("{} is not a key file: it must hold 64 hexadecimal digits; restore it, or name another as [privacy].key_file", .0.display())]
     NotAKey(PathBuf),
     /// The journal was written under another key.
     #[error("{} was written under another key; give the key file it was written with as [privacy].key_file", .0.display())]
     WrongKey(PathBuf),
     /// Every name this sidecar could take is taken.
-    #[error("{} sidecars write {} already", .1, .0.display())]
+    #[error("{} sidecars of this host write {} already; give this one another [log].path", .1, .0.display())]
     NoWriter(PathBuf, usize),
     /// A file of the log is not what it should be.
     #[error("{} is damaged: {what}", path.display())]

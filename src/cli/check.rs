@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Global, Status};
+use crate::alert::{Mail, Mailer};
 use crate::catalog::{Classification, loader};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -13,13 +14,18 @@ use crate::{app, policy, proxy};
 /// How long the server may take to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads configuration, certificates, classification and policies, reaches the server, and lists every fault
+/// Reads configuration, certificates, classification and policies, reaches the servers, and lists every fault
 ///
-/// Exits 0 when everything is in order, and 2 with one line a fault on standard error otherwise.
+/// Holds the classification against the database's catalog where [catalog].url is given, and says hello to the mail server of
+/// every [[alert]], without sending anything. Exits 0 when everything is in order, and 2 with one line a fault on standard error
+/// otherwise.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mitsuke check --config mitsuke.toml")]
+#[command(after_help = "\
+Examples:
+  mitsuke check --config mitsuke.toml
+  mitsuke check --offline    in CI, where no server can be reached")]
 pub struct Check {
-    /// Leave the server alone: files only
+    /// Leave all servers alone: files only
     #[arg(long)]
     offline: bool,
 }
@@ -39,6 +45,7 @@ impl Check {
             faults.extend(policies.without_cases.iter().cloned());
         }
         faults.extend(legs_faults(&config, classification.as_ref(), self.offline)?);
+        faults.extend(alert_faults(&config, self.offline));
         for fault in &faults {
             eprintln!("{fault}");
         }
@@ -69,6 +76,21 @@ fn count(number: usize, what: &str) -> String {
     }
 }
 
+/// What is wrong with files that alerts name, and with their mail servers.
+fn alert_faults(config: &Config, offline: bool) -> Vec<Fault> {
+    let file = config.file.clone().unwrap_or_else(|| "built-in defaults".into());
+    let mails = config.alerts.iter().filter_map(|alert| alert.channel.mail());
+    let fault = |mail: &Mail| match Mailer::new(mail) {
+        Err(error) => Some(Fault::of_file(&file, error.to_string(), "")),
+        Ok(_) if offline => None,
+        Ok(mailer) => mailer.reach().err().map(|error| {
+            let what = format!("`alert.server` is {}, which does not take mail: {error}", mail.server);
+            Fault::of_file(&file, what, "correct the [[alert]], or have the server mended")
+        }),
+    };
+    mails.filter_map(fault).collect()
+}
+
 /// What is wrong with certificates and the server, and with the classification when held against its catalog.
 fn legs_faults(config: &Config, classification: Option<&Classification>, offline: bool) -> anyhow::Result<Vec<Fault>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -79,8 +101,8 @@ fn legs_faults(config: &Config, classification: Option<&Classification>, offline
         let found = proxy::check(&legs, Clock::system().now(), !offline).await;
         let mut faults: Vec<Fault> =
             found.into_iter().map(|fault| Fault::of_file(&file, fault.what, fault.mend)).collect();
-        if let (Some(url), Some(classification), false) = (&config.catalog.url, classification, offline) {
-            match tokio::time::timeout(SERVER_TIMEOUT, loader::check(url, classification)).await {
+        if let (Some(_), Some(classification), false) = (&config.catalog.url, classification, offline) {
+            match tokio::time::timeout(SERVER_TIMEOUT, loader::check(&config.catalog, classification)).await {
                 Ok(found) => faults.extend(found),
                 Err(_) => faults.push(Fault::of_file(&file, "`catalog.url` gave no answer", "check host and port")),
             }

@@ -8,8 +8,14 @@ use super::{Global, Status};
 use crate::demo::{self, Ending, Wish};
 
 /// Plays an ordinary day of a ticket shop, and an insider's, on a throwaway PostgreSQL
+///
+/// Needs PostgreSQL's programs, version 13 or newer, and touches no server that is there. Everything but the folder is gone
+/// afterwards. Without --once it goes on listening after the play, and prints a psql line to try by hand; Ctrl-C ends it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: mitsuke demo --once")]
+#[command(after_help = "\
+Examples:
+  mitsuke demo --once
+  mitsuke demo --folder /tmp/mitsuke-demo")]
 pub struct Demo {
     /// End after the play; exit status 1 where the insider was not found
     #[arg(long)]

@@ -10,16 +10,19 @@ use super::{Global, Status};
 Tables: statements, transactions, sessions, findings, reviews. Times are UTC. `describe statements` lists the columns.
 A condition on `at` or `dt` reads the files of those days only.
 
-Example: who read how many people's personal data, day by day
-  mitsuke query \"select dt, db_user, sum(persons) from statements group by 1, 2 order by 3 desc nulls last limit 10\"")]
+Examples:
+  who read how many people's personal data, day by day:
+    mitsuke query \"select dt, db_user, sum(persons) from statements group by 1, 2 order by 3 desc nulls last limit 10\"
+  the findings of a day, for a spreadsheet:
+    mitsuke query \"select * from findings where dt = '2026-11-23'\" --format csv --output findings.csv")]
 pub struct Query {
-    /// The question: one SELECT in the dialect of DataFusion, close to PostgreSQL's
+    /// The question: one SELECT, in quotes; DataFusion's dialect, close to PostgreSQL's
     sql: String,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Write it there instead of to standard output
-    #[arg(long, value_name = "F")]
+    /// Write it to this file instead of to standard output
+    #[arg(long, value_name = "FILE")]
     output: Option<std::path::PathBuf>,
 }
 
@@ -50,7 +53,7 @@ impl Query {
         use anyhow::Context;
 
         let log = crate::config::Config::load(global.config.as_deref())?.with_log(global.log.as_deref()).audit.path;
-        let engine = crate::query::Engine::open(&log)?;
+        let engine = super::open_log(&log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().build().context("cannot start threads")?;
         runtime.block_on(answer::print(&engine, &self))
     }
@@ -94,6 +97,13 @@ mod answer {
     /// The file appears when it is whole.
     async fn to_file(rows: Rows, format: Format, path: &Path) -> anyhow::Result<()> {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            bail!(
+                "cannot write {}: {} is no folder; make it, or name another --output",
+                path.display(),
+                folder.display()
+            );
+        }
         let file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write {}", path.display()))?;
         let copy: File = file.reopen().with_context(|| format!("cannot write {}", path.display()))?;
         write(rows, format, copy).await?;

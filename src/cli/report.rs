@@ -10,30 +10,39 @@ use crate::report::Week;
 /// The form it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// One page that needs nothing but a browser
     Html,
+    /// For a terminal
     Text,
+    /// Figures and rows under stable keys, each table with its SQL
     Json,
 }
 
 /// The report of suspicious access: findings, who read how many people, against the weeks before
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  mitsuke report --format text\n  mitsuke report --week 2026-W47 --output report.html"
-)]
+#[command(after_help = "\
+A week is Monday 00:00 to Monday 00:00, UTC, as every time in the log is.
+
+Examples:
+  mitsuke report --format text
+  mitsuke report --week 2026-W47 --output report.html
+  mitsuke report --mail --config mitsuke.toml")]
 pub struct Report {
-    /// ISO 8601 week, such as 2026-W47 [default: the present week, until now]
-    #[arg(long)]
+    /// The week, as ISO 8601 counts them, such as 2026-W47 [default: the present week, until now]
+    #[arg(long, value_name = "WEEK")]
     week: Option<Week>,
-    /// The form
+    /// The form it takes
     #[arg(long, value_enum, default_value = "html")]
     format: Format,
-    /// The file to write; `-` for standard output [default: mitsuke-report-WEEK.html on a terminal, else standard output]
+    /// The file to write; `-` for standard output [default: mitsuke-report-WEEK.html for a page on a terminal, else
+    /// standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Send it to [report].to through the first mail channel of [[alert]]
-    #[arg(long)]
+    /// Send it instead of writing it: to [report].to, else to the recipients of the first mail channel of [[alert]],
+    /// through that channel's server; an extract to read, and the page as a file
+    #[arg(long, conflicts_with_all = ["format", "output"])]
     mail: bool,
-    /// The language; `en` so far
+    /// The language; only `en` so far
     #[arg(long, default_value = "en", value_parser = ["en"])]
     lang: String,
 }
@@ -57,7 +66,6 @@ impl Report {
 
         use crate::clock::Clock;
         use crate::config::Config;
-        use crate::query::Engine;
         use crate::report;
 
         let Report { week, format, output, mail, lang: _ } = self;
@@ -65,7 +73,11 @@ impl Report {
         let log = &config.audit.path;
         let week = week.unwrap_or_else(|| Week::of(Clock::system().now()));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let report = runtime.block_on(async { report::build(&Engine::open(log)?, week).await })?;
+        let engine = super::open_log(log)?;
+        let report = runtime.block_on(report::build(&engine, week))?;
+        if report.is_empty() {
+            eprintln!("mitsuke: {} holds nothing of {week}; --week names another week", log.display());
+        }
         let log = log.display().to_string();
         if mail {
             let sent = send(&config, &report, &log)?;
@@ -92,22 +104,30 @@ impl Report {
     }
 }
 
-/// Sends it; gives the recipients.
+/// Sends it; gives the recipients. Whoever is refused keeps nobody else from getting it.
 #[cfg(feature = "query")]
 fn send(config: &crate::config::Config, report: &crate::report::Report, log: &str) -> anyhow::Result<String> {
     use anyhow::bail;
 
-    use crate::alert::{Channel, Mailer};
+    use crate::alert::Mailer;
 
-    let mail = config.alerts.iter().find_map(|alert| match &alert.channel {
-        Channel::Mail(mail) => Some(mail),
-        Channel::Stdout => None,
-    });
+    let mail = config.alerts.iter().find_map(|alert| alert.channel.mail());
     let Some(mail) = mail else {
         bail!("no [[alert]] of kind \"mail\" says how to send; add one to the configuration")
     };
-    let subject = format!("[mitsuke] Suspicious access, {}", report.week);
-    Mailer::new(mail)?.send_page(&config.report.to, &subject, report.text(), report.html(log)?)?;
     let to = if config.report.to.is_empty() { &mail.to } else { &config.report.to };
+    let mailer = Mailer::new(mail)?;
+    let page = format!("mitsuke-report-{}.html", report.week);
+    let ready = mailer.with_page(to, report.letter(log)?, &page, report.html(log)?)?;
+    let mut refused = Vec::new();
+    for recipient in &ready.pending {
+        if let Err(error) = mailer.deliver(&ready, recipient) {
+            refused.push(format!("{}: {error}", recipient.email));
+        }
+    }
+    if !refused.is_empty() {
+        bail!("the report did not go to {}", refused.join("; nor to "));
+    }
+    let to: Vec<String> = to.iter().map(|to| to.email.to_string()).collect();
     Ok(to.join(", "))
 }

@@ -1,24 +1,28 @@
 //! `mitsuke run`: the sidecar.
 
-use anyhow::Context as _;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Global, Status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::proxy::Address;
-use crate::{app, telemetry};
+use crate::{app, audit, telemetry};
 
 /// The sidecar: listens, relays to the server, records and judges
 ///
 /// Without any configuration it listens on 127.0.0.1:6432, goes to 127.0.0.1:5432, logs to ./mitsuke-log and uses the
-/// built-in policies. SIGHUP reads configuration, certificates, policies and
-/// classification again; SIGTERM and Ctrl-C drain and stop.
+/// built-in policies. SIGHUP reads the configuration, certificates, policies and classification again; SIGTERM and Ctrl-C let
+/// running statements end, for [listen].drain_timeout at most, and stop.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mitsuke run --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432\n  \
-                        psql -h 127.0.0.1 -p 6432 -U postgres -c 'select 1'")]
+#[command(after_help = "\
+Example:
+  mitsuke run --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432
+  psql -h 127.0.0.1 -p 6432 -U postgres -c 'select 1'    from another terminal")]
 pub struct Run {
-    /// Where clients connect: host:port or unix:/path/.s.PGSQL.6432; overrides [listen].address
+    /// Where clients connect: host:port or unix:/path/.s.PGSQL.6432, once or more; overrides [listen].address
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<Address>,
     /// The server: host:port or unix:/path/.s.PGSQL.5432; overrides [upstream].address
@@ -54,7 +58,8 @@ impl Run {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let upstream = config.proxy.upstream.clone();
-        let running = app::start(config, Clock::system(), None).await?;
+        let log = config.audit.path.clone();
+        let running = app::start(config, Clock::system(), None).await.map_err(|error| explained(error, &log))?;
         for address in &running.addresses {
             tracing::info!(%address, %upstream, log = %running.log.display(), "listening");
         }
@@ -72,5 +77,15 @@ impl Run {
         running.stop().await?;
         tracing::info!("stopped");
         Ok(Status::Done)
+    }
+}
+
+/// With how to mend it, where the log's folder is what fails.
+fn explained(error: anyhow::Error, log: &Path) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(audit::Error::Io { path, .. }) if path.starts_with(log) => {
+            anyhow!("{error}; give a folder that this process may write as [log].path or --log")
+        }
+        _ => error,
     }
 }

@@ -7,7 +7,7 @@ use super::section::Section;
 use crate::proxy::{
     Auth, ChannelBinding, ClientCertificate, Config, DEFAULT_AUTH_QUERY, ListenTls, Lookup, UpstreamTls,
 };
-use crate::tls::{File, Own, Pair, Trust};
+use crate::tls::{File, Outward, Own, Pair, Trust};
 
 const ADDRESS: &str = "an address: \"host:port\" or \"unix:/path/.s.PGSQL.6432\"";
 
@@ -61,15 +61,7 @@ pub fn upstream(section: &mut Section<'_>, config: &mut Config) {
                 query: query.unwrap_or_else(|| DEFAULT_AUTH_QUERY.to_owned()),
             })
         }
-        Some(Who::Server) | None => {
-            if query.is_some() {
-                section.fault_here(
-                    "`upstream.auth_query` is not used",
-                    "set `upstream.auth` to \"terminate\", or remove it",
-                );
-            }
-            Auth::Pass(binding.unwrap_or_default())
-        }
+        Some(Who::Server) | None => Auth::Pass(binding.unwrap_or_default()),
     };
 }
 
@@ -177,7 +169,7 @@ fn upstream_tls(section: &mut Section<'_>) -> UpstreamTls {
         (Some(Disable), _) => return UpstreamTls::Disable,
         (Some(Prefer | Require), None) => Trust::Anybody,
     };
-    UpstreamTls::On { is_required: mode != Some(Prefer), trust, own }
+    UpstreamTls::On(Outward { is_required: mode != Some(Prefer), trust, own })
 }
 
 fn file(section: &mut Section<'_>, key: &'static str, path: &'static str) -> Option<File> {

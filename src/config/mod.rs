@@ -4,6 +4,7 @@
 //! every fault with its file, line and column. The only reader of the environment. Keys that the contract names and
 //! this version does not serve are faults that say so, never silently ignored.
 
+mod alert;
 mod legs;
 mod section;
 mod source;
@@ -13,8 +14,7 @@ use std::time::Duration;
 
 use self::section::Section;
 use crate::error::{Fault, Faults};
-use crate::record::Severity;
-use crate::{alert, analysis, audit, catalog, policy, proxy};
+use crate::{analysis, audit, catalog, policy, proxy};
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "mitsuke.toml";
@@ -39,7 +39,7 @@ pub struct Config {
     /// `[policies]`.
     pub policies: policy::Config,
     /// `[[alert]]`.
-    pub alerts: Vec<alert::Config>,
+    pub alerts: Vec<crate::alert::Config>,
     /// `[report]`.
     pub report: Report,
     /// `[telemetry]`.
@@ -50,7 +50,7 @@ pub struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Recipients of `mitsuke report --mail`, through the first mail channel of `[[alert]]`.
-    pub to: Vec<String>,
+    pub to: Vec<crate::alert::Mailbox>,
 }
 
 /// `[telemetry].log_format`.
@@ -134,7 +134,10 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
     root.section("listen", |section| legs::listen(section, &mut proxy));
     root.section("upstream", |section| legs::upstream(section, &mut proxy));
     let analysis = root.section("identity", identity).unwrap_or_default();
-    let catalog = root.section("catalog", catalog_of).unwrap_or_default();
+    let mut catalog = root.section("catalog", catalog_of).unwrap_or_default();
+    if let proxy::UpstreamTls::On(outward) = &proxy.upstream_tls {
+        catalog.tls = Some(outward.clone());
+    }
     if let proxy::Auth::Terminate(lookup) = &mut proxy.auth {
         match &catalog.url {
             Some(url) => lookup.url.clone_from(url),
@@ -154,7 +157,7 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
         key_file: key_file.unwrap_or_else(|| key_beside(Path::new(DEFAULT_LOG))),
     });
     let policies = root.section("policies", policies_of).unwrap_or_default();
-    let alerts = root.sections("alert", alert_of);
+    let alerts = root.sections("alert", alert::read);
     let report = root.section("report", report_of).unwrap_or_default();
     let log_format = root.section("telemetry", telemetry).unwrap_or_default();
     root.finish();
@@ -189,7 +192,7 @@ fn catalog_of(section: &mut Section<'_>) -> catalog::Config {
             None
         }
     });
-    catalog::Config { url, refresh: section.duration("refresh").unwrap_or(default.refresh) }
+    catalog::Config { url, tls: None, refresh: section.duration("refresh").unwrap_or(default.refresh) }
 }
 
 fn privacy(section: &mut Section<'_>) -> Option<PathBuf> {
@@ -238,51 +241,10 @@ fn policies_of(section: &mut Section<'_>) -> policy::Config {
     }
 }
 
-fn alert_of(section: &mut Section<'_>) -> Option<alert::Config> {
-    #[derive(Clone, Copy)]
-    enum Which {
-        Stdout,
-        Mail,
-    }
-    let which = section.word("kind", &[("stdout", Which::Stdout), ("mail", Which::Mail)]);
-    let severity = section.parsed("severity_min", "one of low, medium, high, critical");
-    section.word("format", &[("text", ())]);
-    let channel = match which? {
-        Which::Stdout => alert::Channel::Stdout,
-        Which::Mail => alert::Channel::Mail(mail(section)?),
-    };
-    Some(alert::Config { severity_min: severity.unwrap_or(Severity::Low), channel })
-}
-
-fn mail(section: &mut Section<'_>) -> Option<alert::Mail> {
-    use alert::MailTls;
-    let server = section.text("server").map(|(text, _)| text);
-    let from = section.text("from").map(|(text, _)| text);
-    let to: Vec<String> = section.texts("to").unwrap_or_default().into_iter().map(|(text, _)| text).collect();
-    let tls = section.word("tls", &[("off", MailTls::Off), ("starttls", MailTls::Starttls), ("tls", MailTls::Tls)]);
-    let tls_ca = section.file("tls_ca");
-    let user = section.text("user").map(|(text, _)| text);
-    let password = section.text("password").map(|(text, _)| text);
-    if server.is_none() || from.is_none() || to.is_empty() {
-        section.fault_here("a mail alert needs `server`, `from` and `to`", "see deploy/mitsuke.toml for an example");
-        return None;
-    }
-    let credentials = match (user, password) {
-        (Some(user), Some(password)) => Some((user, password)),
-        (None, None) => None,
-        _ => {
-            section.fault_here("a mail alert has one of `user` and `password`", "give both, or neither");
-            return None;
-        }
-    };
-    Some(alert::Mail { server: server?, tls: tls.unwrap_or(MailTls::Starttls), tls_ca, credentials, from: from?, to })
-}
-
 fn report_of(section: &mut Section<'_>) -> Report {
     section.not_yet("schedule");
     section.word("lang", &[("en", ())]);
-    let to = section.texts("to").unwrap_or_default().into_iter().map(|(text, _)| text).collect();
-    Report { to }
+    Report { to: alert::mailboxes(section, "to").unwrap_or_default() }
 }
 
 fn telemetry(section: &mut Section<'_>) -> LogFormat {
@@ -290,5 +252,7 @@ fn telemetry(section: &mut Section<'_>) -> LogFormat {
     section.word("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]).unwrap_or_default()
 }
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

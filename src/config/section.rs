@@ -12,6 +12,13 @@ use super::source::{Node, Place, Written};
 use crate::error::Fault;
 use crate::yaml::spelling;
 
+#[cfg(test)]
+thread_local! {
+    /// Every key that a reading on this thread asked for, `section.key`, with the words it may be: what the reference must
+    /// not leave out.
+    pub static ASKED: std::cell::RefCell<BTreeMap<String, Vec<String>>> = const { std::cell::RefCell::new(BTreeMap::new()) };
+}
+
 /// One table of the tree, half read.
 pub struct Section<'f> {
     name: String,
@@ -37,8 +44,17 @@ impl<'f> Section<'f> {
     }
 
     fn take(&mut self, key: &'static str) -> Option<Node> {
+        #[cfg(test)]
+        ASKED.with_borrow_mut(|asked| {
+            asked.entry(self.path(key)).or_default();
+        });
         self.known.push(key);
         self.rest.remove(key)
+    }
+
+    /// Whether a key is written here, and nobody took it yet.
+    pub fn has(&self, key: &str) -> bool {
+        self.rest.contains_key(key)
     }
 
     /// Names a key in messages.
@@ -121,8 +137,29 @@ impl<'f> Section<'f> {
         }
     }
 
+    /// A text, or a list of texts, that a `T` can each be made from.
+    pub fn parsed_list<T: FromStr>(&mut self, key: &'static str, wanted: &str) -> Option<Vec<T>> {
+        let mut values = Vec::new();
+        let mut is_whole = true;
+        for (text, place) in self.texts(key)? {
+            match text.parse() {
+                Ok(value) => values.push(value),
+                Err(_) => {
+                    is_whole = false;
+                    let what = format!("`{}` has \"{text}\", which is not {wanted}", self.path(key));
+                    self.fault(&place, what, "");
+                }
+            }
+        }
+        is_whole.then_some(values)
+    }
+
     /// One of a closed list of words.
     pub fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        #[cfg(test)]
+        ASKED.with_borrow_mut(|asked| {
+            asked.insert(self.path(key), words.iter().map(|(word, _)| (*word).to_owned()).collect())
+        });
         let (text, place) = self.text(key)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -135,7 +172,8 @@ impl<'f> Section<'f> {
 
     /// A word that the contract knows and this version does not serve: a fault that says so.
     pub fn not_yet(&mut self, key: &'static str) {
-        if let Some(node) = self.take(key) {
+        self.known.push(key);
+        if let Some(node) = self.rest.remove(key) {
             let what = format!("`{}` is not there yet in version {}", self.path(key), env!("CARGO_PKG_VERSION"));
             self.fault(&node.place, what, "remove the key; CHANGELOG.md says what works");
         }
@@ -190,6 +228,11 @@ impl<'f> Section<'f> {
             }
         }
         Some(texts)
+    }
+
+    /// Passes over the keys that nobody took: what is right hangs on one that is missing or wrong, which is the fault.
+    pub fn leave_rest(&mut self) {
+        self.rest.clear();
     }
 
     /// Whatever is left over is unknown: a fault each, with the nearest known key.

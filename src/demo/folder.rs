@@ -27,6 +27,9 @@ pub struct Folder {
 impl Folder {
     /// Makes it, or takes over that of an earlier demo.
     pub fn claim(path: &Path) -> Result<Folder, Error> {
+        if path.exists() && !path.is_dir() {
+            return Err(Error::NotOurs(path.to_path_buf()));
+        }
         let cannot_make = |source| Error::Io { doing: "cannot make", path: path.to_path_buf(), source };
         fs::create_dir_all(path).map_err(cannot_make)?;
         let path = fs::canonicalize(path).map_err(cannot_make)?;

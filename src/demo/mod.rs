@@ -53,7 +53,7 @@ pub enum Error {
     #[error("the demo's play failed: {0}")]
     Unexpected(&'static str),
     /// The folder asked for is somebody's.
-    #[error("{} is not empty and no demo's; name another with --folder", .0.display())]
+    #[error("{} is neither an empty folder nor an earlier demo's; name another with --folder", .0.display())]
     NotOurs(PathBuf),
     /// Another demo runs in the folder.
     #[error("another demo is running in {}; name another folder with --folder", .0.display())]

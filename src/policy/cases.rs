@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::definition::{AnyRule, Policy};
+use super::definition::{On, Policy};
 use super::duration;
 use super::engine::Engine;
 use super::judged::Judged;
 use super::permit::{self, Permit};
 use super::set::PolicySet;
 use crate::clock::Timestamp;
-use crate::record::{FieldKind, Finding, Session, Statement, Text, Transaction, Value};
+use crate::record::{Column, FieldKind, Finding, Session, Statement, Text, Transaction, Value};
 use crate::yaml::spelling;
 use crate::yaml::{Fields, Key, Node, Place, Shape, Source};
 
@@ -50,11 +50,26 @@ pub struct Case {
     says: Option<String>,
 }
 
-/// History, and the records to judge.
 enum Records {
-    Statements(Vec<Statement>, Vec<Statement>),
-    Transactions(Vec<Transaction>, Vec<Transaction>),
-    Sessions(Vec<Session>, Vec<Session>),
+    Statements(Steps<Statement>),
+    Transactions(Steps<Transaction>),
+    Sessions(Steps<Session>),
+}
+
+struct Steps<R> {
+    /// To learn from.
+    history: Vec<Step<R>>,
+    /// To judge.
+    records: Vec<Step<R>>,
+}
+
+/// One entry of `history` or `records`: a record, so many times. Made one by one when the case runs.
+struct Step<R> {
+    record: R,
+    /// `after` comes before each of them, the first too.
+    from: Timestamp,
+    after_us: i64,
+    times: u64,
 }
 
 /// How many findings a case expects.
@@ -75,26 +90,26 @@ pub struct Verdict {
     pub holds: bool,
 }
 
-/// Reads a file of cases; its faults are in `source`.
-pub fn read(source: &mut Source<'_>, policy: &Policy) -> Vec<Case> {
+/// Reads a file of cases of a policy `on` that; its faults are in `source`.
+pub fn read(source: &mut Source<'_>, on: On) -> Vec<Case> {
     let Some(root) = source.parse() else { return Vec::new() };
     let Shape::List(items) = &root.shape else {
         source.fault(root.place, format!("the cases are {}", root.called()), "write a list: - name: …");
         return Vec::new();
     };
-    let cases: Vec<Case> = items.iter().filter_map(|item| read_case(item, policy, source)).collect();
+    let cases: Vec<Case> = items.iter().filter_map(|item| read_case(item, on, source)).collect();
     if source.faults.is_empty() {
         let matching = cases.iter().any(|case| case.expect != Expect::Findings(0));
         let missing = cases.iter().any(|case| case.expect == Expect::Findings(0));
         if !matching || !missing {
             let what = "cases need at least one that matches and one near miss that does not";
-            source.fault(root.place, what, "");
+            source.fault(root.place, what, "add a case with `expect: match`, or one with `expect: none`");
         }
     }
     cases
 }
 
-fn read_case(item: &Node, policy: &Policy, source: &mut Source<'_>) -> Option<Case> {
+fn read_case(item: &Node, on: On, source: &mut Source<'_>) -> Option<Case> {
     let mut fields = Fields::of(item, "a case", source)?;
     let name = fields.need_text("name", source).map(|(name, _)| name);
     let timezone = match fields.text("timezone", source) {
@@ -112,17 +127,21 @@ fn read_case(item: &Node, policy: &Policy, source: &mut Source<'_>) -> Option<Ca
     let observed = fields.take("observed").and_then(|node| match node.shape {
         Shape::Number(number) => Some(number),
         _ => {
-            source.fault(node.place, "`observed` is not a whole number", "");
+            source.fault(
+                node.place,
+                "`observed` is not a whole number",
+                "write the figure that the last finding names",
+            );
             None
         }
     });
     let says = fields.text("says", source).map(|(text, _)| text);
     fields.finish(source);
     let blocks = Blocks { given, history, records: records?, timezone: &timezone };
-    let records = match &policy.rule {
-        AnyRule::Statement(_) => blocks.read(source).map(|(h, r)| Records::Statements(h, r)),
-        AnyRule::Transaction(_) => blocks.read(source).map(|(h, r)| Records::Transactions(h, r)),
-        AnyRule::Session(_) => blocks.read(source).map(|(h, r)| Records::Sessions(h, r)),
+    let records = match on {
+        On::Statement | On::Progress => blocks.read(source).map(Records::Statements),
+        On::Transaction => blocks.read(source).map(Records::Transactions),
+        On::Session => blocks.read(source).map(Records::Sessions),
     };
     let line = item.place.line;
     Some(Case { name: name?, line, records: records?, timezone, permits, expect: expect?, observed, says })
@@ -148,47 +167,57 @@ struct Blocks<'a> {
 }
 
 impl Blocks<'_> {
-    fn read<R: Judged>(&self, source: &mut Source<'_>) -> Option<(Vec<R>, Vec<R>)> {
+    fn read<R: Judged>(&self, source: &mut Source<'_>) -> Option<Steps<R>> {
+        let mut given = R::default();
+        match self.given {
+            Some(Node { shape: Shape::Map(pairs), .. }) => self.fill(&mut given, pairs, source),
+            Some(node) => {
+                source.fault(node.place, format!("`given` is {}", node.called()), "write { column: value }");
+            }
+            None => {}
+        }
         let noon = self.timezone.to_timestamp(NOON).map_or(Timestamp(0), |at| Timestamp(at.as_microsecond()));
         let mut now = noon;
         let history = match self.history {
-            Some(node) => self.list(node, &mut now, source)?,
+            Some(node) => self.list(node, &given, &mut now, source)?,
             None => Vec::new(),
         };
-        let records = self.list(self.records, &mut now, source)?;
-        Some((history, records))
+        let records = self.list(self.records, &given, &mut now, source)?;
+        Some(Steps { history, records })
     }
 
-    fn list<R: Judged>(&self, node: &Node, now: &mut Timestamp, source: &mut Source<'_>) -> Option<Vec<R>> {
+    fn list<R: Judged>(
+        &self,
+        node: &Node,
+        given: &R,
+        now: &mut Timestamp,
+        source: &mut Source<'_>,
+    ) -> Option<Vec<Step<R>>> {
         let Shape::List(items) = &node.shape else {
             source.fault(node.place, format!("records are {}", node.called()), "write a list: - { column: value }");
             return None;
         };
-        let mut records = Vec::new();
+        let mut steps = Vec::new();
+        let mut number: u64 = 0;
         for item in items {
             let Shape::Map(pairs) = &item.shape else {
                 source.fault(item.place, format!("a record is {}", item.called()), "write { column: value }");
                 continue;
             };
             let timing = self.timing(pairs, source);
-            *now = timing.at.unwrap_or(*now);
-            if records.len() as u64 + timing.repeat > RECORDS_MAX {
-                source.fault(item.place, format!("more than {RECORDS_MAX} records"), "");
+            number = number.saturating_add(timing.repeat);
+            if number > RECORDS_MAX {
+                source.fault(item.place, format!("more than {RECORDS_MAX} records"), "repeat fewer times");
                 return None;
             }
-            for _ in 0..timing.repeat {
-                *now = now.plus_micros(timing.after_us);
-                let mut record = R::default();
-                record.common_mut().at = *now;
-                record.common_mut().seq = records.len() as u64 + 1;
-                if let Some(Node { shape: Shape::Map(given), .. }) = self.given {
-                    self.fill(&mut record, given, source);
-                }
-                self.fill(&mut record, pairs, source);
-                records.push(record);
-            }
+            let from = timing.at.unwrap_or(*now);
+            let repeat = i64::try_from(timing.repeat).unwrap_or(i64::MAX);
+            *now = from.plus_micros(timing.after_us.saturating_mul(repeat));
+            let mut record = given.clone();
+            self.fill(&mut record, pairs, source);
+            steps.push(Step { record, from, after_us: timing.after_us, times: timing.repeat });
         }
-        Some(records)
+        Some(steps)
     }
 
     fn timing(&self, pairs: &[(Key, Node)], source: &mut Source<'_>) -> Timing {
@@ -206,8 +235,8 @@ impl Blocks<'_> {
         }
         if let Some(node) = find("repeat") {
             match node.shape {
-                Shape::Number(times) => timing.repeat = times,
-                _ => source.fault(node.place, "`repeat` is not a whole number", ""),
+                Shape::Number(times) if times > 0 => timing.repeat = times,
+                _ => source.fault(node.place, "`repeat` is not a number of records", "write a whole number, 1 or more"),
             }
         }
         timing
@@ -248,10 +277,28 @@ impl Blocks<'_> {
                 _ => false,
             };
             if !fits {
-                source.fault(node.place, format!("`{}` does not take {}", key.name, node.called()), "");
+                let (what, mend) = misfit(column, node);
+                source.fault(node.place, what, mend);
             }
         }
     }
+}
+
+/// Why a value does not fit a column, and what would.
+fn misfit<R: Judged>(column: &Column<R>, node: &Node) -> (String, String) {
+    let name = column.name;
+    if let (FieldKind::Text, Shape::Text(text)) = (column.kind, &node.shape) {
+        // Only a vocabulary refuses a text.
+        let mend = format!("`select distinct {name} from {}` shows what the log holds", R::NAME);
+        return (format!("`{name}` is never `{text}`"), mend);
+    }
+    let wanted = match column.kind {
+        FieldKind::U64 => "a whole number, 0 or more",
+        FieldKind::Text => "a text",
+        FieldKind::Timestamp => "a moment: 2026-06-01T12:00",
+        FieldKind::Texts | FieldKind::U64s => "a list: [a, b]",
+    };
+    (format!("`{name}` does not take {}", node.called()), format!("write {wanted}"))
 }
 
 struct Timing {
@@ -277,17 +324,17 @@ impl Case {
         let mut engine = Engine::new(Arc::new(set));
         let mut findings = Vec::new();
         match &self.records {
-            Records::Statements(history, records) => {
-                history.iter().for_each(|record| engine.learn_statement(record));
-                records.iter().for_each(|record| findings.append(&mut engine.statement(&mut record.clone())));
+            Records::Statements(Steps { history, records }) => {
+                each(history, |record| engine.learn_statement(record));
+                each(records, |record| findings.append(&mut engine.statement(record)));
             }
-            Records::Transactions(history, records) => {
-                history.iter().for_each(|record| engine.learn_transaction(record));
-                records.iter().for_each(|record| findings.append(&mut engine.transaction(record)));
+            Records::Transactions(Steps { history, records }) => {
+                each(history, |record| engine.learn_transaction(record));
+                each(records, |record| findings.append(&mut engine.transaction(record)));
             }
-            Records::Sessions(history, records) => {
-                history.iter().for_each(|record| engine.learn_session(record));
-                records.iter().for_each(|record| findings.append(&mut engine.session(record)));
+            Records::Sessions(Steps { history, records }) => {
+                each(history, |record| engine.learn_session(record));
+                each(records, |record| findings.append(&mut engine.session(record)));
             }
         }
         self.verdict(&findings)
@@ -318,6 +365,25 @@ impl Case {
             got = format!("{got}\nobserved {observed}: {}", says(finding));
         }
         Verdict { expected, got, holds }
+    }
+}
+
+/// Makes the records of `steps`, in order, numbered from 1 where the case gives no `seq`.
+fn each<R: Judged>(steps: &[Step<R>], mut take: impl FnMut(&mut R)) {
+    let mut seq = 0;
+    for step in steps {
+        let mut at = step.from;
+        for _ in 0..step.times {
+            seq += 1;
+            at = at.plus_micros(step.after_us);
+            let mut record = step.record.clone();
+            let common = record.common_mut();
+            common.at = at;
+            if common.seq == 0 {
+                common.seq = seq;
+            }
+            take(&mut record);
+        }
     }
 }
 

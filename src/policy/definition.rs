@@ -82,10 +82,10 @@ pub enum AnyRule {
     Session(Rule<Session>),
 }
 
-/// Reads a policy; its faults are in `source`.
-pub fn read(source: &mut Source<'_>, lists: &Lists) -> Option<Policy> {
-    let root = source.parse()?;
-    let mut fields = Fields::of(&root, "the policy", source)?;
+/// Reads a policy; its faults are in `source`. What it is `on` is told also of a faulty one.
+pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Policy>) {
+    let Some(root) = source.parse() else { return (None, None) };
+    let Some(mut fields) = Fields::of(&root, "the policy", source) else { return (None, None) };
     let id = read_id(&mut fields, source);
     let title = fields.need_text("title", source);
     let why = fields.need_text("why", source);
@@ -106,29 +106,32 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> Option<Policy> {
         source.fault(fields.place(), "`on: progress` is not there yet: this version judges what has ended", mend);
     }
     fields.finish(source);
-    if !source.faults.is_empty() {
-        return None;
-    }
-    Some(Policy {
-        id: id?.as_str().into(),
-        title: title?.0.as_str().into(),
-        why: why?.0,
-        status: status?,
-        severity: severity?,
-        action: action?,
-        on: on?,
-        tags,
-        false_positives,
-        rule: rule?,
-        text: source.text.to_owned(),
-    })
+    let whole = source.faults.is_empty();
+    let text = source.text.to_owned();
+    let policy = || {
+        Some(Policy {
+            id: id?.as_str().into(),
+            title: title?.0.as_str().into(),
+            why: why?.0,
+            status: status?,
+            severity: severity?,
+            action: action?,
+            on: on?,
+            tags,
+            false_positives,
+            rule: rule?,
+            text,
+        })
+    };
+    (on, if whole { policy() } else { None })
 }
 
 fn read_id(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<String> {
     let (id, place) = fields.need_text("id", source)?;
     let stem = source.file.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
     if !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
-        source.fault(place, format!("the id `{id}` has other characters than a-z, 0-9 and -"), "");
+        let what = format!("the id `{id}` has other characters than a-z, 0-9 and -");
+        source.fault(place, what, "write it like bulk-personal-read");
     } else if stem.as_deref() != Some(&id) {
         source.fault(place, format!("the id `{id}` is not the file's name"), "call them the same");
     }
@@ -159,7 +162,8 @@ fn read_tags(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Texts {
     for (tag, place) in &tags {
         let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
         if tag.is_empty() || !tag.chars().all(known) {
-            source.fault(*place, format!("the tag `{tag}` has other characters than a-z, 0-9, `.`, `-` and `_`"), "");
+            let what = format!("the tag `{tag}` has other characters than a-z, 0-9, `.`, `-` and `_`");
+            source.fault(*place, what, "write it like attack.t1213.006");
         }
     }
     tags.iter().map(|(tag, _)| Text::from(tag.as_str())).collect()
@@ -190,7 +194,8 @@ fn read_rule<R: Judged>(fields: &mut Fields<'_>, lists: &Lists, source: &mut Sou
         return None;
     }
     if when.is_none() && window.is_none() && first.is_none() {
-        source.fault(fields.place(), "neither `when` nor `window` nor `baseline`: it would match everything", "");
+        let what = "neither `when` nor `window` nor `baseline`: it would match everything";
+        source.fault(fields.place(), what, "write `when: true` if that is meant");
         return None;
     }
     Some(Rule { when, unless, window, first, throttle })
@@ -230,7 +235,7 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
     let measure = match (count, sum, distinct) {
         (Some(count), None, None) => match count.shape {
             Shape::Bool(true) => Some(Measure::Count),
-            _ => wrong(count, "`count` counts records and takes no column: write `count: true`", source),
+            _ => wrong(count, "`count` counts records and takes no column", "write `count: true`", source),
         },
         (None, Some((name, place)), None) => {
             column(&name, place, &[FieldKind::U64], "a number", source).map(Measure::Sum)
@@ -239,11 +244,14 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
             let kinds = [FieldKind::U64, FieldKind::Text, FieldKind::Texts, FieldKind::U64s];
             if above.is_some_and(|above| above >= DISTINCT_MAX as u64) {
                 let what = format!("`distinct` counts to {DISTINCT_MAX}; beyond is not there yet");
-                source.fault(place, what, "");
+                source.fault(place, what, format!("write an `above` below {DISTINCT_MAX}"));
             }
             column(&name, place, &kinds, "a column", source).map(Measure::Distinct)
         }
-        _ => wrong(node, "a window needs one of `count: true`, `sum: column` and `distinct: column`", source),
+        _ => {
+            let mend = "write one of `count: true`, `sum: column` and `distinct: column`";
+            wrong(node, "a window adds up one thing", mend, source)
+        }
     };
     Some(Window { by, within_us: within_us?, measure: measure?, above: above? })
 }
@@ -256,10 +264,12 @@ fn read_first<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<First<R
     let later = [fields.take("of"), fields.take("unusual")].into_iter().flatten().next();
     fields.finish(source);
     if let Some(later) = later {
-        return wrong(later, "`of` and `unusual` are not there yet; a baseline knows `first`", source);
+        let what = "`of` and `unusual` are not there yet: a baseline knows `first`";
+        return wrong(later, what, "use a `window` with a fixed limit meanwhile", source);
     }
     let Some((thing, place)) = thing else {
-        return wrong(node, "a baseline needs `first`: relation, classified_relation, or a column", source);
+        let mend = "write `first: relation`, `first: classified_relation`, or a column";
+        return wrong(node, "`first` is missing", mend, source);
     };
     let thing = match thing.as_str() {
         "relation" => Thing::Relation,
@@ -277,8 +287,8 @@ fn read_throttle<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Thro
     Some(Throttle { by, once_us: once_us? })
 }
 
-fn wrong<T>(node: &Node, what: &str, source: &mut Source<'_>) -> Option<T> {
-    source.fault(node.place, what, "");
+fn wrong<T>(node: &Node, what: &str, mend: &str, source: &mut Source<'_>) -> Option<T> {
+    source.fault(node.place, what, mend);
     None
 }
 
@@ -321,7 +331,9 @@ fn column<R: Judged>(
         return None;
     };
     if !kinds.contains(&column.kind) {
-        source.fault(place, format!("`{name}` is not {needed}"), "");
+        let fit = R::columns().iter().filter(|column| kinds.contains(&column.kind)).map(|column| column.name);
+        let mend = format!("known are {}", fit.collect::<Vec<_>>().join(", "));
+        source.fault(place, format!("`{name}` is not {needed}"), mend);
         return None;
     }
     Some(column)

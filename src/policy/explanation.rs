@@ -6,7 +6,7 @@ use super::duration;
 use super::judged::{Judged, enumerate, tame, who};
 use super::moment::Moment;
 use super::rule::{First, Measure, Rule, Window};
-use crate::record::{Column, Value};
+use crate::record::{Column, FieldKind, Value};
 
 /// What was found, for the sentence and the finding's columns.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found
     match (&rule.first, &rule.window) {
         (Some(first), _) => {
             let people = record.persons().filter(|persons| *persons > 0);
-            let people = people.map_or_else(String::new, |n| format!(", {} people's data", grouped(n)));
+            let people = people.map_or_else(String::new, |persons| format!(", {}", peoples_data(persons)));
             format!("{} {}{people}{}", person, novelty(first, &found.new), join(&circumstances))
         }
         (None, Some(window)) => {
@@ -98,23 +98,37 @@ fn sum_phrase<R: Judged>(window: &Window<R>, figure: u64) -> String {
     match &window.measure {
         Measure::Count => format!("made {} {}", grouped(figure), if figure == 1 { R::NOUN.0 } else { R::NOUN.1 }),
         Measure::Sum(column) => deed(column.name, figure),
-        Measure::Distinct(column) => format!("reached {} different {}", grouped(figure), spoken(column.name)),
+        Measure::Distinct(column) => {
+            let verb = if column.kind == FieldKind::Text { "came with" } else { "reached" };
+            format!("{verb} {} different {}", grouped(figure), plural(spoken(column.name)))
+        }
     }
 }
 
 fn deed(column: &str, figure: u64) -> String {
-    let figure = grouped(figure);
     match column {
-        "persons" => format!("read {figure} people's data"),
-        "personal_rows" => format!("read {figure} rows of personal data"),
-        "rows_returned" => format!("received {figure} rows"),
-        "rows_affected" => format!("changed {figure} rows"),
-        "bytes_out" => format!("received {figure} bytes"),
-        "bytes_in" => format!("sent {figure} bytes"),
-        "duration_us" => format!("was busy for {figure} µs"),
-        "statements" => format!("ran {figure} statements"),
-        other => format!("reached {} {figure}", spoken(other)),
+        "persons" => format!("read {}", peoples_data(figure)),
+        "personal_rows" => format!("read {} of personal data", counted(figure, "row")),
+        "rows_returned" => format!("received {}", counted(figure, "row")),
+        "rows_affected" => format!("changed {}", counted(figure, "row")),
+        "bytes_out" => format!("received {}", counted(figure, "byte")),
+        "bytes_in" => format!("sent {}", counted(figure, "byte")),
+        "duration_us" => format!("was busy for {} µs", grouped(figure)),
+        "statements" => format!("ran {}", counted(figure, "statement")),
+        other => format!("reached {} {}", spoken(other), grouped(figure)),
     }
+}
+
+fn peoples_data(persons: u64) -> String {
+    match persons {
+        1 => "1 person's data".to_owned(),
+        persons => format!("{} people's data", grouped(persons)),
+    }
+}
+
+/// `1 row`, `2,000 rows`.
+fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 fn novelty<R: Judged>(first: &First<R>, new: &[String]) -> String {
@@ -136,6 +150,14 @@ fn spoken(column: &str) -> &str {
         "end_user" => "end user",
         "session_id" => "session",
         other => other,
+    }
+}
+
+fn plural(noun: &str) -> String {
+    match noun {
+        noun if noun.ends_with("ss") => format!("{noun}es"),
+        noun if noun.ends_with('s') => noun.to_owned(),
+        noun => format!("{noun}s"),
     }
 }
 

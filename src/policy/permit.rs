@@ -50,7 +50,7 @@ pub fn read_list(root: &Node, source: &mut Source<'_>) -> Vec<Permit> {
     for item in items {
         let Some(permit) = read_one(item, source) else { continue };
         if permits.iter().any(|other| other.id == permit.id) {
-            source.fault(item.place, format!("the permit `{}` is there twice", permit.id), "");
+            source.fault(item.place, format!("the permit `{}` is there twice", permit.id), "rename or remove one");
         }
         permits.push(permit);
     }
@@ -74,7 +74,7 @@ fn read_one(item: &Node, source: &mut Source<'_>) -> Option<Permit> {
     if let (Some(from), Some(until)) = (from, until)
         && until <= from
     {
-        source.fault(item.place, "`until` is not after `from`", "");
+        source.fault(item.place, "`until` is not after `from`", "exchange them, or correct the day");
     }
     Some(Permit {
         id: id?.0.as_str().into(),

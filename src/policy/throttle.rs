@@ -24,7 +24,8 @@ impl Throttle {
     /// Whether a finding about `key` may be told now; if so it is noted as told.
     pub fn admits(&mut self, key: Key, at: Timestamp, observed: u64, once_us: i64) -> bool {
         if let Some((told_at, figure)) = self.told.get(&key) {
-            let recent = at.0 < told_at.0.saturating_add(once_us);
+            // Both ways: a clock set back by more than that does not silence what comes after.
+            let recent = at.0.abs_diff(told_at.0) < once_us.unsigned_abs();
             if recent && (observed == 0 || observed < figure.saturating_mul(GROWTH)) {
                 return false;
             }
@@ -58,6 +59,18 @@ mod tests {
         assert!(throttle.admits(key, Timestamp(60), 10_010, 100));
         assert!(!throttle.admits(key, Timestamp(110), 20_000, 100));
         assert!(throttle.admits(key, Timestamp(160), 1, 100));
+    }
+
+    #[test]
+    fn a_clock_set_back_buys_no_silence() {
+        let mut throttle = Throttle::default();
+        let key = Key::of_value(Value::Text("clerk"));
+        assert!(throttle.admits(key, Timestamp(10_000), 5, 100));
+        assert!(!throttle.admits(key, Timestamp(9_950), 5, 100));
+        assert!(throttle.admits(key, Timestamp(9_900), 5, 100));
+        assert!(!throttle.admits(key, Timestamp(9_999), 5, 100));
+        assert!(throttle.admits(key, Timestamp(i64::MIN), 5, i64::MAX));
+        assert!(throttle.admits(key, Timestamp(i64::MAX), 5, i64::MAX));
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
+    /// Only the first `count` bytes of [`Buffer::pending`] are to be written.
+    pub fn keep(&mut self, count: usize) {
+        self.end = self.end.min(self.start + count);
+    }
+
     /// `count` bytes of [`Buffer::pending`] have been written.
     pub fn written(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::tls::{Own, Pair, Trust};
+use crate::tls::{Outward, Own};
 
 /// Where to listen, or where the server is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -107,14 +107,7 @@ pub enum UpstreamTls {
     #[default]
     Disable,
     /// `prefer`, `require`, `verify-ca` and `verify-full`.
-    On {
-        /// All but `prefer`: a server without TLS is not talked to.
-        is_required: bool,
-        /// Which server is believed.
-        trust: Trust,
-        /// Our own certificate, for a server that asks for one.
-        own: Option<Pair>,
-    },
+    On(Outward),
 }
 
 /// `[upstream].auth`.

@@ -137,13 +137,15 @@ async fn session(shared: &Shared, legs: &Legs, mut client: Socket, first: Buffer
 }
 
 async fn finish(relay: Relay, end: End, ledger: Ledger) {
-    let can_be_told = ledger.was_idle();
+    // What cannot be recorded is not passed on.
+    let last_words = if matches!(end, End::Unrecordable(_)) { &[] } else { relay.unsaid() };
+    let can_be_told = ledger.is_between_messages() && last_words.len() == relay.unsaid().len();
+    let mut last_words = last_words.to_vec();
     let (ending, refusal) = match end {
         End::ServerClosed => (Ending::ServerClosed, None),
         End::ServerLost | End::ClientLost => (Ending::Lost, None),
-        End::Drained => (Ending::Stopped, Some(Refusal::Stopping)),
-        End::Cut => (Ending::Stopped, None),
-        End::OutOfStep(out_of_step) => {
+        End::Drained | End::OutOfTime => (Ending::Stopped, Some(Refusal::Stopping)),
+        End::OutOfStep(out_of_step) | End::ClientOutOfStep(out_of_step) => {
             tracing::warn!(reason = %out_of_step, "a session could not be followed and is ended");
             (Ending::Lost, Some(Refusal::OutOfStep { reason: out_of_step.to_string() }))
         }
@@ -153,7 +155,6 @@ async fn finish(relay: Relay, end: End, ledger: Ledger) {
         }
     };
     ledger.close(ending).await;
-    let mut last_words = relay.unsaid().to_vec();
     let Relay { client, mut server, .. } = relay;
     if refusal == Some(Refusal::Stopping) {
         let _ = time::timeout(FAREWELL_TIMEOUT, server.write_all(TERMINATE)).await;

@@ -48,7 +48,7 @@ impl fmt::Debug for Stage {
 pub struct Ledger {
     tracker: Tracker,
     subjects: SharedSubjectColumns,
-    was_idle: bool,
+    between_messages: bool,
     page: Page,
 }
 
@@ -67,7 +67,7 @@ impl Ledger {
         let at = stage.clock.now();
         let tracker = Tracker::new(session_id(at), client_addr, at);
         let page = Page { stage, events: Vec::new(), retry: None };
-        Ledger { tracker, subjects: SharedSubjectColumns::default(), was_idle: false, page }
+        Ledger { tracker, subjects: SharedSubjectColumns::default(), between_messages: true, page }
     }
 
     /// The client's leg is encrypted from now on.
@@ -83,10 +83,9 @@ impl Ledger {
     /// Shows it bytes of the client, from the StartupMessage on.
     ///
     /// # Errors
-    /// They cannot be followed; none of them may go on.
+    /// They cannot be followed; only the first [`Ledger::followed`] of them may go on, and nothing after them.
     pub fn client(&mut self, bytes: &[u8]) -> Result<(), OutOfStep> {
         let at = self.page.stage.clock.now();
-        self.was_idle = self.tracker.is_idle();
         self.tracker.client(bytes, at, &mut self.page.events)?;
         // At a read of the client's, not of the server's: what the server says next answers what was asked here.
         if let Some(database) = self.tracker.database() {
@@ -95,13 +94,20 @@ impl Ledger {
         Ok(())
     }
 
+    /// After an error of [`Ledger::client`]: how many of the bytes may go on.
+    pub fn followed(&self) -> usize {
+        self.tracker.followed()
+    }
+
     /// Shows it bytes of the server.
     ///
     /// # Errors
     /// They cannot be followed; none of them may go on.
     pub fn server(&mut self, bytes: &[u8]) -> Result<(), OutOfStep> {
         let at = self.page.stage.clock.now();
-        self.tracker.server(bytes, at, &self.subjects, &mut self.page.events)
+        self.tracker.server(bytes, at, &self.subjects, &mut self.page.events)?;
+        self.between_messages = self.tracker.server_is_between_messages();
+        Ok(())
     }
 
     /// Whether the client may be read: it is not too far ahead of the server's answers.
@@ -114,10 +120,10 @@ impl Ledger {
         self.tracker.is_idle()
     }
 
-    /// Whether nothing was under way before the client's last bytes: a word of ours would not land in the middle of one of
-    /// the server's.
-    pub fn was_idle(&self) -> bool {
-        self.was_idle
+    /// Whether what was shown of the server, and could be followed, ends with a message: a word of ours behind it does not
+    /// land in the middle of one of the server's.
+    pub fn is_between_messages(&self) -> bool {
+        self.between_messages
     }
 
     /// Ready once the journal has everything that was shown.

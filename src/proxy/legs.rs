@@ -13,7 +13,7 @@ use super::verifiers::Verifiers;
 use super::{Address, Config};
 use crate::clock::Timestamp;
 use crate::session::event::Who;
-use crate::tls::{self, Fault};
+use crate::tls::{self, Fault, Outward};
 
 /// See the module.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ fn client_tls(config: &Config, now: Timestamp, faults: &mut Vec<Fault>) -> Optio
 }
 
 fn upstream_tls(config: &Config, now: Timestamp, faults: &mut Vec<Fault>) -> Option<upstream::Tls> {
-    let UpstreamTls::On { is_required, trust, own } = &config.upstream_tls else { return None };
+    let UpstreamTls::On(Outward { is_required, trust, own }) = &config.upstream_tls else { return None };
     let Address::Tcp(host_port) = &config.upstream else {
         if *is_required {
             let what = "`upstream.tls` is set, and `upstream.address` is a unix socket, which carries no TLS";

@@ -22,7 +22,7 @@ use crate::audit::Unwritable;
 use crate::session::OutOfStep;
 
 /// Why a relay ended. Everything that the ledger has seen and the other side can take was passed on by then, unless the
-/// reason is [`End::OutOfStep`], [`End::Unrecordable`] or [`End::Cut`].
+/// reason is [`End::OutOfStep`], [`End::Unrecordable`] or [`End::OutOfTime`].
 #[derive(Debug)]
 pub enum End {
     /// The server closed its side; everything it said has been passed on.
@@ -31,14 +31,17 @@ pub enum End {
     ServerLost,
     /// The client's connection broke.
     ClientLost,
-    /// A stream could not be followed. What could not be followed was not passed on.
+    /// The server's stream could not be followed. What could not be followed was not passed on.
     OutOfStep(OutOfStep),
+    /// The client's stream could not be followed. What came before the message that could not was passed on, and answered,
+    /// and the server has closed its side: it was told that the client had closed its own.
+    ClientOutOfStep(OutOfStep),
     /// What was seen will never be in the journal. It was not passed on.
     Unrecordable(Unwritable),
     /// The sidecar is stopping, and nothing is under way in the session.
     Drained,
     /// The sidecar is stopping, and there is no time left.
-    Cut,
+    OutOfTime,
 }
 
 /// The two legs of a session and what is under way between them.
@@ -50,6 +53,8 @@ pub struct Relay {
     pub server: Socket,
     up: Half,
     down: Half,
+    /// Why nothing more of the client is passed on.
+    fault: Option<OutOfStep>,
 }
 
 /// One direction.
@@ -87,13 +92,13 @@ impl Relay {
     /// A relay with the first bytes under way, the start-up message and what came behind it as a rule. The ledger has seen them.
     pub fn new(client: Socket, server: Socket, under_way: Admitted) -> Relay {
         let half = |buffer| Half { buffer, source: Source::Open };
-        Relay { client, server, up: half(under_way.up), down: half(under_way.down) }
+        Relay { client, server, up: half(under_way.up), down: half(under_way.down), fault: None }
     }
 
     /// Moves what can be moved.
     pub fn poll(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger, phase: Phase) -> Poll<End> {
         if phase == Phase::Over {
-            return Poll::Ready(End::Cut);
+            return Poll::Ready(End::OutOfTime);
         }
         loop {
             // While what was seen cannot be recorded, nothing moves, and nothing more is read.
@@ -130,7 +135,12 @@ impl Relay {
         match self.up.step(cx, &mut self.client, &mut self.server) {
             Step::Moved => Ok(true),
             Step::Waiting => Ok(false),
-            Step::Read => ledger.client(self.up.pending()).map(|()| true).map_err(End::OutOfStep),
+            Step::Read => {
+                if let Err(out_of_step) = ledger.client(self.up.pending()) {
+                    self.give_up_client(out_of_step, ledger.followed());
+                }
+                Ok(true)
+            }
             Step::SourceBroke => Err(End::ClientLost),
             Step::SinkBroke => {
                 // The server is gone, but what it said before it went is still to be read.
@@ -142,7 +152,7 @@ impl Relay {
 
     fn step_down(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Result<bool, End> {
         if self.down.buffer.is_none() && self.down.source == Source::Closed {
-            return Err(End::ServerClosed);
+            return Err(self.fault.take().map_or(End::ServerClosed, End::ClientOutOfStep));
         }
         match self.down.step(cx, &mut self.server, &mut self.client) {
             Step::Moved => Ok(true),
@@ -157,6 +167,19 @@ impl Relay {
             Step::SourceBroke => Err(End::ServerLost),
             Step::SinkBroke => Err(End::ClientLost),
         }
+    }
+
+    /// Passes on the first `followed` bytes of what was read, then the end of the client's side: the server answers what it was
+    /// asked before, and closes.
+    fn give_up_client(&mut self, out_of_step: OutOfStep, followed: usize) {
+        if let Some(buffer) = &mut self.up.buffer {
+            buffer.keep(followed);
+        }
+        if followed == 0 {
+            self.up.buffer = None;
+        }
+        self.up.source = Source::Closed;
+        self.fault = Some(out_of_step);
     }
 
     fn is_quiet(&self) -> bool {

@@ -28,14 +28,53 @@ impl Error {
             || parser_place(&whole).unwrap_or_default(),
             |span| format!("{}:{}: ", span.start.line, span.start.column),
         );
-        let mut what = whole;
-        if let DataFusionError::Plan(_) | DataFusionError::SQL(..) | DataFusionError::SchemaError(..) =
-            error.find_root()
-        {
-            what = strip_kind(&what).to_owned();
+        Error::Sql { place, what: mended(&plainly(&whole)) }
+    }
+}
+
+/// The message without the engine's names for its own stages, on one line.
+fn plainly(message: &str) -> String {
+    let whole = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What failed first stands last.
+    let mut rest = whole.rsplit_once(" caused by ").map_or(whole.as_str(), |(_, root)| root);
+    let stages = [
+        "Error during planning: ",
+        "SQL error: ",
+        "Schema error: ",
+        "Arrow error: ",
+        "Parser error: ",
+        "Internal error: ",
+    ];
+    while let Some(inner) = stages.iter().find_map(|stage| rest.strip_prefix(stage)) {
+        rest = inner;
+    }
+    let inner = rest.strip_prefix("ParserError(\"").and_then(|inner| inner.strip_suffix("\")"));
+    inner.map_or(rest, |inner| inner.rsplit_once(" at Line: ").map_or(inner, |(what, _)| what)).to_owned()
+}
+
+/// With how to mend it, where the engine says it at length or not at all.
+fn mended(what: &str) -> String {
+    if let Some((name, _)) = what.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        let tables: Vec<&str> = crate::audit::schema::tables().iter().map(|table| table.name).collect();
+        return format!("there is no table `{name}`; the tables are {}", tables.join(", "));
+    }
+    if let Some((missing, _)) = what.split_once(" Valid fields are ") {
+        return format!("{missing} `describe statements` lists the columns of a table");
+    }
+    if let Some((_, rest)) = what.split_once("No function matches the given name and argument types '") {
+        let call = rest.split('\'').next().unwrap_or(rest);
+        return format!("there is no function {call}; take another, or cast what goes into it");
+    }
+    if what.contains("Error parsing timestamp") {
+        return format!("{what}; write timestamp '2026-11-23T18:00:00Z'");
+    }
+    match what {
+        "This feature is not implemented: The context currently only supports a single SQL statement" => {
+            "there is more than one question; ask one at a time".to_owned()
         }
-        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
-        Error::Sql { place, what }
+        "No SQL statements were provided in the query string" => "there is no question; write a SELECT".to_owned(),
+        _ => what.to_owned(),
     }
 }
 
@@ -47,14 +86,23 @@ fn parser_place(message: &str) -> Option<String> {
     (line.chars().all(|c| c.is_ascii_digit()) && !column.is_empty()).then(|| format!("{line}:{column}: "))
 }
 
-/// The message without the engine's names for its own stages.
-fn strip_kind(message: &str) -> &str {
-    let mut message = message;
-    for kind in ["Error during planning: ", "SQL error: ", "Schema error: "] {
-        message = message.strip_prefix(kind).unwrap_or(message);
-    }
-    match message.strip_prefix("ParserError(\"").and_then(|inner| inner.strip_suffix("\")")) {
-        Some(inner) => inner.rsplit_once(" at Line: ").map_or(inner, |(what, _)| what),
-        None => message,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_s_own_words_are_put_shortly() {
+        let told = |message: &str| mended(&plainly(message));
+        assert_eq!(
+            told(
+                "Optimizer rule 'simplify' failed\ncaused by\nArrow error: Parser error: Error parsing timestamp from 'x': no"
+            ),
+            "Error parsing timestamp from 'x': no; write timestamp '2026-11-23T18:00:00Z'"
+        );
+        assert_eq!(
+            told("Error during planning: table 'datafusion.public.statement' not found"),
+            "there is no table `statement`; the tables are statements, transactions, sessions, findings, reviews"
+        );
+        assert_eq!(told("Arrow error: Divide by zero error"), "Divide by zero error");
     }
 }

@@ -103,7 +103,7 @@ vocabulary! {
         Cut = "cut",
         /// The client cancelled it (SQLSTATE 57014).
         Cancelled = "cancelled",
-        /// The server passed over it after an earlier error.
+        /// The server passed over it after an earlier error, or it was bound and never executed.
         Skipped = "skipped",
         /// Its end was not seen.
         Unknown = "unknown",

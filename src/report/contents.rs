@@ -3,6 +3,7 @@
 //! In: SQL over the log. Out: a [`Report`], not rendered yet.
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::questions::{self, Question};
@@ -42,12 +43,33 @@ pub struct Table {
     pub sql: String,
     /// Names of the columns.
     pub columns: Vec<String>,
-    /// Whether a column is a number.
-    pub numeric: Vec<bool>,
+    /// What a column holds.
+    pub kinds: Vec<Kind>,
     /// As text; empty for null.
     pub rows: Vec<Vec<String>>,
     /// Rows beyond [`ROWS_MAX`].
     pub left_out: usize,
+}
+
+/// What a column of a [`Table`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything else.
+    Text,
+    /// Digits.
+    Number,
+    /// UTC, to the second: `2026-11-24T14:45:00Z`.
+    Time,
+}
+
+impl Kind {
+    fn of(data_type: &DataType) -> Kind {
+        match data_type {
+            DataType::Timestamp(..) => Kind::Time,
+            other if other.is_numeric() => Kind::Number,
+            _ => Kind::Text,
+        }
+    }
 }
 
 /// A week's report.
@@ -92,6 +114,13 @@ pub async fn build(engine: &Engine, week: Week) -> Result<Report, Error> {
     })
 }
 
+impl Report {
+    /// Whether the log holds nothing of this week: all figures are none.
+    pub fn is_empty(&self) -> bool {
+        self.figures.iter().all(|(_, figure)| figure == "0")
+    }
+}
+
 impl Question {
     async fn ask(self, engine: &Engine) -> Result<Table, Error> {
         let batches = engine.sql(&self.sql).await?;
@@ -99,7 +128,7 @@ impl Question {
         let fields = schema.as_ref().map(|schema| schema.fields().clone()).unwrap_or_default();
         let mut rows = Vec::new();
         for batch in &batches {
-            let options = FormatOptions::default().with_null("");
+            let options = FormatOptions::default().with_null("").with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%SZ"));
             let columns = batch
                 .columns()
                 .iter()
@@ -116,7 +145,7 @@ impl Question {
             title: self.title,
             note: self.note,
             columns: fields.iter().map(|field| field.name().replace('_', " ")).collect(),
-            numeric: fields.iter().map(|field| field.data_type().is_numeric()).collect(),
+            kinds: fields.iter().map(|field| Kind::of(field.data_type())).collect(),
             sql: self.sql,
             rows,
             left_out,

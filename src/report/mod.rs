@@ -15,5 +15,5 @@ mod render;
 mod week;
 
 #[cfg(feature = "query")]
-pub use self::contents::{Error, Report, Table, build};
+pub use self::contents::{Error, Kind, Report, Table, build};
 pub use self::week::Week;

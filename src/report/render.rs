@@ -6,10 +6,15 @@ use askama::Template;
 use serde_json::{Map, Value, json};
 
 use super::chart::{grouped, people_by_day};
-use super::contents::{Error, Report, Table};
+use super::contents::{Error, Kind, Report, Table};
+use crate::alert::Letter;
 
-/// The text's width, characters. The widest column is cut to fit.
+/// The text's width, characters.
 const TEXT_COLUMNS: usize = 100;
+/// Tables that a mail shows; the attached page has all.
+const MAIL_TABLES: [&str; 3] = ["findings", "readers", "weeks"];
+/// Rows of each of them.
+const MAIL_ROWS_MAX: usize = 15;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -23,11 +28,66 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn shown(cell: &str, numeric: &bool) -> String {
-        match (numeric, cell.parse()) {
-            (true, Ok(number)) => grouped(number),
-            _ => cell.to_owned(),
+    fn shown(cell: &str, kind: &Kind) -> String {
+        shown(cell, *kind)
+    }
+
+    fn class(kind: &Kind) -> &'static str {
+        match kind {
+            Kind::Text => "",
+            Kind::Number => "n",
+            Kind::Time => "t",
         }
+    }
+}
+
+/// The body of a mail: mail readers take no style sheet's variables and no SVG, and cut off what is long. So it is an extract
+/// with its styles in place; the page itself goes with it as a file.
+#[derive(Template)]
+#[template(path = "mail.html")]
+struct MailPart<'a> {
+    report: &'a Report,
+    week: String,
+    days: (String, String),
+    log: &'a str,
+    /// Day, people, and the bar's length.
+    bars: Vec<(&'a str, String, u64)>,
+    tables: Vec<&'a Table>,
+    rows_max: usize,
+}
+
+impl MailPart<'_> {
+    fn shown(cell: &str, kind: &Kind) -> String {
+        shown(cell, *kind)
+    }
+
+    fn colour(severity: &str) -> &'static str {
+        match severity {
+            "critical" => "#b91c1c",
+            "high" => "#c2410c",
+            "medium" => "#b7791f",
+            _ => "#3f7cac",
+        }
+    }
+}
+
+/// For people: `2026-11-24 14:45:00`.
+fn time(cell: &str) -> String {
+    cell.trim_end_matches('Z').replacen('T', " ", 1)
+}
+
+fn shown(cell: &str, kind: Kind) -> String {
+    match (kind, cell.parse()) {
+        (Kind::Number, Ok(number)) => grouped(number),
+        (Kind::Time, _) => time(cell),
+        _ => cell.to_owned(),
+    }
+}
+
+impl Table {
+    /// Rows that are not among the first `shown`.
+    fn beyond(&self, shown: &usize) -> usize {
+        self.rows.len().saturating_sub(*shown).saturating_add(self.left_out)
     }
 }
 
@@ -49,11 +109,37 @@ impl Report {
         Ok(page.render()?)
     }
 
+    /// What a mail says; the page goes with it as a file.
+    ///
+    /// # Errors
+    /// The template's.
+    pub fn letter(&self, log: &str) -> Result<Letter, Error> {
+        let [first, .., last] = self.week.days();
+        let most = self.people_by_day.iter().map(|(_, people)| *people).max().unwrap_or(0).max(1);
+        let part = MailPart {
+            report: self,
+            week: self.week.to_string(),
+            days: (first.to_string(), last.to_string()),
+            log,
+            bars: self
+                .people_by_day
+                .iter()
+                .map(|(day, people)| (day.as_str(), grouped(*people), people.saturating_mul(100) / most))
+                .collect(),
+            tables: self.tables.iter().filter(|table| MAIL_TABLES.contains(&table.key)).collect(),
+            rows_max: MAIL_ROWS_MAX,
+        };
+        let found: Vec<String> = self.severities.iter().filter(|(_, count)| *count > 0).map(severity).collect();
+        let found = if found.is_empty() { "no findings".to_owned() } else { format!("findings: {}", found.join(", ")) };
+        let subject = format!("[mitsuke] Suspicious access, {}, {found}", self.week);
+        Ok(Letter { subject, text: self.text(), html: part.render()? })
+    }
+
     /// For a terminal or a mail.
     pub fn text(&self) -> String {
         let [first, .., last] = self.week.days();
         let mut out = format!("Suspicious access, {} ({first} to {last}, UTC)\n\n", self.week);
-        let severities: Vec<String> = self.severities.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let severities: Vec<String> = self.severities.iter().map(severity).collect();
         let _ = writeln!(out, "Findings: {}", severities.join(", "));
         for (name, value) in &self.figures {
             let _ = writeln!(out, "{name:<24} {value:>12}");
@@ -78,59 +164,67 @@ impl Report {
             "week": self.week.to_string(),
             "severities": Value::Object(pairs(&self.severities)),
             "people_by_day": Value::Object(pairs(&self.people_by_day)),
-            "figures": self.figures.iter().map(|(key, value)| (key.replace(' ', "_"), number_or_text(value, true))).collect::<Map<_, _>>(),
+            "figures": self.figures.iter().map(|(key, value)| (key.replace(' ', "_"), number_or_text(value, Kind::Number))).collect::<Map<_, _>>(),
             "tables": tables,
         })
     }
 }
 
+fn severity((name, count): &(String, u64)) -> String {
+    format!("{count} {name}")
+}
+
 fn rows(table: &Table) -> Value {
     let row = |row: &Vec<String>| {
-        let cells = table.columns.iter().zip(&table.numeric).zip(row);
-        let cells = cells.map(|((name, numeric), cell)| (name.replace(' ', "_"), number_or_text(cell, *numeric)));
+        let cells = table.columns.iter().zip(&table.kinds).zip(row);
+        let cells = cells.map(|((name, kind), cell)| (name.replace(' ', "_"), number_or_text(cell, *kind)));
         Value::Object(cells.collect())
     };
     json!({ "sql": table.sql, "left_out": table.left_out, "rows": table.rows.iter().map(row).collect::<Vec<_>>() })
 }
 
-fn number_or_text(cell: &str, numeric: bool) -> Value {
-    match (cell.is_empty(), numeric, cell.parse::<u64>()) {
-        (true, true, _) => Value::Null,
-        (_, true, Ok(number)) => json!(number),
+fn number_or_text(cell: &str, kind: Kind) -> Value {
+    match (cell.is_empty(), kind, cell.parse::<u64>()) {
+        (true, Kind::Number | Kind::Time, _) => Value::Null,
+        (_, Kind::Number, Ok(number)) => json!(number),
         _ => json!(cell),
     }
 }
 
+/// Columns side by side. Where they are too many for a line, the widest is told beneath its row, whole.
 fn text_table(out: &mut String, table: &Table) {
     let _ = writeln!(out, "\n{}\n{}", table.title, "-".repeat(table.title.chars().count()));
     if table.rows.is_empty() {
         out.push_str("none\n");
         return;
     }
-    let width = |column: usize| {
-        let cells = table.rows.iter().filter_map(|row| row.get(column)).chain(table.columns.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    let plain = |cell: &str, kind: Kind| -> String {
+        let shown = if kind == Kind::Time { time(cell) } else { cell.to_owned() };
+        shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     };
-    let mut widths: Vec<usize> = (0..table.columns.len()).map(width).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(table.columns.clone())
+        .chain(
+            table.rows.iter().map(|row| row.iter().zip(&table.kinds).map(|(cell, kind)| plain(cell, *kind)).collect()),
+        )
+        .collect();
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..table.columns.len()).map(|column| width(column).unwrap_or(0)).collect();
     let total: usize = widths.iter().map(|width| width + 2).sum();
-    if let (Some(widest), true) = (widths.iter_mut().max(), total > TEXT_COLUMNS) {
-        *widest = widest.saturating_sub(total - TEXT_COLUMNS).max(16);
-    }
-    let mut line = |cells: &[String]| {
+    let widest = (0..widths.len()).max_by_key(|column| widths.get(*column));
+    let beneath = widest.filter(|_| total > TEXT_COLUMNS);
+    for (index, line) in lines.iter().enumerate() {
         let mut text = String::new();
-        for ((cell, width), numeric) in cells.iter().zip(&widths).zip(&table.numeric) {
-            let plain: String = cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            let cut: String = match plain.chars().count() > *width {
-                true => plain.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
-                false => plain,
-            };
-            let _ = if *numeric { write!(text, "{cut:>width$}  ") } else { write!(text, "{cut:<width$}  ") };
+        for (column, ((cell, width), kind)) in line.iter().zip(&widths).zip(&table.kinds).enumerate() {
+            if Some(column) == beneath {
+                continue;
+            }
+            let _ =
+                if *kind == Kind::Number { write!(text, "{cell:>width$}  ") } else { write!(text, "{cell:<width$}  ") };
         }
         let _ = writeln!(out, "{}", text.trim_end());
-    };
-    line(&table.columns);
-    for row in &table.rows {
-        line(row);
+        if let (Some(cell), true) = (beneath.and_then(|column| line.get(column)), index > 0) {
+            let _ = writeln!(out, "    {cell}");
+        }
     }
     if table.left_out > 0 {
         let _ = writeln!(out, "… and {} more", table.left_out);

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use super::event::{Event, Who};
 use super::expect::{Asked, Expect, SentBind, SentExecute};
 use super::names::Prepared;
-use super::run::{Run, text};
-use super::tracker::{How, New, Tracker, length};
+use super::run::text;
+use super::tracker::{New, Tracker, length};
 use super::{OutOfStep, TEXT_BYTES_MAX};
 use crate::clock::Timestamp;
-use crate::record::{Outcome, Protocol};
+use crate::record::Protocol;
 use crate::wire::bind::BindReader;
 use crate::wire::frame::{Capture, Header, SMALL_MESSAGE_BYTES_MAX, Scanner, Side};
 use crate::wire::frontend::{self, NAME_BYTES_MAX, SqlText, Target, kind};
@@ -21,9 +21,6 @@ use crate::wire::startup::{self, FIRST_PACKET_BYTES_MAX, First, Startup};
 
 /// What is captured of a Parse: a name and the text, bytes.
 const PARSE_BYTES_MAX: usize = TEXT_BYTES_MAX + NAME_BYTES_MAX + 1;
-/// How far back from the queue's end the statement is looked for that COPY data belongs to: only Sync and CopyDone
-/// can lie between.
-const COPY_LOOK_BACK: usize = 4;
 
 /// The client's direction.
 #[derive(Debug)]
@@ -32,6 +29,8 @@ pub(super) struct ClientStream {
     /// The connection is of the replication protocol.
     replication: bool,
     pub(super) said_goodbye: bool,
+    /// Bytes of the last call before the message that could not be followed, if there was one.
+    followed: usize,
     scanner: Scanner,
     header: Header,
     capture: Capture,
@@ -45,6 +44,7 @@ impl ClientStream {
             started: false,
             replication: false,
             said_goodbye: false,
+            followed: 0,
             scanner: Scanner::new(Side::Frontend),
             header: Header::default(),
             capture: Capture::default(),
@@ -56,6 +56,10 @@ impl ClientStream {
     pub fn is_between_messages(&self) -> bool {
         self.scanner.is_between()
     }
+
+    pub fn followed(&self) -> usize {
+        self.followed
+    }
 }
 
 impl Tracker {
@@ -65,11 +69,16 @@ impl Tracker {
         at: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
+        let whole = input.len();
+        self.client.followed = 0;
         if !self.client.started {
             self.read_first(&mut input)?;
         }
         while !input.is_empty() && self.client.started {
             if !self.client.scanner.is_inside() {
+                if self.client.scanner.is_between() {
+                    self.client.followed = whole.saturating_sub(input.len());
+                }
                 match self.client.scanner.header(&mut input).map_err(OutOfStep::ClientFrame)? {
                     Some(header) => self.client.header = header,
                     None => break,
@@ -133,10 +142,17 @@ impl Tracker {
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
         let bytes = header.total_bytes();
+        let is_copys = matches!(
+            header.kind,
+            kind::COPY_DATA | kind::COPY_DONE | kind::COPY_FAIL | kind::SYNC | kind::FLUSH | kind::TERMINATE
+        );
+        if !is_copys && self.is_unclear() {
+            return Err(OutOfStep::Unclear);
+        }
         match header.kind {
             kind::QUERY => self.sent_query(frontend::query(body, header.body_bytes()), bytes, at, events),
             kind::FUNCTION_CALL => self.sent_call(body, bytes, at, events),
-            kind::PARSE => self.sent_parse(body, header),
+            kind::PARSE => self.sent_parse(body, header, at, events),
             kind::BIND => self.sent_bind(bytes),
             kind::DESCRIBE => {
                 self.loose_in = self.loose_in.saturating_add(bytes);
@@ -145,15 +161,17 @@ impl Tracker {
             }
             kind::EXECUTE => self.sent_execute(body, bytes, at, events),
             kind::CLOSE => self.sent_close(body),
-            kind::SYNC => self.sent_sync(),
+            kind::SYNC => self.sent_sync(at, events),
             kind::COPY_DATA => {
-                self.count_copy(bytes);
+                self.sent_copy_data(bytes);
                 Ok(())
             }
             kind::COPY_DONE | kind::COPY_FAIL => {
-                self.count_copy(bytes);
-                self.sent_copy_end()
+                self.sent_copy_end(bytes);
+                Ok(())
             }
+            // The server answers a body with an error, unless a COPY reads it.
+            kind::FLUSH if header.body_bytes() > 0 && !self.is_copying_in() => self.expect_extended(Expect::Malformed),
             kind::FLUSH => Ok(()),
             kind::TERMINATE => {
                 self.client.said_goodbye = true;
@@ -203,21 +221,26 @@ impl Tracker {
         if !self.skipping {
             return self.expect(entry);
         }
-        let mut run = Run::new(no, 0);
-        run.bytes_in = bytes;
-        self.end(run, How::plain(Outcome::Skipped), at, events);
+        self.end_skipped(no, bytes, at, events);
         Ok(())
     }
 
-    fn sent_parse(&mut self, body: &[u8], header: Header) -> Result<(), OutOfStep> {
+    fn sent_parse(
+        &mut self,
+        body: &[u8],
+        header: Header,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
         self.loose_in = self.loose_in.saturating_add(header.total_bytes());
         let Ok((name, sql)) = frontend::parse(body, header.body_bytes()) else {
             return self.expect_extended(Expect::Malformed);
         };
+        let prepared = Arc::new(Prepared { id: self.next_id(), text: kept(sql.text), text_bytes: sql.text_bytes });
         if self.skipping {
+            self.skip_parse(&name, prepared, at, events);
             return Ok(());
         }
-        let prepared = Arc::new(Prepared { id: self.next_id(), text: kept(sql.text), text_bytes: sql.text_bytes });
         self.names.send_statement(&name, prepared.id, Some(prepared.clone()));
         self.expect(Expect::Parse(name, prepared))
     }
@@ -227,11 +250,12 @@ impl Tracker {
         let Some(bind) = std::mem::take(&mut self.client.bind).finish() else {
             return self.expect_extended(Expect::Malformed);
         };
-        if self.skipping {
-            return Ok(());
-        }
         let id = self.next_id();
         let prepared = self.names.send_portal(&bind.portal, id, &bind.statement);
+        if self.skipping {
+            self.names.limit_sent();
+            return Ok(());
+        }
         self.expect(Expect::Bind(Box::new(SentBind {
             id,
             portal: bind.portal,
@@ -255,13 +279,12 @@ impl Tracker {
         let bytes_in = std::mem::take(&mut self.loose_in).saturating_add(bytes);
         let no = aim.begun.unwrap_or_else(|| self.begin_extended(&aim.prepared, bytes_in, at, events));
         if self.skipping {
-            return match aim.begun {
-                Some(_) => Ok(()),
-                None => {
-                    self.names.end_portal(&portal, no);
-                    self.ask(Expect::Malformed, no, bytes_in, at, events)
-                }
-            };
+            if aim.begun.is_none() {
+                self.unsaid.said(aim.prepared.id);
+                self.names.end_portal(&portal, no);
+                self.end_skipped(no, bytes_in, at, events);
+            }
+            return Ok(());
         }
         self.expect(Expect::Execute(Box::new(SentExecute {
             portal,
@@ -285,13 +308,14 @@ impl Tracker {
 
     fn sent_close(&mut self, body: &[u8]) -> Result<(), OutOfStep> {
         let Ok((target, name)) = frontend::target(body) else { return self.expect_extended(Expect::Malformed) };
-        if self.skipping {
-            return Ok(());
-        }
         let id = self.next_id();
         match target {
             Target::Statement => self.names.send_statement(&name, id, None),
             Target::Portal => self.names.send_portal_close(&name, id),
+        }
+        if self.skipping {
+            self.names.limit_sent();
+            return Ok(());
         }
         self.expect(Expect::Close(target, name, id))
     }
@@ -300,35 +324,16 @@ impl Tracker {
         if self.skipping { Ok(()) } else { self.expect(entry) }
     }
 
-    /// While the server reads COPY data it passes over Sync. Otherwise it ends what was skipped.
-    fn sent_sync(&mut self) -> Result<(), OutOfStep> {
-        if self.copying_in {
-            self.spare_ready = self.spare_ready.saturating_add(1);
+    /// It ends what is skipped.
+    fn sent_sync(&mut self, at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
+        if self.copy_swallows_sync() {
             return Ok(());
         }
-        self.skipping = false;
+        if self.skipping {
+            self.end_skipping(at, events);
+        }
         self.loose_in = 0;
         self.expect(Expect::Sync)
-    }
-
-    fn sent_copy_end(&mut self) -> Result<(), OutOfStep> {
-        if std::mem::take(&mut self.copying_in) || self.skipping || self.queue.is_empty() {
-            return Ok(());
-        }
-        self.expect(Expect::CopyEnd)
-    }
-
-    /// COPY data belongs to the last statement sent; data that comes after its end is dropped by the server.
-    fn count_copy(&mut self, bytes: u64) {
-        for entry in self.queue.iter_mut().rev().take(COPY_LOOK_BACK) {
-            let bytes_in = match entry {
-                Expect::Query(asked) => &mut asked.bytes_in,
-                Expect::Execute(sent) => &mut sent.bytes_in,
-                _ => continue,
-            };
-            *bytes_in = bytes_in.saturating_add(bytes);
-            break;
-        }
     }
 }
 

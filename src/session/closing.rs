@@ -32,15 +32,21 @@ impl Tracker {
     /// Pushes what is unfinished, then the session's last event.
     pub fn close(mut self, at: Timestamp, ending: Ending, events: &mut Vec<Event>) {
         self.tell_opened(events);
-        let idle = self.queue.is_empty() && self.current.is_none();
+        let idle = self.owes_nothing() && self.current.is_none();
+        self.end_skipping(at, events);
         let mut unfinished: Vec<Run> = self.current.take().into_iter().collect();
-        unfinished.extend(self.names.remove_portals());
         while let Some(entry) = self.answered() {
             match entry {
                 Expect::Query(asked) | Expect::Call(asked) if !asked.over => {
                     unfinished.push(Run::new(asked.no, asked.parts));
                 }
-                Expect::Execute(sent) if sent.first => unfinished.push(Run::new(sent.no, 0)),
+                Expect::Execute(sent) => {
+                    unfinished.extend(self.names.portal(&sent.portal).and_then(|portal| portal.run.take()));
+                    self.names.end_portal(&sent.portal, sent.no);
+                    if sent.first {
+                        unfinished.push(Run::new(sent.no, 0));
+                    }
+                }
                 _ => {}
             }
         }
@@ -49,6 +55,7 @@ impl Tracker {
         for run in unfinished {
             self.end(run, How::plain(Outcome::Unknown), at, events);
         }
+        self.end_portals(at, events);
         let (outcome, sqlstate) = self.outcome(ending, idle);
         events.push(Event::Closed(Closed {
             who: self.who.clone(),

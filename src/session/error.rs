@@ -32,6 +32,9 @@ pub enum OutOfStep {
         /// The message's type byte.
         kind: u8,
     },
+    /// A COPY failed, the client had sent a Sync that it may have passed over or not, and then something else.
+    #[error("client: what it sent behind a failed COPY, without a Sync after the data, was skipped or was not")]
+    Unclear,
     /// More than [`super::OUTSTANDING_MAX`] messages, or [`super::OUTSTANDING_TEXT_BYTES_MAX`] of text, unanswered.
     #[error("client: too many messages are sent ahead of the server's answers")]
     TooFarAhead,

@@ -174,6 +174,9 @@ pub struct Ready {
     pub at: Timestamp,
     /// The status.
     pub status: TransactionStatus,
+    /// The SQLSTATE of the error that kept what ran since the last ReadyForQuery from being committed at the Sync,
+    /// where each statement of it had completed: a deferred constraint, for one.
+    pub commit_failed: Option<String>,
 }
 
 /// See [`Event::Closed`].

@@ -5,7 +5,7 @@
 
 use super::event::Event;
 use super::expect::Expect;
-use super::names::Portal;
+use super::names::{Portal, Prepared};
 use super::run::{Run, text};
 use super::tracker::{How, Tracker};
 use super::{OutOfStep, SubjectColumns};
@@ -14,9 +14,6 @@ use crate::record::Outcome;
 use crate::wire::backend::{self, kind};
 use crate::wire::frame::Header;
 use crate::wire::frontend::Name;
-
-/// A Query's effect on the names: it ends the unnamed statement and portal.
-const DISCARDS: [&str; 2] = ["DEALLOCATE ALL", "DISCARD ALL"];
 
 impl Tracker {
     /// The execution that the server is answering; begun here with its first answer.
@@ -34,7 +31,7 @@ impl Tracker {
                     run.bytes_in = std::mem::take(&mut asked.bytes_in);
                     Some(run)
                 }
-                Some(Expect::Execute(_)) => Some(self.executed(at, subjects, events)),
+                Some(Expect::Execute(_)) => Some(self.executed(kind, at, subjects, events)),
                 _ => None,
             };
             self.current = run;
@@ -48,22 +45,41 @@ impl Tracker {
         }
     }
 
-    /// The execution of the Execute at the front: a new one, or the one that was suspended.
-    fn executed(&mut self, at: Timestamp, subjects: &SubjectColumns, events: &mut Vec<Event>) -> Run {
+    /// The execution of the Execute at the front, whose first answer is of this kind: a new one, or the one that was
+    /// suspended.
+    fn executed(&mut self, kind: u8, at: Timestamp, subjects: &SubjectColumns, events: &mut Vec<Event>) -> Run {
         let loose_out = std::mem::take(&mut self.loose_out);
         let Some(Expect::Execute(sent)) = self.queue.front_mut() else { return Run::new(0, 0) };
         let (name, announced, first, expected) = (sent.portal.clone(), sent.no, sent.first, sent.prepared);
         let bytes_in = std::mem::take(&mut sent.bytes_in);
         let columns = self.names.portal_columns(&name);
-        let portal = self.names.portal(&name);
-        let suspended = portal.and_then(|portal| portal.run.take());
-        let mut run = suspended.unwrap_or_else(|| Run::new(announced, 0));
-        let really = self.names.portal(&name).map(|portal| portal.prepared.clone());
-        if let Some(really) = really.filter(|really| first && really.id != expected && expected != 0) {
-            // The text that was announced is not what runs: it never ran, and what runs is announced now.
-            self.end(Run::new(announced, 0), How::plain(Outcome::Skipped), at, events);
-            run.no = self.begin_extended(&really, bytes_in, at, events);
+        let mut portal = self.names.portal(&name);
+        if let Some(portal) = &mut portal {
+            portal.executed = true;
         }
+        let suspended = portal.as_mut().and_then(|portal| portal.run.take());
+        let really = match portal {
+            Some(portal) => portal.prepared.clone(),
+            // It does not exist, and that is the error.
+            None if kind == kind::ERROR_RESPONSE && first => {
+                let mut run = Run::new(announced, 0);
+                run.bytes_in = bytes_in;
+                run.count_out(loose_out);
+                return run;
+            }
+            None => Prepared::unknown(),
+        };
+        let fits = if first { suspended.is_none() && really.id == expected } else { suspended.is_some() };
+        if first && !fits {
+            // The text that was announced is not what runs: it never ran.
+            self.end(Run::new(announced, 0), How::plain(Outcome::Skipped), at, events);
+        }
+        let mut run = match suspended {
+            Some(run) => run,
+            None if fits => Run::new(announced, 0),
+            // What runs is announced now.
+            None => Run::new(self.begin_extended(&really, bytes_in, at, events), 0),
+        };
         run.bytes_in = run.bytes_in.saturating_add(bytes_in);
         run.count_out(loose_out);
         if run.columns.is_none()
@@ -116,14 +132,16 @@ impl Tracker {
         let run = self.running(header.kind, at, subjects, events)?;
         run.count_out(header.total_bytes());
         match header.kind {
-            kind::COPY_IN_RESPONSE | kind::COPY_BOTH_RESPONSE => {
-                // What the client sent ahead of this answer may already hold the data's end.
-                let ended = self.queue.get(1).is_some_and(|next| matches!(next, Expect::CopyEnd));
-                self.copying_in = !ended;
-            }
+            kind::COPY_IN_RESPONSE | kind::COPY_BOTH_RESPONSE => self.copy_begins(),
             kind::COMMAND_COMPLETE => {
                 let tag = backend::command_tag(body).map_err(|_| OutOfStep::Malformed { kind: header.kind })?;
-                self.complete(text(tag), at, events);
+                let tag = text(tag);
+                if matches!(self.queue.front(), Some(Expect::Query(_))) {
+                    // Each statement of a Query takes the unnamed portal's place.
+                    self.end_unnamed_portal(at, events);
+                }
+                self.tagged(&tag, at, events);
+                self.complete(tag, at, events);
             }
             kind::EMPTY_QUERY_RESPONSE => self.complete(String::new(), at, events),
             kind::FUNCTION_CALL_RESPONSE => {
@@ -137,9 +155,8 @@ impl Tracker {
     }
 
     fn complete(&mut self, tag: String, at: Timestamp, events: &mut Vec<Event>) {
-        if DISCARDS.contains(&tag.as_str()) {
-            self.names.remove_named_statements();
-        }
+        // What it passed over, it has passed over.
+        self.copy = None;
         let Some(mut run) = self.current.take() else { return };
         let more = match self.queue.front_mut() {
             Some(Expect::Query(asked) | Expect::Call(asked)) => {
@@ -166,30 +183,26 @@ impl Tracker {
         let Some(Expect::Execute(sent)) = self.answered() else { return };
         let Some(run) = run else { return };
         if let Some(portal) = self.names.portal(&sent.portal) {
+            portal.begun = Some(run.no);
             portal.run = Some(run);
             return;
         }
         let portal = Portal { begun: Some(run.no), run: Some(run), ..Portal::unknown() };
         if let Some(made_room) = self.names.insert_portal(sent.portal, portal) {
-            self.end_suspended(made_room, at, events);
+            self.end_portal(made_room, at, events);
         }
     }
 
-    /// A suspended portal is gone: what it returned is all it will.
-    pub(super) fn end_suspended(&mut self, run: Run, at: Timestamp, events: &mut Vec<Event>) {
-        self.end(run, How::plain(Outcome::Ok), at, events);
+    fn end_unnamed_portal(&mut self, at: Timestamp, events: &mut Vec<Event>) {
+        if let Some(gone) = self.names.remove_portal(&Name::default()) {
+            self.end_portal(gone, at, events);
+        }
     }
 
     /// ReadyForQuery after a Query or a FunctionCall.
     pub(super) fn finish_asked(&mut self, at: Timestamp, events: &mut Vec<Event>) {
         let run = self.current.take();
         let Some(Expect::Query(asked) | Expect::Call(asked)) = self.answered() else { return };
-        // A Query ends the unnamed statement and portal.
-        let unnamed = Name::default();
-        self.names.remove_statement(&unnamed);
-        if let Some(gone) = self.names.remove_portal(&unnamed) {
-            self.end_suspended(gone, at, events);
-        }
         // Something was answered and not completed, or nothing was said at all.
         if let Some(run) = run {
             self.end(run, How::plain(Outcome::Unknown), at, events);

@@ -30,10 +30,13 @@ pub(super) enum Expect {
     Close(Target, Name, u64),
     /// An extended-query message that does not read: the server will say so.
     Malformed,
-    /// CopyDone or CopyFail: no answer of its own.
-    CopyEnd,
+    /// CopyData, CopyDone and CopyFail that no COPY is known to read, with the number of the latter two: no answer of
+    /// their own.
+    CopyInput(u32),
     /// A Sync: answered by ReadyForQuery.
     Sync,
+    /// So many Syncs that a failed COPY may have passed over: each is answered by ReadyForQuery, or by nothing.
+    Spare(u64),
     /// A type that no client has to send: the server will end the session.
     Unknown,
 }
@@ -50,8 +53,8 @@ impl Expect {
             Expect::Describe(..) => "the answer to a Describe",
             Expect::Execute(_) => "the answer to an Execute",
             Expect::Close(..) => "the answer to a Close",
-            Expect::Sync => "the answer to a Sync",
-            Expect::Malformed | Expect::CopyEnd | Expect::Unknown => "an error",
+            Expect::Sync | Expect::Spare(_) => "the answer to a Sync",
+            Expect::Malformed | Expect::CopyInput(_) | Expect::Unknown => "an error",
         }
     }
 

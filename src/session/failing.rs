@@ -1,13 +1,13 @@
-//! ErrorResponse, and what the server passes over after it.
+//! ErrorResponse: what failed.
 //!
-//! In: an error. Out: the end of what failed, and `skipped` for every Execute up to the Sync that the server skips to
-//! (PostgreSQL manual, "Extended Query").
+//! In: an error. Out: the end of the statement that it is about, and of what the server passes over after it, see
+//! [`super::skipping`].
 
 use std::sync::Arc;
 
 use super::ERROR_BYTES_MAX;
 use super::event::Event;
-use super::expect::Expect;
+use super::expect::{Expect, SentExecute};
 use super::names::Prepared;
 use super::run::{Run, text};
 use super::tracker::{How, Tracker};
@@ -15,6 +15,7 @@ use super::{OutOfStep, SubjectColumns};
 use crate::clock::Timestamp;
 use crate::record::Outcome;
 use crate::wire::backend::{ErrorFields, kind};
+use crate::wire::frontend::{Name, Target};
 
 /// query_canceled.
 const CANCELLED: &str = "57014";
@@ -39,36 +40,35 @@ impl Tracker {
         let outcome = if sqlstate == CANCELLED { Outcome::Cancelled } else { Outcome::Error };
         let how =
             How { outcome, more: false, tag: String::new(), sqlstate: Some(sqlstate), error: Some(text(message)) };
-        self.copying_in = false;
         match self.front() {
             // Nobody asked: the server's own reasons to end the session, as a rule.
-            None | Some(Expect::Startup | Expect::Sync | Expect::CopyEnd) => Ok(()),
+            None | Some(Expect::Startup | Expect::Spare(_)) => {}
+            // What ran since the last Sync could not be committed.
+            Some(Expect::Sync) => self.commit_failed = how.sqlstate,
             Some(Expect::Query(_) | Expect::Call(_) | Expect::Execute(_)) => {
-                let run = self.running(kind::ERROR_RESPONSE, at, &SubjectColumns::default(), events);
-                match run {
-                    Ok(run) => run.count_out(bytes),
-                    // A second error for the same Query.
-                    Err(_) => return Ok(()),
+                // Else a second error for the same Query.
+                if let Ok(run) = self.running(kind::ERROR_RESPONSE, at, &SubjectColumns::default(), events) {
+                    run.count_out(bytes);
+                    self.end_failed(how, at, events)?;
                 }
-                self.end_failed(how, at, events);
-                Ok(())
             }
             Some(_) => {
                 self.end_refused(how, bytes, at, events);
                 self.skip(at, events);
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// What was executing failed.
-    fn end_failed(&mut self, how: How, at: Timestamp, events: &mut Vec<Event>) {
-        let Some(mut run) = self.current.take() else { return };
+    fn end_failed(&mut self, how: How, at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
+        let Some(mut run) = self.current.take() else { return Ok(()) };
         match self.queue.front_mut() {
             Some(Expect::Query(asked) | Expect::Call(asked)) => {
                 asked.over = true;
                 run.bytes_in = run.bytes_in.saturating_add(std::mem::take(&mut asked.bytes_in));
                 self.end(run, How { more: true, ..how }, at, events);
+                self.copy_of_query_failed();
             }
             _ => {
                 if let Some(Expect::Execute(sent)) = self.answered() {
@@ -76,80 +76,72 @@ impl Tracker {
                     self.names.end_portal(&sent.portal, run.no);
                 }
                 self.end(run, how, at, events);
-                self.skip(at, events);
+                return self.copy_of_execute_failed(at, events);
             }
         }
+        Ok(())
     }
 
     /// A Parse, Bind, Describe or Close failed. Where its Execute was announced already, that is what failed; else the
     /// attempt is a record of its own.
     fn end_refused(&mut self, how: How, bytes: u64, at: Timestamp, events: &mut Vec<Event>) {
-        let failed = self.answered();
-        let announced =
-            self.queue.iter_mut().take_while(|entry| !matches!(entry, Expect::Sync)).find_map(|entry| match entry {
-                Expect::Execute(sent) if sent.first => Some((sent.no, std::mem::take(&mut sent.first))),
-                _ => None,
-            });
-        let attempted: Option<Arc<Prepared>> = match &failed {
+        let (attempted, announced) = match self.answered() {
             Some(Expect::Parse(name, prepared)) => {
-                self.names.forget_sent_statement(name, prepared.id);
+                self.names.forget_sent_statement(&name, prepared.id);
                 if name.is_unnamed() {
-                    self.names.remove_statement(name);
+                    self.names.remove_statement(&name);
                 }
-                Some(prepared.clone())
+                let announced = self.announced(|sent| sent.prepared == prepared.id);
+                (Some(prepared), announced)
             }
             Some(Expect::Bind(bind)) => {
                 self.names.forget_sent_portal(&bind.portal, bind.id);
-                Some(bind.prepared.clone())
+                let announced = self.announced(|sent| sent.portal == bind.portal);
+                (Some(bind.prepared), announced)
             }
-            _ => None,
+            Some(Expect::Describe(Target::Portal, name)) => (None, self.announced(|sent| sent.portal == name)),
+            Some(Expect::Close(target, name, id)) => {
+                self.forget_close(target, &name, id);
+                (None, None)
+            }
+            _ => (None, None),
         };
-        let no = match (announced, attempted) {
-            (Some((no, _)), _) => no,
-            (None, Some(prepared)) => {
-                let bytes_in = std::mem::take(&mut self.loose_in);
-                self.begin_extended(&prepared, bytes_in, at, events)
-            }
-            (None, None) => return,
+        let Some(no) = announced.or_else(|| {
+            let prepared = attempted?;
+            Some(self.begin_attempt(&prepared, at, events))
+        }) else {
+            return;
         };
         let mut run = Run::new(no, 0);
         run.count_out(bytes.saturating_add(std::mem::take(&mut self.loose_out)));
         self.end(run, how, at, events);
     }
 
-    /// Passes over everything up to the next Sync, which may not have been sent yet.
-    fn skip(&mut self, at: Timestamp, events: &mut Vec<Event>) {
-        while let Some(entry) = self.queue.front() {
-            if matches!(entry, Expect::Sync) {
-                return;
-            }
-            match self.answered() {
-                Some(Expect::Execute(sent)) => {
-                    self.names.end_portal(&sent.portal, sent.no);
-                    if sent.first {
-                        self.end_skipped(sent.no, sent.bytes_in, at, events);
-                    }
-                }
-                Some(Expect::Query(asked) | Expect::Call(asked)) => {
-                    self.end_skipped(asked.no, asked.bytes_in, at, events);
-                }
-                Some(Expect::Parse(name, prepared)) => self.names.forget_sent_statement(&name, prepared.id),
-                Some(Expect::Bind(bind)) => {
-                    self.names.forget_sent_portal(&bind.portal, bind.id);
-                }
-                Some(Expect::Close(_, name, id)) => {
-                    self.names.forget_sent_statement(&name, id);
-                    self.names.forget_sent_portal(&name, id);
-                }
-                _ => {}
-            }
-        }
-        self.skipping = true;
+    /// The first Execute of the pipeline's rest that fits and was announced with its own message; it counts as told.
+    fn announced(&mut self, fits: impl Fn(&SentExecute) -> bool) -> Option<u64> {
+        let rest = self.queue.iter_mut().take_while(|entry| !matches!(entry, Expect::Sync));
+        let mut fitting = rest.filter_map(|entry| match entry {
+            Expect::Execute(sent) if sent.first && fits(sent) => Some(sent),
+            _ => None,
+        });
+        let sent = fitting.next()?;
+        sent.first = false;
+        Some(sent.no)
     }
 
-    fn end_skipped(&mut self, no: u64, bytes_in: u64, at: Timestamp, events: &mut Vec<Event>) {
-        let mut run = Run::new(no, 0);
-        run.bytes_in = bytes_in;
-        self.end(run, How::plain(Outcome::Skipped), at, events);
+    /// A statement that will not come to its Execute.
+    pub(super) fn begin_attempt(&mut self, prepared: &Arc<Prepared>, at: Timestamp, events: &mut Vec<Event>) -> u64 {
+        let bytes_in = std::mem::take(&mut self.loose_in);
+        self.begin_extended(prepared, bytes_in, at, events)
+    }
+
+    /// A Close that failed, or was passed over, means nothing for the name.
+    pub(super) fn forget_close(&mut self, target: Target, name: &Name, id: u64) {
+        match target {
+            Target::Statement => self.names.forget_sent_statement(name, id),
+            Target::Portal => {
+                self.names.forget_sent_portal(name, id);
+            }
+        }
     }
 }

@@ -25,10 +25,16 @@ mod tracker;
 mod client;
 // Bytes of the server.
 mod server;
+// COPY from the client, and the Syncs that it passes over.
+mod copying;
 // Which execution the server is answering.
 mod executing;
-// ErrorResponse, and what the server passes over after it.
+// What a command's tag says of prepared statements and portals.
+mod tagging;
+// ErrorResponse: what failed.
 mod failing;
+// What the server passes over after it.
+mod skipping;
 // The end.
 mod closing;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::run::{Columns, Run};
 use super::{PORTALS_MAX, PREPARED_STATEMENTS_MAX, PREPARED_TEXT_BYTES_MAX, UNKNOWN_TEXT};
 use crate::wire::bind::Formats;
-use crate::wire::frontend::Name;
+use crate::wire::frontend::{Name, Target};
 
 /// A Parse, whether confirmed or not.
 #[derive(Debug)]
@@ -57,12 +57,15 @@ pub(super) struct Portal {
     pub begun: Option<u64>,
     /// Its execution, while it is suspended.
     pub run: Option<Run>,
+    /// Whether an Execute of it was answered, or skipped. A portal that no Bind made is none of ours to tell of.
+    pub executed: bool,
 }
 
 impl Portal {
     /// A portal that no Bind made: a cursor that SQL declared.
     pub fn unknown() -> Portal {
         Portal {
+            executed: true,
             id: 0,
             prepared: Prepared::unknown(),
             statement: Name::default(),
@@ -108,6 +111,10 @@ pub(super) struct Names {
     portals: HashMap<Name, Portal>,
     sent_statements: HashMap<Name, Sent<Arc<Prepared>>>,
     sent_portals: HashMap<Name, Sent<SentPortal>>,
+    /// SQL's DEALLOCATE has ended a statement; its name is in the text, which is not read here.
+    deallocated: bool,
+    /// The transaction has a savepoint.
+    savepoint: bool,
 }
 
 /// What the client sent.
@@ -169,6 +176,19 @@ impl Names {
         }
         None
     }
+
+    /// Everything that was sent was passed over.
+    pub fn forget_all_sent(&mut self) {
+        self.sent_statements.clear();
+        self.sent_portals.clear();
+    }
+
+    /// The same where so much is sent that will be passed over that its names take too much room.
+    pub fn limit_sent(&mut self) {
+        if self.sent_statements.len().saturating_add(self.sent_portals.len()) > PREPARED_STATEMENTS_MAX {
+            self.forget_all_sent();
+        }
+    }
 }
 
 /// What the server confirmed.
@@ -187,7 +207,8 @@ impl Names {
         }
     }
 
-    /// CloseComplete of a statement, a Query (which ends the unnamed one), or a failed Parse of the unnamed one.
+    /// CloseComplete of a statement, or a failed Parse of the unnamed one. (A Query ends the unnamed one too, if it reads:
+    /// it is remembered until another takes its name, because nothing can execute it.)
     pub fn remove_statement(&mut self, name: &Name) {
         if let Some(gone) = self.statements.remove(name) {
             self.statement_bytes = self.statement_bytes.saturating_sub(gone.prepared.text.len());
@@ -198,26 +219,46 @@ impl Names {
     pub fn remove_named_statements(&mut self) {
         self.statements.retain(|name, _| name.is_unnamed());
         self.statement_bytes = self.statements.values().map(|statement| statement.prepared.text.len()).sum();
+        self.deallocated = false;
     }
 
-    /// RowDescription (or, `None`, NoData) for a statement.
-    pub fn describe_statement(&mut self, name: &Name, columns: Option<Arc<Columns>>) {
-        if let Some(statement) = self.statements.get_mut(name) {
-            statement.columns = columns;
-        } else if columns.is_some() {
-            self.confirm_statement(name.clone(), Prepared::unknown());
-            self.describe_statement_known(name, columns);
+    /// DEALLOCATE: a name is free, whichever.
+    pub fn deallocated(&mut self) {
+        self.deallocated = true;
+    }
+
+    /// PREPARE: a name that was free means something, whichever. What a name that may have been free was known to mean
+    /// is not known any more.
+    pub fn prepared_by_sql(&mut self) {
+        if self.deallocated {
+            self.remove_named_statements();
         }
     }
 
-    fn describe_statement_known(&mut self, name: &Name, columns: Option<Arc<Columns>>) {
-        if let Some(statement) = self.statements.get_mut(name) {
-            statement.columns = columns;
+    /// RowDescription (or, `None`, NoData) for a statement or portal. Gives the portal that had to make room.
+    pub fn described(&mut self, target: Target, name: &Name, columns: Option<Arc<Columns>>) -> Option<Portal> {
+        match target {
+            Target::Statement => {
+                if columns.is_some() && !self.statements.contains_key(name) {
+                    self.confirm_statement(name.clone(), Prepared::unknown());
+                }
+                if let Some(statement) = self.statements.get_mut(name) {
+                    statement.columns = columns;
+                }
+                None
+            }
+            Target::Portal => {
+                if let Some(portal) = self.portals.get_mut(name) {
+                    portal.columns = columns;
+                    return None;
+                }
+                self.insert_portal(name.clone(), Portal { columns: Some(columns?), ..Portal::unknown() })
+            }
         }
     }
 
-    /// BindComplete. Gives the execution that the portal of that name, or one forgotten for want of room, had under way.
-    pub fn confirm_portal(&mut self, name: Name, id: u64, statement: Name, formats: Formats) -> Option<Run> {
+    /// BindComplete. Gives the portal of that name that it replaces, or one forgotten for want of room.
+    pub fn confirm_portal(&mut self, name: Name, id: u64, statement: Name, formats: Formats) -> Option<Portal> {
         let begun = self.forget_sent_portal(&name, id);
         self.uses = self.uses.saturating_add(1);
         let (prepared, columns) = match self.statements.get_mut(&statement) {
@@ -227,24 +268,25 @@ impl Names {
             }
             None => (Prepared::unknown(), None),
         };
-        let portal = Portal { id, prepared, statement, columns, formats: Some(formats), begun, run: None };
+        let formats = Some(formats);
+        let portal = Portal { id, prepared, statement, columns, formats, begun, run: None, executed: false };
         self.insert_portal(name, portal)
     }
 
-    /// Adds a portal; gives the execution that had to make room.
-    pub fn insert_portal(&mut self, name: Name, portal: Portal) -> Option<Run> {
-        let replaced = self.portals.insert(name.clone(), portal).and_then(|old| old.run);
+    /// Adds a portal; gives the one that had to make room.
+    pub fn insert_portal(&mut self, name: Name, portal: Portal) -> Option<Portal> {
+        let replaced = self.portals.insert(name.clone(), portal);
         if self.portals.len() <= PORTALS_MAX {
             return replaced;
         }
         let oldest = self.portals.iter().filter(|(other, _)| **other != name).min_by_key(|(_, portal)| portal.id);
         let oldest = oldest.map(|(name, _)| name.clone())?;
-        self.portals.remove(&oldest).and_then(|old| old.run)
+        self.portals.remove(&oldest)
     }
 
-    /// CloseComplete of a portal. Gives the execution that it had under way.
-    pub fn remove_portal(&mut self, name: &Name) -> Option<Run> {
-        self.portals.remove(name).and_then(|portal| portal.run)
+    /// CloseComplete of a portal.
+    pub fn remove_portal(&mut self, name: &Name) -> Option<Portal> {
+        self.portals.remove(name)
     }
 
     /// A portal as the server knows it.
@@ -263,17 +305,42 @@ impl Names {
 
     /// A portal's execution ended: the next Execute of it is another.
     pub fn end_portal(&mut self, name: &Name, no: u64) {
-        if let Some(portal) = self.portals.get_mut(name)
-            && portal.begun == Some(no)
-        {
-            portal.begun = None;
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.executed = true;
+            if portal.begun == Some(no) {
+                portal.begun = None;
+            }
         }
     }
 
-    /// The end of the transaction: all portals are gone. Gives the executions under way, by their numbers.
-    pub fn remove_portals(&mut self) -> Vec<Run> {
-        let mut runs: Vec<Run> = self.portals.drain().filter_map(|(_, portal)| portal.run).collect();
-        runs.sort_by_key(|run| run.no);
-        runs
+    /// The end of the transaction: all portals are gone. Gives those of which there is something to tell.
+    pub fn remove_portals(&mut self) -> Vec<Portal> {
+        self.savepoint = false;
+        let told = |portal: &Portal| portal.run.is_some() || !portal.executed;
+        let mut portals: Vec<Portal> = self.portals.drain().map(|(_, portal)| portal).filter(told).collect();
+        portals.sort_by_key(|portal| portal.id);
+        portals
+    }
+
+    /// SAVEPOINT.
+    pub fn set_savepoint(&mut self) {
+        self.savepoint = true;
+    }
+
+    /// ROLLBACK: gives what [`Names::remove_portals`] does, unless it may have been to a savepoint, which ends some portals
+    /// or none. Their names may mean other portals from then on.
+    pub fn roll_back(&mut self) -> Vec<Portal> {
+        if self.savepoint { self.doubt_portals() } else { self.remove_portals() }
+    }
+
+    /// CLOSE: a portal is gone, whichever. Gives those of which there is something to tell; what they are was known.
+    pub fn doubt_portals(&mut self) -> Vec<Portal> {
+        let known: Vec<Name> =
+            self.portals.iter().filter(|(_, portal)| portal.prepared.id != 0).map(|(name, _)| name.clone()).collect();
+        let savepoint = self.savepoint;
+        let told = self.remove_portals();
+        self.savepoint = savepoint;
+        self.portals.extend(known.into_iter().map(|name| (name, Portal::unknown())));
+        told
     }
 }

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use super::SubjectColumns;
-use super::event::Origin;
+use super::event::{Origin, People};
 use super::people::Counting;
+use super::{SUBJECTS_MAX, SubjectColumns};
 use crate::wire::backend::{self, Column};
-use crate::wire::bind::Formats;
+use crate::wire::bind::{COLUMNS_MAX, Formats};
 use crate::wire::read::Truncated;
 
 /// The columns of a result, as RowDescription has them.
@@ -66,19 +66,48 @@ pub(super) struct Run {
     pub columns: Option<Arc<[Origin]>>,
     /// Where one of them names a data subject.
     pub people: Option<Box<Counting>>,
+    /// Those of its earlier results.
+    earlier_people: Option<People>,
+}
+
+/// Two results' people: at most so many, because some may be in both.
+fn add(earlier: Option<People>, people: People) -> People {
+    let Some(mut all) = earlier else { return people };
+    all.distinct = all.distinct.saturating_add(people.distinct);
+    all.exact = false;
+    let room = SUBJECTS_MAX.saturating_sub(all.values.len());
+    all.values.extend(people.values.into_iter().take(room));
+    all
 }
 
 impl Run {
     /// Nothing counted yet.
     pub fn new(no: u64, part: u32) -> Run {
-        Run { no, part, rows: 0, bytes_out: 0, bytes_in: 0, columns: None, people: None }
+        Run { no, part, rows: 0, bytes_out: 0, bytes_in: 0, columns: None, people: None, earlier_people: None }
     }
 
-    /// Sets the result's columns, before its first row. `formats`: those of the Bind, where there was one.
+    /// Sets the result's columns, before its first row. `formats`: those of the Bind, where there was one. A rule may
+    /// give one statement several results, one after the other (PostgreSQL manual, "The Rule System").
     pub fn describe(&mut self, columns: &Columns, formats: Option<&Formats>, subjects: &SubjectColumns) {
         let formats = formats.unwrap_or(&columns.formats);
-        self.columns = Some(columns.origins.clone());
-        self.people = Counting::start(&columns.origins, |column| formats.is_binary(column), subjects);
+        self.columns = match self.columns.take() {
+            None => Some(columns.origins.clone()),
+            Some(before) if before.len() >= COLUMNS_MAX => Some(before),
+            Some(before) => Some(before.iter().chain(columns.origins.iter()).cloned().collect()),
+        };
+        let next = Counting::start(&columns.origins, |column| formats.is_binary(column), subjects);
+        if let Some(people) = std::mem::replace(&mut self.people, next).and_then(|counting| counting.people()) {
+            self.earlier_people = Some(add(self.earlier_people.take(), people));
+        }
+    }
+
+    /// The people of all its results.
+    pub fn take_people(&mut self) -> Option<People> {
+        let last = self.people.take().and_then(|counting| counting.people());
+        match (self.earlier_people.take(), last) {
+            (Some(earlier), Some(last)) => Some(add(Some(earlier), last)),
+            (earlier, last) => earlier.or(last),
+        }
     }
 
     /// Counts a message of the server's.

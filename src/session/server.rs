@@ -13,7 +13,7 @@ use super::{ERROR_BYTES_MAX, OutOfStep, SubjectColumns};
 use crate::clock::Timestamp;
 use crate::wire::backend::{self, Authentication, kind};
 use crate::wire::frame::{Capture, Header, Scanner, Side};
-use crate::wire::frontend::{Name, Target};
+use crate::wire::frontend::Target;
 
 /// What is captured of a RowDescription, bytes: 1,664 columns, PostgreSQL's most, with labels of 600 bytes.
 const ROW_DESCRIPTION_BYTES_MAX: usize = 1 << 20;
@@ -56,6 +56,10 @@ impl ServerStream {
 
     pub fn is_authenticating(&self) -> bool {
         !self.authenticated
+    }
+
+    pub fn is_between_messages(&self) -> bool {
+        self.scanner.is_between()
     }
 
     pub fn is_idle(&self) -> bool {
@@ -156,9 +160,10 @@ impl Tracker {
         }
     }
 
-    /// What the next answer is about. The end of COPY data has no answer of its own.
+    /// What the next answer is about. COPY data has no answer of its own; a Sync that has not been answered before what
+    /// came behind it will not be.
     pub(super) fn front(&mut self) -> Option<&mut Expect> {
-        while matches!(self.queue.front(), Some(Expect::CopyEnd)) {
+        while matches!(self.queue.front(), Some(Expect::CopyInput(_) | Expect::Spare(_))) {
             self.answered();
         }
         self.queue.front_mut()
@@ -195,7 +200,6 @@ impl Tracker {
                 | (kind::PARAMETER_DESCRIPTION | kind::NO_DATA, Some(Expect::Describe(..)))
         );
         if !fits {
-            // A statement whose rule or function body asks for nothing may say NoData inside an Execute.
             return Err(self.unexpected(header.kind));
         }
         if header.kind == kind::PARAMETER_DESCRIPTION {
@@ -208,7 +212,7 @@ impl Tracker {
             }
             Some(Expect::Bind(bind)) => self.names.confirm_portal(bind.portal, bind.id, bind.statement, bind.formats),
             Some(Expect::Describe(target, name)) => {
-                self.described(target, &name, None);
+                self.names.described(target, &name, None);
                 None
             }
             Some(Expect::Close(Target::Statement, name, id)) => {
@@ -222,8 +226,8 @@ impl Tracker {
             }
             _ => None,
         };
-        if let Some(run) = ended {
-            self.end_suspended(run, at, events);
+        if let Some(portal) = ended {
+            self.end_portal(portal, at, events);
         }
         Ok(())
     }
@@ -244,8 +248,10 @@ impl Tracker {
         };
         if let Some(Expect::Describe(..)) = self.front() {
             self.loose_out = self.loose_out.saturating_add(header.total_bytes());
-            if let Some(Expect::Describe(target, name)) = self.answered() {
-                self.described(target, &name, columns.map(Arc::new));
+            if let Some(Expect::Describe(target, name)) = self.answered()
+                && let Some(made_room) = self.names.described(target, &name, columns.map(Arc::new))
+            {
+                self.end_portal(made_room, at, events);
             }
             return Ok(());
         }
@@ -257,17 +263,6 @@ impl Tracker {
         Ok(())
     }
 
-    fn described(&mut self, target: Target, name: &Name, columns: Option<Arc<Columns>>) {
-        match target {
-            Target::Statement => self.names.describe_statement(name, columns),
-            Target::Portal => {
-                if let Some(portal) = self.names.portal(name) {
-                    portal.columns = columns;
-                }
-            }
-        }
-    }
-
     fn ready_for_query(&mut self, body: &[u8], at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
         let status = match body {
             [b'I'] => TransactionStatus::Idle,
@@ -275,35 +270,32 @@ impl Tracker {
             [b'E'] => TransactionStatus::Failed,
             _ => return Err(OutOfStep::Malformed { kind: kind::READY_FOR_QUERY }),
         };
-        self.front();
-        match self.queue.front() {
-            Some(Expect::Startup) => {
-                self.answered();
-                self.server.ready = true;
-                self.server.status = Some(status);
-                return Ok(());
+        if !self.sync_answered() {
+            match self.front() {
+                Some(Expect::Startup) => {
+                    self.answered();
+                    self.server.ready = true;
+                    self.server.status = Some(status);
+                    return Ok(());
+                }
+                Some(Expect::Query(_) | Expect::Call(_)) => self.finish_asked(at, events),
+                _ => return Err(self.unexpected(kind::READY_FOR_QUERY)),
             }
-            Some(Expect::Query(_) | Expect::Call(_)) => self.finish_asked(at, events),
-            Some(Expect::Sync) => {
-                self.answered();
-            }
-            _ if self.spare_ready > 0 => self.spare_ready = self.spare_ready.saturating_sub(1),
-            _ => return Err(self.unexpected(kind::READY_FOR_QUERY)),
         }
-        self.copying_in = false;
+        self.skipping = false;
+        self.copy = None;
         self.loose_out = 0;
         self.server.status = Some(status);
         if status != TransactionStatus::Open {
-            for run in self.names.remove_portals() {
-                self.end_suspended(run, at, events);
-            }
+            self.end_portals(at, events);
         }
+        let commit_failed = self.commit_failed.take();
         match events.last_mut() {
-            Some(Event::Ended(ended)) if ended.ready.is_none() => {
+            Some(Event::Ended(ended)) if ended.ready.is_none() && commit_failed.is_none() => {
                 ended.ready = Some(status);
                 ended.more = false;
             }
-            _ => events.push(Event::Ready(Ready { who: self.who.clone(), at, status })),
+            _ => events.push(Event::Ready(Ready { who: self.who.clone(), at, status, commit_failed })),
         }
         Ok(())
     }

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::client::ClientStream;
+use super::copying::CopyIn;
 use super::event::{Begun, Ended, Event, Opened, Subject, Who};
 use super::expect::Expect;
 use super::names::Names;
 use super::run::Run;
 use super::server::ServerStream;
+use super::skipping::Unsaid;
 use super::{OUTSTANDING_MAX, OUTSTANDING_TEXT_BYTES_MAX, OutOfStep, SubjectColumns};
 use crate::clock::Timestamp;
 use crate::record::{Outcome, Protocol};
@@ -21,7 +23,8 @@ use crate::record::{Outcome, Protocol};
 /// Follows one session over both directions. See [`super`].
 ///
 /// The first event of its first call is [`Event::Opened`]; the last, of [`Tracker::close`], is [`Event::Closed`]. After
-/// an [`OutOfStep`] only [`Tracker::close`] makes sense.
+/// an [`OutOfStep`] of the server only [`Tracker::close`] makes sense; after one of the client nothing more of the client may
+/// come, and what the server answers to [`Tracker::followed`] still may.
 #[derive(Debug)]
 pub struct Tracker {
     pub(super) who: Arc<Who>,
@@ -37,10 +40,12 @@ pub struct Tracker {
     pub(super) current: Option<Run>,
     /// After an error in an extended query, until the Sync that has not been sent yet.
     pub(super) skipping: bool,
-    /// The server is reading COPY data of the first entry of `queue`, and the client has not ended it.
-    pub(super) copying_in: bool,
-    /// ReadyForQuerys that may come unasked: for Syncs that a failed COPY may have swallowed or not.
-    pub(super) spare_ready: u64,
+    /// What was passed over and no record speaks of yet.
+    pub(super) unsaid: Unsaid,
+    /// A COPY that reads the client's messages: always that of the first entry of `queue`.
+    pub(super) copy: Option<CopyIn>,
+    /// The SQLSTATE of an error that answered a Sync.
+    pub(super) commit_failed: Option<String>,
     /// Bytes of Parse, Bind and Describe that belong to the Execute that will follow.
     pub(super) loose_in: u64,
     /// Bytes of the answers to them.
@@ -67,8 +72,9 @@ impl Tracker {
             names: Names::default(),
             current: None,
             skipping: false,
-            copying_in: false,
-            spare_ready: 0,
+            unsaid: Unsaid::default(),
+            copy: None,
+            commit_failed: None,
             loose_in: 0,
             loose_out: 0,
             statements: 0,
@@ -91,6 +97,12 @@ impl Tracker {
         self.tell_opened(events);
         self.bytes_in = self.bytes_in.saturating_add(length(bytes));
         self.read_client(bytes, at, events)
+    }
+
+    /// After an error of [`Tracker::client`]: how many of those bytes can go on to the server, because they came before the
+    /// message that could not be followed.
+    pub fn followed(&self) -> usize {
+        self.client.followed()
     }
 
     /// Takes bytes of the server, in order, cut anywhere, before they go on to the client. Pushes what ends with them.
@@ -120,17 +132,27 @@ impl Tracker {
     /// Whether ending the session now would lose nothing: the server has said ReadyForQuery outside of a transaction
     /// block, and nothing is outstanding.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty()
+        self.owes_nothing()
             && !self.skipping
             && self.server.is_idle()
             && self.client.is_between_messages()
             && self.names_are_quiet()
     }
 
+    /// Whether the last byte seen of the server ended a message of its.
+    pub fn server_is_between_messages(&self) -> bool {
+        self.server.is_between_messages()
+    }
+
     /// False while the client is so far ahead of the server's answers that a proxy should stop reading from it. The
     /// server's answers make it true again.
     pub fn wants_client(&self) -> bool {
         self.queue.len() < OUTSTANDING_MAX >> 1 && self.queue_text_bytes < OUTSTANDING_TEXT_BYTES_MAX >> 1
+    }
+
+    /// Whether the server has answered everything, but for Syncs that need no answer.
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.queue.iter().all(|entry| matches!(entry, Expect::Spare(_) | Expect::CopyInput(_)))
     }
 
     fn names_are_quiet(&self) -> bool {
@@ -185,7 +207,7 @@ impl Tracker {
     }
 
     /// Ends an execution.
-    pub(super) fn end(&self, run: Run, how: How, at: Timestamp, events: &mut Vec<Event>) {
+    pub(super) fn end(&self, mut run: Run, how: How, at: Timestamp, events: &mut Vec<Event>) {
         events.push(Event::Ended(Ended {
             who: self.who.clone(),
             statement_no: run.no,
@@ -199,8 +221,8 @@ impl Tracker {
             bytes_in: run.bytes_in,
             sqlstate: how.sqlstate,
             error: how.error,
+            people: run.take_people(),
             columns: run.columns,
-            people: run.people.and_then(|counting| counting.people()),
             ready: None,
         }));
     }

@@ -9,11 +9,13 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, FromTable, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, ObjectName, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableObject,
-    TableWithJoins, UpdateTableFromKind, With, visit_relations,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, Table, TableAlias, TableFactor, TableObject,
+    TableWithJoins, UpdateTableFromKind, Visit, Visitor, With,
 };
 use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
 
 use super::{ColumnRef, RelationName};
 
@@ -60,20 +62,59 @@ pub(super) struct Outputs {
 
 /// Reads `text`, which must be one statement; `None` where the parser or the following of names fails.
 pub(super) fn of(text: &str) -> Option<Outputs> {
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, text).ok()?;
-    let [statement] = &statements[..] else { return None };
-    let mut relations = BTreeSet::new();
-    let _ = visit_relations(statement, |name| {
-        relations.extend(relation_name(name));
-        ControlFlow::<()>::Continue(())
-    });
+    let statement = &parse(text)?;
+    let mut named = Named::default();
+    let _ = statement.visit(&mut named);
     let scope = Scope { ctes: &[], relations: &[], outer: None };
     let columns = statement_columns(statement, scope).ok()?;
     let by_column: Vec<_> = columns.into_iter().map(|column| (column.name, column.refs)).collect();
     let mut refs: Vec<ColumnRef> = by_column.iter().flat_map(|(_, refs)| refs).cloned().collect();
     refs.sort_unstable();
     refs.dedup();
-    Some(Outputs { columns: refs, by_column, relations })
+    Some(Outputs { columns: refs, by_column, relations: named.0 })
+}
+
+fn parse(text: &str) -> Option<Statement> {
+    let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).ok()?;
+    if parser.peek_keyword(Keyword::TABLE) {
+        // `TABLE t` is a query to this parser, but no statement.
+        let query = parser.parse_query().ok()?;
+        while parser.consume_token(&Token::SemiColon) {}
+        return (parser.peek_token().token == Token::EOF).then_some(Statement::Query(query));
+    }
+    let mut statements = parser.parse_statements().ok()?;
+    (statements.len() == 1).then(|| statements.pop()).flatten()
+}
+
+/// Every relation named. `TABLE t` is a query of its own kind to the parser, and its name no relation.
+#[derive(Default)]
+struct Named(BTreeSet<RelationName>);
+
+impl Visitor for Named {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+        self.0.extend(relation_name(name));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut bodies = vec![query.body.as_ref()];
+        while let Some(body) = bodies.pop() {
+            match body {
+                SetExpr::Table(table) => self.0.extend(table_command(table)),
+                SetExpr::SetOperation { left, right, .. } => bodies.extend([left.as_ref(), right.as_ref()]),
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The relation of `TABLE t`.
+fn table_command(table: &Table) -> Option<RelationName> {
+    let schema = table.schema_name.as_deref().map(Into::into);
+    Some(RelationName { schema, name: table.table_name.as_deref()?.into() })
 }
 
 fn statement_columns(statement: &Statement, scope: Scope<'_>) -> Followed<Vec<Column>> {
@@ -164,8 +205,10 @@ fn set_columns(body: &SetExpr, scope: Scope<'_>) -> Followed<Vec<Column>> {
             statement_columns(statement, scope)
         }
         SetExpr::Table(table) => {
-            let name = table.table_name.clone().ok_or(Unfollowed)?;
-            let relation = RelationName { schema: table.schema_name.as_deref().map(Into::into), name: name.into() };
+            let relation = table_command(table).ok_or(Unfollowed)?;
+            if let (None, Some(columns)) = (&relation.schema, scope.cte(&relation.name)) {
+                return Ok(columns.to_vec());
+            }
             Ok(vec![Column {
                 name: None,
                 refs: vec![ColumnRef { relation: Some(relation), column: None, plain: true }],
@@ -244,9 +287,9 @@ fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>) -> Follow
         TableFactor::Table { name, alias, args: None, .. } => {
             let [part] = &name.0[..] else { return Ok(vec![table(name, alias.as_ref())?]) };
             let single = part.as_ident().map(folded).ok_or(Unfollowed)?;
-            match outer.ctes.iter().rev().find(|(cte, _)| *cte == single) {
-                Some((_, columns)) => {
-                    let mut relation = named(alias, columns.clone());
+            match outer.cte(&single) {
+                Some(columns) => {
+                    let mut relation = named(alias, columns.to_vec());
                     if let (Some(first), None) = (relation.first_mut(), alias) {
                         first.alias = single;
                     }
@@ -282,6 +325,10 @@ fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>) -> Follow
 }
 
 impl Scope<'_> {
+    fn cte(&self, name: &str) -> Option<&[Column]> {
+        self.ctes.iter().rev().find(|(cte, _)| cte == name).map(|(_, columns)| &columns[..])
+    }
+
     fn relation(&self, alias: &str) -> Option<&Relation> {
         let mut scope = Some(self);
         while let Some(here) = scope {

@@ -69,6 +69,7 @@ fn columns_that_reach_the_client_are_followed() {
         ("explain analyze select email from customers", "nothing"),
         ("create table t as select * from customers", "nothing"),
         ("table customers", "customers.*"),
+        ("with c as (select email from customers) table c", "customers.email"),
         ("values (1), (2)", ""),
         (
             "select case when name = 'x' then email else phone end from customers",

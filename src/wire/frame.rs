@@ -141,8 +141,8 @@ pub fn whole(side: Side, input: &[u8]) -> Result<Option<(Header, &[u8])>, Invali
     Ok(is_through.then_some((header, body)))
 }
 
-/// The largest length word that PostgreSQL takes for this type. An unknown type ends the session on the server's
-/// side anyway, so that its limit does not matter.
+/// The largest length word that PostgreSQL takes for this type. A type that it does not know ends the session on its side
+/// before the length is read: any length will do, so that its own FATAL is what the client hears.
 fn longest(side: Side, message: u8) -> u32 {
     match side {
         Side::Backend => BACKEND_MESSAGE_BYTES_MAX,
@@ -156,7 +156,8 @@ fn longest(side: Side, message: u8) -> u32 {
             | kind::COPY_DONE
             | kind::COPY_FAIL => SMALL_MESSAGE_BYTES_MAX,
             kind::PASSWORD => AUTH_MESSAGE_BYTES_MAX,
-            _ => LARGE_MESSAGE_BYTES_MAX,
+            kind::BIND | kind::FUNCTION_CALL | kind::PARSE | kind::QUERY | kind::COPY_DATA => LARGE_MESSAGE_BYTES_MAX,
+            _ => u32::MAX,
         },
     }
 }
@@ -258,6 +259,8 @@ mod tests {
             (Side::Frontend, b'S', SMALL_MESSAGE_BYTES_MAX + 1, false),
             (Side::Frontend, b'p', AUTH_MESSAGE_BYTES_MAX + 1, false),
             (Side::Frontend, b'd', u32::MAX, false),
+            (Side::Frontend, b'y', u32::MAX, true),
+            (Side::Frontend, b'y', 3, false),
             (Side::Backend, b'D', LARGE_MESSAGE_BYTES_MAX + 2, true),
             (Side::Backend, b'D', u32::MAX, false),
         ];

@@ -102,7 +102,11 @@ impl<'a> Source<'a> {
                 let place = error.location().map_or(Place::default(), place_of);
                 let what = error.without_snippet().to_string();
                 let what = what.split(" at line ").next().unwrap_or("not YAML").replace('\n', " ");
-                self.fault(place, format!("not well-formed YAML: {what}"), "");
+                self.fault(
+                    place,
+                    format!("not well-formed YAML: {what}"),
+                    "mend the line, or quote what YAML takes for its own",
+                );
                 None
             }
         }
@@ -195,7 +199,7 @@ impl<'n> Fields<'n> {
     pub fn need(&mut self, name: &'static str, source: &mut Source<'_>) -> Option<&'n Node> {
         let found = self.take(name);
         if found.is_none() {
-            source.fault(self.place, format!("`{name}` is missing"), "");
+            source.fault(self.place, format!("`{name}` is missing"), format!("add a line `{name}: …`"));
         }
         found
     }
@@ -213,7 +217,7 @@ impl<'n> Fields<'n> {
             }
         };
         if text.is_empty() {
-            source.fault(node.place, format!("`{name}` is empty"), "");
+            source.fault(node.place, format!("`{name}` is empty"), "write a text, or leave the key out");
             return None;
         }
         Some((text, node.place))
@@ -247,7 +251,10 @@ impl<'n> Fields<'n> {
     /// Faults for everything that nobody asked for.
     pub fn finish(self, source: &mut Source<'_>) {
         for (key, _) in self.left {
-            let mend = spelling::did_you_mean(&key.name, self.asked.iter().copied());
+            let mend = match spelling::nearest(&key.name, self.asked.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", self.asked.join(", ")),
+            };
             source.fault(key.place, format!("unknown key `{}`", key.name), mend);
         }
     }

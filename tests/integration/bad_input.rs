@@ -175,6 +175,9 @@ fn one_connection_too_many_is_told_so_and_a_cancel_request_still_gets_through() 
     first.hear_to_the_end();
     // Its seat is free again, as soon as its end is recorded.
     wait_for("a free seat", || psql(&through.url(&name), "select 1").output.status.success().then_some(()));
+    let events = through.stop();
+    let refused = (SessionOutcome::Refused, Some("53300"), Some("postgres"));
+    assert!(ended(&events).contains(&refused), "{:?}", ended(&events));
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! A running statement can be cancelled, and it is recorded as what it was.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mitsuke::record::Outcome;
 use mitsuke::session::Event;
 
-use crate::support::server::database;
+use crate::support::server::{self, database};
 use crate::support::through::Through;
 use crate::support::wire::{self, Client, last_error};
 
@@ -36,6 +37,44 @@ fn a_cancel_request_reaches_the_server_and_its_socket_is_closed_after_it_has_wor
     );
     let closed = events.iter().filter(|event| matches!(event, Event::Closed(_))).count();
     assert_eq!(closed, 1, "a cancel request is no session");
+}
+
+/// A process that does nothing until this is dropped.
+struct Stopped(String);
+
+impl Stopped {
+    fn now(pid: &str) -> Stopped {
+        assert!(Command::new("kill").args(["-STOP", pid]).status().unwrap().success());
+        Stopped(pid.to_owned())
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-CONT", &self.0]).status();
+    }
+}
+
+/// A client that sees its socket closed takes the request for dealt with, and may send its next statement: a socket closed
+/// too early would have that one cancelled. Here the server takes its time, because its postmaster is stopped.
+#[test]
+fn the_socket_of_a_cancel_request_is_held_until_the_server_has_closed_its_own() {
+    let server = server::start(&[]);
+    let through = Through::before(&server, |_| {});
+    let mut client = Client::session(&through.address(), "postgres", "postgres");
+    let key =
+        wire::messages(&client.heard).iter().find(|message| message.0 == b'K').expect("BackendKeyData").1.to_vec();
+    client.say(&wire::query("select pg_sleep(600)"));
+    std::thread::sleep(Duration::from_millis(300));
+    let pid_file = std::fs::read_to_string(server.socket_folder().join("data/postmaster.pid")).unwrap();
+    let stopped = Stopped::now(pid_file.lines().next().unwrap());
+    let mut canceller = Client::connect(&through.address());
+    canceller.say(&wire::packet(80_877_102, &key));
+    assert!(!canceller.is_closed_within(Duration::from_millis(1_000)), "closed before the server has read it");
+    drop(stopped);
+    assert!(canceller.hear_to_the_end().is_empty());
+    client.hear_until_ready(2);
+    assert_eq!(last_error(&client.heard).unwrap().1, "57014");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use mitsuke::proxy::{Address, Auth, ChannelBinding, ClientCertificate, Config, ListenTls, UpstreamTls};
-use mitsuke::tls::{Own, Trust};
+use mitsuke::tls::{Outward, Own, Trust};
 
 use crate::support::programs;
 use crate::support::server::{self, start};
@@ -144,7 +144,7 @@ async fn combinations_that_cannot_work_are_refused_with_the_key_to_change() {
     };
     let unix = Address::Unix("/nonexistent/.s.PGSQL.5432".into());
     let ca = || file("upstream.tls.ca", &authority.certificate());
-    let on = |is_required: bool, trust: Trust| UpstreamTls::On { is_required, trust, own: None };
+    let on = |is_required: bool, trust: Trust| UpstreamTls::On(Outward { is_required, trust, own: None });
     let optional = ClientCertificate::Optional;
     for (config, told) in [
         (
@@ -191,7 +191,7 @@ fn a_reload_changes_the_certificate_of_those_who_come_and_a_faulty_one_changes_n
         served.certificate.display(),
         served.key.display()
     );
-    let sidecar = Sidecar::listening(server::shared(), &tls, "");
+    let sidecar = Sidecar::with_legs(server::shared(), &tls, "", "");
     let trusts = |authority: &Authority| {
         let url = sidecar.url("postgres");
         let ca = authority.certificate();

@@ -9,9 +9,9 @@ use mitsuke::proxy::{
 };
 use mitsuke::record::SessionOutcome;
 use mitsuke::session::Event;
-use mitsuke::tls::Trust;
+use mitsuke::tls::{Outward, Trust};
 
-use crate::support::programs::{Ran, psql};
+use crate::support::programs::{Ran, psql, psql_script};
 use crate::support::server::{direct, set_hba, start};
 use crate::support::through::Through;
 use crate::support::tls::{Authority, Issued, enable, file};
@@ -56,7 +56,7 @@ fn listen(config: &mut Config, issued: &Issued) {
 
 fn upstream(config: &mut Config) {
     let trust = Trust::Host(file("upstream.tls.ca", &site().authority.certificate()));
-    config.upstream_tls = UpstreamTls::On { is_required: true, trust, own: None };
+    config.upstream_tls = UpstreamTls::On(Outward { is_required: true, trust, own: None });
 }
 
 fn over_unix(config: &mut Config) {
@@ -363,4 +363,24 @@ fn a_client_that_leaves_just_left_and_one_that_says_nothing_is_told_so_in_time()
             (SessionOutcome::Refused, Some("08P01"), scram, Some("anna")),
         ]
     );
+}
+
+/// The guide's function, as it stands there.
+#[test]
+fn the_guide_s_function_gives_out_the_verifiers_of_those_who_may_log_in() {
+    let guide = include_str!("../../docs/guide.md");
+    let block = guide.split("```sql\n").find(|block| block.contains("mitsuke.verifier")).unwrap();
+    let sql = block.split("```").next().unwrap();
+    let superuser = direct(&site().server, "postgres");
+    psql(&superuser, "create role mitsuke_catalog login password 'glass'").expect_success();
+    assert!(!psql_script(&superuser, sql).err().contains("ERROR"), "{sql}");
+    let through = Through::before(&site().server, |config| {
+        let url = "postgres://mitsuke_catalog:glass@x/postgres".to_owned();
+        config.auth = Auth::Terminate(Lookup { url, query: "select mitsuke.verifier($1)".to_owned() });
+    });
+    assert_eq!(login(&through, "anna:pencil", false, "prefer").expect_success().trim(), "anna");
+    let url = format!("postgresql://mitsuke_catalog@127.0.0.1:{}/postgres", site().server.port());
+    let seen = "select mitsuke.verifier('anna') like 'SCRAM%', mitsuke.verifier('postgres') is null";
+    assert_eq!(psql(&url, seen).expect_success().trim(), "t|t");
+    assert!(psql(&url, "select rolpassword from pg_authid").err().contains("permission denied"));
 }

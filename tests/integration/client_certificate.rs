@@ -81,7 +81,7 @@ fn a_certificate_s_subject_is_in_the_log_and_names_who_is_behind_a_shared_role()
         server.key.display(),
         authority.certificate().display(),
     );
-    let mut sidecar = Sidecar::listening(shared(), &tls, "[identity]\nend_user = [\"certificate\"]\n");
+    let mut sidecar = Sidecar::with_legs(shared(), &tls, "", "[identity]\nend_user = [\"certificate\"]\n");
     with(&sidecar.url(&name), Some(&anna), "select 7").expect_success();
     with(&sidecar.url(&name), None, "select 8");
     sidecar.stop();

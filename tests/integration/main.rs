@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alerts;
 mod authentication;
 mod bad_input;
 mod cancel;
@@ -12,12 +13,22 @@ mod certificate_files;
 mod channel_binding;
 mod client_certificate;
 mod client_tls;
+mod commands;
+mod copying;
+mod differential;
+mod documents;
 mod drain;
 mod drivers;
+mod ends;
+mod large;
 #[cfg(feature = "query")]
 mod log;
+mod messages;
+mod names;
+mod oracle;
 mod programs;
 mod relay;
+mod replication;
 mod server_tls;
 mod sockets;
 mod start_up;

@@ -5,11 +5,13 @@ use std::net::TcpListener;
 
 use mitsuke::demo::Postgres;
 use mitsuke::proxy::{ClientCertificate, Config, ListenTls, UpstreamTls};
-use mitsuke::tls::Trust;
+use mitsuke::record::{CatalogState, Statement};
+use mitsuke::tls::{Outward, Trust};
 use rcgen::{CertificateParams, DnType, SanType};
 
 use crate::support::programs::{psql, python};
 use crate::support::server::{self, direct, set_hba, start};
+use crate::support::sidecar::Sidecar;
 use crate::support::through::{Through, tcp};
 use crate::support::tls::{Authority, Issued, enable, file, key};
 use crate::support::wire::{self, Client, last_error};
@@ -17,7 +19,7 @@ use crate::support::wire::{self, Client, last_error};
 const ONLY_TLS: &str = "hostssl all all 127.0.0.1/32 trust\nhostnossl all all 127.0.0.1/32 reject";
 
 fn upstream(config: &mut Config, is_required: bool, trust: Trust) {
-    config.upstream_tls = UpstreamTls::On { is_required, trust, own: None };
+    config.upstream_tls = UpstreamTls::On(Outward { is_required, trust, own: None });
 }
 
 fn ca(authority: &Authority) -> mitsuke::tls::File {
@@ -144,7 +146,7 @@ fn a_server_that_asks_for_a_certificate_is_shown_ours() {
     });
     let through = Through::before(&server, |config| {
         let own = Some(ours.as_client());
-        config.upstream_tls = UpstreamTls::On { is_required: true, trust: Trust::Host(ca(&authority)), own };
+        config.upstream_tls = UpstreamTls::On(Outward { is_required: true, trust: Trust::Host(ca(&authority)), own });
     });
     let subject = "select client_dn from pg_stat_ssl where pid = pg_backend_pid()";
     assert_eq!(psql(&through.url("postgres"), subject).expect_success().trim(), "/CN=postgres/O=Example\\, Inc.");
@@ -245,4 +247,39 @@ fn both_legs_carry_what_pgbench_and_a_dying_backend_make_of_them() {
     client.notify_close();
     client.shut_down_writing();
     assert!(client.hear_to_the_end().windows(6).any(|window| window == b"answer"));
+}
+
+/// The catalog's connection, and the one that looks verifiers up, are protected as those of sessions are.
+#[test]
+fn a_server_that_takes_tls_alone_is_understood_and_asked_over_tls() {
+    let (server, authority) = encrypted(|authority| authority.server("server"));
+    let url = direct(&server, "postgres");
+    for sql in [
+        "create role reader login password 'glass'",
+        "grant select (rolname, rolpassword) on pg_authid to reader",
+        "create role anna login password 'pencil'",
+        "create table people (id int, email text)",
+        "create view mail as select email from people",
+        "grant select on mail to anna",
+    ] {
+        psql(&url, sql).expect_success();
+    }
+    set_hba(&server, "hostssl all reader,anna 127.0.0.1/32 scram-sha-256\nhostnossl all all 127.0.0.1/32 reject");
+    let ours = authority.server("ours");
+    let (certificate, key, ca) = (ours.certificate.display(), ours.key.display(), authority.certificate());
+    let sidecar = Sidecar::with_legs(
+        &server,
+        &format!("tls = {{ mode = \"require\", certificate = \"{certificate}\", key = \"{key}\" }}"),
+        &format!("auth = \"terminate\"\ntls = {{ mode = \"verify-full\", ca = \"{}\" }}", ca.display()),
+        &format!("[catalog]\nurl = \"postgres://reader:glass@{}/postgres\"\n", server::address(&server)),
+    );
+    let through = format!("{}?sslmode=require&channel_binding=require", sidecar.url_as("anna:pencil", "postgres"));
+    psql(&through, "select email from mail").expect_success();
+    let output = sidecar.command(["check"]);
+    assert!(!output.err().contains("catalog"), "{}", output.err());
+    let mut sidecar = sidecar;
+    sidecar.stop();
+    let statements = sidecar.records::<Statement>();
+    assert_eq!(statements[0].catalog, Some(CatalogState::Fresh), "{}", sidecar.errors());
+    assert_eq!(statements[0].relations.as_deref().map(|names| names[0].to_string()), Some("public.people".to_owned()));
 }

@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::support::programs::psql;
 use crate::support::server::{self, database, direct, shared};
 use crate::support::through::Through;
-use crate::support::wire::{self, Client};
+use crate::support::wire::{self, Client, readable};
 
 const SET_UP: &str = "create table t (id int primary key, v text);
     insert into t select i, repeat('v', i) from generate_series(1, 100) i;
@@ -131,14 +131,4 @@ fn a_script_said_byte_by_byte_is_answered_the_same() {
     let passed = play(&through.address(), &script, &cuts);
     assert_eq!(readable(&passed), readable(&direct));
     assert!(wire::without_keys(&passed) == wire::without_keys(&direct));
-}
-
-/// A stream for a person: types, and the beginning of errors.
-fn readable(stream: &[u8]) -> Vec<String> {
-    let named = wire::messages(stream).into_iter().map(|(kind, body)| match kind {
-        b'E' | b'N' => format!("{} {} {}", kind as char, wire::field(body, b'C'), wire::field(body, b'M')),
-        b'Z' | b'C' => format!("{} {}", kind as char, String::from_utf8_lossy(body)),
-        _ => format!("{} {}", kind as char, body.len()),
-    });
-    named.collect()
 }

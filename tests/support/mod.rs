@@ -6,8 +6,10 @@
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 
 pub mod programs;
+pub mod script;
 pub mod server;
 pub mod sidecar;
+pub mod smtp;
 pub mod through;
 pub mod tls;
 pub mod wire;

@@ -100,7 +100,8 @@ pub fn python(url: &str, script: &str) -> Ran {
     run(command, script.as_bytes())
 }
 
+/// The Python that has what `tests/requirements.txt` names.
 #[allow(clippy::disallowed_methods, reason = "tests/run.sh tells the tests where its Python is")]
-fn interpreter() -> PathBuf {
+pub fn interpreter() -> PathBuf {
     std::env::var_os("MITSUKE_TEST_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
 }

@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use mitsuke::audit::{Lake, Logged};
 use mitsuke::demo::Postgres;
@@ -28,15 +28,15 @@ impl Sidecar {
 
     /// Starts it before this server.
     pub fn before(server: &Postgres, more: &str) -> Sidecar {
-        Sidecar::listening(server, "", more)
+        Sidecar::with_legs(server, "", "", more)
     }
 
-    /// The same, with further lines of `[listen]`.
-    pub fn listening(server: &Postgres, listen: &str, more: &str) -> Sidecar {
+    /// The same, with further lines of `[listen]` and `[upstream]`.
+    pub fn with_legs(server: &Postgres, listen: &str, upstream: &str, more: &str) -> Sidecar {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let config = format!(
-            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n{listen}\n[upstream]\naddress = \"{}\"\n[log]\npath = \"{}\"\n{more}",
+            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n{listen}\n[upstream]\naddress = \"{}\"\n{upstream}\n[log]\npath = \"{}\"\n{more}",
             server::address(server),
             folder.path().join("log").display(),
         );
@@ -49,9 +49,9 @@ impl Sidecar {
     /// Starts the process again, after [`Sidecar::kill`] or [`Sidecar::stop`].
     pub fn launch(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let errors = std::fs::File::create(self.folder.path().join("stderr")).expect("a file for its errors");
+        let file = |name| std::fs::File::create(self.folder.path().join(name)).expect("a file for what it writes");
         let mut command = mitsuke();
-        command.arg("run").arg("--config").arg(self.config()).stdout(Stdio::null()).stderr(errors);
+        command.arg("run").arg("--config").arg(self.config()).stdout(file("stdout")).stderr(file("stderr"));
         let mut child = command.spawn().expect("the binary starts");
         wait_for("the sidecar", || {
             if let Ok(Some(status)) = child.try_wait() {
@@ -65,6 +65,21 @@ impl Sidecar {
     /// What it wrote on standard error.
     pub fn errors(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// What it wrote on standard output.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Its configuration file.
@@ -85,11 +100,6 @@ impl Sidecar {
     /// A connection string through it, for this user.
     pub fn url_as(&self, user: &str, database: &str) -> String {
         format!("postgresql://{user}@127.0.0.1:{}/{database}", self.port)
-    }
-
-    /// `host:port` of it.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
     }
 
     /// SIGHUP.

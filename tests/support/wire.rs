@@ -277,3 +277,13 @@ pub fn last_error(stream: &[u8]) -> Option<(String, String, String)> {
     let body = all.iter().rev().find(|message| message.0 == b'E')?.1;
     Some((field(body, b'V'), field(body, b'C'), field(body, b'M')))
 }
+
+/// A stream for a person: types, and the beginning of errors.
+pub fn readable(stream: &[u8]) -> Vec<String> {
+    let named = messages(stream).into_iter().map(|(kind, body)| match kind {
+        b'E' | b'N' => format!("{} {} {}", kind as char, field(body, b'C'), field(body, b'M')),
+        b'Z' | b'C' => format!("{} {}", kind as char, String::from_utf8_lossy(body)),
+        _ => format!("{} {}", kind as char, body.len()),
+    });
+    named.collect()
+}

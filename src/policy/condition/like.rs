@@ -1,6 +1,7 @@
 //! SQL's LIKE: `%` any run, `_` one character, `\` takes the next one as it is.
 //!
-//! ILIKE compares letters in lower case. Time: at most the product of both lengths; no recursion, no failure.
+//! ILIKE compares characters in lower case, one by one. Time: at most the product of both lengths; no recursion, no
+//! failure.
 
 /// A pattern, read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,31 +22,24 @@ impl Like {
     pub fn new(text: &str, fold: bool) -> Like {
         let mut parts = Vec::new();
         let mut chars = text.chars();
-        let literal = |c: char, parts: &mut Vec<Part>| match fold {
-            true => parts.extend(c.to_lowercase().map(Part::Is)),
-            false => parts.push(Part::Is(c)),
-        };
         while let Some(c) = chars.next() {
-            match c {
-                '%' => parts.push(Part::Any),
-                '_' => parts.push(Part::One),
-                '\\' => literal(chars.next().unwrap_or('\\'), &mut parts),
-                c => literal(c, &mut parts),
-            }
+            parts.push(match c {
+                '%' => Part::Any,
+                '_' => Part::One,
+                '\\' => Part::Is(chars.next().unwrap_or('\\')),
+                c => Part::Is(c),
+            });
         }
         parts.dedup_by(|a, b| *a == Part::Any && *b == Part::Any);
         Like { parts, fold }
     }
 
-    /// Whether the whole of `text` matches.
-    pub fn matches(&self, text: &str) -> bool {
-        match self.fold {
-            true => self.run(&text.to_lowercase()),
-            false => self.run(text),
-        }
+    fn same(&self, wanted: char, found: char) -> bool {
+        wanted == found || (self.fold && wanted.to_lowercase().eq(found.to_lowercase()))
     }
 
-    fn run(&self, text: &str) -> bool {
+    /// Whether the whole of `text` matches.
+    pub fn matches(&self, text: &str) -> bool {
         let mut rest = text.chars();
         let mut part = 0;
         let mut retry: Option<(usize, std::str::Chars<'_>)> = None;
@@ -61,7 +55,7 @@ impl Like {
                     part += 1;
                     rest = ahead;
                 }
-                (Some(Part::Is(wanted)), Some(found)) if *wanted == found => {
+                (Some(Part::Is(wanted)), Some(found)) if self.same(*wanted, found) => {
                     part += 1;
                     rest = ahead;
                 }
@@ -105,7 +99,11 @@ mod tests {
         ] {
             assert_eq!(Like::new(pattern, false).matches(text), expected, "{text} LIKE {pattern}");
         }
-        assert!(Like::new("PG%", true).matches("pgAdmin 4"));
+        for (pattern, text) in [("PG%", "pgAdmin 4"), ("οδοσ", "ΟΔΟΣ"), ("_stanbul", "İstanbul"), ("É%", "équipe")]
+        {
+            assert!(Like::new(pattern, true).matches(text), "{text} ILIKE {pattern}");
+            assert!(!Like::new(pattern, false).matches(text) || pattern.starts_with('_'), "{text} LIKE {pattern}");
+        }
     }
 
     #[test]

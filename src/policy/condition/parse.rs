@@ -2,6 +2,7 @@
 
 use sqlparser::ast::Expr;
 use sqlparser::dialect::GenericDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
 
@@ -60,13 +61,25 @@ fn is_space(token: &Token) -> bool {
     matches!(token, Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab))
 }
 
+/// What may stand before an operand.
+fn is_sign(token: &Token) -> bool {
+    match token {
+        Token::Minus | Token::Plus => true,
+        Token::Word(word) => word.keyword == Keyword::NOT,
+        _ => false,
+    }
+}
+
 fn within_limits(tokens: &[TokenWithSpan], text: &str) -> Result<(), Mistake> {
     if tokens.len() > TOKENS_MAX {
         let what = format!("the condition has {} tokens, more than {TOKENS_MAX}", tokens.len());
         return Err(Mistake { offset: 0, what, mend: "split the policy, or use a list".to_owned() });
     }
     let mut depth: usize = 0;
+    // `not not not …`, `- - - …`: each nests, without a bracket.
+    let mut signs: usize = 0;
     for token in tokens {
+        signs = if is_sign(&token.token) { signs + 1 } else { 0 };
         match token.token {
             Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
             Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
@@ -79,7 +92,7 @@ fn within_limits(tokens: &[TokenWithSpan], text: &str) -> Result<(), Mistake> {
             }
             _ => {}
         }
-        if depth > DEPTH_MAX {
+        if depth + signs > DEPTH_MAX {
             let offset = offset(text, token.span.start);
             return Err(Mistake {
                 offset,

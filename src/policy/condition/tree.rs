@@ -97,6 +97,7 @@ impl Comparison {
 }
 
 /// A truth value.
+#[derive(Clone)]
 pub enum Boolean<R: Table> {
     Constant(Tri),
     Holiday,
@@ -122,6 +123,7 @@ pub enum Boolean<R: Table> {
 }
 
 /// A whole number.
+#[derive(Clone)]
 pub enum Number<R: Table> {
     Constant(i128),
     Column(&'static Column<R>),
@@ -136,6 +138,7 @@ pub enum Number<R: Table> {
 }
 
 /// A text.
+#[derive(Clone)]
 pub enum Text<R: Table> {
     Constant(String),
     Column(&'static Column<R>),
@@ -143,6 +146,7 @@ pub enum Text<R: Table> {
 }
 
 /// A moment, microseconds since 1970 UTC.
+#[derive(Clone)]
 pub enum Time<R: Table> {
     Constant(i64),
     Column(&'static Column<R>),

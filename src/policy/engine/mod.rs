@@ -191,12 +191,13 @@ fn observe<R: Judged>(
     }
     let mut found = Found { evidence: record.evidence().into_iter().collect(), ..Found::default() };
     match rule.when.as_ref().and_then(|when| when.limit()) {
-        Some((column, threshold)) => {
+        // What is new is not new by any number: there is no limit to name.
+        Some((column, threshold)) if rule.first.is_none() => {
             if let Value::U64(observed) = (column.get)(record) {
                 (found.observed, found.threshold) = (Some(observed), Some(threshold));
             }
         }
-        None => found.observed = record.persons(),
+        _ => found.observed = record.persons(),
     }
     let mut matches = true;
     if let (Some(first), Some(touched)) = (&rule.first, touched.as_mut()) {
@@ -278,5 +279,4 @@ fn finding_id<R: Judged>(policy: &Policy, record: &R) -> Text {
 }
 
 #[cfg(test)]
-#[path = "engine_tests.rs"]
 mod tests;

@@ -1,0 +1,160 @@
+//! `mitsuke policy list`: what is judged, as a table, as lines for programs, or as JSON.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, stdout};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::{Global, Status};
+use super::{Format, Origin, print};
+use crate::policy::PolicySet;
+use crate::policy::definition::Policy;
+use crate::record::Severity;
+
+/// SGR parameters.
+const BOLD: &str = "1";
+const DIM: &str = "2";
+
+/// The policies in force: what each judges, what it does, how many cases it has
+#[derive(Debug, Args)]
+#[command(after_help = "Example: which policies have an ATT&CK technique for databases among their tags\n  \
+                        mitsuke policy list | grep attack.t1213.006")]
+pub struct List {
+    #[command(flatten)]
+    from: Origin,
+    /// text: a table on a terminal, tab-separated lines without a heading elsewhere; json: one object a line
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+impl List {
+    /// Lists them.
+    pub fn run(&self, global: &Global) -> anyhow::Result<Status> {
+        let Some(set) = self.from.load(global) else { return Ok(Status::Wrong) };
+        print(&match self.format {
+            Format::Text if stdout().is_terminal() => table(&set),
+            Format::Text => lines(&set),
+            Format::Json => objects(&set),
+        });
+        Ok(Status::Done)
+    }
+}
+
+/// For people: a policy's tags stand below it, where there is room for them.
+fn table(set: &PolicySet) -> String {
+    let heading = ["ID", "STATUS", "SEVERITY", "ON", "ACTION", "CASES"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = set.policies.iter().map(|policy| cells(set, policy)).collect();
+    let widths: Vec<usize> = (0..heading.len())
+        .map(|cell| rows.iter().chain([&heading]).map(|row| row[cell].chars().count()).max().unwrap_or(0))
+        .collect();
+    let padded = |row: &[String; 6], severity: Option<Severity>| {
+        let mut line = String::new();
+        for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let cell = if index == 5 { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+            let styled = severity.filter(|_| index == 2).map(|severity| style(colour(severity), &cell));
+            let _ = write!(line, "{}  ", styled.unwrap_or(cell));
+        }
+        line
+    };
+    let mut text = style(BOLD, &format!("{}TITLE", padded(&heading, None))) + "\n";
+    for (policy, row) in set.policies.iter().zip(&rows) {
+        let _ = writeln!(text, "{}{}", padded(row, Some(policy.severity)), one_line(&policy.title));
+        if !policy.tags.is_empty() {
+            let _ = writeln!(text, "{}", style(DIM, &format!("  {}", policy.tags.join(", "))));
+        }
+    }
+    text
+}
+
+/// For programs: no heading, nothing cut.
+fn lines(set: &PolicySet) -> String {
+    let line = |policy: &Arc<Policy>| {
+        format!("{}\t{}\t{}\n", cells(set, policy).join("\t"), policy.tags.join(","), one_line(&policy.title))
+    };
+    set.policies.iter().map(line).collect()
+}
+
+fn objects(set: &PolicySet) -> String {
+    let object = |policy: &Arc<Policy>| {
+        let object = json!({
+            "id": policy.id, "status": policy.status, "severity": policy.severity, "on": policy.on,
+            "action": policy.action, "cases": cases(set, policy), "tags": policy.tags, "title": policy.title,
+        });
+        format!("{object}\n")
+    };
+    set.policies.iter().map(object).collect()
+}
+
+fn cells(set: &PolicySet, policy: &Policy) -> [String; 6] {
+    [
+        policy.id.to_string(),
+        policy.status.to_string(),
+        policy.severity.to_string(),
+        policy.on.to_string(),
+        policy.action.to_string(),
+        cases(set, policy).to_string(),
+    ]
+}
+
+fn cases(set: &PolicySet, policy: &Policy) -> usize {
+    set.cases.iter().filter(|file| file.policy == policy.id).map(|file| file.cases.len()).sum()
+}
+
+fn colour(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Low => "36",
+        Severity::Medium => "33",
+        Severity::High => "31",
+        Severity::Critical => "1;31",
+    }
+}
+
+fn style(parameters: &str, text: &str) -> String {
+    format!("\x1b[{parameters}m{text}\x1b[0m")
+}
+
+/// A title may have been written over several lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Config, load};
+
+    fn built_in() -> PolicySet {
+        load(&Config { timezone: Some("UTC".to_owned()), ..Config::default() }).expect("the built-in policies load")
+    }
+
+    fn without_styles(text: &str) -> String {
+        let mut parts = text.split('\x1b');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
+    }
+
+    #[test]
+    fn a_terminal_gets_a_table_with_aligned_columns() {
+        let table = table(&built_in());
+        assert!(table.contains("\x1b[31mhigh"), "{table}");
+        let plain = without_styles(&table);
+        let lines: Vec<&str> = plain.lines().filter(|line| !line.starts_with("  ")).collect();
+        let title = lines[0].find("TITLE").expect("a heading");
+        for (line, policy) in lines[1..].iter().zip(&built_in().policies) {
+            assert!(line.starts_with(&*policy.id), "{line}");
+            assert_eq!(&line[title..], &*policy.title);
+        }
+        assert!(lines.len() > 6, "{plain}");
+    }
+
+    #[test]
+    fn a_program_gets_a_line_a_policy_with_eight_fields() {
+        let set = built_in();
+        let lines = lines(&set);
+        assert_eq!(lines.lines().count(), set.policies.len());
+        assert!(lines.lines().all(|line| line.split('\t').count() == 8), "{lines}");
+        assert_eq!(one_line("a title\nover\ttwo lines "), "a title over two lines");
+    }
+}

@@ -1,0 +1,92 @@
+//! `baseline: { first: … }`: what a principal has never done before.
+
+use super::*;
+
+fn reads(seq: u64, at: i64, columns: &[&str]) -> Statement {
+    Statement { columns: texts(columns), ..statement(seq, at, 1) }
+}
+
+fn touches(seq: u64, at: i64, relations: &[&str]) -> Statement {
+    Statement { relations: texts(relations), ..statement(seq, at, 1) }
+}
+
+/// For each statement, whether it was found.
+fn found(engine: &mut Engine, statements: impl IntoIterator<Item = Statement>) -> Vec<bool> {
+    statements.into_iter().map(|mut statement| !engine.statement(&mut statement).is_empty()).collect()
+}
+
+#[test]
+fn a_principal_is_learned_from_until_it_has_been_about_for_long_enough() {
+    let mut engine = engine(&["baseline: { by: [db_user], first: relation, learn: 14d }"]);
+    let statements = [
+        touches(1, 0, &["orders"]),
+        touches(2, 14 * DAY - 1, &["events"]),
+        touches(3, 14 * DAY, &["orders", "events"]),
+        touches(4, 14 * DAY, &["cards"]),
+        touches(5, 15 * DAY, &["cards"]),
+    ];
+    assert_eq!(found(&mut engine, statements), [false, false, false, true, false]);
+    let another = by("anna", touches(6, 15 * DAY, &["cards"]));
+    assert_eq!(found(&mut engine, [another]), [false], "a newcomer is learned from");
+}
+
+#[test]
+fn fourteen_days_are_learned_from_where_nothing_is_said_and_none_with_0d() {
+    let mut usual = engine(&["baseline: { by: [db_user], first: relation }"]);
+    assert_eq!(found(&mut usual, [touches(1, 0, &["a"]), touches(2, 14 * DAY - 1, &["b"])]), [false, false]);
+    assert_eq!(found(&mut usual, [touches(3, 14 * DAY, &["c"])]), [true]);
+    let mut at_once = engine(&["baseline: { by: [db_user], first: relation, learn: 0d }"]);
+    assert_eq!(found(&mut at_once, [touches(1, 0, &["a"]), touches(2, 1, &["a"])]), [true, false]);
+}
+
+#[test]
+fn a_classified_relation_is_one_whose_classified_columns_came_back() {
+    let mut engine = engine(&["baseline: { by: [db_user], first: classified_relation, learn: 0d }"]);
+    let mut both =
+        Statement { relations: texts(&["shop.events"]), ..reads(1, 0, &["shop.cards.number", "shop.cards.cvc"]) };
+    let findings = engine.statement(&mut both);
+    assert!(findings[0].explanation.as_deref().expect("a sentence").contains("read shop.cards for the first time"));
+    assert_eq!((findings[0].observed, findings[0].threshold), (Some(1), None), "nothing was held against a number");
+    assert_eq!(found(&mut engine, [touches(2, 0, &["shop.members"])]), [false]);
+}
+
+#[test]
+fn any_text_column_has_a_first_time() {
+    let mut engine = engine(&["baseline: { by: [db_user], first: client_addr, learn: 1d }"]);
+    let from = |seq, at, address: &str| Statement { client_addr: Some(address.into()), ..statement(seq, at, 1) };
+    let unknown = Statement { client_addr: None, ..statement(3, 2 * DAY, 1) };
+    let statements = [from(1, 0, "10.0.0.1"), from(2, 2 * DAY, "10.0.0.1"), unknown, from(4, 2 * DAY, "10.0.0.66")];
+    assert_eq!(found(&mut engine, statements), [false, false, false, true]);
+}
+
+#[test]
+fn what_the_condition_leaves_out_is_not_learned_but_shows_that_somebody_is_about() {
+    let mut engine = engine(&["when: rows_returned > 0\nbaseline: { by: [db_user], first: relation, learn: 14d }"]);
+    let empty = Statement { rows_returned: Some(0), ..touches(1, 0, &["cards"]) };
+    let full = Statement { rows_returned: Some(1), ..touches(2, 14 * DAY, &["cards"]) };
+    assert_eq!(found(&mut engine, [empty, full]), [false, true]);
+}
+
+#[test]
+fn what_was_long_not_touched_is_a_first_again() {
+    let mut engine = engine(&["baseline: { by: [db_user], first: relation, learn: 0d }"]);
+    let statements = [touches(1, 0, &["a"]), touches(2, 35 * DAY, &["a"]), touches(3, 70 * DAY + 1, &["a"])];
+    assert_eq!(found(&mut engine, statements), [true, false, true]);
+}
+
+#[test]
+fn principals_are_kept_apart_by_all_their_columns() {
+    let mut engine = engine(&["baseline: { by: [db_user, end_user], first: relation, learn: 0d }"]);
+    let of = |end_user: Option<&str>, seq| Statement { end_user: end_user.map(Into::into), ..touches(seq, 0, &["a"]) };
+    let statements = [of(None, 1), of(Some("anna"), 2), of(Some("ben"), 3), of(None, 4)];
+    assert_eq!(found(&mut engine, statements), [true, true, true, false]);
+}
+
+#[test]
+fn a_baseline_and_a_window_have_to_match_both() {
+    let mut engine = engine(&[
+        "baseline: { by: [db_user], first: relation, learn: 0d }\nwindow: { by: [db_user], within: 1h, count: true, above: 2 }",
+    ]);
+    let statements = [touches(1, 0, &["a"]), touches(2, 0, &["b"]), touches(3, 0, &["a"]), touches(4, 0, &["c"])];
+    assert_eq!(found(&mut engine, statements), [false, false, false, true]);
+}

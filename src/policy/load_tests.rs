@@ -1,1 +1,0 @@
-//! Loading: every fault of every file.

@@ -1,0 +1,177 @@
+//! COPY from the client: what of the client's messages the server reads as data, and passes over.
+//!
+//! In: CopyInResponse and CopyBothResponse, and the client's messages around it. Out: which Syncs will be answered.
+//! While the server reads COPY data it passes over Sync and Flush (PostgreSQL manual, "COPY Operations"; `CopyGetData` in
+//! `copyfromparse.c`); any other message ends the session. A COPY that fails may have passed over a Sync before it
+//! failed, or not: nothing on the wire says which, so that each such Sync may be answered, and need not. Where more hangs
+//! on it, namely whether what came behind was skipped or run, the stream cannot be followed. A client that sends the
+//! Sync that it owes behind its data, as every client has to, never gets there.
+
+use super::OutOfStep;
+use super::event::Event;
+use super::expect::Expect;
+use super::tracker::Tracker;
+use crate::clock::Timestamp;
+
+/// How far back from the queue's end the statement is looked for that COPY data belongs to, where it is sent ahead of
+/// the server's CopyInResponse: only Sync and earlier data can lie between.
+const LOOK_BACK: usize = 4;
+
+/// A COPY that reads the client's messages: that of the first entry of the queue.
+#[derive(Debug)]
+pub(super) struct CopyIn {
+    /// The client has not ended it.
+    open: bool,
+    /// Syncs that it passes over, unless it fails first.
+    spares: u64,
+    /// Whether the client sent data for it, or its end.
+    fed: bool,
+}
+
+impl Tracker {
+    /// From here on the server reads the client's messages as the COPY's; those too that were sent ahead.
+    pub(super) fn copy_begins(&mut self) {
+        let mut copy = CopyIn { open: true, spares: 0, fed: false };
+        while let Some(entry) = self.queue.get_mut(1) {
+            match entry {
+                Expect::Sync => copy.spares = copy.spares.saturating_add(1),
+                Expect::CopyInput(0) => copy.fed = true,
+                Expect::CopyInput(ends) => {
+                    *ends = ends.saturating_sub(1);
+                    copy.fed = true;
+                    copy.open = false;
+                    break;
+                }
+                // The server will not take it, and end the session.
+                _ => break,
+            }
+            self.queue.remove(1);
+        }
+        self.copy = Some(copy);
+    }
+
+    /// Whether the server reads COPY data and the client has not ended it.
+    pub(super) fn is_copying_in(&self) -> bool {
+        self.copy.as_ref().is_some_and(|copy| copy.open)
+    }
+
+    /// A Sync of the client's: true where the COPY passes over it.
+    pub(super) fn copy_swallows_sync(&mut self) -> bool {
+        match &mut self.copy {
+            Some(copy) if copy.open => {
+                copy.spares = copy.spares.saturating_add(1);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// CopyData of the client's.
+    pub(super) fn sent_copy_data(&mut self, bytes: u64) {
+        match &mut self.copy {
+            Some(copy) if copy.open => {
+                copy.fed = true;
+                if let Some(entry) = self.queue.front_mut() {
+                    count(entry, bytes);
+                }
+            }
+            _ => self.sent_copy_ahead(bytes, 0),
+        }
+    }
+
+    /// CopyDone or CopyFail of the client's.
+    pub(super) fn sent_copy_end(&mut self, bytes: u64) {
+        match &mut self.copy {
+            Some(copy) if copy.open => {
+                copy.fed = true;
+                copy.open = false;
+                if let Some(entry) = self.queue.front_mut() {
+                    count(entry, bytes);
+                }
+            }
+            _ => self.sent_copy_ahead(bytes, 1),
+        }
+    }
+
+    /// It may be for a COPY that the server has still to begin. Where no COPY reads it, the server drops it.
+    fn sent_copy_ahead(&mut self, bytes: u64, more_ends: u32) {
+        let _counted = self.queue.iter_mut().rev().take(LOOK_BACK).any(|entry| count(entry, bytes));
+        match self.queue.back_mut() {
+            None => {}
+            Some(Expect::CopyInput(ends)) => *ends = ends.saturating_add(more_ends),
+            Some(_) => self.queue.push_back(Expect::CopyInput(more_ends)),
+        }
+    }
+
+    /// The COPY of a Query failed: ReadyForQuery follows, and as many more as it left Syncs.
+    pub(super) fn copy_of_query_failed(&mut self) {
+        if let Some(CopyIn { spares: 1.., .. }) = &self.copy
+            && let Some(CopyIn { spares, .. }) = self.copy.take()
+        {
+            self.queue.insert(1, Expect::Spare(spares));
+        }
+        self.copy = None;
+    }
+
+    /// The COPY of an Execute failed, whose entry is gone: skips what the server skips.
+    pub(super) fn copy_of_execute_failed(&mut self, at: Timestamp, events: &mut Vec<Event>) -> Result<(), OutOfStep> {
+        let Some(CopyIn { spares: spares @ 1.., mut fed, .. }) = self.copy.take() else {
+            self.skip(at, events);
+            return Ok(());
+        };
+        while let Some(Expect::CopyInput(_)) = self.queue.front() {
+            fed = true;
+            self.answered();
+        }
+        match self.queue.front() {
+            None => self.skipping = true,
+            Some(Expect::Sync) => {}
+            Some(_) if fed => return Err(OutOfStep::Unclear),
+            // Had the COPY read this it would have ended the session: it failed before the Sync, which is answered.
+            Some(_) => {}
+        }
+        self.queue.push_front(Expect::Spare(spares));
+        Ok(())
+    }
+
+    /// Whether it cannot be known if the server would skip what the client sends now.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.skipping && matches!(self.queue.front(), Some(Expect::Spare(1..)))
+    }
+
+    /// ReadyForQuery that no Query asked for: takes the Sync off that it answers. False where there is none.
+    pub(super) fn sync_answered(&mut self) -> bool {
+        let is_aside = |entry: &&Expect| matches!(entry, Expect::Spare(_) | Expect::CopyInput(_));
+        let aside = self.queue.iter().take_while(is_aside).count();
+        if let Some(Expect::Sync) = self.queue.get(aside) {
+            // Of several that may be answered the one that will be is taken first: it is the number that counts.
+            self.queue.remove(aside);
+            return true;
+        }
+        match self.queue.iter_mut().take(aside).find_map(spares) {
+            Some(spares) => {
+                *spares = spares.saturating_sub(1);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+fn spares(entry: &mut Expect) -> Option<&mut u64> {
+    match entry {
+        Expect::Spare(spares @ 1..) => Some(spares),
+        _ => None,
+    }
+}
+
+/// Counts bytes of the client's to a statement; false where the entry is none.
+fn count(entry: &mut Expect, bytes: u64) -> bool {
+    let bytes_in = match entry {
+        Expect::Query(asked) => &mut asked.bytes_in,
+        Expect::Execute(sent) => &mut sent.bytes_in,
+        _ => return false,
+    };
+    *bytes_in = bytes_in.saturating_add(bytes);
+    true
+}

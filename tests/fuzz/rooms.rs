@@ -1,0 +1,12 @@
+//! The rooms under test, as the library has them: the same files, and nothing besides.
+//!
+//! In: `src/`. Out: `mitsuke::wire` and `mitsuke::session` for the targets, and for the model that the integration tests share.
+
+#[path = "../../src/clock.rs"]
+pub mod clock;
+#[path = "../../src/record/mod.rs"]
+pub mod record;
+#[path = "../../src/wire/mod.rs"]
+pub mod wire;
+#[path = "../../src/session/mod.rs"]
+pub mod session;

@@ -1,0 +1,128 @@
+//! What the server counted: `pg_stat_statements`, calls and rows by statement.
+//!
+//! In: its rows, or our records. Out: calls and rows by database and fingerprint, in which two spellings of a statement that the
+//! server takes for one are one too.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mitsuke::record::{Kind, Outcome, Statement};
+use mitsuke::sql::{self, Analysis, Effect};
+
+use super::DIRECT;
+
+/// Asks for database, calls, rows and text, in COPY's text format.
+pub const QUERY: &str = "copy (select coalesce(d.datname, '?'), calls, rows, query from pg_stat_statements s
+    left join pg_database d on d.oid = s.dbid order by 1, 4) to stdout";
+
+/// How often, and how many rows in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Executions that did not fail.
+    pub calls: u64,
+    /// Retrieved or affected.
+    pub rows: u64,
+}
+
+/// By database and fingerprint.
+pub type Counts = BTreeMap<(String, String), Counted>;
+
+/// Where all executions of statements that SQL prepared are counted: the server counts them with the PREPARE's text, the log
+/// with the EXECUTE's.
+const PREPARED: &str = "EXECUTE";
+
+/// From the answer to [`QUERY`].
+pub fn of_server(answer: &str) -> Counts {
+    let mut counts = Counts::new();
+    for (database, calls, rows, text) in lines(answer) {
+        for analysis in sql::analyze(&text).iter().take(1) {
+            let print = match analysis.effects.iter().any(|effect| matches!(effect, Effect::Prepare { .. })) {
+                true => PREPARED.to_owned(),
+                false => print(analysis),
+            };
+            add(&mut counts, &database, print, calls, rows);
+        }
+    }
+    counts
+}
+
+/// From the log. The server counts no PREPARE, DEALLOCATE, function call by the fastpath or empty query.
+pub fn of_records(statements: &[Statement]) -> Counts {
+    let mut counts = Counts::new();
+    let mut analyses: HashMap<String, Analysis> = HashMap::new();
+    for statement in statements.iter().filter(|statement| statement.outcome == Some(Outcome::Ok)) {
+        let (Some(database), Some(text)) = (statement.database.as_deref(), statement.query.as_deref()) else {
+            continue;
+        };
+        let analysis = analyses.entry(text.to_owned()).or_insert_with(|| sql::analyze(text).remove(0));
+        let is = |wanted: fn(&Effect) -> bool| analysis.effects.iter().any(wanted);
+        let uncounted = is(|effect| matches!(effect, Effect::Prepare { .. } | Effect::Deallocate { .. }));
+        let is_empty = statement.fingerprint.is_none();
+        if uncounted || is_empty || database == DIRECT {
+            continue;
+        }
+        let executes = is(|effect| matches!(effect, Effect::Execute { .. }));
+        let print =
+            if executes { PREPARED.to_owned() } else { statement.fingerprint.as_deref().unwrap_or("").to_owned() };
+        add(&mut counts, database, print, 1, rows(statement));
+    }
+    counts
+}
+
+/// A text for each fingerprint, for a person.
+pub fn names(statements: &[Statement], answer: &str) -> HashMap<String, String> {
+    let ours = statements.iter().filter_map(|statement| {
+        Some((statement.fingerprint.as_deref()?.to_owned(), statement.query.as_deref()?.to_owned()))
+    });
+    lines(answer).map(|(_, _, _, text)| (print(&sql::analyze(&text)[0]), text)).chain(ours).collect()
+}
+
+/// What PostgreSQL counts as the rows of a statement.
+fn rows(statement: &Statement) -> u64 {
+    let (returned, affected) = (statement.rows_returned.unwrap_or(0), statement.rows_affected.unwrap_or(0));
+    match statement.kind {
+        Some(Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge | Kind::CopyIn | Kind::Ddl) => affected,
+        // What a COPY or SELECT returned; SHOW and EXPLAIN return rows that the server does not count.
+        Some(Kind::Select | Kind::CopyOut | Kind::Fetch) => returned,
+        _ => 0,
+    }
+}
+
+fn add(counts: &mut Counts, database: &str, print: String, calls: u64, rows: u64) {
+    if database != DIRECT {
+        let counted = counts.entry((database.to_owned(), print)).or_default();
+        counted.calls += calls;
+        counted.rows += rows;
+    }
+}
+
+fn print(analysis: &Analysis) -> String {
+    analysis.fingerprint.to_string()
+}
+
+/// COPY's text format (PostgreSQL manual, COPY, "Text Format").
+fn lines(answer: &str) -> impl Iterator<Item = (String, u64, u64, String)> {
+    answer.lines().filter_map(|line| {
+        let mut fields = line.split('\t');
+        let (database, calls, rows) =
+            (fields.next()?.to_owned(), fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some((database, calls, rows, unescaped(fields.next()?)))
+    })
+}
+
+fn unescaped(field: &str) -> String {
+    let mut text = String::new();
+    let mut characters = field.chars();
+    while let Some(character) = characters.next() {
+        match (character, character == '\\') {
+            (_, true) => text.push(match characters.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('r') => '\r',
+                Some(other) => other,
+                None => '\\',
+            }),
+            (character, false) => text.push(character),
+        }
+    }
+    text
+}
