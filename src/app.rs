@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Fault, Faults};
 use crate::policy::{self, Engine};
-use crate::proxy::{self, Address, Proxy};
+use crate::proxy::{self, Address, Gates, Proxy};
 use crate::record::{Finding, Session, Statement};
 use crate::session::SharedSubjectColumns;
 
@@ -67,7 +67,13 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let engine = experienced(Engine::new(Arc::new(policies)), &config.audit.path, &clock)?;
     let proxy = Proxy::bind(
         config.proxy.clone(),
-        proxy::Stage { intake: intake.clone(), subjects: subjects(&catalog), clock: clock.clone() },
+        proxy::Stage {
+            intake: intake.clone(),
+            subjects: subjects(&catalog),
+            clock: clock.clone(),
+            // No policy can deny yet.
+            gates: Gates::default(),
+        },
     )?;
     proxy.check().await?;
     let addresses = proxy.addresses().to_vec();

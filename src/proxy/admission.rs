@@ -31,13 +31,31 @@ use crate::wire::backend::{self, kind};
 use crate::wire::frame::{self, Side};
 use crate::wire::message;
 
-/// What is under way when the relay begins. The ledger has seen it.
+/// What a client begins with.
+#[derive(Debug)]
+pub struct Opening {
+    /// The StartupMessage, which the ledger has seen.
+    pub first: Buffer,
+    /// What came behind it, which the ledger has not.
+    pub behind: Option<Buffer>,
+}
+
+/// What is under way when the relay begins.
 #[derive(Debug, Default)]
 pub struct Admitted {
-    /// For the server.
+    /// For the server. The ledger has seen it.
     pub up: Option<Buffer>,
-    /// For the client.
+    /// Of the client, behind that. The ledger has not seen it.
+    pub behind: Option<Buffer>,
+    /// For the client. The ledger has seen it.
     pub down: Option<Buffer>,
+}
+
+impl Admitted {
+    /// With these bytes of the client's for the relay.
+    pub(super) fn with_behind(self, behind: Option<Buffer>) -> Admitted {
+        Admitted { behind: behind.filter(|behind| !behind.pending().is_empty()), ..self }
+    }
 }
 
 /// What has to be done about a session's authentication.
@@ -65,8 +83,8 @@ fn certificate(socket: &Socket) -> Option<&[u8]> {
     socket.encrypted().map(|encrypted| encrypted.server_certificate())
 }
 
-/// Takes what part it must in the beginning of a session. `first`: the StartupMessage and what came behind it, which the ledger has
-/// seen. A leg that ends meanwhile is left to the relay to find. Has no time limit of its own.
+/// Takes what part it must in the beginning of a session. A leg that ends meanwhile is left to the relay to find. Has no time
+/// limit of its own.
 ///
 /// # Errors
 /// The session cannot go on.
@@ -74,54 +92,55 @@ pub async fn admit(
     legs: &Legs,
     client: &mut Socket,
     server: &mut Socket,
-    first: Buffer,
+    opening: Opening,
     ledger: &mut Ledger,
 ) -> Result<Admitted, Refusal> {
     let plan = plan(&legs.config.auth, certificate(client), certificate(server));
     match (plan, &legs.verifiers) {
-        (Plan::Nothing, _) => Ok(Admitted { up: Some(first), down: None }),
-        (Plan::Terminate, Some(verifiers)) => terminate::admit(verifiers, client, server, first, ledger).await,
+        (Plan::Nothing, _) => Ok(Admitted { up: Some(opening.first), behind: opening.behind, down: None }),
+        (Plan::Terminate, Some(verifiers)) => terminate::admit(verifiers, client, server, opening, ledger).await,
         _ => {
             recorded(ledger).await?;
-            if server.write_all(first.pending()).await.is_err() {
+            if server.write_all(opening.first.pending()).await.is_err() {
                 return Ok(Admitted::default());
             }
             let mut asked = Asked::hear(server).await?;
             match plan {
-                _ if !asked.offers_plus() => asked.show(ledger),
-                Plan::Watch => watch(client, asked, ledger).await,
-                _ => {
-                    asked.leave_out_plus();
-                    asked.show(ledger)
-                }
+                Plan::Watch if asked.offers_plus() => return watch(client, asked, opening.behind, ledger).await,
+                _ if asked.offers_plus() => asked.leave_out_plus(),
+                _ => {}
             }
+            asked.show(ledger).map(|admitted| admitted.with_behind(opening.behind))
         }
     }
 }
 
 /// Passes the offer on, and refuses a client that takes it up: its channel ends at another certificate than the server's.
-async fn watch(client: &mut Socket, asked: Asked, ledger: &mut Ledger) -> Result<Admitted, Refusal> {
+async fn watch(
+    client: &mut Socket,
+    asked: Asked,
+    behind: Option<Buffer>,
+    ledger: &mut Ledger,
+) -> Result<Admitted, Refusal> {
     show(ledger, asked.buffer.pending())?;
     recorded(ledger).await?;
     if client.write_all(asked.buffer.pending()).await.is_err() {
         return Ok(Admitted::default());
     }
-    let mut chosen = Buffer::take();
+    let mut chosen = behind.unwrap_or_else(Buffer::take);
     loop {
-        let whole = frame::whole(Side::Frontend, chosen.pending());
-        match whole.map_err(|invalid| Refusal::OutOfStep { reason: invalid.to_string() })? {
-            Some((_, body)) if body.starts_with(SCRAM_PLUS.as_bytes()) => return Err(Refusal::CannotBind),
-            None if !chosen.is_full() => {}
-            _ => return Ok(Admitted { up: Some(chosen), down: None }),
+        // What does not read is for the relay to find.
+        match frame::whole(Side::Frontend, chosen.pending()) {
+            Ok(Some((_, body))) if body.starts_with(SCRAM_PLUS.as_bytes()) => return Err(Refusal::CannotBind),
+            Ok(None) if !chosen.is_full() => {}
+            _ => break,
         }
-        let count = client.read(chosen.room()).await.unwrap_or(0);
-        if count == 0 {
-            return Ok(Admitted { up: Some(chosen).filter(|chosen| !chosen.pending().is_empty()), down: None });
+        match client.read(chosen.room()).await {
+            Ok(count) if count > 0 => chosen.filled(count),
+            _ => break,
         }
-        let read = chosen.room().get(..count).unwrap_or_default();
-        ledger.client(read).map_err(|out_of_step| Refusal::OutOfStep { reason: out_of_step.to_string() })?;
-        chosen.filled(count);
     }
+    Ok(Admitted::default().with_behind(Some(chosen)))
 }
 
 /// Returns when the journal has everything that the ledger was shown.
@@ -197,7 +216,8 @@ impl Asked {
     /// Shows all of it to the ledger, for the relay to pass on.
     pub(super) fn show(self, ledger: &mut Ledger) -> Result<Admitted, Refusal> {
         show(ledger, self.buffer.pending())?;
-        Ok(Admitted { up: None, down: Some(self.buffer).filter(|buffer| !buffer.pending().is_empty()) })
+        let down = Some(self.buffer).filter(|buffer| !buffer.pending().is_empty());
+        Ok(Admitted { down, ..Admitted::default() })
     }
 }
 

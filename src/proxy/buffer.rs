@@ -63,6 +63,16 @@ impl Buffer {
         self.end = self.end.min(self.start + count);
     }
 
+    /// Takes off what is behind the first `count` bytes of [`Buffer::pending`]; `None` where there is nothing.
+    pub fn split_off(&mut self, count: usize) -> Option<Buffer> {
+        let behind = self.pending().get(count..).filter(|behind| !behind.is_empty())?;
+        let mut other = Buffer::take();
+        other.room()[..behind.len()].copy_from_slice(behind);
+        other.filled(behind.len());
+        self.keep(count);
+        Some(other)
+    }
+
     /// `count` bytes of [`Buffer::pending`] have been written.
     pub fn written(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);
@@ -99,6 +109,9 @@ mod tests {
         buffer.filled(3);
         buffer.written(2);
         assert_eq!(buffer.pending(), b"cdef");
+        let behind = buffer.split_off(1).unwrap();
+        assert_eq!((buffer.pending(), behind.pending()), (&b"c"[..], &b"def"[..]));
+        assert!(buffer.split_off(1).is_none());
         buffer.written(4);
         assert!(buffer.pending().is_empty());
     }

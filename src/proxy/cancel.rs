@@ -18,8 +18,14 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Passes `request` on and returns when the server has dealt with it; `client` is closed then.
 pub async fn pass_on(request: &[u8], client: Socket, upstream: &Upstream) {
+    send(request, upstream).await;
+    drop(client);
+}
+
+/// Sends a CancelRequest, and returns when the server has dealt with it.
+pub async fn send(request: &[u8], upstream: &Upstream) {
     let address = &upstream.address;
-    let passed_on = async {
+    let sent = async {
         let mut server = upstream.connect().await?;
         server.write_all(request).await?;
         // PostgreSQL says nothing to it; were it to say something, the client would not read it.
@@ -27,10 +33,9 @@ pub async fn pass_on(request: &[u8], client: Socket, upstream: &Upstream) {
         while server.read(&mut nothing).await? > 0 {}
         Ok::<(), std::io::Error>(())
     };
-    match time::timeout(ANSWER_TIMEOUT, passed_on).await {
+    match time::timeout(ANSWER_TIMEOUT, sent).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%address, %error, "a cancel request could not be passed on"),
         Err(_) => tracing::warn!(%address, "the server did not close a cancel request's connection in time"),
     }
-    drop(client);
 }

@@ -12,7 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time;
 
+use super::admission::{self, Opening};
 use super::buffer::Buffer;
+use super::cancel;
 use super::greeting::{self, Greeting};
 use super::ledger::{Ledger, Stage};
 use super::legs::Legs;
@@ -20,11 +22,12 @@ use super::phase::{self, Phase};
 use super::refusal::Refusal;
 use super::relay::{End, Relay};
 use super::socket::Socket;
-use super::{admission, cancel};
 use crate::clock::Clock;
 use crate::session::Ending;
 use crate::session::event::Subject;
+use crate::session::gate::Denial;
 use crate::tls;
+use crate::wire::startup;
 
 /// How long a client may take to read the last word and to close its side. A socket that is closed before everything that
 /// came in was read is reset, and the client may lose what it has not read yet.
@@ -100,7 +103,9 @@ fn subject(certificate: tls::Certificate) -> Subject {
     Subject { name, common_name }
 }
 
-async fn session(shared: &Shared, legs: &Legs, mut client: Socket, first: Buffer, mut ledger: Ledger) {
+async fn session(shared: &Shared, legs: &Legs, mut client: Socket, mut first: Buffer, mut ledger: Ledger) {
+    // What came behind the StartupMessage may have to be judged, or may be an answer to what the server has not asked yet.
+    let behind = first.split_off(startup::length(first.pending()));
     if let Err(out_of_step) = ledger.client(first.pending()) {
         return refuse(client, ledger, &Refusal::OutOfStep { reason: out_of_step.to_string() }).await;
     }
@@ -121,7 +126,7 @@ async fn session(shared: &Shared, legs: &Legs, mut client: Socket, first: Buffer
     };
     let admitted = {
         let mut phases = shared.phases.clone();
-        let admission = admission::admit(legs, &mut client, &mut server, first, &mut ledger);
+        let admission = admission::admit(legs, &mut client, &mut server, Opening { first, behind }, &mut ledger);
         tokio::select! {
             admitted = time::timeout(legs.config.startup_timeout, admission) => admitted.unwrap_or(Err(Refusal::TooSlow)),
             _ = phases.wait_for(|phase| *phase > Phase::Open) => Err(Refusal::Stopping),
@@ -131,9 +136,29 @@ async fn session(shared: &Shared, legs: &Legs, mut client: Socket, first: Buffer
         Ok(under_way) => under_way,
         Err(refusal) => return refuse(client, ledger, &refusal).await,
     };
-    let mut relay = Relay::new(client, server, under_way);
+    let mut relay = Relay::new(client, server, under_way, &mut ledger);
     let end = phase::drive(shared.phases.clone(), |cx, phase| relay.poll(cx, &mut ledger, phase)).await;
-    finish(relay, end, ledger).await;
+    match end {
+        End::Cut(denial) => cut(legs, relay, &denial, ledger).await,
+        end => finish(relay, end, ledger).await,
+    }
+}
+
+/// Ends what is under way: recorded first, then told to the client and cancelled in the server at the same time.
+async fn cut(legs: &Legs, relay: Relay, denial: &Denial, ledger: Ledger) {
+    tracing::warn!(reason = denial.text(), "a session is cut");
+    let mut last_words = relay.unsaid().to_vec();
+    last_words.extend(ledger.farewell(denial));
+    let cancel_request = ledger.cancel_request();
+    ledger.close(Ending::Cut).await;
+    let Relay { client, server, .. } = relay;
+    let cancelled = async {
+        if let Some(request) = cancel_request {
+            cancel::send(&request, &legs.upstream).await;
+        }
+        drop(server);
+    };
+    tokio::join!(cancelled, farewell(client, &last_words));
 }
 
 async fn finish(relay: Relay, end: End, ledger: Ledger) {
@@ -145,10 +170,11 @@ async fn finish(relay: Relay, end: End, ledger: Ledger) {
         End::ServerClosed => (Ending::ServerClosed, None),
         End::ServerLost | End::ClientLost => (Ending::Lost, None),
         End::Drained | End::OutOfTime => (Ending::Stopped, Some(Refusal::Stopping)),
-        End::OutOfStep(out_of_step) | End::ClientOutOfStep(out_of_step) => {
+        End::OutOfStep(out_of_step) => {
             tracing::warn!(reason = %out_of_step, "a session could not be followed and is ended");
             (Ending::Lost, Some(Refusal::OutOfStep { reason: out_of_step.to_string() }))
         }
+        End::Cut(_) => (Ending::Cut, None),
         End::Unrecordable(unwritable) => {
             tracing::error!(%unwritable, "a session is ended");
             (Ending::Lost, Some(Refusal::Unrecordable))

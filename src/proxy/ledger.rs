@@ -15,10 +15,13 @@ use std::time::Duration;
 use tokio::time::{self, Sleep};
 use uuid::{NoContext, Uuid};
 
+use super::gate::Gates;
 use crate::audit::{Intake, Unwritable};
 use crate::clock::{Clock, Timestamp};
 use crate::session::event::{Subject, Who};
-use crate::session::{Ending, Event, OutOfStep, SharedSubjectColumns, Tracker};
+use crate::session::gate::{Denial, Progress};
+use crate::session::{Ending, Event, Heard, OutOfStep, Outgoing, Passed, SharedSubjectColumns, Tracker};
+use crate::wire::startup;
 
 /// How long until a journal that could not be written is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
@@ -35,6 +38,8 @@ pub struct Stage {
     pub subjects: Subjects,
     /// The time.
     pub clock: Clock,
+    /// What may deny and cut.
+    pub gates: Gates,
 }
 
 impl fmt::Debug for Stage {
@@ -49,6 +54,7 @@ pub struct Ledger {
     tracker: Tracker,
     subjects: SharedSubjectColumns,
     between_messages: bool,
+    is_gated: bool,
     page: Page,
 }
 
@@ -67,7 +73,7 @@ impl Ledger {
         let at = stage.clock.now();
         let tracker = Tracker::new(session_id(at), client_addr, at);
         let page = Page { stage, events: Vec::new(), retry: None };
-        Ledger { tracker, subjects: SharedSubjectColumns::default(), between_messages: true, page }
+        Ledger { tracker, subjects: SharedSubjectColumns::default(), between_messages: true, is_gated: false, page }
     }
 
     /// The client's leg is encrypted from now on.
@@ -87,11 +93,70 @@ impl Ledger {
     pub fn client(&mut self, bytes: &[u8]) -> Result<(), OutOfStep> {
         let at = self.page.stage.clock.now();
         self.tracker.client(bytes, at, &mut self.page.events)?;
-        // At a read of the client's, not of the server's: what the server says next answers what was asked here.
+        self.renew_subjects();
+        Ok(())
+    }
+
+    /// At a read of the client's, not of the server's: what the server says next answers what was asked here.
+    fn renew_subjects(&mut self) {
         if let Some(database) = self.tracker.database() {
             self.subjects = (self.page.stage.subjects)(database);
         }
-        Ok(())
+    }
+
+    /// Whether what the client says has to be judged before it goes on. Once it had to, it stays so.
+    pub fn is_gated(&mut self) -> bool {
+        self.is_gated |= self.page.stage.gates.is_loaded();
+        self.is_gated
+    }
+
+    /// [`Ledger::client`] where it is gated. Takes off `input` what it has taken; `out` has what may go on.
+    ///
+    /// # Errors
+    /// As [`Ledger::client`].
+    pub fn client_gated(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Result<Heard, OutOfStep> {
+        let at = self.page.stage.clock.now();
+        let heard = self.tracker.client_gated(input, at, &mut self.page.events, out)?;
+        self.renew_subjects();
+        Ok(heard)
+    }
+
+    /// Asks the gate about what [`Heard::Asks`] told of, and does as it says.
+    ///
+    /// # Errors
+    /// As [`Ledger::client`].
+    pub fn poll_judged(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Result<Poll<()>, OutOfStep> {
+        let at = self.page.stage.clock.now();
+        match self.page.stage.gates.poll_ask(cx, &self.tracker.question(out, at)) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(verdict) => {
+                self.tracker.judge(verdict, at, &mut self.page.events, out)?;
+                Ok(Poll::Ready(()))
+            }
+        }
+    }
+
+    /// [`Ledger::server`] where it is gated.
+    ///
+    /// # Errors
+    /// As [`Ledger::server`].
+    pub fn server_gated(&mut self, bytes: &[u8]) -> Result<Passed, OutOfStep> {
+        let at = self.page.stage.clock.now();
+        let gates = &self.page.stage.gates;
+        let mut look = |progress: &Progress<'_>| gates.look(progress);
+        let passed = self.tracker.server_gated(bytes, at, &self.subjects, &mut self.page.events, &mut look)?;
+        self.between_messages = passed.cut.is_some() || self.tracker.server_is_between_messages();
+        Ok(passed)
+    }
+
+    /// The last word to a client whose result is cut.
+    pub fn farewell(&self, denial: &Denial) -> Vec<u8> {
+        self.tracker.farewell(denial)
+    }
+
+    /// What cancels what is under way in the server, once the server has said how.
+    pub fn cancel_request(&self) -> Option<Vec<u8>> {
+        self.tracker.cancel_key().map(startup::cancel_request)
     }
 
     /// After an error of [`Ledger::client`]: how many of the bytes may go on.

@@ -7,7 +7,7 @@
 //! listener → greeting ─┬─ CancelRequest → cancel → the server
 //!            TLS or not└─ StartupMessage → connection: upstream, admission, then relay ⇄ until it ends
 //!                                                                              │ every read
-//!                                                                            ledger → session::Tracker → audit::Intake
+//!                                                       (turnstile ← gate)   ledger → session::Tracker → audit::Intake
 //! ```
 
 mod admission;
@@ -18,6 +18,7 @@ mod config;
 mod connection;
 mod encrypted;
 mod error;
+mod gate;
 mod greeting;
 mod ledger;
 mod legs;
@@ -29,6 +30,7 @@ mod scram;
 mod server;
 mod socket;
 mod terminate;
+mod turnstile;
 mod upstream;
 mod verifiers;
 
@@ -37,5 +39,6 @@ pub use self::config::{
     Address, Auth, ChannelBinding, ClientCertificate, Config, DEFAULT_AUTH_QUERY, ListenTls, Lookup, UpstreamTls,
 };
 pub use self::error::Error;
+pub use self::gate::{Gate, Gates};
 pub use self::ledger::{Stage, Subjects};
 pub use self::server::{Control, Proxy, Ready};

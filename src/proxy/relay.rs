@@ -18,8 +18,10 @@ use super::buffer::Buffer;
 use super::ledger::Ledger;
 use super::phase::Phase;
 use super::socket::Socket;
+use super::turnstile::{Turn, Turnstile};
 use crate::audit::Unwritable;
 use crate::session::OutOfStep;
+use crate::session::gate::Denial;
 
 /// Why a relay ended. Everything that the ledger has seen and the other side can take was passed on by then, unless the
 /// reason is [`End::OutOfStep`], [`End::Unrecordable`] or [`End::OutOfTime`].
@@ -31,17 +33,17 @@ pub enum End {
     ServerLost,
     /// The client's connection broke.
     ClientLost,
-    /// The server's stream could not be followed. What could not be followed was not passed on.
+    /// A stream could not be followed. What could not be followed was not passed on. Of the client's, what came before it
+    /// was, and then the end of its side; the server has answered and closed.
     OutOfStep(OutOfStep),
-    /// The client's stream could not be followed. What came before the message that could not was passed on, and answered,
-    /// and the server has closed its side: it was told that the client had closed its own.
-    ClientOutOfStep(OutOfStep),
     /// What was seen will never be in the journal. It was not passed on.
     Unrecordable(Unwritable),
     /// The sidecar is stopping, and nothing is under way in the session.
     Drained,
     /// The sidecar is stopping, and there is no time left.
     OutOfTime,
+    /// A policy cut what was under way. What came before was passed on, or is [`Relay::unsaid`].
+    Cut(Denial),
 }
 
 /// The two legs of a session and what is under way between them.
@@ -53,6 +55,9 @@ pub struct Relay {
     pub server: Socket,
     up: Half,
     down: Half,
+    turnstile: Turnstile,
+    /// Bytes for the client that are not those that were read.
+    edited: Vec<u8>,
     /// Why nothing more of the client is passed on.
     fault: Option<OutOfStep>,
 }
@@ -89,10 +94,33 @@ enum Step {
 }
 
 impl Relay {
-    /// A relay with the first bytes under way, the start-up message and what came behind it as a rule. The ledger has seen them.
-    pub fn new(client: Socket, server: Socket, under_way: Admitted) -> Relay {
+    /// A relay with the first bytes under way: the StartupMessage and what came behind it, as a rule.
+    pub fn new(client: Socket, server: Socket, under_way: Admitted, ledger: &mut Ledger) -> Relay {
         let half = |buffer| Half { buffer, source: Source::Open };
-        Relay { client, server, up: half(under_way.up), down: half(under_way.down), fault: None }
+        let Admitted { up, behind, down } = under_way;
+        let (up, down) = (half(up), half(down));
+        let mut relay =
+            Relay { client, server, up, down, turnstile: Turnstile::default(), edited: Vec::new(), fault: None };
+        match behind {
+            Some(behind) if ledger.is_gated() => relay.turnstile.take(behind),
+            Some(behind) => relay.append(behind, ledger),
+            None => {}
+        }
+        relay
+    }
+
+    /// Has bytes of the client, which the ledger has not seen, go on behind those that are under way.
+    fn append(&mut self, behind: Buffer, ledger: &mut Ledger) {
+        let fault = ledger.client(behind.pending()).err();
+        let before = self.up.pending().len();
+        match &mut self.up.buffer {
+            // They came in one buffer.
+            Some(up) => up.put(behind.pending()),
+            None => self.up.buffer = Some(behind),
+        }
+        if let Some(out_of_step) = fault {
+            self.give_up_client(out_of_step, before + ledger.followed());
+        }
     }
 
     /// Moves what can be moved.
@@ -124,17 +152,35 @@ impl Relay {
 
     /// What the ledger has seen of the server and the client has not.
     pub fn unsaid(&self) -> &[u8] {
-        self.down.pending()
+        if self.edited.is_empty() { self.down.pending() } else { &self.edited }
     }
 
     fn step_up(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Result<bool, End> {
-        if self.up.buffer.is_none() && !ledger.wants_client() {
-            // The server's next answer lets us go on.
-            return Ok(false);
+        if self.up.buffer.is_none() {
+            if !self.turnstile.is_empty() {
+                match self.turnstile.step(cx, ledger, &mut self.server) {
+                    Ok(Turn::Moved) => return Ok(true),
+                    Ok(Turn::Waiting) => return Ok(false),
+                    Ok(Turn::SinkBroke) => return self.lose_sink(),
+                    Ok(Turn::Empty) => {}
+                    Err(out_of_step) => {
+                        self.give_up_client(out_of_step, 0);
+                        return Ok(true);
+                    }
+                }
+            }
+            if !ledger.wants_client() {
+                // The server's next answer lets us go on.
+                return Ok(false);
+            }
         }
         match self.up.step(cx, &mut self.client, &mut self.server) {
             Step::Moved => Ok(true),
             Step::Waiting => Ok(false),
+            Step::Read if ledger.is_gated() => {
+                self.up.buffer.take().into_iter().for_each(|read| self.turnstile.take(read));
+                Ok(true)
+            }
             Step::Read => {
                 if let Err(out_of_step) = ledger.client(self.up.pending()) {
                     self.give_up_client(out_of_step, ledger.followed());
@@ -142,21 +188,28 @@ impl Relay {
                 Ok(true)
             }
             Step::SourceBroke => Err(End::ClientLost),
-            Step::SinkBroke => {
-                // The server is gone, but what it said before it went is still to be read.
-                self.up = Half { buffer: None, source: Source::Done };
-                Ok(true)
-            }
+            Step::SinkBroke => self.lose_sink(),
         }
     }
 
+    /// The server is gone, but what it said before it went is still to be read.
+    fn lose_sink(&mut self) -> Result<bool, End> {
+        self.up = Half { buffer: None, source: Source::Done };
+        self.turnstile = Turnstile::default();
+        Ok(true)
+    }
+
     fn step_down(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Result<bool, End> {
+        if !self.edited.is_empty() {
+            return self.write_edited(cx);
+        }
         if self.down.buffer.is_none() && self.down.source == Source::Closed {
-            return Err(self.fault.take().map_or(End::ServerClosed, End::ClientOutOfStep));
+            return Err(self.fault.take().map_or(End::ServerClosed, End::OutOfStep));
         }
         match self.down.step(cx, &mut self.server, &mut self.client) {
             Step::Moved => Ok(true),
             Step::Waiting => Ok(false),
+            Step::Read if ledger.is_gated() => self.pass_gated(ledger).map(|()| true),
             Step::Read => match ledger.server(self.down.pending()) {
                 Ok(()) => Ok(true),
                 Err(out_of_step) => {
@@ -169,9 +222,36 @@ impl Relay {
         }
     }
 
-    /// Passes on the first `followed` bytes of what was read, then the end of the client's side: the server answers what it was
-    /// asked before, and closes.
-    fn give_up_client(&mut self, out_of_step: OutOfStep, followed: usize) {
+    /// Shows the ledger a read of the server's, and keeps of it what goes on.
+    fn pass_gated(&mut self, ledger: &mut Ledger) -> Result<(), End> {
+        let Some(buffer) = self.down.buffer.take() else { return Ok(()) };
+        let passed = ledger.server_gated(buffer.pending()).map_err(End::OutOfStep)?;
+        match passed.instead {
+            Some(instead) => self.edited = instead,
+            None => self.down.buffer = Some(buffer),
+        }
+        let Some((keep, denial)) = passed.cut else { return Ok(()) };
+        self.edited.truncate(keep);
+        if let Some(buffer) = &mut self.down.buffer {
+            buffer.keep(keep);
+        }
+        Err(End::Cut(denial))
+    }
+
+    fn write_edited(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        match Pin::new(&mut self.client).poll_write(cx, &self.edited) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Err(_) | Ok(0)) => Err(End::ClientLost),
+            Poll::Ready(Ok(count)) => {
+                self.edited.drain(..count);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Passes on the first `followed` bytes of what was read last, then the end of the client's side: the server answers what it
+    /// was asked before, and closes.
+    pub fn give_up_client(&mut self, out_of_step: OutOfStep, followed: usize) {
         if let Some(buffer) = &mut self.up.buffer {
             buffer.keep(followed);
         }
@@ -183,7 +263,7 @@ impl Relay {
     }
 
     fn is_quiet(&self) -> bool {
-        self.up.pending().is_empty() && self.down.pending().is_empty()
+        self.up.pending().is_empty() && self.turnstile.is_empty() && self.unsaid().is_empty()
     }
 }
 

@@ -11,7 +11,7 @@
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::admission::{Admitted, Asked, recorded, show};
+use super::admission::{Admitted, Asked, Opening, recorded, show};
 use super::buffer::Buffer;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
@@ -23,7 +23,7 @@ use super::verifiers::Verifiers;
 use crate::tls;
 use crate::wire::backend::{self, SASL_CONTINUE, SASL_FINAL, kind};
 use crate::wire::frame::{self, HEADER_BYTES, Side};
-use crate::wire::{frontend, message, startup};
+use crate::wire::{frontend, message};
 
 /// The largest message of a client here (`PG_MAX_SASL_MESSAGE_LENGTH`), bytes.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 1_024;
@@ -47,10 +47,10 @@ pub async fn admit(
     verifiers: &Verifiers,
     client: &mut Socket,
     server: &mut Socket,
-    first: Buffer,
+    opening: Opening,
     ledger: &mut Ledger,
 ) -> Result<Admitted, Refusal> {
-    match exchange(verifiers, client, server, first, ledger).await {
+    match exchange(verifiers, client, server, opening, ledger).await {
         Ok(admitted) | Err(Stop::Relay(admitted)) => Ok(admitted),
         Err(Stop::Refused(refusal)) => Err(refusal),
     }
@@ -60,29 +60,22 @@ async fn exchange(
     verifiers: &Verifiers,
     client: &mut Socket,
     server: &mut Socket,
-    mut first: Buffer,
+    opening: Opening,
     ledger: &mut Ledger,
 ) -> Result<Admitted, Stop> {
-    let startup_bytes = match startup::read(first.pending()) {
-        Ok(Some((_, bytes))) => bytes,
-        _ => return Err(Refusal::InvalidStartup.into()),
-    };
     recorded(ledger).await?;
-    if server.write_all(first.pending().get(..startup_bytes).unwrap_or_default()).await.is_err() {
+    if server.write_all(opening.first.pending()).await.is_err() {
         return Err(Stop::Relay(Admitted::default()));
     }
-    first.written(startup_bytes);
-
     let asked = Asked::hear(server).await?;
     let offered = asked.request().map(backend::sasl_mechanisms);
     let our_nonce = nonce()?;
     let Some(login) = offered.and_then(|offered| Login::new(offered, end_point(server), our_nonce)) else {
-        let Admitted { down, .. } = asked.show(ledger)?;
-        return Ok(Admitted { up: unless_empty(first), down });
+        return Ok(asked.show(ledger)?.with_behind(opening.behind));
     };
     let before = asked.before().to_vec();
     let mut server = Upper { socket: server, buffer: Buffer::take() };
-    let mut client = Lower { socket: client, buffer: first, ledger };
+    let mut client = Lower { socket: client, buffer: opening.behind.unwrap_or_else(Buffer::take), ledger };
 
     let hello = message::sasl_initial_response(login.mechanism, login.message().as_bytes());
     let answer = server.ask(&hello, SASL_CONTINUE, &mut client).await?;
@@ -102,7 +95,7 @@ async fn exchange(
             client.say(&ours).await?;
             let behind = server.buffer;
             show(client.ledger, behind.pending())?;
-            Ok(Admitted { up: unless_empty(client.buffer), down: unless_empty(behind) })
+            Ok(heard_only(behind).with_behind(Some(client.buffer)))
         }
         _ => {
             let failure = message::sasl_response(challenge.fail().as_bytes());
@@ -159,11 +152,15 @@ impl Lower<'_> {
             let whole = frame::whole(Side::Frontend, self.buffer.pending());
             let whole = whole.map_err(|invalid| Refusal::OutOfStep { reason: invalid.to_string() })?;
             if let Some((header, body)) = whole {
+                let bytes = HEADER_BYTES + body.len();
                 if header.kind != frontend::kind::PASSWORD || body.len() > CLIENT_MESSAGE_BYTES_MAX {
                     return Err(Refusal::Scram(scram::Fault::Malformed).into());
                 }
                 let body = body.to_vec();
-                self.buffer.written(HEADER_BYTES + body.len());
+                // What is behind it, the relay shows.
+                let shown = self.ledger.client(self.buffer.pending().get(..bytes).unwrap_or_default());
+                shown.map_err(|out_of_step| Refusal::OutOfStep { reason: out_of_step.to_string() })?;
+                self.buffer.written(bytes);
                 return Ok(body);
             }
             if self.buffer.pending().len() > CLIENT_MESSAGE_BYTES_MAX {
@@ -173,9 +170,6 @@ impl Lower<'_> {
             if count == 0 {
                 return Err(Stop::Relay(Admitted::default()));
             }
-            let heard = self.buffer.room().get(..count).unwrap_or_default();
-            let heard = self.ledger.client(heard);
-            heard.map_err(|out_of_step| Refusal::OutOfStep { reason: out_of_step.to_string() })?;
             self.buffer.filled(count);
         }
     }
@@ -212,7 +206,7 @@ impl Upper<'_> {
         }
         let unexpected = std::mem::replace(&mut self.buffer, Buffer::take());
         show(client.ledger, unexpected.pending())?;
-        Err(Stop::Relay(Admitted { up: None, down: unless_empty(unexpected) }))
+        Err(Stop::Relay(heard_only(unexpected)))
     }
 }
 
@@ -233,6 +227,7 @@ fn nonce() -> Result<String, Refusal> {
     }
 }
 
-fn unless_empty(buffer: Buffer) -> Option<Buffer> {
-    Some(buffer).filter(|buffer| !buffer.pending().is_empty())
+/// With these bytes for the client.
+fn heard_only(buffer: Buffer) -> Admitted {
+    Admitted { down: Some(buffer).filter(|buffer| !buffer.pending().is_empty()), ..Admitted::default() }
 }

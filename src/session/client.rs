@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use super::event::{Event, Who};
 use super::expect::{Asked, Expect, SentBind, SentExecute};
+use super::gate::Denial;
+use super::holding::Judging;
 use super::names::Prepared;
 use super::run::text;
 use super::tracker::{New, Tracker, length};
@@ -25,17 +27,20 @@ const PARSE_BYTES_MAX: usize = TEXT_BYTES_MAX + NAME_BYTES_MAX + 1;
 /// The client's direction.
 #[derive(Debug)]
 pub(super) struct ClientStream {
-    started: bool,
+    pub(super) started: bool,
     /// The connection is of the replication protocol.
-    replication: bool,
+    pub(super) replication: bool,
     pub(super) said_goodbye: bool,
     /// Bytes of the last call before the message that could not be followed, if there was one.
     followed: usize,
-    scanner: Scanner,
-    header: Header,
+    pub(super) scanner: Scanner,
+    pub(super) header: Header,
     capture: Capture,
     first: Vec<u8>,
     bind: BindReader,
+    /// Where a gate is loaded: what is known of the message under way, and why it is denied.
+    pub(super) judging: Judging,
+    pub(super) denial: Option<Denial>,
 }
 
 impl ClientStream {
@@ -50,6 +55,8 @@ impl ClientStream {
             capture: Capture::default(),
             first: Vec::new(),
             bind: BindReader::default(),
+            judging: Judging::Free,
+            denial: None,
         }
     }
 
@@ -84,35 +91,46 @@ impl Tracker {
                     None => break,
                 }
             }
-            let header = self.client.header;
             let (piece, last) = self.client.scanner.body(&mut input);
-            let captured = match header.kind {
-                kind::QUERY => TEXT_BYTES_MAX.saturating_add(1),
-                kind::PARSE => PARSE_BYTES_MAX,
-                kind::EXECUTE | kind::DESCRIBE | kind::CLOSE => SMALL_MESSAGE_BYTES_MAX as usize,
-                kind::FUNCTION_CALL => 4,
-                kind::BIND => {
-                    self.client.bind.push(piece);
-                    0
-                }
-                _ => 0,
-            };
-            // The capture leaves `self` while the message it holds is worked on, without a copy.
-            let mut capture = std::mem::take(&mut self.client.capture);
-            let done = match capture.take(piece, last, captured) {
-                Some(body) => self.client_message(header, body, at, events),
-                None => Ok(()),
-            };
-            if last {
-                capture.clear();
-            }
-            self.client.capture = capture;
-            done?;
+            self.follow_client(piece, last, at, events)?;
         }
         Ok(())
     }
 
-    fn read_first(&mut self, input: &mut &[u8]) -> Result<(), OutOfStep> {
+    /// A piece of a message's body, the `last` one or not.
+    pub(super) fn follow_client(
+        &mut self,
+        piece: &[u8],
+        last: bool,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OutOfStep> {
+        let header = self.client.header;
+        let captured = match header.kind {
+            kind::QUERY => TEXT_BYTES_MAX.saturating_add(1),
+            kind::PARSE => PARSE_BYTES_MAX,
+            kind::EXECUTE | kind::DESCRIBE | kind::CLOSE => SMALL_MESSAGE_BYTES_MAX as usize,
+            kind::FUNCTION_CALL => 4,
+            kind::BIND => {
+                self.client.bind.push(piece);
+                0
+            }
+            _ => 0,
+        };
+        // The capture leaves `self` while the message it holds is worked on, without a copy.
+        let mut capture = std::mem::take(&mut self.client.capture);
+        let done = match capture.take(piece, last, captured) {
+            Some(body) => self.client_message(header, body, at, events),
+            None => Ok(()),
+        };
+        if last {
+            capture.clear();
+        }
+        self.client.capture = capture;
+        done
+    }
+
+    pub(super) fn read_first(&mut self, input: &mut &[u8]) -> Result<(), OutOfStep> {
         let before = self.client.first.len();
         let room = FIRST_PACKET_BYTES_MAX.saturating_sub(before);
         self.client.first.extend_from_slice(input.get(..room).unwrap_or(input));
@@ -193,7 +211,8 @@ impl Tracker {
         let protocol = if self.client.replication { Protocol::Replication } else { Protocol::Simple };
         let new = New { protocol, text: kept(sql.text), text_bytes: sql.text_bytes, bytes_in: bytes };
         let no = self.begin(new, at, events);
-        self.ask(Expect::Query(Asked::new(no, bytes)), no, bytes, at, events)
+        let renames = self.will_run() && self.renames(sql.text, sql.text_bytes);
+        self.ask(Expect::Query(Asked::new(no, bytes, renames)), no, bytes, at, events)
     }
 
     /// The text of a function call is the function's OID in decimal.
@@ -206,7 +225,12 @@ impl Tracker {
             bytes_in: bytes,
         };
         let no = self.begin(new, at, events);
-        self.ask(Expect::Call(Asked::new(no, bytes)), no, bytes, at, events)
+        self.ask(Expect::Call(Asked::new(no, bytes, false)), no, bytes, at, events)
+    }
+
+    /// Whether what is sent now is neither passed over nor denied.
+    fn will_run(&self) -> bool {
+        !self.skipping && self.client.denial.is_none()
     }
 
     /// Awaits the answer to what was announced, or ends it where the server is passing over everything.
@@ -286,12 +310,14 @@ impl Tracker {
             }
             return Ok(());
         }
+        let renames = self.will_run() && self.renames(&aim.prepared.text, aim.prepared.text_bytes);
         self.expect(Expect::Execute(Box::new(SentExecute {
             portal,
             no,
             first: aim.begun.is_none(),
             prepared: aim.prepared.id,
             bytes_in,
+            renames,
         })))
     }
 
@@ -333,6 +359,7 @@ impl Tracker {
             self.end_skipping(at, events);
         }
         self.loose_in = 0;
+        self.synced = self.ids;
         self.expect(Expect::Sync)
     }
 }

@@ -3,11 +3,12 @@
 //! In: how the connections ended. Out: `unknown` for everything whose end was not seen, then [`Event::Closed`].
 
 use super::event::{Closed, Event};
-use super::expect::Expect;
+use super::expect::{Asked, Expect};
 use super::run::Run;
 use super::tracker::{How, Tracker};
 use crate::clock::Timestamp;
 use crate::record::{Outcome, SessionOutcome};
+use crate::wire::message;
 
 /// admin_shutdown.
 const STOPPED: &str = "57P01";
@@ -26,6 +27,8 @@ pub enum Ending {
         /// What the client was told, where it was told anything.
         sqlstate: Option<&'static str>,
     },
+    /// A policy cut what was under way.
+    Cut,
 }
 
 impl Tracker {
@@ -35,8 +38,17 @@ impl Tracker {
         let idle = self.owes_nothing() && self.current.is_none();
         self.end_skipping(at, events);
         let mut unfinished: Vec<Run> = self.current.take().into_iter().collect();
-        while let Some(entry) = self.answered() {
+        loop {
+            let denied = matches!(self.queue.front(), Some(Expect::Denied(_)));
+            let Some(entry) = self.answered() else { break };
             match entry {
+                Expect::Query(Asked { no, .. }) | Expect::Call(Asked { no, .. }) if denied => {
+                    self.end(Run::new(no, 0), How::plain(Outcome::Denied), at, events);
+                }
+                Expect::Execute(sent) if denied => {
+                    self.names.end_portal(&sent.portal, sent.no);
+                    self.end(Run::new(sent.no, 0), How::plain(Outcome::Denied), at, events);
+                }
                 Expect::Query(asked) | Expect::Call(asked) if !asked.over => {
                     unfinished.push(Run::new(asked.no, asked.parts));
                 }
@@ -78,6 +90,7 @@ impl Tracker {
             return (turned_away(sqlstate), fatal);
         }
         match ending {
+            Ending::Cut => (SessionOutcome::Terminated, Some(message::INSUFFICIENT_PRIVILEGE.to_owned())),
             Ending::Refused { sqlstate } => (turned_away(sqlstate.unwrap_or_default()), sqlstate.map(str::to_owned)),
             Ending::Stopped => (SessionOutcome::Terminated, Some(fatal.unwrap_or_else(|| STOPPED.to_owned()))),
             Ending::Lost => (SessionOutcome::Lost, fatal),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::gate::Denial;
 use super::names::Prepared;
 use crate::wire::bind::Formats;
 use crate::wire::frontend::{Name, Target};
@@ -39,6 +40,8 @@ pub(super) enum Expect {
     Spare(u64),
     /// A type that no client has to send: the server will end the session.
     Unknown,
+    /// A message that was denied: the server got another in its place, which it will refuse.
+    Denied(Box<(Expect, Denial)>),
 }
 
 impl Expect {
@@ -54,7 +57,15 @@ impl Expect {
             Expect::Execute(_) => "the answer to an Execute",
             Expect::Close(..) => "the answer to a Close",
             Expect::Sync | Expect::Spare(_) => "the answer to a Sync",
-            Expect::Malformed | Expect::CopyInput(_) | Expect::Unknown => "an error",
+            Expect::Malformed | Expect::CopyInput(_) | Expect::Unknown | Expect::Denied(_) => "an error",
+        }
+    }
+
+    /// What the client sent, denied or not.
+    pub fn sent(&mut self) -> &mut Expect {
+        match self {
+            Expect::Denied(denied) => &mut denied.0,
+            entry => entry,
         }
     }
 
@@ -62,6 +73,7 @@ impl Expect {
     pub fn text_bytes(&self) -> usize {
         match self {
             Expect::Parse(_, prepared) => prepared.text.len(),
+            Expect::Denied(denied) => denied.0.text_bytes(),
             _ => 0,
         }
     }
@@ -78,12 +90,14 @@ pub(super) struct Asked {
     pub over: bool,
     /// Bytes of the client's messages that no part has counted yet.
     pub bytes_in: u64,
+    /// Whether it may give a name another meaning; only known where a gate is loaded.
+    pub renames: bool,
 }
 
 impl Asked {
     /// Nothing answered yet.
-    pub fn new(no: u64, bytes_in: u64) -> Asked {
-        Asked { no, parts: 0, over: false, bytes_in }
+    pub fn new(no: u64, bytes_in: u64, renames: bool) -> Asked {
+        Asked { no, parts: 0, over: false, bytes_in, renames }
     }
 }
 
@@ -115,4 +129,6 @@ pub(super) struct SentExecute {
     pub prepared: u64,
     /// Bytes of the client's messages that are not counted elsewhere.
     pub bytes_in: u64,
+    /// As of [`Asked`].
+    pub renames: bool,
 }

@@ -37,6 +37,9 @@ impl Tracker {
         if !self.server.ready {
             return Ok(());
         }
+        if self.denied > 0 && self.denied_answered(fields.is_fatal(), bytes, at, events) {
+            return Ok(());
+        }
         let outcome = if sqlstate == CANCELLED { Outcome::Cancelled } else { Outcome::Error };
         let how =
             How { outcome, more: false, tag: String::new(), sqlstate: Some(sqlstate), error: Some(text(message)) };
@@ -84,7 +87,7 @@ impl Tracker {
 
     /// A Parse, Bind, Describe or Close failed. Where its Execute was announced already, that is what failed; else the
     /// attempt is a record of its own.
-    fn end_refused(&mut self, how: How, bytes: u64, at: Timestamp, events: &mut Vec<Event>) {
+    pub(super) fn end_refused(&mut self, how: How, bytes: u64, at: Timestamp, events: &mut Vec<Event>) {
         let (attempted, announced) = match self.answered() {
             Some(Expect::Parse(name, prepared)) => {
                 self.names.forget_sent_statement(&name, prepared.id);
@@ -120,7 +123,7 @@ impl Tracker {
     /// The first Execute of the pipeline's rest that fits and was announced with its own message; it counts as told.
     fn announced(&mut self, fits: impl Fn(&SentExecute) -> bool) -> Option<u64> {
         let rest = self.queue.iter_mut().take_while(|entry| !matches!(entry, Expect::Sync));
-        let mut fitting = rest.filter_map(|entry| match entry {
+        let mut fitting = rest.filter_map(|entry| match entry.sent() {
             Expect::Execute(sent) if sent.first && fits(sent) => Some(sent),
             _ => None,
         });

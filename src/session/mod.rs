@@ -11,6 +11,8 @@
 pub mod event;
 // Why a stream cannot be followed.
 mod error;
+// What a gate is asked, and what it may answer.
+pub mod gate;
 // Distinct data subjects in a result.
 mod people;
 // One execution under way, and the columns of its result.
@@ -35,6 +37,10 @@ mod tagging;
 mod failing;
 // What the server passes over after it.
 mod skipping;
+// Bytes of the client where a gate is loaded.
+mod holding;
+// Bytes of the server where a gate is loaded.
+mod passing;
 // The end.
 mod closing;
 
@@ -44,6 +50,8 @@ use std::sync::Arc;
 pub use self::closing::Ending;
 pub use self::error::OutOfStep;
 pub use self::event::Event;
+pub use self::holding::{Heard, Outgoing};
+pub use self::passing::Passed;
 pub use self::tracker::Tracker;
 
 /// The longest statement text that is kept for analysis, bytes. A longer one is relayed whole and recorded cut off.

@@ -162,6 +162,40 @@ impl Names {
         }
     }
 
+    /// The message that last said what a statement's name will mean, while it is outstanding.
+    pub fn sent_statement_id(&self, name: &Name) -> Option<u64> {
+        self.sent_statements.get(name).map(|sent| sent.id)
+    }
+
+    /// The same for a portal.
+    pub fn sent_portal_id(&self, name: &Name) -> Option<u64> {
+        self.sent_portals.get(name).map(|sent| sent.id)
+    }
+
+    /// What a statement's name will mean.
+    pub fn statement_meant(&self, name: &Name) -> Option<&Prepared> {
+        match self.sent_statements.get(name) {
+            Some(sent) => sent.value.as_deref(),
+            None => self.statements.get(name).map(|statement| &*statement.prepared),
+        }
+    }
+
+    /// What a portal's name will mean.
+    pub fn portal_meant(&self, name: &Name) -> Option<&Prepared> {
+        match self.sent_portals.get(name) {
+            Some(sent) => sent.value.as_ref().map(|portal| &*portal.prepared),
+            None => self.portals.get(name).map(|portal| &*portal.prepared),
+        }
+    }
+
+    /// Whether an Execute of the portal was sent, and it has not ended.
+    pub fn is_under_way(&self, name: &Name) -> bool {
+        match self.sent_portals.get(name) {
+            Some(sent) => sent.value.as_ref().is_some_and(|portal| portal.begun.is_some()),
+            None => self.portals.get(name).is_some_and(|portal| portal.begun.is_some()),
+        }
+    }
+
     /// The message of that id failed or was passed over: it means nothing for the name.
     pub fn forget_sent_statement(&mut self, name: &Name, id: u64) {
         if self.sent_statements.get(name).is_some_and(|sent| sent.id == id) {

@@ -68,7 +68,22 @@ pub(super) struct Run {
     pub people: Option<Box<Counting>>,
     /// Those of its earlier results.
     earlier_people: Option<People>,
+    /// When a gate wants to look again.
+    pub watched: Watched,
+    /// The people when a gate looked last, and before its last row.
+    people_seen: u64,
+    people_before: u64,
 }
+
+/// So many rows and people a gate lets go on without another look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watched {
+    pub rows: u64,
+    pub people: u64,
+}
+
+/// An estimate of people is made once in so many rows: it costs more than a count.
+const ESTIMATED_EVERY_ROWS: u64 = 1_024;
 
 /// Two results' people: at most so many, because some may be in both.
 fn add(earlier: Option<People>, people: People) -> People {
@@ -83,7 +98,19 @@ fn add(earlier: Option<People>, people: People) -> People {
 impl Run {
     /// Nothing counted yet.
     pub fn new(no: u64, part: u32) -> Run {
-        Run { no, part, rows: 0, bytes_out: 0, bytes_in: 0, columns: None, people: None, earlier_people: None }
+        Run {
+            no,
+            part,
+            rows: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            columns: None,
+            people: None,
+            earlier_people: None,
+            watched: Watched::default(),
+            people_seen: 0,
+            people_before: 0,
+        }
     }
 
     /// Sets the result's columns, before its first row. `formats`: those of the Bind, where there was one. A rule may
@@ -98,6 +125,32 @@ impl Run {
         let next = Counting::start(&columns.origins, |column| formats.is_binary(column), subjects);
         if let Some(people) = std::mem::replace(&mut self.people, next).and_then(|counting| counting.people()) {
             self.earlier_people = Some(add(self.earlier_people.take(), people));
+        }
+    }
+
+    /// The people so far, after a row.
+    pub fn watch_people(&mut self) -> Option<u64> {
+        let earlier = self.earlier_people.as_ref().map(|people| people.distinct);
+        let now = match &self.people {
+            Some(counting) if counting.is_exact() || self.rows.is_multiple_of(ESTIMATED_EVERY_ROWS) => {
+                counting.count().saturating_add(earlier.unwrap_or(0))
+            }
+            Some(_) => self.people_seen,
+            None => earlier?,
+        };
+        self.people_before = self.people_seen;
+        self.people_seen = now;
+        Some(now)
+    }
+
+    /// The last row does not reach the client: its message had so many bytes.
+    pub fn take_back_row(&mut self, bytes: u64) {
+        self.rows = self.rows.saturating_sub(1);
+        self.bytes_out = self.bytes_out.saturating_sub(bytes);
+        if let Some(mut people) = self.take_people() {
+            people.distinct = people.distinct.min(self.people_before);
+            people.values.truncate(usize::try_from(people.distinct).unwrap_or(usize::MAX));
+            self.earlier_people = Some(people);
         }
     }
 

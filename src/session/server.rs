@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::event::{Event, Ready, TransactionStatus, Who};
 use super::expect::Expect;
+use super::gate::Denial;
+use super::passing::Withheld;
 use super::run::{Columns, text};
 use super::tracker::Tracker;
 use super::{ERROR_BYTES_MAX, OutOfStep, SubjectColumns};
@@ -35,8 +37,24 @@ pub(super) struct ServerStream {
     /// The SQLSTATE of a FATAL.
     pub(super) fatal: Option<String>,
     scanner: Scanner,
-    header: Header,
+    pub(super) header: Header,
     capture: Capture,
+    /// BackendKeyData: what cancels a statement of this session.
+    pub(super) key: Option<Key>,
+    /// The client takes text in UTF-8.
+    pub(super) unicode: bool,
+    /// Where a gate is loaded: what is held back, and why the error that was just read is rewritten.
+    pub(super) withheld: Withheld,
+    pub(super) rewrite: Option<Denial>,
+}
+
+/// BackendKeyData. Not shown: it is a secret.
+pub(super) struct Key(pub(super) Box<[u8]>);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
 }
 
 impl ServerStream {
@@ -51,6 +69,10 @@ impl ServerStream {
             scanner: Scanner::new(Side::Backend),
             header: Header::default(),
             capture: Capture::default(),
+            key: None,
+            unicode: true,
+            withheld: Withheld::default(),
+            rewrite: None,
         }
     }
 
@@ -75,47 +97,70 @@ impl Tracker {
         subjects: &SubjectColumns,
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
-        while !input.is_empty() {
-            if !self.server.scanner.is_inside() {
-                match self.server.scanner.header(&mut input).map_err(OutOfStep::ServerFrame)? {
-                    Some(header) => {
-                        self.server.header = header;
-                        if matches!(header.kind, kind::DATA_ROW | kind::COPY_DATA) {
-                            self.count_row(header, at, subjects, events)?;
-                        }
-                    }
-                    None => break,
-                }
-            }
-            let header = self.server.header;
-            let (piece, last) = self.server.scanner.body(&mut input);
-            let captured = match header.kind {
-                kind::DATA_ROW => {
-                    if let Some(people) = self.current.as_mut().and_then(|run| run.people.as_mut()) {
-                        people.row(piece, last);
-                    }
-                    continue;
-                }
-                kind::COPY_DATA => continue,
-                kind::ROW_DESCRIPTION => ROW_DESCRIPTION_BYTES_MAX,
-                kind::ERROR_RESPONSE => ERROR_CAPTURED_BYTES_MAX,
-                kind::AUTHENTICATION | kind::PARAMETER_STATUS | kind::COMMAND_COMPLETE | kind::READY_FOR_QUERY => {
-                    SMALL_CAPTURED_BYTES_MAX
-                }
-                _ => 0,
-            };
-            let mut capture = std::mem::take(&mut self.server.capture);
-            let done = match capture.take(piece, last, captured) {
-                Some(body) => self.server_message(header, body, at, subjects, events),
-                None => Ok(()),
-            };
-            if last {
-                capture.clear();
-            }
-            self.server.capture = capture;
-            done?;
+        while !input.is_empty() && self.server_header(&mut input, at, subjects, events)? {
+            self.server_piece(&mut input, at, subjects, events)?;
         }
         Ok(())
+    }
+
+    /// Takes a message's header, unless its body is under way. False where it has not come whole.
+    pub(super) fn server_header(
+        &mut self,
+        input: &mut &[u8],
+        at: Timestamp,
+        subjects: &SubjectColumns,
+        events: &mut Vec<Event>,
+    ) -> Result<bool, OutOfStep> {
+        if self.server.scanner.is_inside() {
+            return Ok(true);
+        }
+        let Some(header) = self.server.scanner.header(input).map_err(OutOfStep::ServerFrame)? else { return Ok(false) };
+        self.server.header = header;
+        if matches!(header.kind, kind::DATA_ROW | kind::COPY_DATA) {
+            self.count_row(header, at, subjects, events)?;
+        } else if self.denied > 0 {
+            self.note_answer(header.kind);
+        }
+        Ok(true)
+    }
+
+    /// Takes what has come of a message's body. True where that is its end.
+    pub(super) fn server_piece(
+        &mut self,
+        input: &mut &[u8],
+        at: Timestamp,
+        subjects: &SubjectColumns,
+        events: &mut Vec<Event>,
+    ) -> Result<bool, OutOfStep> {
+        let header = self.server.header;
+        let (piece, last) = self.server.scanner.body(input);
+        let captured = match header.kind {
+            kind::DATA_ROW => {
+                if let Some(people) = self.current.as_mut().and_then(|run| run.people.as_mut()) {
+                    people.row(piece, last);
+                }
+                return Ok(last);
+            }
+            kind::COPY_DATA => return Ok(last),
+            kind::ROW_DESCRIPTION => ROW_DESCRIPTION_BYTES_MAX,
+            kind::ERROR_RESPONSE => ERROR_CAPTURED_BYTES_MAX,
+            kind::AUTHENTICATION
+            | kind::PARAMETER_STATUS
+            | kind::COMMAND_COMPLETE
+            | kind::READY_FOR_QUERY
+            | kind::BACKEND_KEY_DATA => SMALL_CAPTURED_BYTES_MAX,
+            _ => 0,
+        };
+        let mut capture = std::mem::take(&mut self.server.capture);
+        let done = match capture.take(piece, last, captured) {
+            Some(body) => self.server_message(header, body, at, subjects, events),
+            None => Ok(()),
+        };
+        if last {
+            capture.clear();
+        }
+        self.server.capture = capture;
+        done.map(|()| last)
     }
 
     fn server_message(
@@ -147,7 +192,11 @@ impl Tracker {
                 Ok(())
             }
             _ if !self.server.ready => match header.kind {
-                kind::BACKEND_KEY_DATA | kind::NEGOTIATE_PROTOCOL_VERSION => Ok(()),
+                kind::BACKEND_KEY_DATA => {
+                    self.server.key = Some(Key(body.into()));
+                    Ok(())
+                }
+                kind::NEGOTIATE_PROTOCOL_VERSION => Ok(()),
                 kind => Err(self.unexpected(kind)),
             },
             kind::PARSE_COMPLETE
@@ -183,6 +232,7 @@ impl Tracker {
                     self.who = Arc::new(Who { application_name: name, ..Who::clone(&self.who) });
                 }
             }
+            b"client_encoding" => self.server.unicode = matches!(value, b"UTF8" | b"SQL_ASCII"),
             b"server_version" => self.server.server_version = Some(text(value)),
             _ => {}
         }

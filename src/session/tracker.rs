@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::client::ClientStream;
 use super::copying::CopyIn;
 use super::event::{Begun, Ended, Event, Opened, Subject, Who};
-use super::expect::Expect;
+use super::expect::{Asked, Expect};
 use super::names::Names;
 use super::run::Run;
 use super::server::ServerStream;
@@ -51,6 +51,15 @@ pub struct Tracker {
     /// Bytes of the answers to them.
     pub(super) loose_out: u64,
     pub(super) statements: u64,
+    /// A gate is or was loaded.
+    pub(super) gated: bool,
+    /// Entries of `queue` that are denied.
+    pub(super) denied: usize,
+    /// Entries of `queue` that may give a name another meaning; and the number of the last, among `ids`.
+    pub(super) renaming: usize,
+    pub(super) renamed_at: u64,
+    /// The last number when the last Sync was sent.
+    pub(super) synced: u64,
     /// Numbers Parses, Binds and Closes.
     pub(super) ids: u64,
     pub(super) bytes_in: u64,
@@ -78,6 +87,11 @@ impl Tracker {
             loose_in: 0,
             loose_out: 0,
             statements: 0,
+            gated: false,
+            denied: 0,
+            renaming: 0,
+            renamed_at: 0,
+            synced: 0,
             ids: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -129,6 +143,11 @@ impl Tracker {
         self.who.database.as_deref()
     }
 
+    /// BackendKeyData's body; known once the server has sent it.
+    pub fn cancel_key(&self) -> Option<&[u8]> {
+        self.server.key.as_ref().map(|key| &*key.0)
+    }
+
     /// Whether ending the session now would lose nothing: the server has said ReadyForQuery outside of a transaction
     /// block, and nothing is outstanding.
     pub fn is_idle(&self) -> bool {
@@ -167,12 +186,17 @@ impl Tracker {
     }
 
     /// Adds what the server will have to answer.
-    pub(super) fn expect(&mut self, entry: Expect) -> Result<(), OutOfStep> {
+    pub(super) fn expect(&mut self, mut entry: Expect) -> Result<(), OutOfStep> {
+        if let Some(denial) = self.client.denial.take() {
+            entry = Expect::Denied(Box::new((entry, denial)));
+            self.denied = self.denied.saturating_add(1);
+        }
         self.queue_text_bytes = self.queue_text_bytes.saturating_add(entry.text_bytes());
         if self.queue.len() >= OUTSTANDING_MAX || self.queue_text_bytes > OUTSTANDING_TEXT_BYTES_MAX {
             return Err(OutOfStep::TooFarAhead);
         }
         self.queue.push_back(entry);
+        self.copy_is_left();
         Ok(())
     }
 
@@ -182,6 +206,15 @@ impl Tracker {
         self.queue_text_bytes = self.queue_text_bytes.saturating_sub(entry.as_ref().map_or(0, Expect::text_bytes));
         if self.queue.is_empty() {
             self.queue.shrink_to(QUEUE_KEPT);
+        }
+        match entry {
+            Some(Expect::Query(Asked { renames: true, .. })) => self.renaming = self.renaming.saturating_sub(1),
+            Some(Expect::Execute(ref sent)) if sent.renames => self.renaming = self.renaming.saturating_sub(1),
+            Some(Expect::Denied(denied)) => {
+                self.denied = self.denied.saturating_sub(1);
+                return Some(denied.0);
+            }
+            _ => {}
         }
         entry
     }

@@ -50,6 +50,11 @@ impl Name {
         Name(bytes.get(..NAME_BYTES_MAX).unwrap_or(bytes).into())
     }
 
+    /// As far as it counts.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether it is the unnamed one.
     pub fn is_unnamed(&self) -> bool {
         self.0.is_empty()

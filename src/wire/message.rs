@@ -20,6 +20,8 @@ pub const INVALID_AUTHORIZATION: &str = "28000";
 pub const INVALID_PASSWORD: &str = "28P01";
 /// SQLSTATE `query_canceled`: PostgreSQL's, too, where authentication takes too long.
 pub const QUERY_CANCELED: &str = "57014";
+/// SQLSTATE `insufficient_privilege`.
+pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// SQLSTATE `feature_not_supported`.
 pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
 

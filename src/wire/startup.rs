@@ -96,6 +96,18 @@ impl From<Truncated> for StartupError {
     }
 }
 
+/// The whole length that a first packet claims to have, bytes; 0 where it has not come that far.
+pub fn length(input: &[u8]) -> usize {
+    let word = input.first_chunk::<LENGTH_BYTES>();
+    word.and_then(|word| usize::try_from(u32::from_be_bytes(*word)).ok()).unwrap_or(0)
+}
+
+/// A CancelRequest that carries the body of a BackendKeyData.
+pub fn cancel_request(key_data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(key_data.len()).unwrap_or(u32::MAX).saturating_add(8);
+    [&length.to_be_bytes(), &CANCEL_REQUEST_CODE.to_be_bytes(), key_data].concat()
+}
+
 /// The first packet and its whole length in bytes; `None` where `input` does not hold all of it yet. Never needs more
 /// than [`FIRST_PACKET_BYTES_MAX`] bytes of input.
 pub fn read(input: &[u8]) -> Result<Option<(First, usize)>, StartupError> {
@@ -175,6 +187,8 @@ mod tests {
         for (bytes, valid) in [(3, false), (4, true), (32, true), (256, true), (257, false)] {
             let got = read(&packet(80_877_102, &[vec![0, 0, 0, 9], vec![1; bytes]].concat()));
             assert_eq!(got.is_ok(), valid, "{bytes}");
+            let ours = cancel_request(&[vec![0, 0, 0, 9], vec![1; bytes]].concat());
+            assert_eq!(ours, packet(80_877_102, &[vec![0, 0, 0, 9], vec![1; bytes]].concat()));
             if let Ok(Some((First::Cancel(cancel), _))) = got {
                 assert_eq!((cancel.process_id, cancel.key.len()), (9, bytes));
                 assert!(!format!("{cancel:?}").contains("[1"));

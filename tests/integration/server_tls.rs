@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use mitsuke::demo::Postgres;
-use mitsuke::proxy::{ClientCertificate, Config, ListenTls, UpstreamTls};
+use mitsuke::proxy::{Auth, ClientCertificate, Config, DEFAULT_AUTH_QUERY, ListenTls, Lookup, UpstreamTls};
 use mitsuke::record::{CatalogState, Statement};
 use mitsuke::tls::{Outward, Trust};
 use rcgen::{CertificateParams, DnType, SanType};
@@ -282,4 +282,25 @@ fn a_server_that_takes_tls_alone_is_understood_and_asked_over_tls() {
     let statements = sidecar.records::<Statement>();
     assert_eq!(statements[0].catalog, Some(CatalogState::Fresh), "{}", sidecar.errors());
     assert_eq!(statements[0].relations.as_deref().map(|names| names[0].to_string()), Some("public.people".to_owned()));
+}
+
+/// What a client says without waiting comes behind whatever we have to do first.
+#[test]
+fn what_comes_behind_the_start_up_message_goes_on_behind_it() {
+    let (server, authority) = encrypted(|authority| authority.server("server"));
+    let said = [wire::startup("postgres", "postgres"), wire::query("select 1"), wire::query("x"), wire::terminate()];
+    let answer = |address: &str| {
+        let mut client = Client::connect(address);
+        client.say(&said.concat());
+        wire::without_keys(&client.hear_to_the_end())
+    };
+    let direct = answer(&server::address(&server));
+    let passed = Through::before(&server, |config| upstream(config, true, Trust::Host(ca(&authority))));
+    assert_eq!(answer(&passed.address()), direct);
+    let terminated = Through::before(&server, |config| {
+        upstream(config, true, Trust::Host(ca(&authority)));
+        let lookup = Lookup { url: "postgres://postgres@x/postgres".to_owned(), query: DEFAULT_AUTH_QUERY.to_owned() };
+        config.auth = Auth::Terminate(lookup);
+    });
+    assert_eq!(answer(&terminated.address()), direct);
 }

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 
+pub mod gate;
 pub mod programs;
 pub mod script;
 pub mod server;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mitsuke::audit::{self, Entry, Intake, IntakeReader};
 use mitsuke::clock::Clock;
 use mitsuke::demo::Postgres;
-use mitsuke::proxy::{Address, Config, Proxy, Stage};
+use mitsuke::proxy::{Address, Config, Gate, Gates, Proxy, Stage};
 use mitsuke::session::{Event, SharedSubjectColumns};
 use tokio::sync::watch;
 
@@ -22,6 +22,8 @@ const SILENCE: Duration = Duration::from_millis(200);
 pub struct Through {
     /// Where it listens.
     pub addresses: Vec<Address>,
+    /// What may deny and cut: nothing, until a test loads a gate.
+    pub gates: Gates,
     stop: watch::Sender<bool>,
     thread: Option<thread::JoinHandle<()>>,
     reader: Option<IntakeReader>,
@@ -46,9 +48,28 @@ impl Through {
         Through::with(config, SharedSubjectColumns::default())
     }
 
+    /// Before the shared server, with a gate in force from the start, and the same subject columns for every database.
+    pub fn gated(gate: impl Gate + 'static, subjects: SharedSubjectColumns) -> Through {
+        Through::gated_before(server::shared(), gate, subjects)
+    }
+
+    /// The same before this server.
+    pub fn gated_before(server: &Postgres, gate: impl Gate + 'static, subjects: SharedSubjectColumns) -> Through {
+        let config = Config {
+            listen: vec![tcp("127.0.0.1:0")],
+            upstream: tcp(&server::address(server)),
+            drain_timeout: Duration::from_secs(5),
+            ..Config::default()
+        };
+        let through = Through::with(config, subjects);
+        through.gates.load(Some(Box::new(gate)));
+        through
+    }
+
     /// With this configuration, and the same subject columns for every database.
     pub fn with(config: Config, subjects: SharedSubjectColumns) -> Through {
-        let (folder, stage, reader) = stage(subjects);
+        let gates = Gates::default();
+        let (folder, stage, reader) = stage(subjects, gates.clone());
         // On a thread of its own: a test may have a runtime already.
         let bind = move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -60,7 +81,7 @@ impl Through {
         let addresses = proxy.addresses().to_vec();
         let (stop, stopped) = watch::channel(false);
         let thread = thread::spawn(move || runtime.block_on(proxy.serve(stopped)));
-        Through { addresses, stop, thread: Some(thread), reader: Some(reader), folder }
+        Through { addresses, gates, stop, thread: Some(thread), reader: Some(reader), folder }
     }
 
     /// `host:port` of the first address.
@@ -101,11 +122,11 @@ impl Through {
 
 /// What `Proxy::bind` says of a configuration that it refuses. Within a runtime.
 pub fn bind_error(config: Config) -> String {
-    let (_folder, stage, _reader) = stage(SharedSubjectColumns::default());
+    let (_folder, stage, _reader) = stage(SharedSubjectColumns::default(), Gates::default());
     Proxy::bind(config, stage).expect_err("it is to be refused").to_string()
 }
 
-fn stage(subjects: SharedSubjectColumns) -> (tempfile::TempDir, Stage, IntakeReader) {
+fn stage(subjects: SharedSubjectColumns, gates: Gates) -> (tempfile::TempDir, Stage, IntakeReader) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let log = audit::Config {
         path: folder.path().join("log"),
@@ -115,7 +136,7 @@ fn stage(subjects: SharedSubjectColumns) -> (tempfile::TempDir, Stage, IntakeRea
         flush: Duration::from_secs(600),
     };
     let (intake, reader) = Intake::open(&log, "test").expect("a new journal");
-    let stage = Stage { intake, subjects: Arc::new(move |_| subjects.clone()), clock: Clock::system() };
+    let stage = Stage { intake, subjects: Arc::new(move |_| subjects.clone()), clock: Clock::system(), gates };
     (folder, stage, reader)
 }
 

@@ -88,6 +88,16 @@ impl Counting {
         }
     }
 
+    /// The count so far, as [`Counting::people`] has it.
+    pub(super) fn count(&self) -> u64 {
+        self.columns.iter().map(|column| column.seen.count()).max().unwrap_or(0)
+    }
+
+    /// Whether that is no estimate.
+    pub(super) fn is_exact(&self) -> bool {
+        self.columns.iter().all(|column| column.seen.is_exact())
+    }
+
     /// The count of the column that had most.
     pub(super) fn people(self) -> Option<People> {
         let most = self.columns.into_iter().max_by_key(|column| column.seen.count())?;

@@ -1,0 +1,235 @@
+//! Bytes of the server where a gate is loaded: the error that answers a denied message is rewritten, and a result can be
+//! cut at any row.
+//!
+//! In: bytes, cut anywhere, and a gate's looks at results. Out: events as ever, and what goes on to the client: the bytes as they
+//! are, but for what [`Passed`] says. Holds no more than one error.
+
+use super::event::Event;
+use super::expect::Expect;
+use super::gate::{Denial, Going, Progress};
+use super::run::Run;
+use super::tracker::{How, Tracker, length};
+use super::{OutOfStep, SubjectColumns};
+use crate::clock::Timestamp;
+use crate::record::Outcome;
+use crate::wire::backend::kind;
+use crate::wire::message;
+
+/// The longest error that is held to be rewritten, bytes. What a server says to a message that it refuses is a few hundred.
+const WITHHELD_BYTES_MAX: usize = 64 << 10;
+
+/// What goes on of a read of the server's.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// These bytes, instead of those that were read.
+    pub instead: Option<Vec<u8>>,
+    /// So many bytes of these or those, and then the session ends.
+    pub cut: Option<(usize, Denial)>,
+}
+
+/// What is held of the server's bytes, between two reads.
+#[derive(Debug, Default)]
+pub(super) struct Withheld {
+    bytes: Vec<u8>,
+    /// The message under way answers a denied one.
+    is_answer: bool,
+}
+
+/// One read on its way.
+struct Read<'a> {
+    bytes: &'a [u8],
+    rest: &'a [u8],
+    instead: Option<Vec<u8>>,
+    /// Where in what goes on the message under way begins; `None` where it began in an earlier read.
+    message_start: Option<usize>,
+}
+
+impl Read<'_> {
+    fn taken(&self) -> usize {
+        self.bytes.len().saturating_sub(self.rest.len())
+    }
+
+    /// How much goes on so far.
+    fn passed(&self) -> usize {
+        self.instead.as_ref().map_or(self.taken(), Vec::len)
+    }
+
+    fn since(&self, start: usize) -> &[u8] {
+        self.bytes.get(start..self.taken()).unwrap_or(&[])
+    }
+}
+
+impl Tracker {
+    /// [`Tracker::server`], where a gate is loaded. `look` is asked about rows before they go on.
+    pub fn server_gated(
+        &mut self,
+        bytes: &[u8],
+        at: Timestamp,
+        subjects: &SubjectColumns,
+        events: &mut Vec<Event>,
+        look: &mut dyn FnMut(&Progress<'_>) -> Going,
+    ) -> Result<Passed, OutOfStep> {
+        self.tell_opened(events);
+        self.bytes_out = self.bytes_out.saturating_add(length(bytes));
+        let edited = self.denied > 0 || !self.server.withheld.bytes.is_empty();
+        let mut read = Read { bytes, rest: bytes, instead: edited.then(Vec::new), message_start: None };
+        while !read.rest.is_empty() {
+            let start = read.taken();
+            if self.server.is_between_messages() {
+                read.message_start = Some(read.passed());
+            }
+            if !self.server_header(&mut read.rest, at, subjects, events)? {
+                self.keep_header_part(&mut read, start);
+                break;
+            }
+            let last = self.server_piece(&mut read.rest, at, subjects, events)?;
+            self.pass_piece(&mut read, start, last)?;
+            if last
+                && matches!(self.server.header.kind, kind::DATA_ROW | kind::COPY_DATA)
+                && let Some(denial) = self.look(at, look)
+            {
+                let keep = self.cut(&read, &denial, at, events);
+                return Ok(Passed { instead: read.instead, cut: Some((keep, denial)) });
+            }
+        }
+        Ok(Passed { instead: read.instead, cut: None })
+    }
+
+    /// A header that has not come whole: where errors are rewritten it may be one's, and waits.
+    fn keep_header_part(&mut self, read: &mut Read<'_>, start: usize) {
+        if read.instead.is_some() {
+            self.server.withheld.bytes.extend_from_slice(read.since(start));
+        }
+    }
+
+    fn pass_piece(&mut self, read: &mut Read<'_>, start: usize, last: bool) -> Result<(), OutOfStep> {
+        let Some(mut instead) = read.instead.take() else { return Ok(()) };
+        let piece = read.since(start);
+        let withheld = &mut self.server.withheld;
+        if !withheld.is_answer {
+            instead.append(&mut withheld.bytes);
+            instead.extend_from_slice(piece);
+        } else if withheld.bytes.len().saturating_add(piece.len()) > WITHHELD_BYTES_MAX {
+            return Err(OutOfStep::Malformed { kind: kind::ERROR_RESPONSE });
+        } else {
+            withheld.bytes.extend_from_slice(piece);
+            if last {
+                match self.server.rewrite.take() {
+                    Some(denial) => instead.extend(denial.to_bytes("ERROR", self.server.unicode)),
+                    // A FATAL, which has other reasons.
+                    None => instead.extend_from_slice(&withheld.bytes),
+                }
+                withheld.bytes.clear();
+                withheld.is_answer = false;
+            }
+        }
+        read.instead = Some(instead);
+        Ok(())
+    }
+
+    /// Called with a message's header, before anything is made of it.
+    pub(super) fn note_answer(&mut self, message: u8) {
+        self.server.withheld.is_answer =
+            message == kind::ERROR_RESPONSE && matches!(self.front(), Some(Expect::Denied(_)));
+    }
+
+    /// Asks about the row that has just been counted, where it is time.
+    fn look(&mut self, at: Timestamp, look: &mut dyn FnMut(&Progress<'_>) -> Going) -> Option<Denial> {
+        let who = &self.who;
+        let run = self.current.as_mut()?;
+        let people = run.watch_people();
+        if run.rows <= run.watched.rows && people.unwrap_or(0) <= run.watched.people {
+            return None;
+        }
+        let progress = Progress {
+            who,
+            at,
+            statement_no: run.no,
+            part: run.part,
+            rows: run.rows,
+            people,
+            bytes_out: run.bytes_out,
+        };
+        match look(&progress) {
+            Going::On { rows, people } => {
+                (run.watched.rows, run.watched.people) = (rows, people);
+                None
+            }
+            Going::Cut(denial) => Some(denial),
+        }
+    }
+
+    /// Ends what is under way. Gives how much of the read goes on: up to the row that was looked at, or its end where its beginning
+    /// is with the client already.
+    fn cut(&mut self, read: &Read<'_>, denial: &Denial, at: Timestamp, events: &mut Vec<Event>) -> usize {
+        let Some(mut run) = self.current.take() else { return read.passed() };
+        if read.message_start.is_some() {
+            run.take_back_row(self.server.header.total_bytes());
+        }
+        match self.queue.front_mut() {
+            Some(Expect::Query(asked) | Expect::Call(asked)) => asked.over = true,
+            _ => {
+                if let Some(Expect::Execute(sent)) = self.answered() {
+                    self.names.end_portal(&sent.portal, run.no);
+                }
+            }
+        }
+        self.end(run, How::denied(Outcome::Cut, denial), at, events);
+        read.message_start.unwrap_or_else(|| read.passed())
+    }
+
+    /// An error answers a denied message: true where it was one, and is dealt with.
+    pub(super) fn denied_answered(&mut self, fatal: bool, bytes: u64, at: Timestamp, events: &mut Vec<Event>) -> bool {
+        if !matches!(self.front(), Some(Expect::Denied(_))) {
+            return false;
+        }
+        let Some(Expect::Denied(denied)) = self.queue.pop_front() else { return false };
+        let (entry, denial) = *denied;
+        self.denied = self.denied.saturating_sub(1);
+        let how = How::denied(Outcome::Denied, &denial);
+        self.queue.push_front(entry);
+        if !fatal {
+            self.server.rewrite = Some(denial);
+        }
+        match self.queue.front_mut() {
+            Some(Expect::Query(asked) | Expect::Call(asked)) => {
+                asked.over = true;
+                let mut run = Run::new(asked.no, 0);
+                run.bytes_in = std::mem::take(&mut asked.bytes_in);
+                run.count_out(bytes);
+                self.end(run, How { more: true, ..how }, at, events);
+            }
+            Some(Expect::Execute(_)) => {
+                if let Some(Expect::Execute(sent)) = self.answered() {
+                    self.names.end_portal(&sent.portal, sent.no);
+                    let mut run = Run::new(sent.no, 0);
+                    run.bytes_in = sent.bytes_in;
+                    run.count_out(bytes.saturating_add(std::mem::take(&mut self.loose_out)));
+                    self.end(run, how, at, events);
+                }
+                self.skip(at, events);
+            }
+            _ => {
+                self.end_refused(how, bytes, at, events);
+                self.skip(at, events);
+            }
+        }
+        true
+    }
+
+    /// The last word to a client whose result is cut.
+    pub fn farewell(&self, denial: &Denial) -> Vec<u8> {
+        denial.to_bytes("FATAL", self.server.unicode)
+    }
+}
+
+impl How {
+    /// By a gate.
+    pub(super) fn denied(outcome: Outcome, denial: &Denial) -> How {
+        How {
+            sqlstate: Some(message::INSUFFICIENT_PRIVILEGE.to_owned()),
+            error: Some(denial.text().to_owned()),
+            ..How::plain(outcome)
+        }
+    }
+}
