@@ -64,6 +64,11 @@ fn gss_tokens_pass_whole() {
     let server = start(&[]);
     set_hba(&server, "host all kerberos 127.0.0.1/32 gss");
     psql(&direct(&server, "postgres"), "create role kerberos login").expect_success();
+    let not_built = "select count(*) from pg_hba_file_rules where error like '%not supported by this build%'";
+    if psql(&direct(&server, "postgres"), not_built).expect_success().trim() != "0" {
+        eprintln!("passed over: the server is built without GSSAPI");
+        return;
+    }
     let through = Through::before(&server, |_| {});
     let said = |address: &str, token_bytes: usize| {
         let mut client = Client::connect(address);

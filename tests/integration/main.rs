@@ -28,6 +28,7 @@ mod log;
 mod messages;
 mod modelled;
 mod names;
+mod oauth;
 mod oracle;
 mod policies;
 mod programs;
