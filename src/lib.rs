@@ -33,6 +33,8 @@
 pub mod clock;
 // Faults in what a person wrote.
 pub mod error;
+// Certificates and keys → either side of a handshake.
+pub mod tls;
 // PURE. YAML in which every node knows its place.
 pub mod yaml;
 // PURE. What is logged: one struct a table, one line a column.
