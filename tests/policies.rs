@@ -2,6 +2,10 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "query")]
+#[path = "policies/sql.rs"]
+mod sql;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -21,7 +21,7 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 #[command(after_help = "\
 Examples:
   mitsuke check --config mitsuke.toml
-  mitsuke check --offline    in CI, where no server can be reached")]
+  mitsuke check --offline   # where no server can be reached")]
 pub struct Check {
     /// Leave all servers alone: files only
     #[arg(long)]

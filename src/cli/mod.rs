@@ -42,11 +42,12 @@ impl From<Status> for std::process::ExitCode {
 #[command(name = "mitsuke", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
-  mitsuke demo --once                      a ticket shop's day and an insider's, on a throwaway PostgreSQL
-  mitsuke run --upstream 127.0.0.1:5432    the sidecar; clients connect to 127.0.0.1:6432
+  mitsuke demo --once                     # a made-up shop's day, and an insider's
+  mitsuke run --upstream 127.0.0.1:5432   # clients connect to 127.0.0.1:6432
   mitsuke query \"select db_user, sum(persons) from statements group by 1\"
 
-Every key of the configuration can be overridden in the environment: MITSUKE_UPSTREAM__ADDRESS=db.example:5432.
+Every key of the configuration can be overridden in the environment, as
+MITSUKE_SECTION__KEY: MITSUKE_UPSTREAM__ADDRESS=db.example:5432.
 Exit status: 0 done; 1 what was asked for does not hold; 2 wrong usage, configuration or environment.")]
 struct Cli {
     #[command(flatten)]

@@ -7,14 +7,14 @@ use super::{Global, Status};
 /// SQL over the log, the last seconds included
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Tables: statements, transactions, sessions, findings, reviews. Times are UTC. `describe statements` lists the columns.
+Tables: statements, transactions, sessions, findings, reviews. Times are UTC.
+`describe statements` lists the columns.
 A condition on `at` or `dt` reads the files of those days only.
 
 Examples:
-  who read how many people's personal data, day by day:
-    mitsuke query \"select dt, db_user, sum(persons) from statements group by 1, 2 order by 3 desc nulls last limit 10\"
-  the findings of a day, for a spreadsheet:
-    mitsuke query \"select * from findings where dt = '2026-11-23'\" --format csv --output findings.csv")]
+  mitsuke query \"select db_user, sum(persons) from statements group by 1\"
+  mitsuke query \"select dt, policy, count(*) from findings group by 1, 2\"
+  mitsuke query \"select * from findings\" --format csv --output findings.csv")]
 pub struct Query {
     /// The question: one SELECT, in quotes; DataFusion's dialect, close to PostgreSQL's
     sql: String,

@@ -20,7 +20,7 @@ use crate::{app, audit, telemetry};
 #[command(after_help = "\
 Example:
   mitsuke run --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432
-  psql -h 127.0.0.1 -p 6432 -U postgres -c 'select 1'    from another terminal")]
+  psql -h 127.0.0.1 -p 6432 -U postgres -c 'select 1'   # from another terminal")]
 pub struct Run {
     /// Where clients connect: host:port or unix:/path/.s.PGSQL.6432, once or more; overrides [listen].address
     #[arg(long, value_name = "ADDRESS")]

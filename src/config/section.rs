@@ -45,7 +45,9 @@ impl<'f> Section<'f> {
 
     fn take(&mut self, key: &'static str) -> Option<Node> {
         #[cfg(test)]
-        ASKED.with_borrow_mut(|asked| drop(asked.entry(self.path(key)).or_default()));
+        ASKED.with_borrow_mut(|asked| {
+            asked.entry(self.path(key)).or_default();
+        });
         self.known.push(key);
         self.rest.remove(key)
     }

@@ -7,6 +7,7 @@
 
 mod account;
 pub mod installed;
+mod kept;
 
 use std::ffi::OsString;
 use std::fs;
@@ -57,6 +58,9 @@ pub struct Options {
     pub auth: Auth,
     /// Settings besides, or instead of, those of this module: (`log_statement`, `all`).
     pub settings: Vec<(String, String)>,
+    /// A folder where a new cluster is kept and copied from, one an installation: `initdb` takes longer than everything else.
+    /// Of use with [`Auth::Trust`] only.
+    pub kept_clusters: Option<PathBuf>,
 }
 
 /// A running throwaway server.
@@ -91,7 +95,10 @@ impl Postgres {
         if let Some(account) = account {
             account.own(folder.path())?;
         }
-        initdb(bin, folder.path(), account, &options.auth)?;
+        match (&options.kept_clusters, &options.auth) {
+            (Some(kept), Auth::Trust) => kept::cluster(kept, bin, folder.path(), account)?,
+            _ => initdb(bin, folder.path(), account, &options.auth)?,
+        }
         let port = free_port(folder.path())?;
         let watchdog = launch(bin, folder.path(), account, port, &options.settings)?;
         let postgres = Postgres { bin: bin.to_path_buf(), port, watchdog, folder };

@@ -109,7 +109,7 @@ impl Theatre {
         let passwords =
             Passwords(Role::ALL.into_iter().map(|role| Ok((role, password()?))).collect::<Result<_, Error>>()?);
         let root = password()?;
-        let options = Options { auth: Auth::Scram(root.clone()), settings: Vec::new() };
+        let options = Options { auth: Auth::Scram(root.clone()), ..Options::default() };
         let start = tokio::task::spawn_blocking(move || Postgres::start(&options));
         let postgres = start.await.map_err(|_| Error::Unexpected("the server's start did not end"))??;
         let mut superuser = tokio_postgres::Config::new();

@@ -18,6 +18,8 @@ files!(
     "bulk/bulk-personal-read.cases.yaml",
     "bulk/copy-of-classified-data.yaml",
     "bulk/copy-of-classified-data.cases.yaml",
+    "bulk/many-people-by-end-user.yaml",
+    "bulk/many-people-by-end-user.cases.yaml",
     "bulk/many-people-in-a-day.yaml",
     "bulk/many-people-in-a-day.cases.yaml",
     "hours/after-hours-personal-read.yaml",

@@ -70,8 +70,9 @@ fn circumstances<R: Judged>(record: &R, moment: &Moment<'_>) -> Vec<String> {
 }
 
 fn person<R: Judged>(record: &R) -> String {
-    let name = |column| text(record, column).map(crate::record::Text::from);
-    who(name("end_user").as_ref(), name("db_user").as_ref())
+    // Where nothing else told the end user, `[identity]` takes the application for it: that is nobody.
+    let end_user = text(record, "end_user").filter(|name| text(record, "application_name") != Some(name));
+    who(end_user, text(record, "db_user"))
 }
 
 fn text<'a, R: Judged>(record: &'a R, column: &str) -> Option<&'a str> {

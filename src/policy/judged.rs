@@ -1,7 +1,7 @@
 //! What policies need of a record besides its columns by name: when it ended, who, and what it did in words.
 
 use crate::clock::Timestamp;
-use crate::record::{Common, Finding, Kind, Session, Statement, Table, Text, Transaction};
+use crate::record::{Common, Finding, Kind, Session, Statement, Table, Transaction};
 
 /// A record that policies judge.
 pub trait Judged: Table {
@@ -180,7 +180,7 @@ fn is_tame(c: char) -> bool {
 }
 
 /// Who a record is about, in words: the end user, with the shared role in brackets where both are known.
-pub fn who(end_user: Option<&Text>, db_user: Option<&Text>) -> String {
+pub fn who(end_user: Option<&str>, db_user: Option<&str>) -> String {
     match (end_user, db_user) {
         (Some(end_user), Some(db_user)) => format!("{} (as {})", tame(end_user), tame(db_user)),
         (Some(name), None) | (None, Some(name)) => tame(name),

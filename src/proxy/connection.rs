@@ -84,7 +84,8 @@ async fn session(shared: &Shared, client: Socket, mut first: Buffer, mut ledger:
         true => first.split_off(startup::length(first.pending())),
         false => None,
     };
-    if let Err(out_of_step) = ledger.client(first.pending()) {
+    let fault = ledger.client(first.pending()).err();
+    if let Some(out_of_step) = fault.as_ref().filter(|_| ledger.followed() == 0) {
         return refuse(client, ledger, &Refusal::OutOfStep { reason: out_of_step.to_string() }).await;
     }
     let Ok(_seat) = shared.seats.try_acquire() else {
@@ -103,6 +104,9 @@ async fn session(shared: &Shared, client: Socket, mut first: Buffer, mut ledger:
         Some(behind) => Relay::gated(client, server, first, behind),
         None => Relay::new(client, server, first),
     };
+    if let Some(out_of_step) = fault {
+        relay.give_up_client(out_of_step, ledger.followed());
+    }
     let end = phase::drive(shared.phases.clone(), |cx, phase| relay.poll(cx, &mut ledger, phase)).await;
     match end {
         End::Cut(denial) => cut(shared, relay, &denial, ledger).await,
@@ -136,7 +140,7 @@ async fn finish(relay: Relay, end: End, ledger: Ledger) {
         End::ServerClosed => (Ending::ServerClosed, None),
         End::ServerLost | End::ClientLost => (Ending::Lost, None),
         End::Drained | End::OutOfTime => (Ending::Stopped, Some(Refusal::Stopping)),
-        End::OutOfStep(out_of_step) | End::ClientOutOfStep(out_of_step) => {
+        End::OutOfStep(out_of_step) => {
             tracing::warn!(reason = %out_of_step, "a session could not be followed and is ended");
             (Ending::Lost, Some(Refusal::OutOfStep { reason: out_of_step.to_string() }))
         }

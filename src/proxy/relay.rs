@@ -32,11 +32,9 @@ pub enum End {
     ServerLost,
     /// The client's connection broke.
     ClientLost,
-    /// The server's stream could not be followed. What could not be followed was not passed on.
+    /// A stream could not be followed. What could not be followed was not passed on. Of the client's, what came before it
+    /// was, and then the end of its side; the server has answered and closed.
     OutOfStep(OutOfStep),
-    /// The client's stream could not be followed. What came before the message that could not was passed on, and answered,
-    /// and the server has closed its side: it was told that the client had closed its own.
-    ClientOutOfStep(OutOfStep),
     /// What was seen will never be in the journal. It was not passed on.
     Unrecordable(Unwritable),
     /// The sidecar is stopping, and nothing is under way in the session.
@@ -191,7 +189,7 @@ impl Relay {
             return self.write_edited(cx);
         }
         if self.down.buffer.is_none() && self.down.source == Source::Closed {
-            return Err(self.fault.take().map_or(End::ServerClosed, End::ClientOutOfStep));
+            return Err(self.fault.take().map_or(End::ServerClosed, End::OutOfStep));
         }
         match self.down.step(cx, &mut self.server, &mut self.client) {
             Step::Moved => Ok(true),
@@ -236,9 +234,9 @@ impl Relay {
         }
     }
 
-    /// Passes on the first `followed` bytes of what was read, then the end of the client's side: the server answers what it was
-    /// asked before, and closes.
-    fn give_up_client(&mut self, out_of_step: OutOfStep, followed: usize) {
+    /// Passes on the first `followed` bytes of what was read last, then the end of the client's side: the server answers what it
+    /// was asked before, and closes.
+    pub fn give_up_client(&mut self, out_of_step: OutOfStep, followed: usize) {
         if let Some(buffer) = &mut self.up.buffer {
             buffer.keep(followed);
         }

@@ -20,7 +20,8 @@ const LOOK_BACK: usize = 4;
 /// A COPY that reads the client's messages: that of the first entry of the queue.
 #[derive(Debug)]
 pub(super) struct CopyIn {
-    /// The client has not ended it.
+    /// The client has not ended it, nor sent anything that no COPY takes: the server ends the session at that, unless the COPY
+    /// has failed before; what comes after it is the COPY's no more either way.
     open: bool,
     /// Syncs that it passes over, unless it fails first.
     spares: u64,
@@ -42,8 +43,10 @@ impl Tracker {
                     copy.open = false;
                     break;
                 }
-                // The server will not take it, and end the session.
-                _ => break,
+                _ => {
+                    copy.open = false;
+                    break;
+                }
             }
             self.queue.remove(1);
         }
@@ -53,6 +56,13 @@ impl Tracker {
     /// Whether the server reads COPY data and the client has not ended it.
     pub(super) fn is_copying_in(&self) -> bool {
         self.copy.as_ref().is_some_and(|copy| copy.open)
+    }
+
+    /// Anything of the client's that no COPY takes.
+    pub(super) fn copy_is_left(&mut self) {
+        if let Some(copy) = &mut self.copy {
+            copy.open = false;
+        }
     }
 
     /// A Sync of the client's: true where the COPY passes over it.

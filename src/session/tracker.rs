@@ -182,6 +182,7 @@ impl Tracker {
             return Err(OutOfStep::TooFarAhead);
         }
         self.queue.push_back(entry);
+        self.copy_is_left();
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use mitsuke::session::Event;
 use uuid::Uuid;
 
-use self::dice::Dice;
+pub use self::dice::Dice;
 use self::grammar::{End, Script};
 use crate::support::programs::psql;
 use crate::support::server::{self, direct};
@@ -23,7 +23,7 @@ use crate::support::wire::{self, Client};
 /// What runs every time.
 const SEED: u64 = 20_261_125;
 /// Scripts of one seed.
-const SCRIPTS: usize = 120;
+const SCRIPTS: usize = 80;
 /// Two databases in the same state, OIDs included: one for each way. Their names are of one length.
 const DATABASES: [&str; 2] = ["fuzz_d", "fuzz_t"];
 /// How long a piece is given to arrive alone, where it is to.

@@ -22,10 +22,14 @@ mod large;
 #[cfg(feature = "query")]
 mod log;
 mod messages;
+mod modelled;
 mod names;
 mod oracle;
+mod policies;
 mod programs;
+mod protocol;
 mod relay;
 mod replication;
+mod smoke;
 mod trail;
 mod verbatim;

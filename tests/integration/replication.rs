@@ -6,7 +6,7 @@ use mitsuke::demo::Postgres;
 use mitsuke::record::Protocol;
 use mitsuke::session::Event;
 
-use crate::support::programs::{program, psql, run};
+use crate::support::programs::{is_too_old, program, psql, run};
 use crate::support::script::told;
 use crate::support::server::{self, SUPERUSER, direct};
 use crate::support::through::Through;
@@ -48,6 +48,9 @@ fn has(told: &[String], beginning: &str, text: &str) {
 
 #[test]
 fn pg_basebackup_makes_a_backup_that_verifies() {
+    if is_too_old("pg_basebackup") {
+        return;
+    }
     let (server, through) = replicated();
     psql(&direct(&server, "postgres"), "create table t as select generate_series(1, 50000) i").expect_success();
     let folder = tempfile::tempdir().unwrap();
@@ -76,6 +79,9 @@ fn pg_basebackup_makes_a_backup_that_verifies() {
 
 #[test]
 fn pg_receivewal_receives_up_to_its_end() {
+    if is_too_old("pg_receivewal") {
+        return;
+    }
     let (server, through) = replicated();
     let admin = direct(&server, "postgres");
     let folder = tempfile::tempdir().unwrap();
@@ -161,6 +167,9 @@ fn sql_and_errors_on_a_replication_connection() {
 /// A receiver that is killed leaves a session that ends, and a stream whose end was not seen.
 #[test]
 fn a_receiver_that_dies_is_told_with_what_it_received() {
+    if is_too_old("pg_receivewal") {
+        return;
+    }
     let (server, through) = replicated();
     let folder = tempfile::tempdir().unwrap();
     let mut command = program("pg_receivewal");

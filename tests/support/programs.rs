@@ -44,6 +44,32 @@ pub fn program(name: &str) -> Command {
     command
 }
 
+/// True, and a line that says so, where the program's version is older than the server's: `pg_dump` and the programs of
+/// replication refuse a newer server. (`tests/versions.sh` runs the tests with servers that bring no programs of their own.)
+pub fn is_too_old(name: &str) -> bool {
+    let major = |mut command: Command| {
+        let said = run(
+            {
+                command.arg("--version");
+                command
+            },
+            b"",
+        )
+        .expect_success();
+        let number = said.split_once("(PostgreSQL) ").expect("a version").1;
+        number
+            .split(|c: char| !c.is_ascii_digit())
+            .next()
+            .and_then(|major| major.parse::<u32>().ok())
+            .expect("a number")
+    };
+    let (program, server) = (major(program(name)), major(Command::new(server::shared().bin("postgres"))));
+    if program < server {
+        println!("not run: {name} {program} does not work with a server of version {server}");
+    }
+    program < server
+}
+
 /// Runs a command to its end, with `input` on its standard input.
 pub fn run(mut command: Command, input: &[u8]) -> Ran {
     use std::io::Write;

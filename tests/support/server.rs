@@ -3,6 +3,7 @@
 //! The cluster is `mitsuke::demo::Postgres`: loopback only, removed with the process, however it ends.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,7 +17,8 @@ pub const SUPERUSER: &str = "postgres";
 /// A server with settings of its own.
 pub fn start(settings: &[(&str, &str)]) -> Postgres {
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Postgres::start(&Options { settings, ..Options::default() }).expect("a throwaway PostgreSQL starts")
+    let kept_clusters = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")));
+    Postgres::start(&Options { settings, kept_clusters, ..Options::default() }).expect("a throwaway PostgreSQL starts")
 }
 
 /// The server that the tests of this process share. Logs every statement.

@@ -37,7 +37,7 @@ impl List {
             Format::Text if stdout().is_terminal() => table(&set),
             Format::Text => lines(&set),
             Format::Json => objects(&set),
-        });
+        })?;
         Ok(Status::Done)
     }
 }

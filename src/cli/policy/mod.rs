@@ -3,9 +3,10 @@
 mod list;
 mod test;
 
-use std::io::{Write, stdout};
+use std::io::{ErrorKind, Write, stdout};
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Global, Status};
@@ -86,6 +87,10 @@ fn tell(Faults(faults): &Faults) {
 }
 
 /// To standard output. Whoever closed the pipe has read enough.
-fn print(text: &str) {
-    drop(stdout().lock().write_all(text.as_bytes()));
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
 }

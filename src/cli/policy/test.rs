@@ -50,9 +50,9 @@ impl Test {
         if files.is_empty() {
             anyhow::bail!("there is no policy to test; name a folder of policies with --path or [policies].path");
         }
-        let (cases, failures) = self.run_cases(&set, &files);
+        let (cases, failures) = self.run_cases(&set, &files)?;
         if self.format == Format::Text {
-            print(&summary(files.len(), cases, failures));
+            print(&summary(files.len(), cases, failures))?;
         }
         Ok(if failures == 0 { Status::Done } else { Status::DoesNotHold })
     }
@@ -62,7 +62,7 @@ impl Test {
     }
 
     /// How many cases there are, and how many of them fail.
-    fn run_cases(&self, set: &PolicySet, files: &[&CaseFile]) -> (usize, usize) {
+    fn run_cases(&self, set: &PolicySet, files: &[&CaseFile]) -> anyhow::Result<(usize, usize)> {
         let (mut cases, mut failures) = (0, 0);
         for file in files {
             let Some(policy) = set.policy(&file.policy) else { continue };
@@ -71,13 +71,13 @@ impl Test {
                 cases += 1;
                 failures += usize::from(!verdict.holds);
                 match self.format {
-                    Format::Json => print(&object(file, case, &verdict)),
-                    Format::Text if !verdict.holds => print(&failure(file, case, &verdict)),
+                    Format::Json => print(&object(file, case, &verdict))?,
+                    Format::Text if !verdict.holds => print(&failure(file, case, &verdict))?,
                     Format::Text => {}
                 }
             }
         }
-        (cases, failures)
+        Ok((cases, failures))
     }
 }
 

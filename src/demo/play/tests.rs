@@ -10,7 +10,7 @@ use crate::demo::{Auth, Options, Postgres};
 async fn plays_to_its_end_and_the_insider_gets_everybody() {
     let auth = Auth::Scram("root-of-the-test".to_owned());
     let settings = vec![("log_connections".to_owned(), "on".to_owned())];
-    let start = tokio::task::spawn_blocking(|| Postgres::start(&Options { auth, settings }));
+    let start = tokio::task::spawn_blocking(|| Postgres::start(&Options { auth, settings, ..Options::default() }));
     let postgres = start.await.unwrap().unwrap();
     let mut config = tokio_postgres::Config::new();
     config.host("127.0.0.1").port(postgres.port()).dbname("postgres");

@@ -48,9 +48,7 @@ impl Say {
                 message(b'B', &[&text(&[portal.as_bytes(), statement.as_bytes(), b""])[..], value].concat())
             }
             Say::Describe(what, name) => message(b'D', &[&[*what], name.as_bytes(), b"\0"].concat()),
-            Say::Execute(portal, rows) => {
-                message(b'E', &[portal.as_bytes(), b"\0", &rows.to_be_bytes()].concat())
-            }
+            Say::Execute(portal, rows) => message(b'E', &[portal.as_bytes(), b"\0", &rows.to_be_bytes()].concat()),
             Say::Close(what, name) => message(b'C', &[&[*what], name.as_bytes(), b"\0"].concat()),
             Say::Malformed(kind) => message(*kind, b"x"),
             Say::Flush => message(b'H', b""),

@@ -17,6 +17,7 @@ use mitsuke::session::{Ending, Event, SubjectColumns, Tracker};
 use uuid::Uuid;
 
 use self::choices::Choices;
+use self::client::Say;
 use self::server::{Done, Server, Truth};
 
 /// Protocol 3.0, `user=ann`.
@@ -27,66 +28,102 @@ pub fn play(bytes: &[u8]) -> Result<(), String> {
     // Half of the bytes choose what is said, half what is answered and when.
     let (said, answered) = bytes.split_at(bytes.len() / 2);
     let script = client::script(&mut Choices::new(said));
-    let mut choices = Choices::new(answered);
-    let mut tracker = Tracker::new(Uuid::nil(), "local".to_owned(), Timestamp(0));
-    let mut events = Vec::new();
-    let mut server = Server::default();
-    let mut heard = Vec::new();
-    // Where each message ends in the client's stream.
-    let mut stream = STARTUP.to_vec();
-    let ends: Vec<usize> = script
-        .iter()
-        .map(|say| {
+    let mut session = Session::new(&script);
+    let outcome = session.play(&script, &mut Choices::new(answered));
+    let Session { tracker, mut server, mut events, heard, story, .. } = session;
+    let outcome = outcome.and_then(|()| {
+        tracker.close(Timestamp(0), Ending::ServerClosed, &mut events);
+        server.close();
+        compare(&server.truth, &events, &heard)
+    });
+    outcome.map_err(|fault| format!("{fault}\nscript {script:#?}\nstory{story}\nevents {events:#?}"))
+}
+
+/// One session under way.
+struct Session {
+    tracker: Tracker,
+    server: Server,
+    events: Vec<Event>,
+    /// What the client says, and where each of its messages ends in it.
+    stream: Vec<u8>,
+    ends: Vec<usize>,
+    /// Bytes of it that the tracker has seen.
+    passed: usize,
+    /// Messages of it that the server has worked off.
+    worked: usize,
+    heard: Vec<u8>,
+    /// What happened, in order, for a person: `>` bytes of the client, the server's working off, `<` bytes of the server.
+    story: String,
+}
+
+impl Session {
+    fn new(script: &[Say]) -> Session {
+        let mut stream = STARTUP.to_vec();
+        let end = |say: &Say| {
             stream.extend(say.bytes());
             stream.len()
-        })
-        .collect();
-    let (mut passed, mut worked) = (0, 0);
-    let mut clock = 0;
-    let mut started = false;
-    loop {
-        clock += 1;
-        let at = Timestamp(clock);
-        let fault = |fault| format!("out of step: {fault}\nscript {script:#?}\nworked off {worked}");
-        let may_pass = passed < stream.len() && !server.is_over;
-        let may_work = started && !server.is_over && ends.get(worked).is_some_and(|end| *end <= passed);
-        let may_hear = !server.out.is_empty();
-        match choices.below(3) {
-            0 if may_pass => {
-                let piece = [1, 3, 9, 100_000][choices.below(4)].min(stream.len() - passed);
-                tracker.client(&stream[passed..passed + piece], at, &mut events).map_err(fault)?;
-                passed += piece;
-            }
-            1 if may_work => {
-                server.take(&script[worked], &mut choices);
-                worked += 1;
-            }
-            _ if may_hear => {
-                let piece = [100_000, 1, 6, 30][choices.below(4)].min(server.out.len());
-                let bytes: Vec<u8> = server.out.drain(..piece).collect();
-                tracker.server(&bytes, at, &SubjectColumns::default(), &mut events).map_err(fault)?;
-                heard.extend(bytes);
-            }
-            _ if may_work => {
-                server.take(&script[worked], &mut choices);
-                worked += 1;
-            }
-            _ if may_pass => {
-                let piece = if choices.are_left() { 1 } else { stream.len() - passed };
-                tracker.client(&stream[passed..passed + piece], at, &mut events).map_err(fault)?;
-                passed += piece;
-            }
-            _ if !started => {}
-            _ => break,
-        }
-        if !started && passed >= STARTUP.len() {
-            started = true;
-            server.start();
+        };
+        let ends = script.iter().map(end).collect();
+        Session {
+            tracker: Tracker::new(Uuid::nil(), "local".to_owned(), Timestamp(0)),
+            server: Server::default(),
+            events: Vec::new(),
+            stream,
+            ends,
+            passed: 0,
+            worked: 0,
+            heard: Vec::new(),
+            story: String::new(),
         }
     }
-    tracker.close(Timestamp(clock), Ending::ServerClosed, &mut events);
-    server.close();
-    compare(&server.truth, &events, &heard).map_err(|fault| format!("{fault}\nscript {script:#?}\nevents {events:#?}"))
+
+    /// To the end: until there is nothing left to say, to work off or to hear.
+    fn play(&mut self, script: &[Say], choices: &mut Choices<'_>) -> Result<(), String> {
+        let mut started = false;
+        loop {
+            let may_pass = self.passed < self.stream.len() && !self.server.is_over;
+            let may_work =
+                started && !self.server.is_over && self.ends.get(self.worked).is_some_and(|end| *end <= self.passed);
+            let may_hear = !self.server.out.is_empty();
+            match choices.below(3) {
+                0 if may_pass => self.pass([1, 3, 9, 100_000][choices.below(4)])?,
+                1 if may_work => self.work(&script[self.worked], choices),
+                _ if may_hear => self.hear([100_000, 1, 6, 30][choices.below(4)])?,
+                _ if may_work => self.work(&script[self.worked], choices),
+                _ if may_pass => self.pass(if choices.are_left() { 1 } else { usize::MAX })?,
+                _ => return Ok(()),
+            }
+            if !started && self.passed >= STARTUP.len() {
+                started = true;
+                self.server.start();
+            }
+        }
+    }
+
+    fn pass(&mut self, most: usize) -> Result<(), String> {
+        let end = self.stream.len().min(self.passed.saturating_add(most));
+        self.story += &format!(" >{}", end - self.passed);
+        let piece = &self.stream[self.passed..end];
+        self.passed = end;
+        self.tracker.client(piece, Timestamp(0), &mut self.events).map_err(|fault| format!("out of step: {fault}"))
+    }
+
+    fn work(&mut self, say: &Say, choices: &mut Choices<'_>) {
+        let before = self.server.out.len();
+        self.server.take(say, choices);
+        self.worked += 1;
+        let answers: String = frames(&self.server.out[before..]).map(char::from).collect();
+        self.story += &format!(" {say:?}={answers}");
+    }
+
+    fn hear(&mut self, most: usize) -> Result<(), String> {
+        let bytes: Vec<u8> = self.server.out.drain(..most.min(self.server.out.len())).collect();
+        self.story += &format!(" <{}", bytes.len());
+        let subjects = SubjectColumns::default();
+        let heard = self.tracker.server(&bytes, Timestamp(0), &subjects, &mut self.events);
+        self.heard.extend(bytes);
+        heard.map_err(|fault| format!("out of step: {fault}"))
+    }
 }
 
 /// What was told against what happened.
@@ -101,7 +138,8 @@ fn compare(truth: &Truth, events: &[Event], heard: &[u8]) -> Result<(), String> 
                 texts.insert(begun.statement_no, String::from_utf8_lossy(&begun.text).into_owned());
             }
             Event::Ended(end) => {
-                let text = texts.get(&end.statement_no).ok_or(format!("{} ends and has not begun", end.statement_no))?;
+                let text =
+                    texts.get(&end.statement_no).ok_or(format!("{} ends and has not begun", end.statement_no))?;
                 *ended.entry(end.statement_no).or_default() += 1;
                 rows += end.rows_returned;
                 match end.outcome {
@@ -139,12 +177,7 @@ fn compare(truth: &Truth, events: &[Event], heard: &[u8]) -> Result<(), String> 
 }
 
 fn done(text: &str, end: &Ended) -> Done {
-    Done {
-        text: text.to_owned(),
-        rows: end.rows_returned,
-        tag: end.tag.clone(),
-        failed: end.outcome == Outcome::Error,
-    }
+    Done { text: text.to_owned(), rows: end.rows_returned, tag: end.tag.clone(), failed: end.outcome == Outcome::Error }
 }
 
 /// The types of the messages in a whole stream.

@@ -79,7 +79,11 @@ impl Server {
     /// Works off one message.
     pub fn take(&mut self, said: &Say, choices: &mut Choices<'_>) {
         if choices.once_in(16) {
-            let anytime = [(b'N', &b"SNOTICE\0Mnoise\0\0"[..]), (b'A', b"\0\0\0\x01channel\0\0"), (b'S', b"application_name\0x\0")];
+            let anytime = [
+                (b'N', &b"SNOTICE\0Mnoise\0\0"[..]),
+                (b'A', b"\0\0\0\x01channel\0\0"),
+                (b'S', b"application_name\0x\0"),
+            ];
             let (kind, body) = anytime[choices.below(3)];
             self.say(kind, body);
         }
@@ -211,6 +215,8 @@ impl Server {
             _ => {
                 self.error();
                 self.done(&copy.text, 0, "", true);
+                // Whoever takes the FATAL for the answer to that message is not wrong.
+                self.truth.refused += 1;
                 self.say(b'E', b"SFATAL\0VFATAL\0C08P01\0Mlost\0\0");
                 self.is_over = true;
                 return;

@@ -81,10 +81,15 @@ fn rows(statement: &Statement) -> u64 {
     let (returned, affected) = (statement.rows_returned.unwrap_or(0), statement.rows_affected.unwrap_or(0));
     match statement.kind {
         Some(Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge | Kind::CopyIn | Kind::Ddl) => affected,
-        // What a COPY or SELECT returned; SHOW and EXPLAIN return rows that the server does not count.
-        Some(Kind::Select | Kind::CopyOut | Kind::Fetch) => returned,
+        // What EXPLAIN and SHOW return is no row to the server.
+        Some(Kind::Select | Kind::CopyOut | Kind::Fetch) if !is_utility(statement) => returned,
         _ => 0,
     }
+}
+
+fn is_utility(statement: &Statement) -> bool {
+    let text = statement.query.as_deref().unwrap_or("").trim_start().to_ascii_lowercase();
+    ["explain", "show", "move"].iter().any(|word| text.starts_with(word))
 }
 
 fn add(counts: &mut Counts, database: &str, print: String, calls: u64, rows: u64) {

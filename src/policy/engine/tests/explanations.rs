@@ -28,6 +28,8 @@ fn a_statement_is_told_by_its_figure_its_limit_and_its_means() {
         ),
         "anna (as clerk) read 1 person's data in one statement by COPY of shop.customers at 23:40 from 10.0.0.9"
     );
+    let by_tool = Statement { end_user: Some("psql".into()), application_name: Some("psql".into()), ..copy.clone() };
+    assert!(says("when: persons > 1000", [by_tool]).starts_with("clerk read 20,000"), "a tool is nobody's name");
     let bare = Statement { db_user: None, client_addr: None, persons: None, ..statement(1, 0, 0) };
     assert_eq!(says("when: true", [bare]), "someone unknown made a statement in one statement by a statement at 00:00");
     let many =
