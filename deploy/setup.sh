@@ -87,6 +87,8 @@ packages() {
         python/apk | python/brew) say python3 ;;
         python/pacman) say python ;;
         python/*) say python3 python3-pip ;;
+        node/brew) say node ;;
+        node/*) say nodejs npm ;;
     esac
 }
 

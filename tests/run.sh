@@ -42,6 +42,23 @@ python_environment() {
     export MITSUKE_TEST_PYTHON="$environment/bin/python"
 }
 
+# The same for Node.js: one environment for each content of package.json.
+node_environment() {
+    if ! have node || ! have npm; then
+        # shellcheck disable=SC2046
+        install "Node.js, for the driver that the tests compare with" $(packages node)
+    fi
+    wanted=$(cksum <tests/package.json | tr ' ' -)
+    environment=$cache/node/$wanted
+    if ! [ -e "$environment/complete" ]; then
+        rm -rf "$environment"
+        mkdir -p "$environment" && cp tests/package.json "$environment" &&
+            (cd "$environment" && npm install --silent --no-audit --no-fund --no-package-lock) &&
+            touch "$environment/complete" || return 1
+    fi
+    export MITSUKE_TEST_NODE="$environment/node_modules"
+}
+
 need_lints() {
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
     have rustup || fail "clippy and rustfmt are missing; install them with your system's Rust"
@@ -84,6 +101,7 @@ duplicates() {
 
 set_up
 step "set-up: Python" python_environment
+step "set-up: Node.js" node_environment
 step "set-up: lints" need_lints
 step "format" cargo fmt --all --check
 step "clippy" clippy

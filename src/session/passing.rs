@@ -233,3 +233,136 @@ impl How {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::session::Outgoing;
+    use crate::session::gate::Verdict;
+    use crate::session::holding::Heard;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&[kind][..], &u32::try_from(body.len() + 4).unwrap().to_be_bytes(), body].concat()
+    }
+
+    /// A session at its first ReadyForQuery.
+    fn ready() -> (Tracker, Vec<Event>) {
+        let mut tracker = Tracker::new(Uuid::nil(), "local".to_owned(), Timestamp(0));
+        let mut events = Vec::new();
+        let startup = b"\0\0\0\x13\0\x03\0\0user\0anna\0\0".to_vec();
+        let greeting = [message(b'R', &[0; 4]), message(b'K', &[7; 8]), message(b'Z', b"I")].concat();
+        tracker.client(&startup, Timestamp(0), &mut events).unwrap();
+        tracker.server(&greeting, Timestamp(0), &SubjectColumns::default(), &mut events).unwrap();
+        (tracker, events)
+    }
+
+    fn say(tracker: &mut Tracker, events: &mut Vec<Event>, bytes: &[u8], verdict: impl Fn() -> Verdict) -> Vec<u8> {
+        let (mut input, mut out) = (bytes, Outgoing::default());
+        while tracker.client_gated(&mut input, Timestamp(0), events, &mut out).unwrap() == Heard::Asks {
+            tracker.judge(verdict(), Timestamp(0), events, &mut out).unwrap();
+        }
+        out.free().to_vec()
+    }
+
+    /// What goes on of a stream that comes in pieces of these lengths; and the rest, if the lengths do not fill it.
+    fn pass(tracker: &mut Tracker, events: &mut Vec<Event>, stream: &[u8], pieces: &[usize], rows_max: u64) -> Vec<u8> {
+        let (mut rest, mut passed) = (stream, Vec::new());
+        for length in pieces.iter().copied().chain([stream.len()]) {
+            let (piece, behind) = rest.split_at(length.min(rest.len()));
+            rest = behind;
+            let mut look = |progress: &Progress<'_>| match progress.rows > rows_max {
+                true => Going::Cut(Denial::new("enough")),
+                false => Going::On { rows: rows_max, people: u64::MAX },
+            };
+            let one = tracker.server_gated(piece, Timestamp(0), &SubjectColumns::default(), events, &mut look).unwrap();
+            let bytes = one.instead.as_deref().unwrap_or(piece);
+            match one.cut {
+                Some((keep, _)) => {
+                    passed.extend(&bytes[..keep]);
+                    return passed;
+                }
+                None => passed.extend(bytes),
+            }
+        }
+        passed
+    }
+
+    /// Two cuts, everywhere; and one byte at a time.
+    fn all_cuts(length: usize) -> Vec<Vec<usize>> {
+        let mut all = vec![vec![1; length]];
+        for first in 0..=length {
+            all.extend((0..=length - first).map(|second| vec![first, second]));
+        }
+        all
+    }
+
+    #[test]
+    fn an_error_that_answers_a_denial_is_rewritten_however_it_is_cut() {
+        let answer = [
+            message(b'N', b"SNOTICE\0\0"),
+            message(b'E', b"SERROR\0VERROR\0C42601\0Msyntax error\0P1\0\0"),
+            message(b'S', b"a\0b\0"),
+            message(b'Z', b"I"),
+        ];
+        let denial = Denial::new("no");
+        let expected =
+            [answer[0].clone(), denial.to_bytes("ERROR", true), answer[2].clone(), answer[3].clone()].concat();
+        let answer = answer.concat();
+        for pieces in all_cuts(answer.len()) {
+            let (mut tracker, mut events) = ready();
+            let query = message(b'Q', b"select 1\0");
+            let sent = say(&mut tracker, &mut events, &query, || Verdict::Deny(denial.clone()));
+            assert_eq!(sent, message(b'Q', b"mitsuke denied this statement\0"));
+            assert_eq!(pass(&mut tracker, &mut events, &answer, &pieces, 0), expected, "{pieces:?}");
+            assert!(tracker.is_idle());
+            let ends =
+                events.iter().filter(|event| matches!(event, Event::Ended(end) if end.outcome == Outcome::Denied));
+            assert_eq!(ends.count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_fatal_that_comes_instead_passes_as_it_is() {
+        let fatal = message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mterminating\0\0");
+        for pieces in all_cuts(fatal.len()) {
+            let (mut tracker, mut events) = ready();
+            say(&mut tracker, &mut events, &message(b'Q', b"select 1\0"), || Verdict::Deny(Denial::new("no")));
+            assert_eq!(pass(&mut tracker, &mut events, &fatal, &pieces, 0), fatal);
+        }
+    }
+
+    /// A server that takes the message that it must refuse is no server that can be followed.
+    #[test]
+    fn any_other_answer_to_a_denial_ends_the_session() {
+        for (sent, answer) in [(b'Q', b'T'), (b'Q', b'C'), (b'P', b'1'), (b'B', b'2'), (b'E', b'D'), (b'F', b'V')] {
+            let (mut tracker, mut events) = ready();
+            let body: &[u8] = if sent == b'B' { b"\0\0\0\0\0\0\0\0" } else { b"\0\0\0\0\0\0" };
+            say(&mut tracker, &mut events, &message(sent, body), || Verdict::Deny(Denial::new("no")));
+            let subjects = SubjectColumns::default();
+            let mut look = |_: &Progress<'_>| Going::TO_THE_END;
+            let passed =
+                tracker.server_gated(&message(answer, b"\0\0"), Timestamp(0), &subjects, &mut events, &mut look);
+            assert!(passed.is_err(), "{}", sent as char);
+        }
+    }
+
+    #[test]
+    fn a_cut_lands_between_messages_and_counts_what_it_lets_out() {
+        let rows: Vec<u8> = (0..6).flat_map(|_| message(b'D', b"\0\x01\0\0\0\x02hi")).collect();
+        let result = [message(b'T', b"\0\0"), rows, message(b'C', b"SELECT 6\0"), message(b'Z', b"I")].concat();
+        for pieces in all_cuts(result.len()) {
+            let (mut tracker, mut events) = ready();
+            say(&mut tracker, &mut events, &message(b'Q', b"select 1\0"), || Verdict::Allow);
+            let passed = pass(&mut tracker, &mut events, &result, &pieces, 3);
+            let rows = (passed.len() - 7) / 13;
+            assert_eq!(passed.len(), 7 + 13 * rows, "{pieces:?}");
+            assert!(rows == 3 || rows == 4, "{pieces:?}");
+            let ended = events.iter().find_map(|event| if let Event::Ended(end) = event { Some(end) } else { None });
+            let ended = ended.unwrap();
+            assert_eq!((ended.outcome, ended.rows_returned), (Outcome::Cut, u64::try_from(rows).unwrap()));
+            assert_eq!(ended.bytes_out, u64::try_from(passed.len()).unwrap());
+        }
+    }
+}

@@ -8,7 +8,7 @@ use mitsuke::session::event::{Closed, Ended};
 use mitsuke::session::{Event, SharedSubjectColumns, SubjectColumns};
 
 use crate::support::gate::{CUT, TestGate};
-use crate::support::programs::psql;
+use crate::support::programs::{Ran, node, psql, psql_script, python};
 use crate::support::server::{SUPERUSER, database, direct, shared};
 use crate::support::through::Through;
 use crate::support::wait_for;
@@ -151,4 +151,92 @@ fn a_client_that_does_not_read_is_cut() {
     let rows = messages(&client.hear_to_the_end()).iter().filter(|message| message.0 == b'D').count();
     assert_eq!(rows, 100_000);
     through.stop();
+}
+
+/// What a driver does with `select n from many`, of which a hundred rows may pass: rows, the error, and a closed connection.
+fn of_driver(run: impl FnOnce(&str) -> Ran) -> (String, String) {
+    let name = database();
+    let many = "create table many as select generate_series(1, 100000) n";
+    psql(&direct(shared(), &name), many).expect_success();
+    let through = Through::gated(TestGate::cutting_rows(100), SharedSubjectColumns::default());
+    let ran = run(&through.url(&name));
+    let cut = |event: &Event| matches!(event, Event::Ended(ended) if ended.outcome == Outcome::Cut && ended.rows_returned == 100);
+    assert!(through.stop().iter().any(cut));
+    (ran.out(), ran.err())
+}
+
+#[test]
+fn psql_says_why_and_that_the_connection_is_gone() {
+    let (_, errors) = of_driver(|url| psql_script(url, "\\set VERBOSITY verbose\nselect n from many;\nselect 1;\n"));
+    assert!(errors.contains(&format!("FATAL:  42501: {CUT}")), "{errors}");
+    assert!(errors.contains("server closed the connection"), "{errors}");
+}
+
+#[test]
+fn psycopg_raises_and_closes() {
+    let script = "
+import sys, psycopg
+db = psycopg.connect(sys.argv[1])
+rows = 0
+try:
+    for row in db.cursor().stream('select n from many'):
+        rows += 1
+except psycopg.Error as error:
+    print(type(error).__name__, error.sqlstate, error.diag.severity_nonlocalized, rows)
+try:
+    db.execute('select 1')
+except psycopg.OperationalError as error:
+    print('closed', db.closed)
+";
+    let (said, errors) = of_driver(|url| python(url, script));
+    assert_eq!(said, "InsufficientPrivilege 42501 FATAL 100\nclosed True\n", "{errors}");
+}
+
+#[test]
+fn asyncpg_raises_and_closes() {
+    let script = "
+import asyncio, sys, asyncpg
+async def main():
+    db = await asyncpg.connect(sys.argv[1])
+    try:
+        await db.fetch('select n from many')
+    except asyncpg.PostgresError as error:
+        print(type(error).__name__, error)
+    await asyncio.sleep(0.5)
+    print(db.is_closed())
+asyncio.run(main())
+";
+    let (said, errors) = of_driver(|url| python(url, script));
+    // As after any FATAL: its words in an error of the driver's own.
+    let closed = format!("ConnectionDoesNotExistError connection was closed in the middle of operation: {CUT}\nTrue\n");
+    assert_eq!(said, closed, "{errors}");
+}
+
+#[test]
+fn node_postgres_raises_and_closes() {
+    let script = "
+const { Client } = require('pg')
+const db = new Client({ connectionString: process.argv[2] })
+db.on('error', () => {})
+db.on('end', () => console.log('ended'))
+db.connect()
+  .then(() => db.query('select n from many'))
+  .catch(error => console.log(error.constructor.name, error.code, error.severity))
+";
+    let (said, errors) = of_driver(|url| node(url, script));
+    assert_eq!(said, "DatabaseError 42501 FATAL\nended\n", "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokio_postgres_fails_and_closes() {
+    let name = with_visits();
+    let through = Through::gated(TestGate::cutting_rows(100), SharedSubjectColumns::default());
+    let (db, connection) = tokio_postgres::connect(&through.url(&name), tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let error = db.query("select * from visits", &[]).await.unwrap_err();
+    let said = error.as_db_error().unwrap();
+    assert_eq!((said.severity(), said.code().code(), said.message()), ("FATAL", "42501", CUT));
+    let _ = connection.await.unwrap();
+    assert!(db.query("select 1", &[]).await.is_err());
+    assert!(db.is_closed());
 }

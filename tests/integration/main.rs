@@ -17,6 +17,7 @@ mod commands;
 mod copying;
 mod cutting;
 mod denying;
+mod denying_drivers;
 mod differential;
 mod documents;
 mod drain;

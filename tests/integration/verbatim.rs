@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use mitsuke::session::gate::Message;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::support::gate::{DENIED, TestGate};
 use crate::support::programs::psql;
+use crate::support::script::told;
 use crate::support::server::{self, database, direct, shared};
 use crate::support::through::Through;
 use crate::support::wire::{self, Client, readable};
@@ -92,15 +95,24 @@ fn epilogue() -> Vec<u8> {
 
 #[test]
 fn any_script_cut_anywhere_is_answered_the_same() {
+    any_script(&Through::start(), 150);
+}
+
+/// What is held to be judged, and allowed, is what was said.
+#[test]
+fn a_gate_that_denies_nothing_changes_no_byte() {
+    any_script(&Through::gated(TestGate::default(), Default::default()), 100);
+}
+
+fn any_script(through: &Through, cases: u32) {
     let name = database();
     psql(&direct(shared(), &name), SET_UP).expect_success();
-    let through = Through::start();
     let dishes = menu();
     let scripts = (
         prop::collection::vec(prop::sample::select((0..dishes.len()).collect::<Vec<_>>()), 0..40),
         prop::collection::vec(1_usize..200, 0..60),
     );
-    let config = Config { cases: 150, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&scripts, |(order, cuts)| {
         let mut script = wire::startup("postgres", &name);
         order.iter().for_each(|index| script.extend(&dishes[*index]));
@@ -131,4 +143,56 @@ fn a_script_said_byte_by_byte_is_answered_the_same() {
     let passed = play(&through.address(), &script, &cuts);
     assert_eq!(readable(&passed), readable(&direct));
     assert!(wire::without_keys(&passed) == wire::without_keys(&direct));
+}
+
+/// A script some of whose messages are denied is answered as one in which the client had got those wrong itself.
+#[test]
+fn a_denied_message_leaves_the_server_as_a_wrong_one_does() {
+    let name = database();
+    psql(&direct(shared(), &name), SET_UP).expect_success();
+    let gate =
+        TestGate { messages: vec![Message::Query, Message::Parse, Message::Call], ..TestGate::denying("forbidden") };
+    let through = Through::gated(gate, Default::default());
+    // (what is said, what the same comes to where it is wrong)
+    let mut dishes: Vec<(Vec<u8>, Vec<u8>)> = menu().into_iter().map(|dish| (dish.clone(), dish)).collect();
+    for (denied, wrong) in [
+        (wire::query("select 'forbidden'; select 2"), wire::query("no sql")),
+        (wire::query("begin; select 'forbidden'"), wire::query("no sql")),
+        (wire::query("copy t from stdin /* forbidden */"), wire::query("no sql")),
+        (wire::parse("", "select 'forbidden'"), wire::parse("", "no sql")),
+        (wire::parse("named", "select 'forbidden'"), wire::parse("named", "no sql")),
+    ] {
+        // Often enough to be met in every state.
+        dishes.extend(std::iter::repeat_n((denied, wrong), 3));
+    }
+    let scripts = (
+        prop::collection::vec(prop::sample::select((0..dishes.len()).collect::<Vec<_>>()), 0..40),
+        prop::collection::vec(1_usize..200, 0..60),
+    );
+    let config = Config { cases: 100, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&scripts, |(order, cuts)| {
+        let script = |wrong: bool| {
+            let mut script = wire::startup("postgres", &name);
+            for (denied, instead) in order.iter().map(|index| &dishes[*index]) {
+                script.extend(if wrong { instead } else { denied });
+            }
+            script.extend(epilogue());
+            script
+        };
+        let direct = play(&server::address(shared()), &script(true), &cuts);
+        let passed = play(&through.address(), &script(false), &cuts);
+        prop_assert_eq!(denied_as_wrong(&passed), denied_as_wrong(&direct));
+        Ok(())
+    });
+    outcome.unwrap();
+    told(&through.stop());
+}
+
+/// What is said, but that a denial and the error of a wrong text are one.
+fn denied_as_wrong(stream: &[u8]) -> Vec<String> {
+    let wrong = ["E 42501", "E 42601 syntax error at or near \"no\""];
+    let same = |line: String| if wrong.iter().any(|word| line.starts_with(word)) { "E".to_owned() } else { line };
+    let lines: Vec<String> = readable(stream).into_iter().map(same).collect();
+    assert!(lines.iter().all(|line| !line.contains(DENIED) && !line.contains("cannot follow")), "{lines:#?}");
+    lines
 }

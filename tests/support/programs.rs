@@ -126,6 +126,29 @@ pub fn python(url: &str, script: &str) -> Ran {
     run(command, script.as_bytes())
 }
 
+/// A script for Node.js, with the driver `pg`; the script's `process.argv[2]` is `url`.
+///
+/// # Panics
+/// Where `pg` is not installed: says what to run.
+pub fn node(url: &str, script: &str) -> Ran {
+    let packages = node_packages();
+    let node = |arguments: &[&str]| {
+        let mut command = Command::new("node");
+        command.env("NODE_PATH", &packages).args(arguments);
+        command
+    };
+    assert!(
+        run(node(&["-e", "require('pg')"]), b"").output.status.success(),
+        "Node.js finds no pg; run tests/run.sh, which installs it, or name a node_modules that has it in MITSUKE_TEST_NODE"
+    );
+    run(node(&["-", url]), script.as_bytes())
+}
+
+#[allow(clippy::disallowed_methods, reason = "tests/run.sh tells the tests where its packages are")]
+fn node_packages() -> PathBuf {
+    std::env::var_os("MITSUKE_TEST_NODE").map_or_else(PathBuf::new, PathBuf::from)
+}
+
 /// The Python that has what `tests/requirements.txt` names.
 #[allow(clippy::disallowed_methods, reason = "tests/run.sh tells the tests where its Python is")]
 pub fn interpreter() -> PathBuf {
