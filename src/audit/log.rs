@@ -254,7 +254,7 @@ impl Log {
     }
 
     /// Seals when the oldest record in the journal is older than `[log].flush`, or the journal longer than
-    /// [`JOURNAL_BYTES_MAX`]. To be called now and then, after commits. How many files were made.
+    /// `JOURNAL_BYTES_MAX`. To be called now and then, after commits. How many files were made.
     ///
     /// # Errors
     /// As [`Log::seal`].

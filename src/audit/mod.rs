@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A record is in the log once: in the record journal from [`Log::commit`] on, in Parquet from the moment its file gets
-//! its name; where both have it, [`lake`] passes over the journal's.
+//! its name; where both have it, `lake` passes over the journal's.
 
 mod error;
 mod folder;

@@ -77,7 +77,7 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
 }
 
 /// Reads the URL's own database before the first client comes, so that its first statement is understood. Gives up
-/// after [`FIRST_TIMEOUT`]; [`keep_fresh`] goes on trying.
+/// after `FIRST_TIMEOUT`; [`keep_fresh`] goes on trying.
 pub async fn read_first(catalog: &Catalog, config: &Config) {
     let Some(login) = Login::of(config) else { return };
     let Some(database) = login.url.get_dbname().or(login.url.get_user()).map(str::to_owned) else { return };

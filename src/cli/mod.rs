@@ -1,5 +1,10 @@
 //! The command line: one file a subcommand. Usage and rendering only; the work is done in the rooms.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "docs here are what --help prints: [listen].address is a key of the configuration"
+)]
+
 mod check;
 mod demo;
 mod later;

@@ -1,6 +1,6 @@
 //! The written form: TOML and the environment as one tree whose every value knows its place.
 //!
-//! In: the file's text, and the variables `MITSUKE_SECTION__KEY`. Out: a [`Tree`], and the faults of syntax. Knows no
+//! In: the file's text, and the variables `MITSUKE_SECTION__KEY`. Out: a `Tree`, and the faults of syntax. Knows no
 //! key by name.
 
 use std::collections::BTreeMap;

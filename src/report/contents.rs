@@ -47,7 +47,7 @@ pub struct Table {
     pub kinds: Vec<Kind>,
     /// As text; empty for null.
     pub rows: Vec<Vec<String>>,
-    /// Rows beyond [`ROWS_MAX`].
+    /// Rows beyond `ROWS_MAX`.
     pub left_out: usize,
 }
 
