@@ -20,9 +20,9 @@ use crate::audit::{Intake, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::Faults;
+use crate::error::{Fault, Faults};
 use crate::policy::{self, Engine};
-use crate::proxy::{Address, Gates, Proxy};
+use crate::proxy::{self, Address, Gates, Proxy};
 use crate::record::{Finding, Session, Statement};
 use crate::session::SharedSubjectColumns;
 
@@ -44,6 +44,7 @@ pub struct Running {
     pub log: PathBuf,
     config: Config,
     catalog: Catalog,
+    legs: proxy::Control,
     control: SyncSender<Control>,
     stop: watch::Sender<bool>,
     stopping: Arc<AtomicBool>,
@@ -66,7 +67,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let engine = experienced(Engine::new(Arc::new(policies)), &config.audit.path, &clock)?;
     let proxy = Proxy::bind(
         config.proxy.clone(),
-        crate::proxy::Stage {
+        proxy::Stage {
             intake: intake.clone(),
             subjects: subjects(&catalog),
             clock: clock.clone(),
@@ -74,7 +75,9 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
             gates: Gates::default(),
         },
     )?;
+    proxy.check().await?;
     let addresses = proxy.addresses().to_vec();
+    let legs = proxy.control();
     let alerts = Arc::new(Alerts::start(&config.alerts)?);
 
     loader::read_first(&catalog, &config.catalog).await;
@@ -99,6 +102,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         log: config.audit.path.clone(),
         config,
         catalog,
+        legs,
         control,
         stop,
         stopping,
@@ -112,10 +116,21 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
 }
 
 impl Running {
-    /// Reads policies and classification again. With any fault the old ones stay in force.
+    /// Puts in force what does not bind a port: certificates and both legs' keys, policies and classification, read again. With any
+    /// fault the old ones stay in force.
     pub fn reload(&self, config: &Config) -> Result<(), Faults> {
         let policies = policy::load(&config.policies)?;
         let classification = classification(&config.policies)?;
+        let legs = self.legs.ready(&config.proxy).map_err(|error| {
+            let file = config.file.as_deref().unwrap_or(Path::new("built-in defaults"));
+            match error {
+                proxy::Error::Faulty(found) => {
+                    Faults(found.into_iter().map(|fault| Fault::of_file(file, fault.what, fault.mend)).collect())
+                }
+                other => Faults(vec![Fault::of_file(file, other.to_string(), "")]),
+            }
+        })?;
+        self.legs.put(legs);
         self.catalog.set_classification(classification);
         if self.control.try_send(Control::Policies(Arc::new(policies))).is_err() {
             tracing::error!("the analysis stage does not take orders; the old policies stay in force");

@@ -33,6 +33,8 @@
 pub mod clock;
 // Faults in what a person wrote.
 pub mod error;
+// Certificates and keys → either side of a handshake.
+pub mod tls;
 // PURE. YAML in which every node knows its place.
 pub mod yaml;
 // PURE. What is logged: one struct a table, one line a column.
@@ -56,8 +58,7 @@ pub mod query;
 pub mod analysis;
 // Findings → stdout and mail.
 pub mod alert;
-// The log → the weekly report.
-#[cfg(feature = "query")]
+// The log → the weekly report; without the feature `query`, only what a week is.
 pub mod report;
 // The data plane: listener, relay, cancel, drain.
 pub mod proxy;

@@ -112,6 +112,7 @@ fn lost(saved: &Saved, now: Timestamp) -> SessionRecord {
         },
         ended_at: Some(now),
         outcome: Some(SessionOutcome::Lost),
+        certificate: who.certificate.as_ref().map(|subject| subject.name.as_str().into()),
         statements: Some(saved.statement_no),
         database: text(&who.database),
         db_user: text(&who.db_user),

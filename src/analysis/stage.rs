@@ -294,8 +294,7 @@ impl Stage {
             search_path: settings.search_path(),
         };
         let understanding = self.catalog.understand(&meant, &context, ended.and_then(|ended| ended.columns.as_deref()));
-        let end_user =
-            end_user(&self.config.end_user, &analysis.comment_tags, settings.named(), who.application_name.as_deref());
+        let end_user = end_user(&self.config.end_user, &analysis.comment_tags, settings.named(), who);
         session.saved.statement_no = session.saved.statement_no.saturating_add(1);
         if session.saved.transaction.is_none() {
             session.saved.transaction_no = session.saved.transaction_no.saturating_add(1);
@@ -366,6 +365,7 @@ impl Stage {
             sqlstate: text(&closed.sqlstate),
             auth_method: text(&closed.auth_method),
             tls_version: text(&closed.tls_version),
+            certificate: closed.who.certificate.as_ref().map(|subject| subject.name.as_str().into()),
             server_version: text(&closed.server_version),
             statements: Some(closed.statements),
             bytes_out: Some(closed.bytes_out),

@@ -43,6 +43,7 @@ impl Script {
             database: Some("shop".to_owned()),
             db_user: Some("clerk".to_owned()),
             application_name: Some("psql".to_owned()),
+            certificate: None,
         };
         let mut script = Script { who: Arc::new(who), now: 1_000_000, statement_no: 0, events: Vec::new() };
         let opened = Opened { who: Arc::clone(&script.who), at: script.tick() };

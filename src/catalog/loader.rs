@@ -8,12 +8,15 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, NoTls, Socket};
 
 use super::snapshot::{Rows, Snapshot};
 use super::{Catalog, Classification, Config};
+use crate::clock::Clock;
 use crate::error::Fault;
 use crate::record::Text;
+use crate::tls::{self, Outward};
 
 /// How long changes are gathered before the catalog is read again.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -31,15 +34,16 @@ const READ_TIMEOUT: Duration = Duration::from_secs(120);
 enum Error {
     #[error("{0}")]
     Postgres(#[from] tokio_postgres::Error),
+    #[error("{0}")]
+    Tls(tls::Fault),
     #[error("no answer within {} s", READ_TIMEOUT.as_secs())]
     Timeout,
 }
 
 /// Keeps the snapshots fresh until `stop` says true. Without a URL it returns at once.
 pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Receiver<bool>) {
-    let Some(url) = config.url else { return };
     // Checked when the configuration was read.
-    let Ok(url) = url.parse::<tokio_postgres::Config>() else { return };
+    let Some(login) = Login::of(&config) else { return };
     let mut due: HashMap<Text, (Instant, Duration)> = HashMap::new();
     loop {
         for database in catalog.wanted() {
@@ -49,7 +53,7 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
                 continue;
             }
             let changes = catalog.changes(&database);
-            let next = match read(&url, &database).await {
+            let next = match read(&login, &database).await {
                 Ok(rows) => {
                     let (catalog, database) = (catalog.clone(), database.clone());
                     let _ = tokio::task::spawn_blocking(move || catalog.put(&database, rows, changes)).await;
@@ -75,10 +79,10 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
 /// Reads the URL's own database before the first client comes, so that its first statement is understood. Gives up
 /// after [`FIRST_TIMEOUT`]; [`keep_fresh`] goes on trying.
 pub async fn read_first(catalog: &Catalog, config: &Config) {
-    let Some(url) = config.url.as_deref().and_then(|url| url.parse::<tokio_postgres::Config>().ok()) else { return };
-    let Some(database) = url.get_dbname().or(url.get_user()).map(str::to_owned) else { return };
+    let Some(login) = Login::of(config) else { return };
+    let Some(database) = login.url.get_dbname().or(login.url.get_user()).map(str::to_owned) else { return };
     catalog.seen(&database);
-    match tokio::time::timeout(FIRST_TIMEOUT, read(&url, &database)).await {
+    match tokio::time::timeout(FIRST_TIMEOUT, read(&login, &database)).await {
         Ok(Ok(rows)) => catalog.put(&database, rows, 0),
         Ok(Err(error)) => tracing::warn!(%database, error = %in_full(&error), "the catalog could not be read yet"),
         Err(_) => tracing::warn!(%database, "the catalog could not be read yet: no answer"),
@@ -91,13 +95,13 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// The classification's named tables and columns that the URL's database does not have, or why it can't be asked.
-pub async fn check(url: &str, classification: &Classification) -> Vec<Fault> {
+pub async fn check(config: &Config, classification: &Classification) -> Vec<Fault> {
     let file = std::path::Path::new("classification.yaml");
     let fault =
         |what: String| vec![Fault::of_file(std::path::Path::new("[catalog].url"), what, "check the role and host")];
-    let Ok(config) = url.parse::<tokio_postgres::Config>() else { return fault("is not a connection string".into()) };
-    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres").to_owned();
-    let rows = match read(&config, &database).await {
+    let Some(login) = Login::of(config) else { return Vec::new() };
+    let database = login.url.get_dbname().or(login.url.get_user()).unwrap_or("postgres").to_owned();
+    let rows = match read(&login, &database).await {
         Ok(rows) => rows,
         Err(error) => return fault(format!("the catalog cannot be read: {}", in_full(&error))),
     };
@@ -124,23 +128,50 @@ fn in_full(error: &Error) -> String {
             Some(said) => format!("{} (SQLSTATE {})", said.message(), said.code().code()),
             None => driver.to_string(),
         },
-        Error::Timeout => error.to_string(),
+        Error::Tls(_) | Error::Timeout => error.to_string(),
     }
 }
 
-async fn read(url: &tokio_postgres::Config, database: &str) -> Result<Rows, Error> {
-    let mut config = url.clone();
-    config.dbname(database).application_name("mitsuke-catalog");
-    tokio::time::timeout(READ_TIMEOUT, async {
-        let (client, connection) = config.connect(NoTls).await?;
-        let connection = tokio::spawn(connection);
-        let rows = rows(&client).await;
-        drop(client);
-        let _ = connection.await;
-        rows
-    })
-    .await
-    .map_err(|_| Error::Timeout)?
+/// How to connect.
+struct Login {
+    url: tokio_postgres::Config,
+    tls: Option<Outward>,
+}
+
+impl Login {
+    /// `None` without a URL.
+    fn of(config: &Config) -> Option<Login> {
+        Some(Login { url: config.url.as_ref()?.parse().ok()?, tls: config.tls.clone() })
+    }
+}
+
+async fn read(login: &Login, database: &str) -> Result<Rows, Error> {
+    let mut url = login.url.clone();
+    url.dbname(database).application_name("mitsuke-catalog");
+    let reading = async {
+        match &login.tls {
+            None => read_over(&url, NoTls).await,
+            // Each time anew: certificates are renewed.
+            Some(outward) => {
+                let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
+                read_over(&url, driver).await
+            }
+        }
+    };
+    tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| Error::Timeout)?
+}
+
+async fn read_over<T>(url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = url.connect(tls).await?;
+    let connection = tokio::spawn(connection);
+    let rows = rows(&client).await;
+    drop(client);
+    let _ = connection.await;
+    rows
 }
 
 const RELATIONS: &str = "select c.oid, n.nspname::text, c.relname::text, c.relkind::text from pg_catalog.pg_class c \

@@ -25,6 +25,7 @@ use crate::record::{CatalogState, Certainty, Text};
 use crate::session::SharedSubjectColumns;
 use crate::session::event::Origin;
 use crate::sql::Analysis;
+use crate::tls::Outward;
 
 /// Databases whose catalogs are kept. One more is judged by names alone.
 const DATABASES_MAX: usize = 256;
@@ -35,13 +36,15 @@ pub struct Config {
     /// `postgres://…` of a role that may read the system catalogs; `None`: names alone. Its database is replaced by
     /// each database that clients use.
     pub url: Option<String>,
+    /// TLS, as sessions have it with the server; a URL may say `sslmode=disable` all the same.
+    pub tls: Option<Outward>,
     /// How often the catalog is read again when nothing changed it.
     pub refresh: Duration,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { url: None, refresh: Duration::from_secs(300) }
+        Config { url: None, tls: None, refresh: Duration::from_secs(300) }
     }
 }
 

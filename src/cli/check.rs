@@ -1,10 +1,12 @@
-//! `mitsuke check`: every fault of configuration, classification and policies, and whether the server can be reached.
+//! `mitsuke check`: every fault of configuration, certificates, classification and policies, and whether the server can be
+//! reached and authentication would pass.
 
 use std::time::Duration;
 
 use super::{Global, Status};
 use crate::alert::{Mail, Mailer};
 use crate::catalog::{Classification, loader};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Fault, Faults};
 use crate::{app, policy, proxy};
@@ -12,7 +14,7 @@ use crate::{app, policy, proxy};
 /// How long the server may take to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads configuration, classification and policies, reaches the servers, and lists every fault
+/// Reads configuration, certificates, classification and policies, reaches the servers, and lists every fault
 ///
 /// Holds the classification against the database's catalog where [catalog].url is given, and says hello to the mail server of
 /// every [[alert]], without sending anything. Exits 0 when everything is in order, and 2 with one line a fault on standard error
@@ -42,9 +44,7 @@ impl Check {
         if let Some(policies) = &policies {
             faults.extend(policies.without_cases.iter().cloned());
         }
-        if !self.offline {
-            faults.extend(server_faults(&config, classification.as_ref())?);
-        }
+        faults.extend(legs_faults(&config, classification.as_ref(), self.offline)?);
         faults.extend(alert_faults(&config, self.offline));
         for fault in &faults {
             eprintln!("{fault}");
@@ -91,26 +91,18 @@ fn alert_faults(config: &Config, offline: bool) -> Vec<Fault> {
     mails.filter_map(fault).collect()
 }
 
-/// What is wrong with the server, and with the classification when held against its catalog.
-fn server_faults(config: &Config, classification: Option<&Classification>) -> anyhow::Result<Vec<Fault>> {
+/// What is wrong with certificates and the server, and with the classification when held against its catalog.
+fn legs_faults(config: &Config, classification: Option<&Classification>, offline: bool) -> anyhow::Result<Vec<Fault>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let file = config.file.clone().unwrap_or_else(|| "built-in defaults".into());
-        let mut faults = Vec::new();
-        let upstream = &config.proxy.upstream;
-        let reason = match proxy::reach(upstream, SERVER_TIMEOUT).await {
-            Ok(()) => None,
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                Some(format!("no answer within {} s", SERVER_TIMEOUT.as_secs()))
-            }
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(reason) = reason {
-            let what = format!("`upstream.address` is {upstream}, which cannot be reached: {reason}");
-            faults.push(Fault::of_file(&file, what, "start the server, or correct the address"));
-        }
-        if let (Some(url), Some(classification)) = (&config.catalog.url, classification) {
-            match tokio::time::timeout(SERVER_TIMEOUT, loader::check(url, classification)).await {
+        let connect_timeout = config.proxy.connect_timeout.min(SERVER_TIMEOUT);
+        let legs = proxy::Config { connect_timeout, ..config.proxy.clone() };
+        let found = proxy::check(&legs, Clock::system().now(), !offline).await;
+        let mut faults: Vec<Fault> =
+            found.into_iter().map(|fault| Fault::of_file(&file, fault.what, fault.mend)).collect();
+        if let (Some(_), Some(classification), false) = (&config.catalog.url, classification, offline) {
+            match tokio::time::timeout(SERVER_TIMEOUT, loader::check(&config.catalog, classification)).await {
                 Ok(found) => faults.extend(found),
                 Err(_) => faults.push(Fault::of_file(&file, "`catalog.url` gave no answer", "check host and port")),
             }

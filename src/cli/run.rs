@@ -14,8 +14,8 @@ use crate::{app, audit, telemetry};
 /// The sidecar: listens, relays to the server, records and judges
 ///
 /// Without any configuration it listens on 127.0.0.1:6432, goes to 127.0.0.1:5432, logs to ./mitsuke-log and uses the
-/// built-in policies. SIGHUP reads policies and classification again; SIGTERM and Ctrl-C let running statements end, for
-/// [listen].drain_timeout at most, and stop.
+/// built-in policies. SIGHUP reads the configuration, certificates, policies and classification again; SIGTERM and Ctrl-C let
+/// running statements end, for [listen].drain_timeout at most, and stop.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -68,7 +68,7 @@ impl Run {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => match self.config(global).and_then(|config| running.reload(&config)) {
-                    Ok(()) => tracing::info!("policies and classification read again"),
+                    Ok(()) => tracing::info!("configuration, certificates, policies and classification read again"),
                     Err(faults) => tracing::error!("faulty, so the old ones stay in force: {faults}"),
                 },
             }

@@ -5,6 +5,7 @@
 //! this version does not serve are faults that say so, never silently ignored.
 
 mod alert;
+mod legs;
 mod section;
 mod source;
 
@@ -130,10 +131,22 @@ fn variables() -> Vec<(String, String)> {
 fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> Config {
     let mut root = Section::new("", root, faults);
     let mut proxy = proxy::Config::default();
-    root.section("listen", |section| listen(section, &mut proxy));
-    root.section("upstream", |section| upstream(section, &mut proxy));
+    root.section("listen", |section| legs::listen(section, &mut proxy));
+    root.section("upstream", |section| legs::upstream(section, &mut proxy));
     let analysis = root.section("identity", identity).unwrap_or_default();
-    let catalog = root.section("catalog", catalog_of).unwrap_or_default();
+    let mut catalog = root.section("catalog", catalog_of).unwrap_or_default();
+    if let proxy::UpstreamTls::On(outward) = &proxy.upstream_tls {
+        catalog.tls = Some(outward.clone());
+    }
+    if let proxy::Auth::Terminate(lookup) = &mut proxy.auth {
+        match &catalog.url {
+            Some(url) => lookup.url.clone_from(url),
+            None => root.fault_here(
+                "`upstream.auth` is \"terminate\", and there is no `catalog.url`",
+                "set it to the role that may look up verifiers",
+            ),
+        }
+    }
     let key_file = root.section("privacy", privacy).flatten();
     let audit = root.section("log", |section| log(section, key_file.clone()));
     let audit = audit.unwrap_or_else(|| audit::Config {
@@ -149,36 +162,6 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
     let log_format = root.section("telemetry", telemetry).unwrap_or_default();
     root.finish();
     Config { file, proxy, analysis, catalog, audit, policies, alerts, report, log_format }
-}
-
-const ADDRESS: &str = "an address: \"host:port\" or \"unix:/path/.s.PGSQL.6432\"";
-
-fn listen(section: &mut Section<'_>, config: &mut proxy::Config) {
-    if let Some(texts) = section.texts("address") {
-        let mut addresses = Vec::new();
-        for (text, place) in texts {
-            match text.parse() {
-                Ok(address) => addresses.push(address),
-                Err(what) => section.fault(&place, what, ""),
-            }
-        }
-        match addresses.is_empty() {
-            true => section.fault_here("`listen.address` names no address", "leave it out for 127.0.0.1:6432"),
-            false => config.listen = addresses,
-        }
-    }
-    config.connections_max =
-        section.number("connections_max", 1, 1_000_000).map_or(config.connections_max, |max| max as usize);
-    config.startup_timeout = section.duration("startup_timeout").unwrap_or(config.startup_timeout);
-    config.drain_timeout = section.duration("drain_timeout").unwrap_or(config.drain_timeout);
-    section.not_yet("tls");
-}
-
-fn upstream(section: &mut Section<'_>, config: &mut proxy::Config) {
-    config.upstream = section.parsed("address", ADDRESS).unwrap_or_else(|| config.upstream.clone());
-    config.connect_timeout = section.duration("connect_timeout").unwrap_or(config.connect_timeout);
-    section.word("auth", &[("pass", ())]);
-    section.not_yet("tls");
 }
 
 fn identity(section: &mut Section<'_>) -> analysis::Config {
@@ -209,7 +192,7 @@ fn catalog_of(section: &mut Section<'_>) -> catalog::Config {
             None
         }
     });
-    catalog::Config { url, refresh: section.duration("refresh").unwrap_or(default.refresh) }
+    catalog::Config { url, tls: None, refresh: section.duration("refresh").unwrap_or(default.refresh) }
 }
 
 fn privacy(section: &mut Section<'_>) -> Option<PathBuf> {

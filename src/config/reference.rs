@@ -90,6 +90,7 @@ fn the_defaults_that_it_names_are_the_defaults() {
     let (set, default) = (parse(&uncommented()), Config::default());
     // These have no default: what stands there is an example.
     let set = Config {
+        proxy: proxy::Config { listen_user_timeout: None, upstream_user_timeout: None, ..set.proxy },
         catalog: catalog::Config { url: None, ..set.catalog },
         policies: policy::Config { path: None, timezone: None, ..set.policies },
         alerts: Vec::new(),

@@ -63,8 +63,8 @@ fn the_environment_overrides_the_file() {
 
 #[test]
 fn what_is_not_there_yet_says_so() {
-    let told = faults("[listen]\ntls.mode = \"require\"\n[log]\npath = \"s3://bucket/log\"\n");
-    assert!(told[0].contains("`listen.tls` is not there yet in version"), "{told:?}");
+    let told = faults("[telemetry]\nlisten = \"127.0.0.1:9000\"\n[log]\npath = \"s3://bucket/log\"\n");
+    assert!(told[0].contains("`telemetry.listen` is not there yet in version"), "{told:?}");
     assert!(told[1].contains("an object store as `log.path` is not there yet"), "{told:?}");
 }
 
@@ -85,4 +85,57 @@ fn a_mail_alert_needs_its_keys() {
 fn the_log_s_key_follows_the_log() {
     let config = Config::default().with_log(Some(Path::new("/srv/audit/log")));
     assert_eq!(config.audit.key_file, Path::new("/srv/audit/log.key"));
+}
+
+#[test]
+fn both_legs_are_read() {
+    use crate::tls::{Outward, Trust};
+    let text = r#"
+[listen]
+tls = { mode = "require", certificate = "server.crt", key = "server.key", client_ca = "ca.crt", client_verify = "verify-full" }
+user_timeout = "30s"
+[upstream]
+tls = { mode = "verify-full", ca = "root.crt", certificate = "client.crt", key = "client.key" }
+auth = "terminate"
+auth_query = "select audit.verifier($1)"
+[catalog]
+url = "postgres://mitsuke@127.0.0.1/postgres"
+"#;
+    let config = Config::parse(Some((Path::new("mitsuke.toml"), text)), []).expect("good").proxy;
+    let proxy::ListenTls::On { own, is_required: true, client: proxy::ClientCertificate::Role } = config.listen_tls
+    else {
+        panic!("{:?}", config.listen_tls)
+    };
+    assert_eq!(own.pair.key.path, Path::new("server.key"));
+    assert_eq!(own.client_ca.map(|file| file.key), Some("listen.tls.client_ca"));
+    let proxy::UpstreamTls::On(outward) = config.upstream_tls else { panic!("{:?}", config.upstream_tls) };
+    let Outward { is_required: true, trust: Trust::Host(ca), own: Some(pair) } = outward else { panic!("{outward:?}") };
+    assert_eq!((ca.key, pair.certificate.key), ("upstream.tls.ca", "upstream.tls.certificate"));
+    let proxy::Auth::Terminate(lookup) = &config.auth else { panic!("{:?}", config.auth) };
+    assert_eq!(lookup.query, "select audit.verifier($1)");
+    assert_eq!(lookup.url, "postgres://mitsuke@127.0.0.1/postgres");
+    assert!(!format!("{:?}", config.auth).contains("postgres://"));
+    assert_eq!(config.listen_user_timeout, Some(std::time::Duration::from_secs(30)));
+}
+
+#[test]
+fn what_does_not_belong_together_is_told_with_the_key_to_change() {
+    for (text, told) in [
+        ("[listen]\ntls.certificate = \"a\"\ntls.key = \"b\"", "`listen.tls` has no `mode`"),
+        ("[listen]\ntls.mode = \"allow\"", "`listen.tls` has no `certificate` and `key`"),
+        ("[listen]\ntls = { mode = \"allow\", certificate = \"a\" }", "`listen.tls.key` is missing"),
+        ("[listen]\ntls = { mode = \"disable\", client_verify = \"verify-ca\" }", "needs `client_ca`"),
+        ("[upstream]\ntls.mode = \"verify-full\"", "there is no `ca`"),
+        ("[upstream]\ntls = { mode = \"require\", ca = \"a\" }", "\"verify-ca\" or \"verify-full\""),
+        ("[upstream]\ntls.mode = \"allow\"", "write \"prefer\""),
+        ("[upstream]\ntls.ca = \"a\"", "`upstream.tls` has no `mode`"),
+        ("[upstream]\nauth = \"terminate\"", "there is no `catalog.url`"),
+        (
+            "[upstream]\nauth = \"terminate\"\nchannel_binding = \"drop\"\n[catalog]\nurl = \"postgres://a@b/c\"",
+            "`upstream.channel_binding` has no meaning",
+        ),
+    ] {
+        let found = faults(text);
+        assert!(found.iter().any(|fault| fault.contains(told)), "{text}: {found:?}");
+    }
 }

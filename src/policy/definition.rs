@@ -89,9 +89,9 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Polic
     let id = read_id(&mut fields, source);
     let title = fields.need_text("title", source);
     let why = fields.need_text("why", source);
-    let status = word::<Status>(&mut fields, "status", Status::ALL, source);
-    let severity = word::<Severity>(&mut fields, "severity", Severity::ALL, source);
-    let on = word::<On>(&mut fields, "on", On::ALL, source);
+    let status = word::<Status>(&mut fields, "status", Status::ALL, source).map(|(status, _)| status);
+    let severity = word::<Severity>(&mut fields, "severity", Severity::ALL, source).map(|(severity, _)| severity);
+    let on = read_on(&mut fields, source);
     let action = read_action(&mut fields, source);
     let tags = read_tags(&mut fields, source);
     let false_positives = fields.text("false_positives", source).map(|(text, _)| text);
@@ -101,10 +101,6 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Polic
         // Without a readable `on` the rest is still checked, against the commonest table.
         _ => read_rule(&mut fields, lists, source).map(AnyRule::Statement),
     };
-    if on == Some(On::Progress) {
-        let mend = "write `on: statement`: judged when the statement has ended";
-        source.fault(fields.place(), "`on: progress` is not there yet: this version judges what has ended", mend);
-    }
     fields.finish(source);
     let whole = source.faults.is_empty();
     let text = source.text.to_owned();
@@ -138,10 +134,18 @@ fn read_id(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<String> {
     Some(id)
 }
 
+fn read_on(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<On> {
+    let (on, place) = word::<On>(fields, "on", On::ALL, source)?;
+    if on == On::Progress {
+        let mend = "write `on: statement`: judged when the statement has ended";
+        source.fault(place, "`on: progress` is not there yet: this version judges what has ended", mend);
+    }
+    Some(on)
+}
+
 fn read_action(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<Action> {
     let length = fields.text("for", source);
-    let place = fields.place();
-    let action = word::<Action>(fields, "action", Action::ALL, source)?;
+    let (action, place) = word::<Action>(fields, "action", Action::ALL, source)?;
     if action != Action::Alert {
         let what = format!("`action: {action}` is not there yet: this version only alerts");
         source.fault(place, what, "write `action: alert`; a policy that silently did not act would be a lie");
@@ -169,10 +173,16 @@ fn read_tags(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Texts {
     tags.iter().map(|(tag, _)| Text::from(tag.as_str())).collect()
 }
 
-fn word<T: FromStr>(fields: &mut Fields<'_>, name: &'static str, all: &[&str], source: &mut Source<'_>) -> Option<T> {
+/// One of a closed list of words, and its place.
+fn word<T: FromStr>(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    all: &[&str],
+    source: &mut Source<'_>,
+) -> Option<(T, Place)> {
     let (text, place) = fields.need_text(name, source)?;
     match text.parse() {
-        Ok(value) => Some(value),
+        Ok(value) => Some((value, place)),
         Err(_) => {
             source.fault(place, format!("`{name}: {text}` is not known"), format!("write one of {}", all.join(", ")));
             None

@@ -44,13 +44,15 @@ pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found
         (None, None) => {
             let measured = rule.when.as_ref().and_then(|when| when.limit());
             let deed = match (measured, found.observed) {
-                (Some((column, _)), Some(observed)) => deed(column.name, observed),
-                _ => match record.persons().filter(|persons| *persons > 0) {
-                    Some(persons) => deed("persons", persons),
-                    None => format!("made a {}", R::NOUN.0),
-                },
+                (Some((column, _)), Some(observed)) => Some(deed(column.name, observed)),
+                _ => record.persons().filter(|persons| *persons > 0).map(|persons| deed("persons", persons)),
             };
-            format!("{person} {deed} {}{limit}{}", R::SCOPE, join(&circumstances))
+            let last = join(&circumstances);
+            match (deed, last.strip_prefix(" by ")) {
+                (Some(deed), _) => format!("{person} {deed} {}{limit}{last}", R::SCOPE),
+                (None, Some(means)) => format!("{person} ran {means}"),
+                (None, None) => format!("{person} had a {}{last}", R::NOUN.0),
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::definition::{Policy, Status};
 use super::permit::Permit;
 use crate::error::Fault;
 
-/// A whole set. Made by [`super::load`], shared by everyone who judges, replaced as a whole.
+/// A whole set. Made by [`super::load()`], shared by everyone who judges, replaced as a whole.
 pub struct PolicySet {
     /// Sorted by id; those that are off too.
     pub policies: Vec<Arc<Policy>>,

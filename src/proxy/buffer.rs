@@ -36,6 +36,18 @@ impl Buffer {
         &mut self.bytes[self.end..]
     }
 
+    /// Whether there is no room left.
+    pub fn is_full(&self) -> bool {
+        self.end == self.bytes.len()
+    }
+
+    /// Appends what there is room for.
+    pub fn put(&mut self, bytes: &[u8]) {
+        let count = bytes.len().min(self.room().len());
+        self.room()[..count].copy_from_slice(&bytes[..count]);
+        self.filled(count);
+    }
+
     /// `count` bytes of [`Buffer::room`] have been filled.
     pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.bytes.len());

@@ -1,10 +1,13 @@
-//! `[listen]` and `[upstream]`: where clients connect, where the server is, and the data plane's limits.
+//! `[listen]` and `[upstream]`: where clients connect, where the server is, how both legs are protected, and the data plane's
+//! limits.
 //!
 //! In: text a person wrote. Out: an [`Address`] that has the form of one. Resolves no names and opens nothing.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::tls::{Outward, Own};
 
 /// Where to listen, or where the server is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +59,95 @@ pub struct Config {
     pub startup_timeout: Duration,
     /// How long running sessions may take to end after SIGTERM.
     pub drain_timeout: Duration,
+    /// TLS on the clients' leg.
+    pub listen_tls: ListenTls,
+    /// TLS on the server's leg.
+    pub upstream_tls: UpstreamTls,
+    /// Who authenticates clients.
+    pub auth: Auth,
+    /// How long bytes for a client may stay unacknowledged; `None`: as long as the system has it.
+    pub listen_user_timeout: Option<Duration>,
+    /// The same for bytes for the server.
+    pub upstream_user_timeout: Option<Duration>,
 }
+
+/// `[listen].tls`. A client of a unix socket never has TLS, and needs none, as with PostgreSQL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ListenTls {
+    /// A client that asks for TLS is told that there is none.
+    #[default]
+    Disable,
+    /// `allow` and `require`.
+    On {
+        /// Our certificate.
+        own: Own,
+        /// `require`: a client that does not ask for it is turned away.
+        is_required: bool,
+        /// What a client has to show in turn.
+        client: ClientCertificate,
+    },
+}
+
+/// `[listen].tls.client_verify`; the names are those of `clientcert` in PostgreSQL's `pg_hba.conf`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// `optional`: a certificate that is shown must be good, but none need be shown.
+    #[default]
+    Optional,
+    /// `verify-ca`: one that our authority signed must be shown.
+    Authority,
+    /// `verify-full`: the same, and its common name must be the role that is asked for.
+    Role,
+}
+
+/// `[upstream].tls`. A server on a unix socket never has TLS, as with libpq.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamTls {
+    /// None.
+    #[default]
+    Disable,
+    /// `prefer`, `require`, `verify-ca` and `verify-full`.
+    On(Outward),
+}
+
+/// `[upstream].auth`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// The server does; what is said passes through.
+    Pass(ChannelBinding),
+    /// We do, against the server's own verifier, where the server asks for SCRAM; every other method passes through.
+    Terminate(Lookup),
+}
+
+/// `[upstream].channel_binding`: what becomes of the server's offer to bind the channel where client and server see different
+/// certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelBinding {
+    /// `keep`: it stays, and a client that takes it up is refused.
+    #[default]
+    Keep,
+    /// `drop`: it is left out. A client that would have taken it up is refused by the server then.
+    Drop,
+}
+
+/// How verifiers are looked up.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The catalog role's connection string; its host is not used: the server is asked that clients are led to.
+    pub url: String,
+    /// A query with one parameter, the role's name, and one value, `pg_authid.rolpassword` or NULL.
+    pub query: String,
+}
+
+/// Without the connection string, which may hold a password.
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookup").field("query", &self.query).finish_non_exhaustive()
+    }
+}
+
+/// [`Lookup::query`] where none is written. The role needs `GRANT SELECT (rolname, rolpassword) ON pg_authid`.
+pub const DEFAULT_AUTH_QUERY: &str = "select rolpassword from pg_catalog.pg_authid where rolname = $1";
 
 impl Default for Config {
     fn default() -> Config {
@@ -67,6 +158,11 @@ impl Default for Config {
             connections_max: 5_000,
             startup_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(30),
+            listen_tls: ListenTls::Disable,
+            upstream_tls: UpstreamTls::Disable,
+            auth: Auth::Pass(ChannelBinding::Keep),
+            listen_user_timeout: None,
+            upstream_user_timeout: None,
         }
     }
 }

@@ -7,20 +7,26 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time;
 
+use super::admission::{self, Opening};
 use super::buffer::Buffer;
+use super::cancel;
 use super::greeting::{self, Greeting};
 use super::ledger::{Ledger, Stage};
+use super::legs::Legs;
 use super::phase::{self, Phase};
 use super::refusal::Refusal;
 use super::relay::{End, Relay};
 use super::socket::Socket;
-use super::{Config, cancel, upstream};
+use crate::clock::Clock;
 use crate::session::Ending;
+use crate::session::event::Subject;
 use crate::session::gate::Denial;
+use crate::tls;
 use crate::wire::startup;
 
 /// How long a client may take to read the last word and to close its side. A socket that is closed before everything that
@@ -32,7 +38,8 @@ const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
 /// What all connections share.
 #[derive(Debug)]
 pub struct Shared {
-    config: Config,
+    /// Of the connections that come. One that is there keeps those it began with.
+    pub legs: Arc<ArcSwap<Legs>>,
     stage: Stage,
     /// One a session.
     seats: Arc<Semaphore>,
@@ -41,58 +48,75 @@ pub struct Shared {
 
 impl Shared {
     /// With all seats free.
-    pub fn new(config: Config, stage: Stage, phases: watch::Receiver<Phase>) -> Shared {
-        let seats = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Shared { config, stage, seats, phases }
+    pub fn new(legs: Legs, stage: Stage, phases: watch::Receiver<Phase>) -> Shared {
+        let seats = Arc::new(Semaphore::new(legs.config.connections_max.min(Semaphore::MAX_PERMITS)));
+        Shared { legs: Arc::new(ArcSwap::from_pointee(legs)), stage, seats, phases }
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.stage.clock
     }
 }
 
 /// Serves a connection to its end. `place` is one among those who have not said yet what they want; it is given back
 /// when they have.
 pub async fn serve(shared: Arc<Shared>, mut client: Socket, client_addr: String, place: OwnedSemaphorePermit) {
-    let ledger = Ledger::open(shared.stage.clone(), client_addr);
-    match greet(&shared, &mut client).await {
+    let legs = shared.legs.load_full();
+    let mut ledger = Ledger::open(shared.stage.clone(), client_addr);
+    let greeting = greet(&shared, &legs, &mut client).await;
+    if let Some(encrypted) = client.encrypted() {
+        ledger.encrypted(encrypted.version(), encrypted.client_certificate().map(subject));
+    }
+    match greeting {
         Greeting::Session(first) => {
             drop(place);
-            session(&shared, client, first, ledger).await;
+            session(&shared, &legs, client, first, ledger).await;
         }
-        Greeting::Cancel(request) => {
-            let Config { upstream, connect_timeout, .. } = &shared.config;
-            cancel::pass_on(request.pending(), client, upstream, *connect_timeout).await;
-        }
+        Greeting::Cancel(request) => cancel::pass_on(request.pending(), client, &legs.upstream).await,
         Greeting::Refused(refusal) => refuse(client, ledger, &refusal).await,
         Greeting::Nothing | Greeting::Nonsense => ledger.close(Ending::Refused { sqlstate: None }).await,
     }
 }
 
 /// A client that says nothing in time is treated as one that says nonsense.
-async fn greet(shared: &Shared, client: &mut Socket) -> Greeting {
+async fn greet(shared: &Shared, legs: &Legs, client: &mut Socket) -> Greeting {
     let mut phases = shared.phases.clone();
+    let tls = legs.tls.as_ref().map(|tls| &tls.server);
     tokio::select! {
-        greeting = time::timeout(shared.config.startup_timeout, greeting::receive(client)) => match greeting {
+        greeting = time::timeout(legs.config.startup_timeout, greeting::receive(client, tls)) => match greeting {
             Ok(Ok(greeting)) => greeting,
-            Ok(Err(_)) => Greeting::Nothing,
+            Ok(Err(error)) => {
+                if matches!(client, Socket::Gone) {
+                    tracing::info!(%error, "a client's TLS handshake failed");
+                }
+                Greeting::Nothing
+            }
             Err(_) => Greeting::Nonsense,
         },
         _ = phases.wait_for(|phase| *phase > Phase::Open) => Greeting::Refused(Refusal::Stopping),
     }
 }
 
-async fn session(shared: &Shared, client: Socket, mut first: Buffer, mut ledger: Ledger) {
-    // What came behind the StartupMessage may have to be judged, which the relay does.
-    let behind = match ledger.is_gated() {
-        true => first.split_off(startup::length(first.pending())),
-        false => None,
-    };
-    let fault = ledger.client(first.pending()).err();
-    if let Some(out_of_step) = fault.as_ref().filter(|_| ledger.followed() == 0) {
+fn subject(certificate: tls::Certificate) -> Subject {
+    let tls::Subject { name, common_name } = certificate.subject;
+    Subject { name, common_name }
+}
+
+async fn session(shared: &Shared, legs: &Legs, mut client: Socket, mut first: Buffer, mut ledger: Ledger) {
+    // What came behind the StartupMessage may have to be judged, or may be an answer to what the server has not asked yet.
+    let behind = first.split_off(startup::length(first.pending()));
+    if let Err(out_of_step) = ledger.client(first.pending()) {
         return refuse(client, ledger, &Refusal::OutOfStep { reason: out_of_step.to_string() }).await;
     }
     let Ok(_seat) = shared.seats.try_acquire() else {
         return refuse(client, ledger, &Refusal::TooManyConnections).await;
     };
-    let address = &shared.config.upstream;
-    let server = match upstream::connect(address, shared.config.connect_timeout).await {
+    if let Some(objection) = legs.objection(&client, ledger.who()) {
+        return refuse(client, ledger, &objection).await;
+    }
+    let address = &legs.upstream.address;
+    let mut server = match legs.upstream.connect().await {
         Ok(server) => server,
         Err(error) => {
             tracing::warn!(%address, %error, "the server cannot be reached");
@@ -100,22 +124,28 @@ async fn session(shared: &Shared, client: Socket, mut first: Buffer, mut ledger:
             return refuse(client, ledger, &refusal).await;
         }
     };
-    let mut relay = match behind {
-        Some(behind) => Relay::gated(client, server, first, behind),
-        None => Relay::new(client, server, first),
+    let admitted = {
+        let mut phases = shared.phases.clone();
+        let admission = admission::admit(legs, &mut client, &mut server, Opening { first, behind }, &mut ledger);
+        tokio::select! {
+            admitted = time::timeout(legs.config.startup_timeout, admission) => admitted.unwrap_or(Err(Refusal::TooSlow)),
+            _ = phases.wait_for(|phase| *phase > Phase::Open) => Err(Refusal::Stopping),
+        }
     };
-    if let Some(out_of_step) = fault {
-        relay.give_up_client(out_of_step, ledger.followed());
-    }
+    let under_way = match admitted {
+        Ok(under_way) => under_way,
+        Err(refusal) => return refuse(client, ledger, &refusal).await,
+    };
+    let mut relay = Relay::new(client, server, under_way, &mut ledger);
     let end = phase::drive(shared.phases.clone(), |cx, phase| relay.poll(cx, &mut ledger, phase)).await;
     match end {
-        End::Cut(denial) => cut(shared, relay, &denial, ledger).await,
+        End::Cut(denial) => cut(legs, relay, &denial, ledger).await,
         end => finish(relay, end, ledger).await,
     }
 }
 
 /// Ends what is under way: recorded first, then told to the client and cancelled in the server at the same time.
-async fn cut(shared: &Shared, relay: Relay, denial: &Denial, ledger: Ledger) {
+async fn cut(legs: &Legs, relay: Relay, denial: &Denial, ledger: Ledger) {
     tracing::warn!(reason = denial.text(), "a session is cut");
     let mut last_words = relay.unsaid().to_vec();
     last_words.extend(ledger.farewell(denial));
@@ -124,7 +154,7 @@ async fn cut(shared: &Shared, relay: Relay, denial: &Denial, ledger: Ledger) {
     let Relay { client, server, .. } = relay;
     let cancelled = async {
         if let Some(request) = cancel_request {
-            cancel::send(&request, &shared.config.upstream, shared.config.connect_timeout).await;
+            cancel::send(&request, &legs.upstream).await;
         }
         drop(server);
     };

@@ -6,6 +6,7 @@
 use std::io;
 
 use super::Address;
+use crate::tls::Fault;
 
 /// Why [`super::Proxy::bind`] failed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// What is configured for the two legs cannot work.
+    #[error("{}", .0.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))]
+    Faulty(Vec<Fault>),
     /// There is nothing to listen on.
     #[error("there is no address to listen on; set [listen].address")]
     Nowhere,

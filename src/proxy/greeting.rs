@@ -1,9 +1,10 @@
 //! What a client wants, before a session exists.
 //!
-//! In: the first bytes of a connection. Out: a [`Greeting`]. SSLRequest and GSSENCRequest are each answered `N` once, in either
-//! order (manual, "SSL Session Encryption"); a byte that came behind one before its answer could have been put there
-//! by somebody in between, and ends the connection (CVE-2021-23214). A packet is held to
-//! [`startup::FIRST_PACKET_BYTES_MAX`]; nothing is allocated from a length that a client claims.
+//! In: the first bytes of a connection. Out: a [`Greeting`], and TLS in force where the client asked for it and it is to be had. SSLRequest and
+//! GSSENCRequest are each answered once, in either order (manual, "SSL Session Encryption"); a byte that came behind one before
+//! its answer could have been put there by somebody in between, and ends the connection (CVE-2021-23214). A client may also begin
+//! with the handshake ("direct SSL"); both sides must have named PostgreSQL in it then, so that no other protocol's client can be made to.
+//! A packet is held to [`startup::FIRST_PACKET_BYTES_MAX`]; nothing is allocated from a length that a client claims.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,12 +14,18 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use super::buffer::{BUFFER_BYTES, Buffer};
+use super::encrypted::Encrypted;
 use super::refusal::Refusal;
 use super::socket::Socket;
+use crate::tls;
 use crate::wire::startup::{self, First, StartupError};
 
-/// The answer to both requests for encryption: not here.
+/// The answer to a request for encryption: go on.
+const YES: &[u8] = b"S";
+/// The answer to a request for encryption: not here.
 const NO: &[u8] = b"N";
+/// What a TLS handshake begins with (RFC 8446, section 5.1); a packet of such a length there is not.
+const HANDSHAKE: u8 = 0x16;
 /// The two requests, read as protocol versions.
 const REQUEST_MAJOR: u16 = 1234;
 const SSL_REQUEST_MINOR: u16 = 5679;
@@ -39,12 +46,23 @@ pub enum Greeting {
     Nonsense,
 }
 
-/// Receives a greeting. Has no time limit of its own.
+/// Receives a greeting. `tls`: what to answer a client of TCP with that asks for TLS. Has no time limit of its own.
 ///
 /// # Errors
-/// The connection broke.
-pub async fn receive(socket: &mut Socket) -> io::Result<Greeting> {
+/// The connection broke, or the handshake failed.
+pub async fn receive(socket: &mut Socket, tls: Option<&tls::Server>) -> io::Result<Greeting> {
+    let tls = tls.filter(|_| matches!(socket, Socket::Tcp(_)));
     let (mut ssl_answered, mut gss_answered) = (false, false);
+    if let Some(server) = tls
+        && begins_with_handshake(socket).await?
+    {
+        socket.accept_tls(server).await?;
+        if !socket.encrypted().is_some_and(Encrypted::has_alpn) {
+            tracing::info!("a client began with TLS and did not name PostgreSQL in ALPN; it is turned away");
+            return Ok(Greeting::Nonsense);
+        }
+        (ssl_answered, gss_answered) = (true, true);
+    }
     loop {
         let Some(packet) = packet(socket).await? else { return Ok(Greeting::Nothing) };
         let (buffer, first, packet_bytes) = match packet {
@@ -61,11 +79,24 @@ pub async fn receive(socket: &mut Socket) -> io::Result<Greeting> {
             // Asked for again, it is a protocol version that does not exist, as it is for PostgreSQL.
             return Ok(Greeting::Refused(Refusal::UnsupportedProtocol { major: REQUEST_MAJOR, minor }));
         }
-        socket.write_all(NO).await?;
+        match tls {
+            Some(server) if request == "SSL" => {
+                socket.write_all(YES).await?;
+                socket.accept_tls(server).await?;
+                gss_answered = true;
+            }
+            _ => socket.write_all(NO).await?,
+        }
         if buffer.pending().len() > packet_bytes {
             return Ok(Greeting::Refused(Refusal::UnencryptedBehindRequest { request }));
         }
     }
+}
+
+async fn begins_with_handshake(socket: &Socket) -> io::Result<bool> {
+    let Socket::Tcp(stream) = socket else { return Ok(false) };
+    let mut first = [0];
+    Ok(stream.peek(&mut first).await? > 0 && first == [HANDSHAKE])
 }
 
 /// What is wrong with a first packet; as PostgreSQL, no word where it is unlikely to be read by a PostgreSQL client.

@@ -18,6 +18,7 @@ use uuid::{NoContext, Uuid};
 use super::gate::Gates;
 use crate::audit::{Intake, Unwritable};
 use crate::clock::{Clock, Timestamp};
+use crate::session::event::{Subject, Who};
 use crate::session::gate::{Denial, Progress};
 use crate::session::{Ending, Event, Heard, OutOfStep, Outgoing, Passed, SharedSubjectColumns, Tracker};
 use crate::wire::startup;
@@ -73,6 +74,16 @@ impl Ledger {
         let tracker = Tracker::new(session_id(at), client_addr, at);
         let page = Page { stage, events: Vec::new(), retry: None };
         Ledger { tracker, subjects: SharedSubjectColumns::default(), between_messages: true, is_gated: false, page }
+    }
+
+    /// The client's leg is encrypted from now on.
+    pub fn encrypted(&mut self, version: &'static str, certificate: Option<Subject>) {
+        self.tracker.encrypted(version, certificate);
+    }
+
+    /// Who the client is, as far as that is known.
+    pub fn who(&self) -> &Who {
+        self.tracker.who()
     }
 
     /// Shows it bytes of the client, from the StartupMessage on.

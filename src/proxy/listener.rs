@@ -10,6 +10,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -26,11 +27,11 @@ pub const LOCAL: &str = "local";
 ///
 /// # Errors
 /// The first that fails; what was bound before is released.
-pub fn bind(addresses: &[Address]) -> Result<Vec<Listener>, Error> {
+pub fn bind(addresses: &[Address], user_timeout: Option<Duration>) -> Result<Vec<Listener>, Error> {
     let mut listeners = Vec::new();
     for address in addresses {
         match address {
-            Address::Tcp(host_port) => bind_tcp(address, host_port, &mut listeners)?,
+            Address::Tcp(host_port) => bind_tcp(address, host_port, user_timeout, &mut listeners)?,
             Address::Unix(path) => listeners.push(bind_unix(address, path)?),
         }
     }
@@ -47,7 +48,7 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(TcpListener),
+    Tcp { listener: TcpListener, user_timeout: Option<Duration> },
     Unix { listener: UnixListener, _file: SocketFile },
 }
 
@@ -60,9 +61,9 @@ impl Listener {
     /// The next client, and what the records call it: its IP address, or [`LOCAL`].
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, String)>> {
         match &self.kind {
-            Kind::Tcp(listener) => listener.poll_accept(cx).map(|accepted| {
+            Kind::Tcp { listener, user_timeout } => listener.poll_accept(cx).map(|accepted| {
                 let (stream, peer) = accepted?;
-                Ok((Socket::tcp(stream)?, peer.ip().to_canonical().to_string()))
+                Ok((Socket::tcp(stream, *user_timeout)?, peer.ip().to_canonical().to_string()))
             }),
             Kind::Unix { listener, .. } => listener.poll_accept(cx).map(|accepted| {
                 let (stream, _) = accepted?;
@@ -72,7 +73,12 @@ impl Listener {
     }
 }
 
-fn bind_tcp(address: &Address, host_port: &str, listeners: &mut Vec<Listener>) -> Result<(), Error> {
+fn bind_tcp(
+    address: &Address,
+    host_port: &str,
+    user_timeout: Option<Duration>,
+    listeners: &mut Vec<Listener>,
+) -> Result<(), Error> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => Error::Taken { address: address.clone() },
         _ => Error::Listen { address: address.clone(), source },
@@ -89,7 +95,8 @@ fn bind_tcp(address: &Address, host_port: &str, listeners: &mut Vec<Listener>) -
         match listen_tcp(wanted) {
             Ok((listener, bound)) => {
                 port_chosen = bound.port();
-                listeners.push(Listener { address: Address::Tcp(bound.to_string()), kind: Kind::Tcp(listener) });
+                let kind = Kind::Tcp { listener, user_timeout };
+                listeners.push(Listener { address: Address::Tcp(bound.to_string()), kind });
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(failed(error)),
             // `localhost` leads to ::1 on machines that have no IPv6: one that works is enough, as for PostgreSQL.
@@ -174,12 +181,12 @@ mod tests {
     }
 
     fn fault(addresses: &[Address]) -> String {
-        bind(addresses).unwrap_err().to_string()
+        bind(addresses, None).unwrap_err().to_string()
     }
 
     #[tokio::test]
     async fn port_zero_is_answered_with_the_real_port_and_a_taken_one_with_how_to_mend_it() {
-        let first = bind(&[Address::Tcp("127.0.0.1:0".to_owned())]).unwrap();
+        let first = bind(&[Address::Tcp("127.0.0.1:0".to_owned())], None).unwrap();
         let real = first[0].address().clone();
         assert_ne!(real.to_string(), "127.0.0.1:0");
         let said = fault(std::slice::from_ref(&real));
@@ -188,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_port_zero_gives_every_address_of_a_name_the_same_port() {
-        let listeners = bind(&[Address::Tcp("localhost:0".to_owned())]).unwrap();
+        let listeners = bind(&[Address::Tcp("localhost:0".to_owned())], None).unwrap();
         let port = |listener: &Listener| listener.address().to_string().rsplit_once(':').unwrap().1.to_owned();
         assert!(listeners.iter().all(|listener| port(listener) == port(&listeners[0])));
     }
@@ -199,7 +206,7 @@ mod tests {
         let path = folder.path().join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        drop(bind(&unix(&folder)).unwrap());
+        drop(bind(&unix(&folder), None).unwrap());
         assert!(!path.exists());
     }
 
@@ -232,7 +239,7 @@ mod tests {
     async fn a_successor_s_socket_file_survives_our_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        let ours = bind(&unix(&folder)).unwrap();
+        let ours = bind(&unix(&folder), None).unwrap();
         fs::remove_file(&path).unwrap();
         let successor = std::os::unix::net::UnixListener::bind(&path).unwrap();
         drop(ours);

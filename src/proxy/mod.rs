@@ -5,31 +5,40 @@
 //!
 //! ```text
 //! listener → greeting ─┬─ CancelRequest → cancel → the server
-//!                      └─ StartupMessage → connection: upstream::connect, then relay ⇄ until it ends
+//!            TLS or not└─ StartupMessage → connection: upstream, admission, then relay ⇄ until it ends
 //!                                                                              │ every read
 //!                                                       (turnstile ← gate)   ledger → session::Tracker → audit::Intake
 //! ```
 
+mod admission;
 mod buffer;
 mod cancel;
+mod check;
 mod config;
 mod connection;
+mod encrypted;
 mod error;
 mod gate;
 mod greeting;
 mod ledger;
+mod legs;
 mod listener;
 mod phase;
 mod refusal;
 mod relay;
+mod scram;
 mod server;
 mod socket;
+mod terminate;
 mod turnstile;
 mod upstream;
+mod verifiers;
 
-pub use self::config::{Address, Config};
+pub use self::check::check;
+pub use self::config::{
+    Address, Auth, ChannelBinding, ClientCertificate, Config, DEFAULT_AUTH_QUERY, ListenTls, Lookup, UpstreamTls,
+};
 pub use self::error::Error;
 pub use self::gate::{Gate, Gates};
 pub use self::ledger::{Stage, Subjects};
-pub use self::server::Proxy;
-pub use self::upstream::reach;
+pub use self::server::{Control, Proxy, Ready};

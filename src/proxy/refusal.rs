@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::Address;
+use super::legs::BINDING_MEND;
+use super::{Address, scram};
 use crate::wire::message;
 
 /// SQLSTATE `system_error`.
@@ -33,6 +34,30 @@ pub enum Refusal {
         /// Without a byte of what was sent.
         reason: String,
     },
+    /// The client came without TLS, and `listen.tls.mode` is `require`. 28000.
+    TlsRequired,
+    /// The client showed no certificate. 28000.
+    CertificateRequired,
+    /// The client's certificate names another than the role. 28000.
+    CertificateOfAnother {
+        /// As asked for.
+        role: String,
+    },
+    /// The server offers to bind the channel, and the client sees another certificate than the server has. 28000.
+    CannotBind,
+    /// What a client said in an authentication that we take part in. 08P01, 0A000 or 28000.
+    Scram(scram::Fault),
+    /// What a server said in an authentication that we take part in. 08P01.
+    ServerScram(&'static str),
+    /// The proof was wrong, and the server did not say so. 28P01.
+    WrongPassword {
+        /// As asked for.
+        role: String,
+    },
+    /// The role's verifier could not be looked up. 58000.
+    NoVerifier,
+    /// The client took too long to authenticate. 57014.
+    TooSlow,
     /// A start-up packet of the right length and the wrong form. 08P01.
     InvalidStartup,
     /// A protocol that no server of today speaks. 0A000.
@@ -54,11 +79,22 @@ impl Refusal {
         match self {
             Refusal::ServerAway { .. } => message::CONNECTION_FAILURE,
             Refusal::TooManyConnections => message::TOO_MANY_CONNECTIONS,
-            Refusal::UnencryptedBehindRequest { .. } | Refusal::OutOfStep { .. } | Refusal::InvalidStartup => {
-                message::PROTOCOL_VIOLATION
+            Refusal::UnencryptedBehindRequest { .. }
+            | Refusal::OutOfStep { .. }
+            | Refusal::InvalidStartup
+            | Refusal::ServerScram(_)
+            | Refusal::Scram(scram::Fault::Malformed | scram::Fault::Mechanism) => message::PROTOCOL_VIOLATION,
+            Refusal::UnsupportedProtocol { .. } | Refusal::Scram(scram::Fault::Unsupported) => {
+                message::FEATURE_NOT_SUPPORTED
             }
-            Refusal::UnsupportedProtocol { .. } => message::FEATURE_NOT_SUPPORTED,
-            Refusal::Unrecordable => SYSTEM_ERROR,
+            Refusal::TlsRequired
+            | Refusal::CertificateRequired
+            | Refusal::CertificateOfAnother { .. }
+            | Refusal::CannotBind
+            | Refusal::Scram(scram::Fault::Negotiation | scram::Fault::Binding) => message::INVALID_AUTHORIZATION,
+            Refusal::WrongPassword { .. } => message::INVALID_PASSWORD,
+            Refusal::TooSlow => message::QUERY_CANCELED,
+            Refusal::Unrecordable | Refusal::NoVerifier => SYSTEM_ERROR,
             Refusal::Stopping => message::ADMIN_SHUTDOWN,
         }
     }
@@ -78,6 +114,19 @@ impl Refusal {
                 format!("received unencrypted data after {request} request").into()
             }
             Refusal::OutOfStep { reason } => format!("mitsuke cannot follow the connection: {reason}").into(),
+            Refusal::TlsRequired => "mitsuke lets nobody in without TLS: set sslmode to \"require\" or above".into(),
+            Refusal::CertificateRequired => "connection requires a valid client certificate".into(),
+            Refusal::CertificateOfAnother { role } => {
+                format!("certificate authentication failed for user \"{role}\"").into()
+            }
+            Refusal::CannotBind => {
+                format!("mitsuke cannot pass SCRAM with channel binding on, since its certificate is not the server's; {BINDING_MEND}").into()
+            }
+            Refusal::Scram(fault) => fault.to_string().into(),
+            Refusal::ServerScram(what) => format!("mitsuke cannot log in to the server: {what}").into(),
+            Refusal::WrongPassword { role } => format!("password authentication failed for user \"{role}\"").into(),
+            Refusal::NoVerifier => "mitsuke cannot look up how the role authenticates".into(),
+            Refusal::TooSlow => "canceling authentication due to timeout".into(),
             Refusal::InvalidStartup => "invalid startup packet layout: expected terminator as last byte".into(),
             Refusal::UnsupportedProtocol { major, minor } => {
                 format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 and later").into()

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::admission::Admitted;
 use super::buffer::Buffer;
 use super::ledger::Ledger;
 use super::phase::Phase;
@@ -93,19 +94,33 @@ enum Step {
 }
 
 impl Relay {
-    /// A relay whose first bytes, the start-up message and what came behind it, are on their way to the server already.
-    /// The ledger has seen them.
-    pub fn new(client: Socket, server: Socket, first: Buffer) -> Relay {
-        let up = Half { buffer: Some(first), source: Source::Open };
-        let down = Half { buffer: None, source: Source::Open };
-        Relay { client, server, up, down, turnstile: Turnstile::default(), edited: Vec::new(), fault: None }
+    /// A relay with the first bytes under way: the StartupMessage and what came behind it, as a rule.
+    pub fn new(client: Socket, server: Socket, under_way: Admitted, ledger: &mut Ledger) -> Relay {
+        let half = |buffer| Half { buffer, source: Source::Open };
+        let Admitted { up, behind, down } = under_way;
+        let (up, down) = (half(up), half(down));
+        let mut relay =
+            Relay { client, server, up, down, turnstile: Turnstile::default(), edited: Vec::new(), fault: None };
+        match behind {
+            Some(behind) if ledger.is_gated() => relay.turnstile.take(behind),
+            Some(behind) => relay.append(behind, ledger),
+            None => {}
+        }
+        relay
     }
 
-    /// The same where what came behind the StartupMessage is to be judged: the ledger has not seen it.
-    pub fn gated(client: Socket, server: Socket, first: Buffer, behind: Buffer) -> Relay {
-        let mut relay = Relay::new(client, server, first);
-        relay.turnstile.take(behind);
-        relay
+    /// Has bytes of the client, which the ledger has not seen, go on behind those that are under way.
+    fn append(&mut self, behind: Buffer, ledger: &mut Ledger) {
+        let fault = ledger.client(behind.pending()).err();
+        let before = self.up.pending().len();
+        match &mut self.up.buffer {
+            // They came in one buffer.
+            Some(up) => up.put(behind.pending()),
+            None => self.up.buffer = Some(behind),
+        }
+        if let Some(out_of_step) = fault {
+            self.give_up_client(out_of_step, before + ledger.followed());
+        }
     }
 
     /// Moves what can be moved.

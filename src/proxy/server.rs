@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 
 use super::connection::{self, Shared};
+use super::legs::Legs;
 use super::listener::{self, Listener};
 use super::phase::Phase;
 use super::socket::Socket;
 use super::{Address, Config, Error, Stage};
+use crate::clock::Clock;
 
 /// Connections that have not said yet what they want, cancel requests among them, besides the sessions. One more
 /// waits in the system's queue.
@@ -44,17 +47,39 @@ impl Proxy {
     /// # Errors
     /// See [`Error`]; nothing stays bound then.
     pub fn bind(config: Config, stage: Stage) -> Result<Proxy, Error> {
-        let listeners = listener::bind(&config.listen)?;
+        let legs = load(&config, &stage.clock)?;
+        let listeners = listener::bind(&config.listen, config.listen_user_timeout)?;
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
         let (phase, phases) = watch::channel(Phase::Open);
         let drain_timeout = config.drain_timeout;
-        let shared = Arc::new(Shared::new(config, stage, phases));
+        let shared = Arc::new(Shared::new(legs, stage, phases));
         Ok(Proxy { listeners, addresses, shared, phase, drain_timeout })
     }
 
     /// Where it listens: an address for every IP address of a name, with the real port where 0 was asked for.
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// To be told of another configuration while it serves.
+    pub fn control(&self) -> Control {
+        Control { legs: Arc::clone(&self.shared.legs), clock: self.shared.clock().clone() }
+    }
+
+    /// Whether what is configured can work with the server that is there. A server that is away now is asked no more.
+    ///
+    /// # Errors
+    /// [`Error::Faulty`].
+    pub async fn check(&self) -> Result<(), Error> {
+        let legs = self.shared.legs.load_full();
+        match legs.binding_fault().await {
+            Ok(None) => Ok(()),
+            Ok(Some(fault)) => Err(Error::Faulty(vec![fault])),
+            Err(error) => {
+                tracing::warn!(address = %legs.upstream.address, %error, "the server cannot be reached yet");
+                Ok(())
+            }
+        }
     }
 
     /// Serves until `stop` is true (or its sender is gone), then drains: returns when the last session is over and recorded,
@@ -96,6 +121,41 @@ impl Proxy {
         }
         Poll::Pending
     }
+}
+
+/// Changes what the connections that come are served with. Those that are there keep what they began with.
+/// Holds nothing of the journal, whose end is waited for.
+#[derive(Clone, Debug)]
+pub struct Control {
+    legs: Arc<ArcSwap<Legs>>,
+    clock: Clock,
+}
+
+/// A configuration that is ready to be put in force.
+#[derive(Debug)]
+pub struct Ready(Legs);
+
+impl Control {
+    /// Makes a configuration ready: reads the certificates again.
+    ///
+    /// # Errors
+    /// [`Error::Faulty`]; what is in force stays so.
+    pub fn ready(&self, config: &Config) -> Result<Ready, Error> {
+        load(config, &self.clock).map(Ready)
+    }
+
+    /// Puts it in force, but for what was bound or counted at the start: addresses, `connections_max`, and `drain_timeout`.
+    pub fn put(&self, ready: Ready) {
+        self.legs.store(Arc::new(ready.0));
+    }
+}
+
+fn load(config: &Config, clock: &Clock) -> Result<Legs, Error> {
+    let (legs, warnings) = Legs::load(config, clock.now()).map_err(Error::Faulty)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(legs)
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

@@ -1,16 +1,22 @@
-//! One leg of a connection: TCP or unix.
+//! One leg of a connection: TCP, TLS over it, or unix.
 //!
 //! In: a connected socket. Out: the same bytes either way; on TCP without Nagle's delay and with keepalive, so that a peer
-//! whose machine vanished is noticed.
+//! whose machine vanished is noticed while nothing is under way. A limit to how long bytes may stay unacknowledged
+//! (`TCP_USER_TIMEOUT`) is set where one is configured, and only there: Linux ends with it also the connection of a peer that is well and does
+//! not read for that long, and PostgreSQL has no such limit unless asked (its `tcp_user_timeout` is 0).
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use super::encrypted::Encrypted;
+use crate::tls;
 
 /// Silence after which a peer is probed, seconds.
 const KEEPALIVE_IDLE_SECONDS: u64 = 60;
@@ -26,6 +32,10 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Within the machine.
     Unix(UnixStream),
+    /// Over the network, encrypted.
+    Tls(Box<Encrypted>),
+    /// In a handshake, or lost in one.
+    Gone,
 }
 
 impl Socket {
@@ -33,19 +43,64 @@ impl Socket {
     ///
     /// # Errors
     /// What the system said; a peer that is gone already, for one.
-    pub fn tcp(stream: TcpStream) -> io::Result<Socket> {
+    pub fn tcp(stream: TcpStream, user_timeout: Option<Duration>) -> io::Result<Socket> {
         stream.set_nodelay(true)?;
         let keepalive = TcpKeepalive::new()
             .with_time(Duration::from_secs(KEEPALIVE_IDLE_SECONDS))
             .with_interval(Duration::from_secs(KEEPALIVE_INTERVAL_SECONDS))
             .with_retries(KEEPALIVE_PROBES);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+        let options = SockRef::from(&stream);
+        options.set_tcp_keepalive(&keepalive)?;
+        #[cfg(target_os = "linux")]
+        if user_timeout.is_some() {
+            options.set_tcp_user_timeout(user_timeout)?;
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = user_timeout;
         Ok(Socket::Tcp(stream))
     }
 
     /// Takes a unix connection.
     pub fn unix(stream: UnixStream) -> Socket {
         Socket::Unix(stream)
+    }
+
+    /// Goes on as the server of a TLS connection. Where that fails, nothing more comes or goes.
+    ///
+    /// # Errors
+    /// What rustls or the system said. A unix socket carries no TLS.
+    pub async fn accept_tls(&mut self, server: &tls::Server) -> io::Result<()> {
+        let stream = self.take_tcp()?;
+        *self = Socket::Tls(Box::new(Encrypted::accept(stream, server).await?));
+        Ok(())
+    }
+
+    /// Goes on as the client of a TLS connection. Where that fails, nothing more comes or goes.
+    ///
+    /// # Errors
+    /// As [`Socket::accept_tls`].
+    pub async fn connect_tls(&mut self, client: &tls::Client, name: ServerName<'static>) -> io::Result<()> {
+        let stream = self.take_tcp()?;
+        *self = Socket::Tls(Box::new(Encrypted::connect(stream, client, name).await?));
+        Ok(())
+    }
+
+    fn take_tcp(&mut self) -> io::Result<TcpStream> {
+        match std::mem::replace(self, Socket::Gone) {
+            Socket::Tcp(stream) => Ok(stream),
+            other => {
+                *self = other;
+                Err(io::ErrorKind::Unsupported.into())
+            }
+        }
+    }
+
+    /// TLS, where there is any.
+    pub fn encrypted(&self) -> Option<&Encrypted> {
+        match self {
+            Socket::Tls(encrypted) => Some(encrypted),
+            _ => None,
+        }
     }
 }
 
@@ -54,6 +109,8 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+            Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),
+            Socket::Gone => Poll::Ready(Ok(())),
         }
     }
 }
@@ -63,17 +120,54 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+            Socket::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+            Socket::Tcp(_) | Socket::Unix(_) | Socket::Gone => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            Socket::Gone => Poll::Ready(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tcp_leg_has_its_options() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for user_timeout in [None, Some(Duration::from_millis(1_500))] {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let Socket::Tcp(stream) = Socket::tcp(stream, user_timeout).unwrap() else { panic!("it is TCP") };
+            let options = SockRef::from(&stream);
+            assert!(stream.nodelay().unwrap() && options.keepalive().unwrap());
+            assert_eq!(options.tcp_keepalive_time().unwrap(), Duration::from_secs(KEEPALIVE_IDLE_SECONDS));
+            #[cfg(target_os = "linux")]
+            assert_eq!(options.tcp_user_timeout().unwrap(), user_timeout);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_unix_leg_carries_no_tls_and_goes_on_without() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut socket = Socket::unix(ours);
+        assert_eq!(socket.take_tcp().unwrap_err().kind(), io::ErrorKind::Unsupported);
+        tokio::io::AsyncWriteExt::write_all(&mut socket, b"on").await.unwrap();
+        let mut heard = [0; 2];
+        tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut heard).await.unwrap();
+        assert_eq!(&heard, b"on");
     }
 }

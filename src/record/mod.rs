@@ -225,6 +225,8 @@ table! {
         auth_method: Option<Text>,
         /// TLS on the client's leg, null for none.
         tls_version: Option<Text>,
+        /// The subject of the client's certificate, null for none.
+        certificate: Option<Text>,
         /// The server's `server_version`.
         server_version: Option<Text>,
         /// Statements executed.

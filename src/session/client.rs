@@ -377,6 +377,7 @@ fn who(before: &Who, startup: &Startup) -> Who {
         database: parameter("database").or_else(|| db_user.clone()),
         db_user,
         application_name: parameter("application_name"),
+        certificate: before.certificate.clone(),
     }
 }
 

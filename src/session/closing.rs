@@ -76,7 +76,7 @@ impl Tracker {
             outcome,
             sqlstate,
             auth_method: self.server.auth_method.map(str::to_owned),
-            tls_version: None,
+            tls_version: self.tls_version.map(str::to_owned),
             server_version: self.server.server_version.clone(),
             statements: self.statements,
             bytes_out: self.bytes_out,
@@ -87,12 +87,11 @@ impl Tracker {
     fn outcome(&self, ending: Ending, idle: bool) -> (SessionOutcome, Option<String>) {
         let fatal = self.server.fatal.clone();
         if let (Some(sqlstate), false) = (&fatal, self.server.ready) {
-            let wrong = sqlstate.starts_with("28");
-            return (if wrong { SessionOutcome::AuthFailed } else { SessionOutcome::Refused }, fatal);
+            return (turned_away(sqlstate), fatal);
         }
         match ending {
             Ending::Cut => (SessionOutcome::Terminated, Some(message::INSUFFICIENT_PRIVILEGE.to_owned())),
-            Ending::Refused { sqlstate } => (SessionOutcome::Refused, sqlstate.map(str::to_owned)),
+            Ending::Refused { sqlstate } => (turned_away(sqlstate.unwrap_or_default()), sqlstate.map(str::to_owned)),
             Ending::Stopped => (SessionOutcome::Terminated, Some(fatal.unwrap_or_else(|| STOPPED.to_owned()))),
             Ending::Lost => (SessionOutcome::Lost, fatal),
             Ending::ServerClosed if fatal.is_some() => (SessionOutcome::Terminated, fatal),
@@ -103,4 +102,9 @@ impl Tracker {
             Ending::ServerClosed => (SessionOutcome::Lost, None),
         }
     }
+}
+
+/// SQLSTATE's class 28 is "invalid authorization specification".
+fn turned_away(sqlstate: &str) -> SessionOutcome {
+    if sqlstate.starts_with("28") { SessionOutcome::AuthFailed } else { SessionOutcome::Refused }
 }

@@ -25,6 +25,17 @@ pub struct Who {
     pub db_user: Option<String>,
     /// The last `application_name` the server reported, or that of the start-up message.
     pub application_name: Option<String>,
+    /// Whom the client's certificate names, where it showed one that was verified.
+    pub certificate: Option<Subject>,
+}
+
+/// The subject of a client's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// As RFC 4514 writes it: `CN=anna,OU=billing,O=Example`.
+    pub name: String,
+    /// Its common name: `anna`.
+    pub common_name: Option<String>,
 }
 
 /// One thing that happened in a session.
@@ -61,7 +72,7 @@ impl Event {
 /// See [`Event::Opened`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opened {
-    /// Only `session_id` and `client_addr` are known.
+    /// Only `session_id`, `client_addr` and `certificate` are known.
     pub who: Arc<Who>,
     /// When.
     pub at: Timestamp,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::client::ClientStream;
 use super::copying::CopyIn;
-use super::event::{Begun, Ended, Event, Opened, Who};
+use super::event::{Begun, Ended, Event, Opened, Subject, Who};
 use super::expect::{Asked, Expect};
 use super::names::Names;
 use super::run::Run;
@@ -30,6 +30,7 @@ pub struct Tracker {
     pub(super) who: Arc<Who>,
     pub(super) opened_at: Timestamp,
     opened_told: bool,
+    pub(super) tls_version: Option<&'static str>,
     pub(super) client: ClientStream,
     pub(super) server: ServerStream,
     pub(super) queue: VecDeque<Expect>,
@@ -72,6 +73,7 @@ impl Tracker {
             who: Arc::new(Who { session_id, client_addr, ..Who::default() }),
             opened_at: at,
             opened_told: false,
+            tls_version: None,
             client: ClientStream::new(),
             server: ServerStream::new(),
             queue: VecDeque::new(),
@@ -94,6 +96,13 @@ impl Tracker {
             bytes_in: 0,
             bytes_out: 0,
         }
+    }
+
+    /// The client's leg is encrypted from now on; to be told before the start-up message. `version` as PostgreSQL
+    /// writes it: `TLSv1.3`.
+    pub fn encrypted(&mut self, version: &'static str, certificate: Option<Subject>) {
+        self.tls_version = Some(version);
+        self.who = Arc::new(Who { certificate, ..Who::clone(&self.who) });
     }
 
     /// Takes bytes of the client, in order, cut anywhere, from the start-up message on, before they go on to the
@@ -122,6 +131,11 @@ impl Tracker {
         self.tell_opened(events);
         self.bytes_out = self.bytes_out.saturating_add(length(bytes));
         self.read_server(bytes, at, subjects, events)
+    }
+
+    /// Who is connected, as far as that is known.
+    pub fn who(&self) -> &Who {
+        &self.who
     }
 
     /// The database connected to; known after the start-up message.

@@ -151,21 +151,42 @@ pub fn authentication(body: &[u8]) -> Result<Authentication, Truncated> {
         5 => Authentication::Method("md5"),
         7 => Authentication::Method("gss"),
         9 => Authentication::Method("sspi"),
-        10 => Authentication::Method(sasl_method(reader)),
+        SASL => Authentication::Method(sasl_method(reader)),
         _ => Authentication::Continue,
     })
 }
 
-fn sasl_method(mut mechanisms: Reader<'_>) -> &'static str {
-    while let Ok(mechanism) = mechanisms.c_string() {
-        match mechanism {
-            b"SCRAM-SHA-256" | b"SCRAM-SHA-256-PLUS" => return "scram-sha-256",
-            b"OAUTHBEARER" => return "oauth",
-            b"" => break,
-            _ => {}
-        }
-    }
-    "sasl"
+fn sasl_method(mechanisms: Reader<'_>) -> &'static str {
+    let method = names(mechanisms).find_map(|mechanism| match mechanism {
+        b"SCRAM-SHA-256" | b"SCRAM-SHA-256-PLUS" => Some("scram-sha-256"),
+        b"OAUTHBEARER" => Some("oauth"),
+        _ => None,
+    });
+    method.unwrap_or("sasl")
+}
+
+/// The code of an AuthenticationSASL.
+pub const SASL: u32 = 10;
+/// The code of an AuthenticationSASLContinue.
+pub const SASL_CONTINUE: u32 = 11;
+/// The code of an AuthenticationSASLFinal.
+pub const SASL_FINAL: u32 = 12;
+
+/// What an AuthenticationSASL offers; nothing for any other message.
+pub fn sasl_mechanisms(body: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    let mut reader = Reader::new(body);
+    let is_sasl = reader.u32() == Ok(SASL);
+    names(if is_sasl { reader } else { Reader::new(&[]) })
+}
+
+/// What an Authentication message of that code carries.
+pub fn authentication_data(body: &[u8], code: u32) -> Option<&[u8]> {
+    let mut reader = Reader::new(body);
+    (reader.u32() == Ok(code)).then(|| reader.rest())
+}
+
+fn names(mut reader: Reader<'_>) -> impl Iterator<Item = &[u8]> + Clone {
+    std::iter::from_fn(move || reader.c_string().ok().filter(|name| !name.is_empty()))
 }
 
 /// A ParameterStatus: name and value.
@@ -217,5 +238,19 @@ mod tests {
             assert_eq!(authentication(body), Ok(*expected));
         }
         assert!(authentication(b"\0\0").is_err());
+    }
+
+    #[test]
+    fn mechanisms_are_listed() {
+        let list = |body: &[u8]| sasl_mechanisms(body).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        assert_eq!(
+            list(b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"),
+            [&b"SCRAM-SHA-256-PLUS"[..], b"SCRAM-SHA-256"]
+        );
+        for none in [&b"\0\0\0\x0bSCRAM-SHA-256\0\0"[..], b"\0\0\0\x0a\0SCRAM-SHA-256\0\0", b"\0\0\0\x0aSCRAM", b""] {
+            assert!(list(none).is_empty());
+        }
+        assert_eq!(authentication_data(b"\0\0\0\x0cv=x", SASL_FINAL), Some(&b"v=x"[..]));
+        assert_eq!(authentication_data(b"\0\0\0\x0cv=x", SASL_CONTINUE), None);
     }
 }

@@ -133,6 +133,14 @@ impl Scanner {
     }
 }
 
+/// The first message of `input` and its body; `None` where `input` does not hold all of it.
+pub fn whole(side: Side, input: &[u8]) -> Result<Option<(Header, &[u8])>, InvalidLength> {
+    let (mut rest, mut scanner) = (input, Scanner::new(side));
+    let Some(header) = scanner.header(&mut rest)? else { return Ok(None) };
+    let (body, is_through) = scanner.body(&mut rest);
+    Ok(is_through.then_some((header, body)))
+}
+
 /// The largest length word that PostgreSQL takes for this type. A type that it does not know ends the session on its side
 /// before the length is read: any length will do, so that its own FATAL is what the client hears.
 fn longest(side: Side, message: u8) -> u32 {
@@ -190,6 +198,15 @@ mod tests {
         bytes.extend(u32::try_from(body.len() + 4).unwrap().to_be_bytes());
         bytes.extend(body);
         bytes
+    }
+
+    #[test]
+    fn a_first_message_is_whole_or_not_there_yet() {
+        let stream = [message(b'R', b"abc"), message(b'S', b"")].concat();
+        assert_eq!(whole(Side::Backend, &stream), Ok(Some((Header { kind: b'R', length: 7 }, &b"abc"[..]))));
+        assert_eq!(whole(Side::Backend, &stream[..7]), Ok(None));
+        assert_eq!(whole(Side::Backend, &stream[..3]), Ok(None));
+        assert!(whole(Side::Backend, b"R\0\0\0\x03").is_err());
     }
 
     fn frames(side: Side, stream: &[u8], step: usize, cap: usize) -> Result<Vec<(u8, Vec<u8>)>, InvalidLength> {

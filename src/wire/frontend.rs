@@ -137,9 +137,28 @@ pub fn function_oid(body: &[u8]) -> Result<u32, Truncated> {
     Reader::new(body).u32()
 }
 
+/// A SASLInitialResponse: the mechanism, and the mechanism's first message.
+pub fn sasl_initial_response(body: &[u8]) -> Result<(&[u8], &[u8]), Truncated> {
+    let mut reader = Reader::new(body);
+    let mechanism = reader.c_string()?;
+    let length = usize::try_from(reader.i32()?).map_err(|_| Truncated)?;
+    match reader.rest().len() == length {
+        true => Ok((mechanism, reader.rest())),
+        false => Err(Truncated),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sasl_response_is_bounded_by_its_message() {
+        assert_eq!(sasl_initial_response(b"SCRAM\0\0\0\0\x02n,"), Ok((&b"SCRAM"[..], &b"n,"[..])));
+        for wrong in [&b"SCRAM\0\0\0\0\x03n,"[..], b"SCRAM\0\0\0\0\x01n,", b"SCRAM\0\xff\xff\xff\xff", b"SCRAM"] {
+            assert_eq!(sasl_initial_response(wrong), Err(Truncated));
+        }
+    }
 
     #[test]
     fn texts_are_read_whole_or_cut_off() {

@@ -1,7 +1,10 @@
-//! The few messages that the sidecar itself originates: errors, where there is no server to give one.
+//! The few messages that the sidecar itself originates: errors, where there is no server to give one, and those of an
+//! authentication that it takes part in.
 //!
-//! In: severity, SQLSTATE, text. Out: an ErrorResponse. Never used for what passes through.
-//! Source: PostgreSQL manual, "Error and Notice Message Fields"; Appendix A for the codes.
+//! In: their parts. Out: their bytes. Never used for what passes through.
+//! Source: PostgreSQL manual, "Message Formats" and "Error and Notice Message Fields"; Appendix A for the codes.
+
+use super::backend::{SASL, SASL_CONTINUE, SASL_FINAL};
 
 /// SQLSTATE `too_many_connections`.
 pub const TOO_MANY_CONNECTIONS: &str = "53300";
@@ -11,6 +14,12 @@ pub const CONNECTION_FAILURE: &str = "08006";
 pub const ADMIN_SHUTDOWN: &str = "57P01";
 /// SQLSTATE `protocol_violation`.
 pub const PROTOCOL_VIOLATION: &str = "08P01";
+/// SQLSTATE `invalid_authorization_specification`.
+pub const INVALID_AUTHORIZATION: &str = "28000";
+/// SQLSTATE `invalid_password`.
+pub const INVALID_PASSWORD: &str = "28P01";
+/// SQLSTATE `query_canceled`: PostgreSQL's, too, where authentication takes too long.
+pub const QUERY_CANCELED: &str = "57014";
 /// SQLSTATE `insufficient_privilege`.
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// SQLSTATE `feature_not_supported`.
@@ -31,11 +40,44 @@ pub fn error_response(severity: &str, sqlstate: &str, message: &str) -> Vec<u8> 
         fields.push(0);
     }
     fields.push(0);
-    let length = u32::try_from(fields.len()).unwrap_or(u32::MAX).saturating_add(4);
-    let mut bytes = vec![b'E'];
-    bytes.extend(length.to_be_bytes());
-    bytes.extend(fields);
-    bytes
+    framed(b'E', &fields)
+}
+
+/// AuthenticationSASL: what the client may choose from.
+pub fn authentication_sasl<'a>(mechanisms: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut body = SASL.to_be_bytes().to_vec();
+    for mechanism in mechanisms {
+        body.extend(mechanism);
+        body.push(0);
+    }
+    body.push(0);
+    framed(b'R', &body)
+}
+
+/// AuthenticationSASLContinue.
+pub fn authentication_sasl_continue(data: &[u8]) -> Vec<u8> {
+    framed(b'R', &[&SASL_CONTINUE.to_be_bytes(), data].concat())
+}
+
+/// AuthenticationSASLFinal.
+pub fn authentication_sasl_final(data: &[u8]) -> Vec<u8> {
+    framed(b'R', &[&SASL_FINAL.to_be_bytes(), data].concat())
+}
+
+/// SASLInitialResponse.
+pub fn sasl_initial_response(mechanism: &str, data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    framed(b'p', &[mechanism.as_bytes(), &[0], &length.to_be_bytes(), data].concat())
+}
+
+/// SASLResponse.
+pub fn sasl_response(data: &[u8]) -> Vec<u8> {
+    framed(b'p', data)
+}
+
+fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX).saturating_add(4);
+    [&[kind], length.to_be_bytes().as_slice(), body].concat()
 }
 
 #[cfg(test)]

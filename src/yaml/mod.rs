@@ -1,7 +1,7 @@
 //! YAML as a tree of which every node knows its place, so that all faults of a file are told and not only the first.
 //!
-//! In: a file's name and text. Out: a [`Node`], and [`Fault`]s with line and column. Refuses: duplicate keys,
-//! nesting beyond the library's 64 levels. `yes`, `no`, `on` and `off` are texts, as YAML 1.2 has them.
+//! In: a file's name and text. Out: a [`Node`], and [`Fault`]s with line and column. Refuses: duplicate keys, nesting
+//! beyond [`DEPTH_MAX`], more than [`NODES_MAX`] nodes. `yes`, `no`, `on` and `off` are texts, as YAML 1.2 has them.
 
 pub mod pattern;
 pub mod spelling;
@@ -13,6 +13,13 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use crate::error::Fault;
+
+/// How deep lists and mappings nest at most. Ours take six levels.
+pub const DEPTH_MAX: usize = 32;
+/// How many lists, mappings and scalars a file holds at most, those that aliases stand for included.
+pub const NODES_MAX: usize = 100_000;
+/// The stack that a file is read on, bytes: four times what [`DEPTH_MAX`] levels were measured to take without optimisation.
+const STACK_BYTES: usize = 8 << 20;
 
 /// Where in a file: from 1; 0 where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,18 +102,19 @@ impl<'a> Source<'a> {
 
     /// The file's one document; `None`, and a fault, where it is not YAML. An empty file is [`Shape::Null`].
     pub fn parse(&mut self) -> Option<Node> {
-        let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-        match serde_saphyr::from_str_with_options::<Spanned<Raw>>(self.text, options) {
+        let options = serde_saphyr::options! {
+            strict_booleans: true,
+            with_snippet: false,
+            budget: serde_saphyr::budget! { max_depth: DEPTH_MAX, max_nodes: NODES_MAX },
+        };
+        // By recursion, with large frames where it is not optimised: on a stack that holds them, whoever's thread it is.
+        let read = || serde_saphyr::from_str_with_options::<Spanned<Raw>>(self.text, options);
+        match stacker::grow(STACK_BYTES, read) {
             Ok(raw) => Some(node(raw)),
             Err(error) => {
                 let place = error.location().map_or(Place::default(), place_of);
-                let what = error.without_snippet().to_string();
-                let what = what.split(" at line ").next().unwrap_or("not YAML").replace('\n', " ");
-                self.fault(
-                    place,
-                    format!("not well-formed YAML: {what}"),
-                    "mend the line, or quote what YAML takes for its own",
-                );
+                let (what, mend) = in_words(&error.without_snippet().to_string());
+                self.fault(place, format!("not well-formed YAML: {what}"), mend);
                 None
             }
         }
@@ -117,6 +125,24 @@ impl<'a> Source<'a> {
     pub fn place_inside(&self, place: Place, decoded: &str, offset: usize) -> Place {
         inside(self.text, place, decoded, offset).unwrap_or(place)
     }
+}
+
+/// What the library says, without the place, and how to mend it; where it speaks to programmers, in our words.
+fn in_words(error: &str) -> (String, &'static str) {
+    let what = error.split(" at line ").next().unwrap_or("it cannot be read").replace('\n', " ");
+    if what.contains("Depth {") || what.contains("recursion limit") {
+        return (format!("nested deeper than {DEPTH_MAX} levels"), "close what is open");
+    }
+    if what.contains("Nodes {") {
+        return (format!("more than {NODES_MAX} nodes"), "split the file, or use fewer aliases");
+    }
+    if what.contains("budget") {
+        return ("more aliases, or longer texts, than a file may hold".to_owned(), "split the file");
+    }
+    if what.contains("multiple YAML documents") {
+        return ("more than one document".to_owned(), "make a file of each, without `---`");
+    }
+    (what, "mend the line, or quote what YAML takes for its own")
 }
 
 fn inside(text: &str, start: Place, decoded: &str, offset: usize) -> Option<Place> {
@@ -365,46 +391,4 @@ impl<'de> Visitor<'de> for RawVisitor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_node_knows_its_place_and_on_and_off_are_texts() {
-        let mut source = Source::new(Path::new("a.yaml"), "on: statement\nstatus: off\nwhen: persons > 10\n");
-        let root = source.parse().expect("well-formed");
-        let Shape::Map(pairs) = &root.shape else { panic!("a mapping") };
-        assert_eq!(pairs[0].0.name, "on");
-        assert!(matches!(&pairs[1].1.shape, Shape::Text(text) if text == "off"));
-        assert_eq!(pairs[2].1.place, Place { line: 3, column: 7 });
-    }
-
-    #[test]
-    fn a_place_inside_a_text_is_right_in_every_style() {
-        for (yaml, line, column) in [
-            ("when: persons > tabel\n", 1, 17),
-            ("when: \"persons > tabel\"\n", 1, 18),
-            ("when: 'persons > tabel'\n", 1, 18),
-            ("when: >\n  persons\n  > tabel\n", 3, 5),
-            ("when: |-\n  persons\n  > tabel\n", 3, 5),
-            ("when: persons\n  > tabel\n", 2, 5),
-        ] {
-            let mut source = Source::new(Path::new("a.yaml"), yaml);
-            let root = source.parse().expect("well-formed");
-            let Shape::Map(pairs) = &root.shape else { panic!("a mapping") };
-            let Shape::Text(text) = &pairs[0].1.shape else { panic!("a text") };
-            let offset = text.chars().position(|c| c == 't').expect("a t");
-            assert_eq!(source.place_inside(pairs[0].1.place, text, offset), Place { line, column }, "{yaml}");
-        }
-    }
-
-    #[test]
-    fn a_broken_file_is_one_fault_with_a_place() {
-        let mut source = Source::new(Path::new("a.yaml"), "a: [1, 2\nb: 3\n");
-        assert!(source.parse().is_none());
-        assert_eq!(source.faults.len(), 1);
-        assert!(source.faults[0].line > 0, "{:?}", source.faults);
-        let mut twice = Source::new(Path::new("a.yaml"), "a: 1\na: 2\n");
-        assert!(twice.parse().is_none());
-        assert!(twice.faults[0].what.contains("dup"), "{:?}", twice.faults);
-    }
-}
+mod tests;

@@ -132,7 +132,11 @@ fn a_server_that_is_away_is_a_fault_for_check_and_none_for_the_start() {
     let wanted = format!("mitsuke.toml: `upstream.address` is {upstream}, which cannot be reached: Connection refused");
     assert!(checked.err().starts_with(&wanted), "{}", checked.err());
     let checked = run(folder.path(), &["check", "--offline"]);
-    assert!(checked.out().starts_with("in order: mitsuke.toml, 6 policies, classification"), "{}", checked.out());
+    let in_order = checked.out();
+    assert!(
+        in_order.starts_with("in order: mitsuke.toml, ") && in_order.ends_with(" policies, classification\n"),
+        "{in_order}"
+    );
     checked.expect_success();
 }
 

@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 use mitsuke::config::Config;
 use mitsuke::policy::load_folder;
 
-use crate::support::programs;
-use crate::support::sidecar::{Sidecar, mitsuke};
-
 const DOCUMENTS: [&str; 4] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md"];
 
 fn top() -> PathBuf {
@@ -74,6 +71,9 @@ fn policies_in_the_documents_load_and_their_cases_hold() {
 #[cfg(feature = "query")]
 #[test]
 fn questions_in_the_documents_are_answered() {
+    use crate::support::programs;
+    use crate::support::sidecar::{Sidecar, mitsuke};
+
     let mut sidecar = Sidecar::start("");
     sidecar.stop();
     let mut asked = 0;

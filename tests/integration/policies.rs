@@ -163,11 +163,11 @@ fn a_case_that_fails_is_told_with_its_place_and_exit_status_1() {
         "policies/t/night-copy.cases.yaml:5: at six
   expected no finding
   got      1 finding
-           observed -: someone unknown made a statement in one statement by COPY at 05:59
+           observed -: someone unknown ran COPY at 05:59
 policies/t/night-copy.cases.yaml:9: says what
   expected 2 findings, saying “by SELECT”
   got      1 finding
-           observed -: clerk made a statement in one statement by COPY at 03:00
+           observed -: clerk ran COPY at 03:00
 1 policy, 3 cases: 2 do not hold
 "
     );
@@ -196,7 +196,7 @@ fn each_kind_of_fault_is_told_with_its_place_and_how_to_mend_it() {
         (
             "action: alert",
             "action: cut",
-            "policies/t/night-copy.yaml:1:1: `action: cut` is not there yet: this version only alerts; write `action: alert`",
+            "policies/t/night-copy.yaml:9:9: `action: cut` is not there yet: this version only alerts; write `action: alert`",
         ),
     ] {
         let text = GOOD.replace(from, to);

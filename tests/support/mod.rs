@@ -12,6 +12,7 @@ pub mod server;
 pub mod sidecar;
 pub mod smtp;
 pub mod through;
+pub mod tls;
 pub mod wire;
 
 use std::time::{Duration, Instant};

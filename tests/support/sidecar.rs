@@ -28,10 +28,15 @@ impl Sidecar {
 
     /// Starts it before this server.
     pub fn before(server: &Postgres, more: &str) -> Sidecar {
+        Sidecar::with_legs(server, "", "", more)
+    }
+
+    /// The same, with further lines of `[listen]` and `[upstream]`.
+    pub fn with_legs(server: &Postgres, listen: &str, upstream: &str, more: &str) -> Sidecar {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let config = format!(
-            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n[upstream]\naddress = \"{}\"\n[log]\npath = \"{}\"\n{more}",
+            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n{listen}\n[upstream]\naddress = \"{}\"\n{upstream}\n[log]\npath = \"{}\"\n{more}",
             server::address(server),
             folder.path().join("log").display(),
         );
@@ -95,6 +100,13 @@ impl Sidecar {
     /// A connection string through it, for this user.
     pub fn url_as(&self, user: &str, database: &str) -> String {
         format!("postgresql://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let child = self.child.as_ref().expect("it runs");
+        let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
     }
 
     /// kill -9.

@@ -7,6 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use super::PATIENCE;
+use super::tls::{Authority, Channel, handshake};
 
 /// A message with a type byte.
 pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -107,7 +108,7 @@ fn text(text: &str) -> Vec<u8> {
 /// The connection.
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    stream: Channel,
     /// Everything heard so far.
     pub heard: Vec<u8>,
 }
@@ -118,7 +119,39 @@ impl Client {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-        Client { stream, heard: Vec::new() }
+        Client { stream: Channel::Plain(stream), heard: Vec::new() }
+    }
+
+    /// Goes on over TLS; what was heard is forgotten.
+    pub fn encrypt(self, authority: &Authority, alpn: &[&str]) -> std::io::Result<Client> {
+        let Channel::Plain(stream) = self.stream else { panic!("it is encrypted already") };
+        Ok(Client { stream: Channel::Tls(Box::new(handshake(stream, authority, alpn)?)), heard: Vec::new() })
+    }
+
+    /// Connects and asks for TLS, as libpq does.
+    pub fn over_tls(address: &str, authority: &Authority) -> Client {
+        let mut client = Client::connect(address);
+        client.say(&ssl_request());
+        client.hear_bytes(1);
+        assert_eq!(client.heard, b"S");
+        client.encrypt(authority, &["postgresql"]).expect("a handshake")
+    }
+
+    /// Says over TLS that it will say no more.
+    pub fn notify_close(&mut self) {
+        if let Channel::Tls(tls) = &mut self.stream {
+            tls.conn.send_close_notify();
+        }
+        self.stream.flush().expect("the other side listens");
+    }
+
+    /// Hears until so many bytes are in [`Client::heard`].
+    pub fn hear_bytes(&mut self, count: usize) {
+        while self.heard.len() < count {
+            let before = self.heard.len();
+            self.hear_some();
+            assert!(self.heard.len() > before, "closed after {before} bytes of {count}");
+        }
     }
 
     /// Connects and comes to the first ReadyForQuery.
@@ -131,22 +164,22 @@ impl Client {
 
     /// Says bytes.
     pub fn say(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the other side listens");
+        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).expect("the other side listens");
     }
 
     /// Says bytes, if the other side still listens.
     pub fn try_say(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
     }
 
     /// To write from another thread.
     pub fn second_handle(&self) -> TcpStream {
-        self.stream.try_clone().expect("a file descriptor is left")
+        self.stream.tcp().try_clone().expect("a file descriptor is left")
     }
 
     /// Ends its own side only.
     pub fn shut_down_writing(&mut self) {
-        self.stream.shutdown(Shutdown::Write).expect("it was open");
+        self.stream.tcp().shutdown(Shutdown::Write).expect("it was open");
     }
 
     /// Hears until `count` messages of `kind` are whole in [`Client::heard`].
@@ -176,7 +209,7 @@ impl Client {
 
     /// Hears for a while; true if the other side closed.
     pub fn is_closed_within(&mut self, wait: Duration) -> bool {
-        self.stream.set_read_timeout(Some(wait)).expect("not zero");
+        self.stream.tcp().set_read_timeout(Some(wait)).expect("not zero");
         let mut byte = [0; 1];
         let closed = match self.stream.read(&mut byte) {
             Ok(0) => true,
@@ -186,7 +219,7 @@ impl Client {
             }
             Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
         };
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        self.stream.tcp().set_read_timeout(Some(PATIENCE)).expect("not zero");
         closed
     }
 
@@ -199,7 +232,7 @@ impl Client {
         let mut bytes = [0; 65_536];
         match self.stream.read(&mut bytes) {
             Ok(count) => self.heard.extend(&bytes[..count]),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {}
             Err(error) => panic!("heard {:?}, then: {error}", self.kinds()),
         }
     }

@@ -34,7 +34,7 @@ enum What {
 
 #[derive(Debug, Args)]
 struct Origin {
-    /// A folder of policies, or one policy's file [default: [policies].path, else those built in]
+    /// A folder of policies, or one policy's file [default: the configuration's, else those built in]
     #[arg(long, value_name = "PATH")]
     path: Option<PathBuf>,
 }

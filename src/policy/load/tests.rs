@@ -163,8 +163,8 @@ fn each_fault_of_a_policy_has_its_place() {
             "on: login",
             "t/good.yaml:7:5: `on: login` is not known; write one of statement, progress, transaction, session",
         ),
-        ("on: statement", "on: progress", "t/good.yaml:1:1: `on: progress` is not there yet"),
-        ("action: alert", "action: deny", "t/good.yaml:1:1: `action: deny` is not there yet: this version only alerts"),
+        ("on: statement", "on: progress", "t/good.yaml:7:5: `on: progress` is not there yet"),
+        ("action: alert", "action: deny", "t/good.yaml:9:9: `action: deny` is not there yet: this version only alerts"),
         ("action: alert", "action: alert\nfor: 15m", "t/good.yaml:10:6: `for` goes with `action: quarantine` only"),
         (
             "persons > 1000",

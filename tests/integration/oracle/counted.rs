@@ -76,6 +76,22 @@ pub fn names(statements: &[Statement], answer: &str) -> HashMap<String, String> 
     lines(answer).map(|(_, _, _, text)| (print(&sql::analyze(&text)[0]), text)).chain(ours).collect()
 }
 
+/// Sums by the statements' first word, in which it does not matter whose spellings are told apart.
+pub fn by_verb(counts: [&Counts; 2], names: &HashMap<String, String>) -> BTreeMap<String, [Counted; 2]> {
+    let mut sums: BTreeMap<String, [Counted; 2]> = BTreeMap::new();
+    for (side, counts) in counts.into_iter().enumerate() {
+        for ((_, print), counted) in counts {
+            let name = names.get(print).unwrap_or(print);
+            let verb = name.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+            let verb = if verb.chars().all(char::is_alphabetic) { verb } else { "other".to_owned() };
+            let sum = &mut sums.entry(verb).or_default()[side];
+            sum.calls += counted.calls;
+            sum.rows += counted.rows;
+        }
+    }
+    sums
+}
+
 /// What PostgreSQL counts as the rows of a statement.
 fn rows(statement: &Statement) -> u64 {
     let (returned, affected) = (statement.rows_returned.unwrap_or(0), statement.rows_affected.unwrap_or(0));

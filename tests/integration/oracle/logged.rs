@@ -34,7 +34,8 @@ pub fn texts(log: &str) -> Texts {
         }
     };
     for entry in entries(log) {
-        if entry.database == DIRECT {
+        // A parallel worker, which has no database in its prefix, repeats its leader's error.
+        if entry.database == DIRECT || entry.database.is_empty() {
             continue;
         }
         match (entry.level.as_str(), ran(&entry.message)) {

@@ -31,12 +31,27 @@ fn a_statement_is_told_by_its_figure_its_limit_and_its_means() {
     let by_tool = Statement { end_user: Some("psql".into()), application_name: Some("psql".into()), ..copy.clone() };
     assert!(says("when: persons > 1000", [by_tool]).starts_with("clerk read 20,000"), "a tool is nobody's name");
     let bare = Statement { db_user: None, client_addr: None, persons: None, ..statement(1, 0, 0) };
-    assert_eq!(says("when: true", [bare]), "someone unknown made a statement in one statement by a statement at 00:00");
+    assert_eq!(says("when: true", [bare]), "someone unknown ran a statement at 00:00");
+    let empty = Statement { kind: Some(Kind::Select), relations: texts(&["shop.cards"]), ..statement(1, 0, 0) };
+    assert_eq!(says("when: true", [empty]), "clerk ran SELECT from shop.cards at 00:00 from 10.0.0.9");
     let many =
         Statement { kind: Some(Kind::Select), relations: texts(&["a", "b", "c", "d", "e"]), ..statement(1, 0, 2) };
     assert!(says("when: persons > 1", [many]).contains("by SELECT from a, b, c and 2 more at"));
     let written = Statement { kind: Some(Kind::Delete), rows_affected: Some(1), ..statement(1, 0, 0) };
     assert!(says("when: rows_affected > 0", [written]).contains("changed 1 row in one statement (limit 0) by DELETE"));
+}
+
+#[test]
+fn sessions_and_transactions_are_told_by_what_became_of_them() {
+    let db_user: Option<Text> = Some("postgres".into());
+    let session = Session { db_user: db_user.clone(), outcome: Some(SessionOutcome::Closed), ..Session::default() };
+    let found = engine(&["on: session\nwhen: db_user = 'postgres'"]).session(&session);
+    assert_eq!(found[0].explanation.as_deref(), Some("postgres had a session that ended `closed` at 00:00"));
+    let relations_written = texts(&["shop.orders"]);
+    let transaction = Transaction { db_user, relations_written, rows_affected: Some(2_000), ..Transaction::default() };
+    let found = engine(&["on: transaction\nwhen: rows_affected > 1000"]).transaction(&transaction);
+    let told = "postgres changed 2,000 rows in one transaction (limit 1,000) on shop.orders at 00:00";
+    assert_eq!(found[0].explanation.as_deref(), Some(told));
 }
 
 #[test]
