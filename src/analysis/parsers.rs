@@ -73,6 +73,12 @@ impl Parsers {
         }
     }
 
+    /// The analysis of `text`; waits for it.
+    pub(super) fn analyse(&mut self, text: &Arc<[u8]>) -> Analyses {
+        let mut pending = Some(self.begin(text));
+        self.finish(&mut pending)
+    }
+
     /// Waits for the analysis, which is taken out.
     pub(super) fn finish(&mut self, pending: &mut Option<Pending>) -> Analyses {
         match pending.take() {
@@ -114,7 +120,7 @@ fn not_understood() -> Analyses {
 }
 
 /// What is said of a text that could not be analysed at all.
-fn unknown() -> Arc<Analysis> {
+pub(super) fn unknown() -> Arc<Analysis> {
     Arc::new(Analysis {
         kind: Kind::Other,
         parse: Parse::None,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::parsers::{Analyses, Parsers, Pending};
+use super::parsers::{Analyses, Parsers, Pending, unknown};
 use super::settings::Settings;
 use super::transaction::Fold;
 use crate::audit::Position;
@@ -17,7 +17,7 @@ use crate::record::{Outcome, Protocol, Text};
 use crate::session::event::{Begun, Who};
 use crate::sql::{Analysis, Effect};
 
-/// Prepared statements (SQL PREPARE) and cursors remembered, each, per session.
+/// Prepared statements and cursors remembered, each, per session.
 const NAMES_MAX: usize = 1_024;
 /// A statement that runs for longer moves from the intake journal into the checkpoints.
 const LONG_RUNNING: Duration = Duration::from_secs(2);
@@ -153,17 +153,23 @@ impl Session {
         (saved, replay_from)
     }
 
-    /// The analysis whose relations and columns count for `analysis`.
-    pub(super) fn meant<'a>(&'a self, analysis: &'a Arc<Analysis>) -> &'a Arc<Analysis> {
-        analysis
-            .effects
-            .iter()
-            .find_map(|effect| match effect {
-                Effect::Execute { name } => self.prepared.get(name),
-                Effect::Fetch { name } => self.cursors.get(name),
-                _ => None,
-            })
-            .unwrap_or(analysis)
+    /// The analysis whose relations and columns count for `analysis`: of what it executes, or fetches from, by name. A name that
+    /// nobody is known to have given, a function's cursor for one, may mean anything.
+    pub(super) fn meant(&self, analysis: &Arc<Analysis>) -> Arc<Analysis> {
+        let named = analysis.effects.iter().find_map(|effect| match effect {
+            Effect::Execute { name } => Some(self.prepared.get(name)),
+            Effect::Fetch { name } => Some(self.cursors.get(name)),
+            _ => None,
+        });
+        match named {
+            None => Arc::clone(analysis),
+            Some(meant) => meant.map_or_else(unknown, Arc::clone),
+        }
+    }
+
+    /// A statement that the client prepared by the protocol, and SQL may execute.
+    pub(super) fn remember_prepared(&mut self, name: &str, analysis: &Analysis) {
+        remember(&mut self.prepared, &name.into(), analysis);
     }
 
     /// Applies what a statement that succeeded does to the statements after it.

@@ -19,7 +19,7 @@ use crate::catalog::{Catalog, Context, Understanding};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::{Engine, PolicySet};
 use crate::record::{Finding, Outcome, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome};
-use crate::session::event::{Begun, Closed, Ended, Event, TransactionStatus};
+use crate::session::event::{Begun, Closed, Ended, Event, Prepared, TransactionStatus};
 use crate::sql::{Analysis, Effect};
 
 /// How long records may wait to be made durable in the record journal, and so to be seen by a query.
@@ -161,6 +161,7 @@ impl Stage {
             }
             Entry::Event(Event::Begun(begun)) => self.begun(position, begun),
             Entry::Event(Event::Ended(ended)) => self.ended(&ended),
+            Entry::Event(Event::Prepared(prepared)) => self.prepared(&prepared),
             Entry::Event(Event::Ready(ready)) => {
                 let session = self.sessions.get_mut(&ready.who.session_id);
                 if let (Some(fold), true) =
@@ -185,6 +186,14 @@ impl Stage {
         session.open.insert(begun.statement_no, Open::new(position, begun, pending));
     }
 
+    fn prepared(&mut self, prepared: &Prepared) {
+        // Its first execution finds the analysis in the cache.
+        let analyses = self.parsers.analyse(&prepared.text);
+        if let Some(session) = self.sessions.get_mut(&prepared.who.session_id) {
+            session.remember_prepared(&prepared.name, &part(&analyses, 0));
+        }
+    }
+
     fn ended(&mut self, ended: &Ended) {
         let id = ended.who.session_id;
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -207,11 +216,13 @@ impl Stage {
         }
     }
 
-    /// The statements of a simple Query behind one that failed reached the server and were passed over.
+    /// The statements of a simple Query behind one that failed reached the server and were passed over; those behind one that
+    /// was denied were denied with it.
     fn skip_rest(&mut self, id: Uuid, open: &Open, analyses: &Analyses) {
         if open.protocol != Protocol::Simple || open.last_outcome == Outcome::Ok {
             return;
         }
+        let outcome = if open.last_outcome == Outcome::Denied { Outcome::Denied } else { Outcome::Skipped };
         for analysis in analyses.iter().skip(open.parts) {
             let skipped = Ended {
                 who: Arc::clone(&open.who),
@@ -219,7 +230,7 @@ impl Stage {
                 part: 0,
                 more: false,
                 at: open.part_at,
-                outcome: Outcome::Skipped,
+                outcome,
                 tag: String::new(),
                 rows_returned: 0,
                 bytes_out: 0,
@@ -272,7 +283,7 @@ impl Stage {
     /// Makes the record of one statement, judges it, and applies what it does.
     pub(super) fn emit(&mut self, id: Uuid, open: &Open, ended: Option<&Ended>, analysis: &Arc<Analysis>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let meant = Arc::clone(session.meant(analysis));
+        let meant = session.meant(analysis);
         let who = ended.map_or(&open.who, |ended| &ended.who);
         let database: Text = who.database.as_deref().unwrap_or("").into();
         let settings = &session.saved.settings;

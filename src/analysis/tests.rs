@@ -13,10 +13,11 @@ use crate::catalog::{Catalog, Classification};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::{self, Engine};
 use crate::record::{
-    Finding, Kind, Outcome, Protocol, Session, SessionOutcome, Statement, Table, Transaction, TransactionOutcome,
+    Certainty, Finding, Kind, Outcome, Protocol, Session, SessionOutcome, Statement, Table, Transaction,
+    TransactionOutcome,
 };
 use crate::session::Event;
-use crate::session::event::{Begun, Closed, Ended, Opened, Origin, People, TransactionStatus, Who};
+use crate::session::event::{Begun, Closed, Ended, Opened, Origin, People, Prepared, Ready, TransactionStatus, Who};
 
 const CLASSIFICATION: &str = "\
 levels: [internal, personal, sensitive]
@@ -96,6 +97,19 @@ impl Script {
             Some(Event::Ended(ended)) => ended,
             _ => unreachable!("just pushed"),
         }
+    }
+
+    fn prepared(&mut self, name: &str, text: &str) {
+        let at = self.tick();
+        let (who, name) = (Arc::clone(&self.who), name.to_owned());
+        let text_bytes = text.len() as u64;
+        self.events.push(Event::Prepared(Prepared { who, at, name, text: text.as_bytes().into(), text_bytes }));
+    }
+
+    fn ready(&mut self, status: TransactionStatus, commit_failed: Option<&str>) {
+        let at = self.tick();
+        let commit_failed = commit_failed.map(str::to_owned);
+        self.events.push(Event::Ready(Ready { who: Arc::clone(&self.who), at, status, commit_failed }));
     }
 
     fn query(&mut self, text: &str, tag: &str) -> &mut Ended {
@@ -248,6 +262,55 @@ fn execute_counts_as_what_it_executes() {
     let statements = records::<Statement>(folder.path());
     assert_eq!(statements[1].relations.as_deref(), Some(&["shop.customers".into()][..]));
     assert_eq!(statements[1].personal_rows, Some(3));
+}
+
+/// Prepared by the protocol, executed by SQL; and a name that nobody is known to have given.
+#[test]
+fn execute_finds_what_the_protocol_prepared_and_assumes_the_worst_of_a_stranger() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    script.prepared("P 1", "select upper(email) from shop.customers");
+    script.query("execute \"P 1\"", "SELECT 3").rows_returned = 3;
+    script.query("execute stranger", "SELECT 3").rows_returned = 3;
+    script.query("fetch all from \"<unnamed portal 1>\"", "FETCH 3").rows_returned = 3;
+    script.closed();
+    run(folder.path(), &script.events);
+    let statements = records::<Statement>(folder.path());
+    assert_eq!(statements[0].relations.as_deref(), Some(&["shop.customers".into()][..]));
+    assert_eq!(statements[0].columns.as_deref(), Some(&["shop.customers.email".into()][..]));
+    let certainty: Vec<_> = statements.iter().map(|statement| statement.certainty.expect("known")).collect();
+    assert_eq!(certainty[1..], [Certainty::Assumed, Certainty::Assumed]);
+}
+
+#[test]
+fn a_query_that_was_denied_was_denied_whole_and_its_transaction_failed() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    script.begun("begin");
+    script.ended("BEGIN", Some(TransactionStatus::Open));
+    script.begun("select 1; select 2");
+    script.ended("", Some(TransactionStatus::Failed)).outcome = Outcome::Denied;
+    script.query("rollback", "ROLLBACK");
+    script.closed();
+    run(folder.path(), &script.events);
+    let statements = records::<Statement>(folder.path());
+    let outcomes: Vec<_> = statements.iter().map(|statement| statement.outcome.expect("known")).collect();
+    assert_eq!(outcomes, [Outcome::Ok, Outcome::Denied, Outcome::Denied, Outcome::Ok]);
+    assert_eq!(records::<Transaction>(folder.path())[0].outcome, Some(TransactionOutcome::Failed));
+}
+
+/// Each statement completed, and their commit did not.
+#[test]
+fn a_commit_that_failed_at_the_sync_is_a_failed_transaction() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    script.begun("insert into shop.orders values (1)");
+    script.ended("INSERT 0 1", None).more = false;
+    script.ready(TransactionStatus::Idle, Some("23503"));
+    script.closed();
+    run(folder.path(), &script.events);
+    assert_eq!(records::<Statement>(folder.path())[0].outcome, Some(Outcome::Ok));
+    assert_eq!(records::<Transaction>(folder.path())[0].outcome, Some(TransactionOutcome::Failed));
 }
 
 #[test]

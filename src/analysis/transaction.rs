@@ -55,7 +55,8 @@ impl Fold {
         extend(&mut self.written, &understanding.relations_written);
         let ok = statement.outcome == Some(Outcome::Ok);
         self.explicit |= ok && effects.contains(&Effect::TransactionBegun);
-        self.failed |= matches!(statement.outcome, Some(Outcome::Error | Outcome::Cancelled));
+        self.failed |=
+            matches!(statement.outcome, Some(Outcome::Error | Outcome::Cancelled | Outcome::Denied | Outcome::Cut));
         self.noteworthy |= !understanding.relations_written.is_empty() || !understanding.columns.is_empty();
     }
 

@@ -387,6 +387,7 @@ fn at(event: &Event) -> Timestamp {
         Event::Opened(event) => event.at,
         Event::Begun(event) => event.at,
         Event::Ended(event) => event.at,
+        Event::Prepared(event) => event.at,
         Event::Ready(event) => event.at,
         Event::Closed(event) => event.at,
     }

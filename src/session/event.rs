@@ -47,6 +47,8 @@ pub enum Event {
     Begun(Begun),
     /// A statement's end is about to be sent to the client.
     Ended(Ended),
+    /// The server has taken a statement under a name: SQL can execute it from now on, too.
+    Prepared(Prepared),
     /// ReadyForQuery arrived apart from any [`Ended`] that it could ride on.
     Ready(Ready),
     /// The connection is over. The session's last event.
@@ -60,6 +62,7 @@ impl Event {
             Event::Opened(event) => event.who.session_id,
             Event::Begun(event) => event.who.session_id,
             Event::Ended(event) => event.who.session_id,
+            Event::Prepared(event) => event.who.session_id,
             Event::Ready(event) => event.who.session_id,
             Event::Closed(event) => event.who.session_id,
         }
@@ -163,6 +166,21 @@ pub enum TransactionStatus {
     Open,
     /// `E`: in a failed transaction block.
     Failed,
+}
+
+/// See [`Event::Prepared`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Who sent it.
+    pub who: Arc<Who>,
+    /// When the server took it.
+    pub at: Timestamp,
+    /// Its name; never the unnamed one.
+    pub name: String,
+    /// As of [`Begun`].
+    pub text: Arc<[u8]>,
+    /// As of [`Begun`].
+    pub text_bytes: u64,
 }
 
 /// See [`Event::Ready`].

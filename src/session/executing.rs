@@ -5,7 +5,7 @@
 
 use super::event::Event;
 use super::expect::Expect;
-use super::names::{Portal, Prepared};
+use super::names::Portal;
 use super::run::{Run, text};
 use super::tracker::{How, Tracker};
 use super::{OutOfStep, SubjectColumns};
@@ -67,7 +67,7 @@ impl Tracker {
                 run.count_out(loose_out);
                 return run;
             }
-            None => Prepared::unknown(),
+            None => Portal::unknown(&name).prepared,
         };
         let fits = if first { suspended.is_none() && really.id == expected } else { suspended.is_some() };
         if first && !fits {
@@ -187,7 +187,7 @@ impl Tracker {
             portal.run = Some(run);
             return;
         }
-        let portal = Portal { begun: Some(run.no), run: Some(run), ..Portal::unknown() };
+        let portal = Portal { begun: Some(run.no), run: Some(run), ..Portal::unknown(&sent.portal) };
         if let Some(made_room) = self.names.insert_portal(sent.portal, portal) {
             self.end_portal(made_room, at, events);
         }

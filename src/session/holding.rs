@@ -253,8 +253,8 @@ impl Tracker {
             (Cow::from(text), sql.text_bytes)
         };
         let prepared = |prepared: Option<&'a Prepared>| match prepared {
-            Some(prepared) => (Cow::from(&prepared.text[..]), prepared.text_bytes),
-            None => (Cow::from(UNKNOWN_TEXT), 0),
+            Some(prepared) if prepared.is_known() => (Cow::from(&prepared.text[..]), prepared.text_bytes),
+            _ => (Cow::from(UNKNOWN_TEXT), 0),
         };
         let body_bytes = self.client.header.body_bytes();
         let (message, (text, text_bytes)) = match self.client.header.kind {

@@ -63,8 +63,10 @@ pub const SUBJECTS_MAX: usize = 100;
 /// The most distinct subjects that are counted exactly; beyond, the count is an estimate.
 pub const EXACT_PEOPLE_MAX: usize = 1 << 16;
 
-/// Stands for a text that is not known: a statement prepared by SQL's PREPARE, a cursor that SQL declared, a statement
-/// forgotten because too many were prepared. No parser takes it, so that the worst is assumed. `text_bytes` is 0 then.
+/// Stands for a text that is not known. No parser takes it, so that the worst is assumed. `text_bytes` is 0 then. Where
+/// only the name is known, of a statement prepared by SQL's PREPARE, of a cursor that SQL declared, of a statement
+/// forgotten because too many were prepared, SQL's word for what is done stands in its place: `execute "name"`, or
+/// `fetch all from "name"`, and `text_bytes` is 0, too.
 pub const UNKNOWN_TEXT: &[u8] = b"<statement text not known>";
 /// The most prepared statements whose text is remembered, per session. Beyond, the one longest unused is forgotten.
 pub const PREPARED_STATEMENTS_MAX: usize = 4_096;

@@ -25,9 +25,34 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// A statement of which only the existence is known.
-    pub fn unknown() -> Arc<Prepared> {
-        Arc::new(Prepared { id: 0, text: UNKNOWN_TEXT.into(), text_bytes: 0 })
+    /// A statement of which only the name is known.
+    pub fn unknown(name: &Name) -> Arc<Prepared> {
+        Prepared::known_as(b"execute ", name)
+    }
+
+    /// A portal of which only the name is known: a cursor.
+    fn cursor(name: &Name) -> Arc<Prepared> {
+        Prepared::known_as(b"fetch all from ", name)
+    }
+
+    fn known_as(words: &[u8], name: &Name) -> Arc<Prepared> {
+        // SQL has no word for the unnamed ones.
+        let text = match name.is_unnamed() {
+            true => UNKNOWN_TEXT.to_vec(),
+            false => {
+                let name = name
+                    .as_bytes()
+                    .iter()
+                    .flat_map(|byte| std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 }));
+                words.iter().copied().chain(*b"\"").chain(name).chain(*b"\"").collect()
+            }
+        };
+        Arc::new(Prepared { id: 0, text: text.into(), text_bytes: 0 })
+    }
+
+    /// Whether it is what the client sent.
+    pub fn is_known(&self) -> bool {
+        self.id != 0
     }
 }
 
@@ -63,11 +88,11 @@ pub(super) struct Portal {
 
 impl Portal {
     /// A portal that no Bind made: a cursor that SQL declared.
-    pub fn unknown() -> Portal {
+    pub fn unknown(name: &Name) -> Portal {
         Portal {
             executed: true,
             id: 0,
-            prepared: Prepared::unknown(),
+            prepared: Prepared::cursor(name),
             statement: Name::default(),
             columns: None,
             formats: None,
@@ -129,7 +154,7 @@ impl Names {
         let sent = self.sent_statements.get(statement).map(|sent| sent.value.clone());
         let prepared = sent
             .unwrap_or_else(|| self.statements.get(statement).map(|statement| statement.prepared.clone()))
-            .unwrap_or_else(Prepared::unknown);
+            .unwrap_or_else(|| Prepared::unknown(statement));
         let value = Some(SentPortal { prepared: prepared.clone(), begun: None });
         self.sent_portals.insert(name.clone(), Sent { id, value });
         prepared
@@ -149,7 +174,7 @@ impl Names {
                     portal.begun = begun.or(Some(next_no));
                     Aim { prepared: portal.prepared.clone(), begun }
                 }
-                None => Aim { prepared: Prepared::unknown(), begun: None },
+                None => Aim { prepared: Prepared::cursor(name), begun: None },
             };
         }
         match self.portals.get_mut(name) {
@@ -158,7 +183,7 @@ impl Names {
                 portal.begun = begun.or(Some(next_no));
                 Aim { prepared: portal.prepared.clone(), begun }
             }
-            None => Aim { prepared: Prepared::unknown(), begun: None },
+            None => Aim { prepared: Prepared::cursor(name), begun: None },
         }
     }
 
@@ -274,7 +299,7 @@ impl Names {
         match target {
             Target::Statement => {
                 if columns.is_some() && !self.statements.contains_key(name) {
-                    self.confirm_statement(name.clone(), Prepared::unknown());
+                    self.confirm_statement(name.clone(), Prepared::unknown(name));
                 }
                 if let Some(statement) = self.statements.get_mut(name) {
                     statement.columns = columns;
@@ -286,7 +311,7 @@ impl Names {
                     portal.columns = columns;
                     return None;
                 }
-                self.insert_portal(name.clone(), Portal { columns: Some(columns?), ..Portal::unknown() })
+                self.insert_portal(name.clone(), Portal { columns: Some(columns?), ..Portal::unknown(name) })
             }
         }
     }
@@ -300,7 +325,7 @@ impl Names {
                 known.used = self.uses;
                 (known.prepared.clone(), known.columns.clone())
             }
-            None => (Prepared::unknown(), None),
+            None => (Prepared::unknown(&statement), None),
         };
         let formats = Some(formats);
         let portal = Portal { id, prepared, statement, columns, formats, begun, run: None, executed: false };
@@ -369,12 +394,19 @@ impl Names {
 
     /// CLOSE: a portal is gone, whichever. Gives those of which there is something to tell; what they are was known.
     pub fn doubt_portals(&mut self) -> Vec<Portal> {
-        let known: Vec<Name> =
-            self.portals.iter().filter(|(_, portal)| portal.prepared.id != 0).map(|(name, _)| name.clone()).collect();
+        let known: Vec<Name> = self
+            .portals
+            .iter()
+            .filter(|(_, portal)| portal.prepared.is_known())
+            .map(|(name, _)| name.clone())
+            .collect();
         let savepoint = self.savepoint;
         let told = self.remove_portals();
         self.savepoint = savepoint;
-        self.portals.extend(known.into_iter().map(|name| (name, Portal::unknown())));
+        for name in known {
+            let portal = Portal::unknown(&name);
+            self.portals.insert(name, portal);
+        }
         told
     }
 }

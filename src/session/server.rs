@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::event::{Event, Ready, TransactionStatus, Who};
+use super::event::{Event, Prepared, Ready, TransactionStatus, Who};
 use super::expect::Expect;
 use super::gate::Denial;
 use super::passing::Withheld;
@@ -257,6 +257,15 @@ impl Tracker {
         }
         let ended = match self.answered() {
             Some(Expect::Parse(name, prepared)) => {
+                if !name.is_unnamed() {
+                    events.push(Event::Prepared(Prepared {
+                        who: self.who.clone(),
+                        at,
+                        name: text(name.as_bytes()),
+                        text: prepared.text.clone(),
+                        text_bytes: prepared.text_bytes,
+                    }));
+                }
                 self.names.confirm_statement(name, prepared);
                 None
             }

@@ -212,7 +212,7 @@ fn statements_and_portals_are_described() {
             "1.0 extended ok 1 - SELECT 1|select id, v from t where id = $1",
             "2.0 simple ok 0 - BEGIN|begin; declare c cursor for select id, v from t",
             "2.1 simple ok 0 - DECLARE CURSOR|begin; declare c cursor for select id, v from t",
-            "3.0 extended ok 3 - |<statement text not known>",
+            "3.0 extended ok 3 - |fetch all from \"c\"",
             "4.0 simple ok 0 - ROLLBACK|rollback",
         ]
     );
@@ -325,7 +325,7 @@ fn portals_end_with_the_transaction_wherever_it_ends() {
             "5.0 extended ok 2 - |select id from t order by id",
             "6.0 extended ok 0 - COMMIT|commit and chain",
             "7.0 simple ok 0 - DECLARE CURSOR|declare p cursor for select v from t",
-            "8.0 extended ok 3 - |<statement text not known>",
+            "8.0 extended ok 3 - |fetch all from \"p\"",
             "9.0 simple ok 0 - ROLLBACK|rollback",
         ]
     );

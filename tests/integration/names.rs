@@ -1,15 +1,19 @@
 //! What a prepared statement's or portal's name means: whatever is done to names, no text is told of that is not the one
 //! that ran.
 
+use mitsuke::record::Statement;
 use mitsuke::session::Event;
 
 use crate::support::programs::psql;
 use crate::support::script::{Step, play, same, say, told};
 use crate::support::server::{SUPERUSER, database, direct, shared};
+use crate::support::sidecar::Sidecar;
 use crate::support::through::Through;
 use crate::support::wire::{Client, bind, close, describe, execute, message, parse, query, sync};
 
-const UNKNOWN: &str = "<statement text not known>";
+/// What is told of a statement or cursor of which only the name is known.
+const BY_NAME: &str = "execute \"s\"";
+const BY_CURSOR_NAME: &str = "fetch all from \"p\"";
 
 fn with_table() -> String {
     let name = database();
@@ -47,7 +51,7 @@ fn sql_s_own_prepare_execute_deallocate_and_discard() {
         [
             "1.0 simple ok 0 - PREPARE|prepare s as select id from t where id <= $1".to_owned(),
             "2.0 simple ok 4 - SELECT 4|execute s(4)".to_owned(),
-            format!("3.0 extended ok 3 - SELECT 3|{UNKNOWN}"),
+            format!("3.0 extended ok 3 - SELECT 3|{BY_NAME}"),
             "4.0 simple ok 0 - DEALLOCATE|deallocate s".to_owned(),
             "5.0 simple error 0 26000 |execute s(4)".to_owned(),
             "6.0 simple ok 0 - PREPARE|prepare s as select 1; deallocate all; discard all".to_owned(),
@@ -69,8 +73,32 @@ fn a_name_that_sql_may_have_given_away_is_not_told_with_its_old_text() {
         let told = same(&with_table(), &script);
         assert_eq!(told[0], "1.0 extended ok 1 - SELECT 1|select 'harmless'");
         let last = told.last().unwrap();
-        assert!(last.ends_with(&format!("extended ok 20 - SELECT 20|{UNKNOWN}")), "{told:#?}");
+        assert!(last.ends_with(&format!("extended ok 20 - SELECT 20|{BY_NAME}")), "{told:#?}");
     }
+}
+
+/// What the protocol prepared and SQL executes, and the other way round, is in the log as what it read.
+#[test]
+fn the_log_sees_through_names() {
+    let name = with_table();
+    let mut sidecar = Sidecar::start("");
+    let mut client = Client::session(&sidecar.address(), SUPERUSER, &name);
+    client.say(&[parse("s", "select upper(v) from t"), sync(), query("execute s")].concat());
+    client.hear_until_ready(3);
+    client.say(&[query("prepare p as select lower(v) from t"), bind("", "p", &[]), execute("", 0), sync()].concat());
+    client.hear_until_ready(5);
+    client.say(&[query("begin; declare c cursor for select reverse(v) from t"), execute("c", 5), sync()].concat());
+    client.hear_until_ready(7);
+    drop(client);
+    sidecar.stop();
+    let read: Vec<(String, u64)> = sidecar
+        .records::<Statement>()
+        .into_iter()
+        .filter(|statement| statement.rows_returned > Some(0))
+        .map(|statement| (statement.relations.unwrap_or_default().join(","), statement.rows_returned.unwrap_or(0)))
+        .collect();
+    let of_t = |rows| ("public.t".to_owned(), rows);
+    assert_eq!(read, [of_t(20), of_t(20), of_t(5)]);
 }
 
 #[test]
@@ -92,12 +120,12 @@ fn a_parse_or_close_that_failed_changes_no_name() {
             "1.0 extended skipped 0 - |select 'harmless'",
             "2.0 extended error 0 42P05 |select 'harmless'",
             "3.0 extended ok 20 - SELECT 20|select v from t",
-            "4.0 extended skipped 0 - |<statement text not known>",
+            "4.0 extended skipped 0 - |execute \"s\"",
             "5.0 extended ok 20 - SELECT 20|select v from t",
-            "6.0 extended skipped 0 - |<statement text not known>",
+            "6.0 extended skipped 0 - |execute \"s\"",
             "7.0 extended error 0 42601 |selec",
             "8.0 extended ok 20 - SELECT 20|select v from t",
-            "9.0 extended error 0 26000 |<statement text not known>",
+            "9.0 extended error 0 26000 |execute \"s\"",
         ]
     );
 }
@@ -119,7 +147,7 @@ fn a_portal_that_sql_may_have_closed_is_not_told_with_its_old_text() {
         let told = same(&name, &script);
         let of_portal = told.iter().find(|line| line.ends_with("|select id from t")).unwrap();
         assert!(of_portal.contains(" ok 1 - "), "{told:#?}");
-        let of_cursor = told.iter().find(|line| line.ends_with(UNKNOWN)).unwrap();
+        let of_cursor = told.iter().find(|line| line.ends_with(BY_CURSOR_NAME)).unwrap();
         assert!(of_cursor.contains(" ok 20 - "), "{told:#?}");
     }
 }

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::session::Event;
-use crate::session::event::Begun;
+use crate::session::event::{Begun, Prepared};
 
 thread_local! {
     /// Stands in for a text, so that no allocation is made for each.
@@ -19,9 +19,13 @@ pub fn encode(event: &Event, buffer: &mut Vec<u8>) -> bool {
     let start = buffer.len();
     let encoded = match event {
         Event::Begun(begun) => {
-            let no_text = NO_TEXT.with(|empty| Arc::clone(empty.get_or_init(|| Arc::from([].as_slice()))));
-            let light = Begun { text: no_text, who: Arc::clone(&begun.who), ..*begun };
+            let light = Begun { text: no_text(), who: Arc::clone(&begun.who), ..*begun };
             push(&Event::Begun(light), buffer) && push_text(&begun.text, buffer)
+        }
+        Event::Prepared(prepared) => {
+            let (who, name) = (Arc::clone(&prepared.who), prepared.name.clone());
+            let light = Prepared { text: no_text(), who, name, ..*prepared };
+            push(&Event::Prepared(light), buffer) && push_text(&prepared.text, buffer)
         }
         event => push(event, buffer),
     };
@@ -29,6 +33,10 @@ pub fn encode(event: &Event, buffer: &mut Vec<u8>) -> bool {
         buffer.truncate(start);
     }
     encoded
+}
+
+fn no_text() -> Arc<[u8]> {
+    NO_TEXT.with(|empty| Arc::clone(empty.get_or_init(|| Arc::from([].as_slice()))))
 }
 
 fn push(event: &Event, buffer: &mut Vec<u8>) -> bool {
@@ -51,10 +59,23 @@ fn push_text(text: &[u8], buffer: &mut Vec<u8>) -> bool {
 /// The first event of `bytes`, and the bytes after it.
 pub fn decode(bytes: &[u8]) -> Option<(Event, &[u8])> {
     let (event, rest) = postcard::take_from_bytes::<Event>(bytes).ok()?;
-    let Event::Begun(begun) = event else { return Some((event, rest)) };
-    let (length, rest) = rest.split_first_chunk::<4>()?;
+    match event {
+        Event::Begun(begun) => {
+            let (text, rest) = take_text(rest)?;
+            Some((Event::Begun(Begun { text, ..begun }), rest))
+        }
+        Event::Prepared(prepared) => {
+            let (text, rest) = take_text(rest)?;
+            Some((Event::Prepared(Prepared { text, ..prepared }), rest))
+        }
+        event => Some((event, rest)),
+    }
+}
+
+fn take_text(bytes: &[u8]) -> Option<(Arc<[u8]>, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (text, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-    Some((Event::Begun(Begun { text: text.into(), ..begun }), rest))
+    Some((text.into(), rest))
 }
 
 #[cfg(test)]
@@ -66,7 +87,7 @@ mod tests {
     use crate::record::{Outcome, Protocol};
     use crate::session::event::{Ended, Who};
 
-    fn events(text: &[u8], number: u64, error: Option<String>) -> [Event; 2] {
+    fn events(text: &[u8], number: u64, error: Option<String>) -> [Event; 3] {
         let who = Arc::new(Who { client_addr: "::1".to_owned(), ..Who::default() });
         let begun = Begun {
             who: Arc::clone(&who),
@@ -94,7 +115,14 @@ mod tests {
             people: None,
             ready: None,
         };
-        [Event::Begun(begun), Event::Ended(ended)]
+        let prepared = Prepared {
+            who: Arc::clone(&begun.who),
+            at: begun.at,
+            name: "s".to_owned(),
+            text: text.into(),
+            text_bytes: number,
+        };
+        [Event::Begun(begun), Event::Ended(ended), Event::Prepared(prepared)]
     }
 
     proptest! {
@@ -105,8 +133,9 @@ mod tests {
             prop_assert!(events.iter().all(|event| encode(event, &mut bytes)));
             let (first, rest) = decode(&bytes[3..]).unwrap();
             let (second, rest) = decode(rest).unwrap();
+            let (third, rest) = decode(rest).unwrap();
             prop_assert!(rest.is_empty());
-            prop_assert_eq!([first, second], events);
+            prop_assert_eq!([first, second, third], events);
         }
 
         #[test]
