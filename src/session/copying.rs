@@ -2,17 +2,21 @@
 //!
 //! In: CopyInResponse and CopyBothResponse, and the client's messages around it. Out: which Syncs will be answered.
 //! While the server reads COPY data it passes over Sync and Flush (PostgreSQL manual, "COPY Operations"; `CopyGetData` in
-//! `copyfromparse.c`); any other message ends the session. A COPY that fails may have passed over a Sync before it
-//! failed, or not: nothing on the wire says which, so that each such Sync may be answered, and need not. Where more hangs
+//! `copyfromparse.c`); any other message ends the session (up to version 13 the COPY alone, and is gone with it). A COPY that
+//! fails may have passed over a Sync before it failed, or not: nothing on the wire says which, so that each such Sync may be answered, and need not. Where more hangs
 //! on it, namely whether what came behind was skipped or run, the stream cannot be followed. A client that sends the
 //! Sync that it owes behind its data, as every client has to, never gets there.
 
 use super::OutOfStep;
 use super::event::Event;
 use super::expect::Expect;
-use super::tracker::Tracker;
+use super::run::Run;
+use super::tracker::{How, Tracker};
 use crate::clock::Timestamp;
+use crate::record::Outcome;
 
+/// The routine of the server's source that reads COPY data, as its errors name it.
+pub(super) const COPY_READER: &[u8] = b"CopyGetData";
 /// How far back from the queue's end the statement is looked for that COPY data belongs to, where it is sent ahead of
 /// the server's CopyInResponse: only Sync and earlier data can lie between.
 const LOOK_BACK: usize = 4;
@@ -63,6 +67,38 @@ impl Tracker {
         if let Some(copy) = &mut self.copy {
             copy.open = false;
         }
+    }
+
+    /// The COPY is about to fail at a message that no COPY takes. Every Sync before that message it has passed over, and the message
+    /// itself is done with: up to version 13 the session goes on behind it, later servers end it.
+    pub(super) fn copy_took_a_stray(&mut self, at: Timestamp, events: &mut Vec<Event>) {
+        let Some(copy) = &mut self.copy else { return };
+        copy.spares = 0;
+        let stray = 1 + self.queue.iter().skip(1).take_while(|entry| matches!(entry, Expect::CopyInput(_))).count();
+        let entry = self.queue.remove(stray);
+        let denied = matches!(entry, Some(Expect::Denied(_)));
+        match self.taken_off(entry) {
+            Some(Expect::Query(asked) | Expect::Call(asked)) if denied => {
+                self.end(Run::new(asked.no, 0), How::plain(Outcome::Denied), at, events);
+            }
+            Some(Expect::Execute(sent)) if denied => {
+                self.names.end_portal(&sent.portal, sent.no);
+                self.end(Run::new(sent.no, 0), How::plain(Outcome::Denied), at, events);
+            }
+            Some(entry) => self.pass_over_stray(entry, at, events),
+            None => {}
+        }
+    }
+
+    fn pass_over_stray(&mut self, entry: Expect, at: Timestamp, events: &mut Vec<Event>) {
+        let parsed = if let Expect::Parse(_, prepared) = &entry { Some(prepared.id) } else { None };
+        self.pass_over(entry, at, events);
+        // An Execute that was announced speaks of it, whatever becomes of that.
+        let executes = |entry: &Expect| matches!(entry, Expect::Execute(sent) if Some(sent.prepared) == parsed);
+        if let Some(id) = parsed.filter(|_| self.queue.iter().any(executes)) {
+            self.unsaid.said(id);
+        }
+        self.end_unsaid(at, events);
     }
 
     /// A Sync of the client's: true where the COPY passes over it.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::ERROR_BYTES_MAX;
+use super::copying::COPY_READER;
 use super::event::Event;
 use super::expect::{Expect, SentExecute};
 use super::names::Prepared;
@@ -17,6 +18,8 @@ use crate::record::Outcome;
 use crate::wire::backend::{ErrorFields, kind};
 use crate::wire::frontend::{Name, Target};
 
+/// protocol_violation.
+const PROTOCOL_VIOLATION: &[u8] = b"08P01";
 /// query_canceled.
 const CANCELLED: &str = "57014";
 
@@ -43,6 +46,9 @@ impl Tracker {
         let outcome = if sqlstate == CANCELLED { Outcome::Cancelled } else { Outcome::Error };
         let how =
             How { outcome, more: false, tag: String::new(), sqlstate: Some(sqlstate), error: Some(text(message)) };
+        if fields.sqlstate == PROTOCOL_VIOLATION && fields.routine == COPY_READER {
+            self.copy_took_a_stray(at, events);
+        }
         match self.front() {
             // Nobody asked: the server's own reasons to end the session, as a rule.
             None | Some(Expect::Startup | Expect::Spare(_)) => {}

@@ -52,30 +52,34 @@ impl Tracker {
             if matches!(entry, Expect::Sync) {
                 return self.end_unsaid(at, events);
             }
-            match self.answered() {
-                Some(Expect::Execute(sent)) => {
-                    self.names.end_portal(&sent.portal, sent.no);
-                    self.unsaid.said(sent.prepared);
-                    if sent.first {
-                        self.end_skipped(sent.no, sent.bytes_in, at, events);
-                    }
-                }
-                Some(Expect::Query(asked) | Expect::Call(asked)) => {
-                    self.end_skipped(asked.no, asked.bytes_in, at, events);
-                }
-                // What was sent for a name is kept while more may be sent that names it.
-                Some(Expect::Parse(name, prepared)) => {
-                    if !self.skipping {
-                        self.names.forget_sent_statement(&name, prepared.id);
-                    }
-                    self.unsaid.add(prepared);
-                }
-                Some(Expect::Bind(bind)) if !self.skipping => {
-                    self.names.forget_sent_portal(&bind.portal, bind.id);
-                }
-                Some(Expect::Close(target, name, id)) if !self.skipping => self.forget_close(target, &name, id),
-                _ => {}
+            if let Some(entry) = self.answered() {
+                self.pass_over(entry, at, events);
             }
+        }
+    }
+
+    /// One message, which is off the queue. What was sent for a name is kept while more may be sent that names it.
+    pub(super) fn pass_over(&mut self, entry: Expect, at: Timestamp, events: &mut Vec<Event>) {
+        match entry {
+            Expect::Execute(sent) => {
+                self.names.end_portal(&sent.portal, sent.no);
+                self.unsaid.said(sent.prepared);
+                if sent.first {
+                    self.end_skipped(sent.no, sent.bytes_in, at, events);
+                }
+            }
+            Expect::Query(asked) | Expect::Call(asked) => self.end_skipped(asked.no, asked.bytes_in, at, events),
+            Expect::Parse(name, prepared) => {
+                if !self.skipping {
+                    self.names.forget_sent_statement(&name, prepared.id);
+                }
+                self.unsaid.add(prepared);
+            }
+            Expect::Bind(bind) if !self.skipping => {
+                self.names.forget_sent_portal(&bind.portal, bind.id);
+            }
+            Expect::Close(target, name, id) if !self.skipping => self.forget_close(target, &name, id),
+            _ => {}
         }
     }
 
@@ -96,7 +100,7 @@ impl Tracker {
         self.names.forget_all_sent();
     }
 
-    fn end_unsaid(&mut self, at: Timestamp, events: &mut Vec<Event>) {
+    pub(super) fn end_unsaid(&mut self, at: Timestamp, events: &mut Vec<Event>) {
         for prepared in self.unsaid.take() {
             let no = self.begin_attempt(&prepared, at, events);
             self.end_skipped(no, 0, at, events);

@@ -203,6 +203,11 @@ impl Tracker {
     /// Takes off what the server has answered.
     pub(super) fn answered(&mut self) -> Option<Expect> {
         let entry = self.queue.pop_front();
+        self.taken_off(entry)
+    }
+
+    /// Keeps the books of an entry that was taken off; gives what the client sent.
+    pub(super) fn taken_off(&mut self, entry: Option<Expect>) -> Option<Expect> {
         self.queue_text_bytes = self.queue_text_bytes.saturating_sub(entry.as_ref().map_or(0, Expect::text_bytes));
         if self.queue.is_empty() {
             self.queue.shrink_to(QUEUE_KEPT);

@@ -96,6 +96,8 @@ pub struct ErrorFields<'a> {
     pub sqlstate: &'a [u8],
     /// `M`.
     pub message: &'a [u8],
+    /// `R`: the routine of the server's source that reported it, which no locale translates.
+    pub routine: &'a [u8],
 }
 
 impl<'a> ErrorFields<'a> {
@@ -115,6 +117,7 @@ impl<'a> ErrorFields<'a> {
                 b'S' if fields.severity.is_empty() => fields.severity = text,
                 b'C' => fields.sqlstate = text,
                 b'M' => fields.message = text,
+                b'R' => fields.routine = text,
                 _ => {}
             }
             if value.is_err() {
@@ -220,6 +223,7 @@ mod tests {
         assert_eq!((fields.severity, fields.sqlstate, fields.message), (&b"ERROR"[..], &b"42P01"[..], &b"no such"[..]));
         assert!(!fields.is_fatal());
         assert_eq!(ErrorFields::read(b"SPANIC\0C57P02\0Mcut of").message, b"cut of");
+        assert_eq!(ErrorFields::read(b"SERROR\0C08P01\0Mno\0RCopyGetData\0\0").routine, b"CopyGetData");
         assert!(ErrorFields::read(b"SPANIC\0").is_fatal());
         assert_eq!(ErrorFields::read(b""), ErrorFields::default());
     }

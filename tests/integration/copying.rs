@@ -2,7 +2,7 @@
 
 use crate::support::programs::psql;
 use crate::support::script::{Step, same, say, told};
-use crate::support::server::{SUPERUSER, database, direct, shared};
+use crate::support::server::{SUPERUSER, database, direct, major, shared};
 use crate::support::through::Through;
 use crate::support::wire::{Client, bind, execute, flush, last_error, message, parse, query, sync};
 
@@ -227,6 +227,10 @@ fn what_was_skipped_or_was_not_ends_the_session() {
 /// The server says CopyInResponse and fails before it has read anything: the Syncs behind it are answered.
 #[test]
 fn a_copy_in_that_fails_before_it_reads_anything() {
+    if major(shared()) < 14 {
+        println!("not run: up to version 13 a COPY reads before it refuses its target");
+        return;
+    }
     let script = [
         until_copy_in(&[run("copy no_target from stdin"), sync()]),
         vec![Step::Hear(b'Z', 1)],
@@ -256,7 +260,8 @@ fn a_copy_in_that_fails_before_it_reads_anything() {
     );
 }
 
-/// A message that is no data ends the session on the server's side; what came behind it is not told as run.
+/// A message that is no data ends the session on the server's side (up to version 13: the COPY alone, and is gone with it); what
+/// came behind it is not told as run.
 #[test]
 fn a_message_that_is_no_data_ends_the_copy_and_the_session() {
     let name = with_tables();
@@ -264,7 +269,7 @@ fn a_message_that_is_no_data_ends_the_copy_and_the_session() {
         let script = [until_copy_in(&[query("copy t from stdin")]), vec![Step::Say([data("1\ta\n"), stray].concat())]];
         let told = same(&name, &script.concat());
         assert_eq!(told[0], "1.0 simple error 0 08P01 |copy t from stdin");
-        assert!(told[1..].iter().all(|line| line.contains(" unknown ")), "{told:?}");
+        assert!(told[1..].iter().all(|line| !line.contains(" ok ")), "{told:?}");
     }
 }
 

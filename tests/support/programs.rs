@@ -44,26 +44,19 @@ pub fn program(name: &str) -> Command {
     command
 }
 
+/// The major version of one of PostgreSQL's programs.
+pub fn major(name: &str) -> u32 {
+    let mut command = program(name);
+    command.arg("--version");
+    let said = run(command, b"").expect_success();
+    let number = said.split_once("(PostgreSQL) ").expect("a version").1;
+    number.split(|c: char| !c.is_ascii_digit()).next().and_then(|major| major.parse().ok()).expect("a number")
+}
+
 /// True, and a line that says so, where the program's version is older than the server's: `pg_dump` and the programs of
 /// replication refuse a newer server. (`tests/versions.sh` runs the tests with servers that bring no programs of their own.)
 pub fn is_too_old(name: &str) -> bool {
-    let major = |mut command: Command| {
-        let said = run(
-            {
-                command.arg("--version");
-                command
-            },
-            b"",
-        )
-        .expect_success();
-        let number = said.split_once("(PostgreSQL) ").expect("a version").1;
-        number
-            .split(|c: char| !c.is_ascii_digit())
-            .next()
-            .and_then(|major| major.parse::<u32>().ok())
-            .expect("a number")
-    };
-    let (program, server) = (major(program(name)), major(Command::new(server::shared().bin("postgres"))));
+    let (program, server) = (major(name), major("postgres"));
     if program < server {
         println!("not run: {name} {program} does not work with a server of version {server}");
     }

@@ -46,6 +46,12 @@ pub fn address(server: &Postgres) -> String {
     format!("127.0.0.1:{}", server.port())
 }
 
+/// The server's major version.
+pub fn major(server: &Postgres) -> u32 {
+    let version = programs::psql(&direct(server, "postgres"), "show server_version_num").expect_success();
+    version.trim().parse::<u32>().expect("a number") / 10_000
+}
+
 /// Replaces the server's `pg_hba.conf` and has it read; the lines go before `trust` for everybody.
 pub fn set_hba(server: &Postgres, lines: &str) {
     let path = server.socket_folder().join("data/pg_hba.conf");

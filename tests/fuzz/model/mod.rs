@@ -30,10 +30,9 @@ pub fn play(bytes: &[u8]) -> Result<(), String> {
     let script = client::script(&mut Choices::new(said));
     let mut session = Session::new(&script);
     let outcome = session.play(&script, &mut Choices::new(answered));
-    let Session { tracker, mut server, mut events, heard, story, .. } = session;
+    let Session { tracker, server, mut events, heard, story, .. } = session;
     let outcome = outcome.and_then(|()| {
         tracker.close(Timestamp(0), Ending::ServerClosed, &mut events);
-        server.close();
         compare(&server.truth, &events, &heard)
     });
     outcome.map_err(|fault| format!("{fault}\nscript {script:#?}\nstory{story}\nevents {events:#?}"))

@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 use super::choices::Choices;
 use super::client::{Say, message};
 
+/// ErrorResponse's fields: any, and that of a COPY that read a message which is no data.
+const ERROR: &[u8] = b"SERROR\0VERROR\0C42601\0Mno\0\0";
+const STRAY: &[u8] = b"SERROR\0VERROR\0C08P01\0Mstray\0RCopyGetData\0\0";
+
 /// One statement that was executed, over all the Executes of its portal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Done {
@@ -94,11 +98,6 @@ impl Server {
         }
     }
 
-    /// The connection is over, and with it what was suspended.
-    pub fn close(&mut self) {
-        self.drop_portals();
-    }
-
     fn work(&mut self, said: &Say, choices: &mut Choices<'_>) {
         match said {
             Say::Query(text) => {
@@ -109,7 +108,7 @@ impl Server {
                 let failed = self.failed || choices.once_in(3);
                 let rows = u64::from(!failed);
                 if failed {
-                    self.error();
+                    self.error(ERROR);
                 } else {
                     self.say(b'V', &[255, 255, 255, 255]);
                 }
@@ -163,7 +162,7 @@ impl Server {
             if self.failed || choices.once_in(8) {
                 // Some rows may have come before the error did.
                 let rows = if self.failed { 0 } else { self.rows(choices) };
-                self.error();
+                self.error(ERROR);
                 self.done(text, rows, "", true);
                 break;
             }
@@ -204,16 +203,18 @@ impl Server {
     /// A message that comes while the server reads COPY data.
     fn copying(&mut self, copy: Copy, said: &Say, choices: &mut Choices<'_>) {
         let ended = match said {
-            Say::CopyData if choices.once_in(6) => Err(()),
+            Say::CopyData if choices.once_in(6) => Err(ERROR),
             Say::CopyData | Say::Sync | Say::Flush => {
                 self.copy = Some(copy);
                 return;
             }
             Say::CopyDone => Ok(()),
-            Say::CopyFail => Err(()),
+            Say::CopyFail => Err(ERROR),
+            // Up to version 13 the message is read, and the COPY fails at it.
+            _ if choices.once_in(2) => Err(STRAY),
             // The type is refused before the body is read: the stream is lost, and the server says so.
             _ => {
-                self.error();
+                self.error(STRAY);
                 self.done(&copy.text, 0, "", true);
                 // Whoever takes the FATAL for the answer to that message is not wrong.
                 self.truth.refused += 1;
@@ -233,13 +234,13 @@ impl Server {
                     portal.over = true;
                 }
             }
-            (Err(()), true) => {
-                self.error();
+            (Err(error), true) => {
+                self.error(error);
                 self.done(&copy.text, 0, "", true);
                 self.ready();
             }
-            (Err(()), false) => {
-                self.error();
+            (Err(error), false) => {
+                self.error(error);
                 self.done(&copy.text, 0, "", true);
                 self.skipping = true;
             }
@@ -274,14 +275,14 @@ impl Server {
     fn execute(&mut self, name: &'static str, rows_max: u64, choices: &mut Choices<'_>) {
         let Some(mut portal) = self.portals.get(name).cloned() else {
             self.truth.refused += 1;
-            self.error();
+            self.error(ERROR);
             self.skipping = true;
             return;
         };
         let before = portal.rows.take().unwrap_or(0);
         if self.failed || portal.broken || (portal.over && choices.once_in(2)) || choices.once_in(8) {
             let rows = if self.failed || portal.broken || portal.over { 0 } else { self.rows(choices) };
-            self.error();
+            self.error(ERROR);
             self.done(&portal.text, before + rows, "", true);
             self.skipping = true;
             portal.over = true;
@@ -349,12 +350,12 @@ impl Server {
     /// A message of the extended protocol that executes nothing has failed.
     fn refuse(&mut self) {
         self.truth.refused += 1;
-        self.error();
+        self.error(ERROR);
         self.skipping = true;
     }
 
-    fn error(&mut self) {
-        self.say(b'E', b"SERROR\0VERROR\0C42601\0Mno\0\0");
+    fn error(&mut self, error: &[u8]) {
+        self.say(b'E', error);
         if self.in_block {
             self.failed = true;
             self.portals.values_mut().for_each(|portal| portal.broken = true);

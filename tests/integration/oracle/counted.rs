@@ -45,6 +45,16 @@ pub fn of_server(answer: &str) -> Counts {
     counts
 }
 
+/// Without the rows that versions up to 13 do not count: of CREATE TABLE AS and FETCH.
+pub fn without_rows_of_utilities(counts: &mut Counts, names: &HashMap<String, String>) {
+    for ((_, print), counted) in counts {
+        let text = names.get(print).map(|text| text.trim_start().to_ascii_lowercase()).unwrap_or_default();
+        if text.starts_with("create") || text.starts_with("fetch") {
+            counted.rows = 0;
+        }
+    }
+}
+
 /// From the log. The server counts no PREPARE, DEALLOCATE, function call by the fastpath or empty query.
 pub fn of_records(statements: &[Statement]) -> Counts {
     let mut counts = Counts::new();
