@@ -74,8 +74,9 @@ impl Tracker {
     pub(super) fn copy_took_a_stray(&mut self, at: Timestamp, events: &mut Vec<Event>) {
         let Some(copy) = &mut self.copy else { return };
         copy.spares = 0;
-        let stray = 1 + self.queue.iter().skip(1).take_while(|entry| matches!(entry, Expect::CopyInput(_))).count();
-        let entry = self.queue.remove(stray);
+        let mut behind = self.queue.iter().enumerate().skip(1);
+        let stray = behind.find(|(_, entry)| !matches!(entry, Expect::CopyInput(_))).map(|(index, _)| index);
+        let entry = stray.and_then(|index| self.queue.remove(index));
         let denied = matches!(entry, Some(Expect::Denied(_)));
         match self.taken_off(entry) {
             Some(Expect::Query(asked) | Expect::Call(asked)) if denied => {
