@@ -129,7 +129,7 @@ def main():
         return thing
 
     try:
-        server = opened(Postgres({}, 10, connections + 60))
+        server = opened(Postgres({}, 10, connections + 200))
         contestants = [(opened(relays.direct(server)), server)]
         contestants.append((opened(relays.pgbouncer(server, connections)), server))
         contestants.append((opened(relays.plain_copy(server, given.plain_copy)), server))
@@ -137,7 +137,7 @@ def main():
         contestants.append((ours, server))
         if glob.glob(server.bin + "/../lib/pgaudit.so"):
             settings = {"shared_preload_libraries": "'pgaudit'", "pgaudit.log": "'all'"}
-            audited = opened(Postgres(settings, 10, connections + 60))
+            audited = opened(Postgres(settings, 10, connections + 200))
             contestants.append((opened(relays.direct(audited, "direct, pgaudit")), audited))
         else:
             print("(pgaudit is not installed: left out)")
