@@ -108,7 +108,7 @@ postgres_version() {
 
 need_postgres() {
     [ "$(postgres_version)" -ge "$POSTGRES_LEAST" ] && return
-    why="the throwaway PostgreSQL of demo and tests; it is not started, and no cluster is made"
+    purpose="the throwaway PostgreSQL of demo and tests; it is not started, and no cluster is made"
     cluster=/etc/postgresql-common/createcluster.conf
     if have apt-get && ! [ -e "$cluster" ]; then
         # Debian's package makes a cluster and starts it, unless told not to; afterwards its file is as it came.
@@ -116,11 +116,11 @@ need_postgres() {
         as_root cp -p "$cluster" "$cluster.before-mitsuke"
         as_root sh -c "echo 'create_main_cluster = false' >>$cluster"
         # shellcheck disable=SC2046 # a list of words
-        install "$why" $(packages postgres)
+        install "$purpose" $(packages postgres)
         as_root mv "$cluster.before-mitsuke" "$cluster"
     else
         # shellcheck disable=SC2046
-        install "$why" $(packages postgres)
+        install "$purpose" $(packages postgres)
     fi
     [ "$(postgres_version)" -ge "$POSTGRES_LEAST" ] ||
         fail "this system's PostgreSQL is older than $POSTGRES_LEAST; install a newer one from postgresql.org's repository"
