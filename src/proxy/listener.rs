@@ -88,7 +88,7 @@ fn bind_tcp(
     let before = listeners.len();
     let mut port_chosen = 0;
     let mut last_error = None;
-    for mut wanted in resolved {
+    for mut wanted in each_once(resolved) {
         if wanted.port() == 0 {
             wanted.set_port(port_chosen);
         }
@@ -107,6 +107,17 @@ fn bind_tcp(
         Some(error) if listeners.len() == before => Err(failed(error)),
         _ => Ok(()),
     }
+}
+
+/// Each address once: a name that a hosts file has twice leads to the same address twice.
+fn each_once(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 fn listen_tcp(wanted: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -198,6 +209,12 @@ mod tests {
         let listeners = bind(&[Address::Tcp("localhost:0".to_owned())], None).unwrap();
         let port = |listener: &Listener| listener.address().to_string().rsplit_once(':').unwrap().1.to_owned();
         assert!(listeners.iter().all(|listener| port(listener) == port(&listeners[0])));
+    }
+
+    #[test]
+    fn an_address_that_a_name_leads_to_twice_is_listened_on_once() {
+        let [four, six]: [SocketAddr; 2] = ["127.0.0.1:1".parse().unwrap(), "[::1]:1".parse().unwrap()];
+        assert_eq!(each_once([four, six, four].into_iter()), [four, six]);
     }
 
     #[tokio::test]
