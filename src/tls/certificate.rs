@@ -4,20 +4,22 @@
 //! Proves nothing: whether it may be believed is decided in [`super::verifier`].
 
 use ring::digest;
+use x509_cert::certificate::{CertificateInner, Raw, Version};
+use x509_cert::der::asn1::{Any, ContextSpecific};
+use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::oid::db::{rfc5280, rfc5912};
+use x509_cert::der::{Decode, SliceReader, TagNumber};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::spki::AlgorithmIdentifierOwned;
+use x509_cert::time::Time;
 
-use super::der::{Elements, explicit, implicit, tag};
 use super::subject::Subject;
 use crate::clock::Timestamp;
 
-/// OIDs in DER. Those of signature algorithms end in a byte that tells the hash.
-const PKCS_1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
-const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04];
-const ECDSA_WITH_SHA_2: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03];
-const SHA_2: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02];
-const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-/// GeneralName's choices.
-const DNS_NAME: u8 = implicit(2);
-const IP_ADDRESS: u8 = implicit(7);
+/// RFC 8017, appendix C, and RFC 3279, section 2.2.3; the library has no names for them.
+const MD_4_WITH_RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.3");
+const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
 
 /// A certificate, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,43 +41,22 @@ pub struct Certificate {
 impl Certificate {
     /// Reads it; `None` where it is no X.509.
     pub fn read(der: &[u8]) -> Option<Certificate> {
-        let mut body = Elements::new(der).enter(tag::SEQUENCE)?.enter(tag::SEQUENCE)?;
-        let version = body.optional(explicit(0));
-        body.expect(tag::INTEGER)?;
-        body.expect(tag::SEQUENCE)?;
-        body.expect(tag::SEQUENCE)?;
-        let mut validity = body.enter(tag::SEQUENCE)?;
-        let subject = Subject::read(body.enter(tag::SEQUENCE)?)?;
-        body.expect(tag::SEQUENCE)?;
-        let mut certificate = Certificate {
-            subject,
-            not_before: time(validity.any()?)?,
-            not_after: time(validity.any()?)?,
-            has_extensions: version == Some(&[tag::INTEGER, 1, 2]),
-            names_host: false,
-            names_address: false,
-        };
-        while let Some((found, contents)) = body.any() {
-            if found == explicit(3) {
-                certificate.read_extensions(Elements::new(contents).enter(tag::SEQUENCE)?)?;
+        let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
+        let body = certificate.tbs_certificate();
+        let mut names = Vec::new();
+        for extension in body.extensions().into_iter().flatten() {
+            if extension.extn_id == rfc5280::ID_CE_SUBJECT_ALT_NAME {
+                names.extend(SubjectAltName::from_der(extension.extn_value.as_bytes()).ok()?.0);
             }
         }
-        Some(certificate)
-    }
-
-    fn read_extensions(&mut self, mut extensions: Elements<'_>) -> Option<()> {
-        while let Some(mut extension) = extensions.enter(tag::SEQUENCE) {
-            if extension.expect(tag::OBJECT_IDENTIFIER)? != SUBJECT_ALTERNATIVE_NAME {
-                continue;
-            }
-            extension.optional(tag::BOOLEAN); // critical
-            let mut names = Elements::new(extension.expect(tag::OCTET_STRING)?).enter(tag::SEQUENCE)?;
-            while let Some((kind, _)) = names.any() {
-                self.names_host |= kind == DNS_NAME;
-                self.names_address |= kind == IP_ADDRESS;
-            }
-        }
-        Some(())
+        Some(Certificate {
+            subject: Subject::read(body.subject()),
+            not_before: time(body.validity().not_before)?,
+            not_after: time(body.validity().not_after)?,
+            has_extensions: body.version() == Version::V3,
+            names_host: names.iter().any(|name| matches!(name, GeneralName::DnsName(_))),
+            names_address: names.iter().any(|name| matches!(name, GeneralName::IpAddress(_))),
+        })
     }
 
     /// Whether it holds at that time.
@@ -88,49 +69,40 @@ impl Certificate {
 /// SHA-256 where that is MD5 or SHA-1. `None` where the signature has no hash of its own (Ed25519), or one that is not to be
 /// had (SHA-224): such a channel cannot be bound, neither here nor by PostgreSQL.
 pub fn end_point(der: &[u8]) -> Option<Vec<u8>> {
-    let mut certificate = Elements::new(der).enter(tag::SEQUENCE)?;
-    certificate.expect(tag::SEQUENCE)?;
-    let algorithm = hash_of(certificate.enter(tag::SEQUENCE)?)?;
+    let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
+    let algorithm = hash_of(certificate.signature_algorithm())?;
     Some(digest::digest(algorithm, der).as_ref().to_vec())
 }
 
-fn hash_of(mut signature: Elements<'_>) -> Option<&'static digest::Algorithm> {
-    let (last, family) = signature.expect(tag::OBJECT_IDENTIFIER)?.split_last()?;
-    match (family, last) {
-        // md2, md4, md5 and sha1 WithRSAEncryption
-        (PKCS_1, 2..=5) | (ECDSA, 1) => Some(&digest::SHA256),
-        (PKCS_1, 10) => hash_of_pss(signature),
-        (PKCS_1, 11) | (ECDSA_WITH_SHA_2, 2) => Some(&digest::SHA256),
-        (PKCS_1, 12) | (ECDSA_WITH_SHA_2, 3) => Some(&digest::SHA384),
-        (PKCS_1, 13) | (ECDSA_WITH_SHA_2, 4) => Some(&digest::SHA512),
+fn hash_of(signature: &AlgorithmIdentifierOwned) -> Option<&'static digest::Algorithm> {
+    match signature.oid {
+        rfc5912::MD_2_WITH_RSA_ENCRYPTION
+        | MD_4_WITH_RSA_ENCRYPTION
+        | rfc5912::MD_5_WITH_RSA_ENCRYPTION
+        | rfc5912::SHA_1_WITH_RSA_ENCRYPTION
+        | ECDSA_WITH_SHA_1 => Some(&digest::SHA256),
+        rfc5912::SHA_256_WITH_RSA_ENCRYPTION | rfc5912::ECDSA_WITH_SHA_256 => Some(&digest::SHA256),
+        rfc5912::SHA_384_WITH_RSA_ENCRYPTION | rfc5912::ECDSA_WITH_SHA_384 => Some(&digest::SHA384),
+        rfc5912::SHA_512_WITH_RSA_ENCRYPTION | rfc5912::ECDSA_WITH_SHA_512 => Some(&digest::SHA512),
+        rfc5912::ID_RSASSA_PSS => hash_of_pss(signature.parameters.as_ref()?),
         _ => None,
     }
 }
 
-/// RSASSA-PSS-params (RFC 4055, section 3.1): the hash is a parameter, SHA-1 where it is left out.
-fn hash_of_pss(mut signature: Elements<'_>) -> Option<&'static digest::Algorithm> {
-    let Some(hash) = signature.enter(tag::SEQUENCE)?.optional(explicit(0)) else { return Some(&digest::SHA256) };
-    let mut hash = Elements::new(hash).enter(tag::SEQUENCE)?;
-    match hash.expect(tag::OBJECT_IDENTIFIER)?.split_last()? {
-        (1, SHA_2) => Some(&digest::SHA256),
-        (2, SHA_2) => Some(&digest::SHA384),
-        (3, SHA_2) => Some(&digest::SHA512),
-        _ => None,
+/// RSASSA-PSS-params (RFC 4055, section 3.1): the hash is the first parameter, SHA-1 where it is left out.
+fn hash_of_pss(parameters: &Any) -> Option<&'static digest::Algorithm> {
+    let mut reader = SliceReader::new(parameters.value()).ok()?;
+    let hash = ContextSpecific::<AlgorithmIdentifierOwned>::decode_explicit(&mut reader, TagNumber(0)).ok()?;
+    match hash.map(|hash| hash.value.oid) {
+        None | Some(rfc5912::ID_SHA_256) => Some(&digest::SHA256),
+        Some(rfc5912::ID_SHA_384) => Some(&digest::SHA384),
+        Some(rfc5912::ID_SHA_512) => Some(&digest::SHA512),
+        Some(_) => None,
     }
 }
 
-/// UTCTime `YYMMDDhhmmssZ`, until 2049, or GeneralizedTime `YYYYMMDDhhmmssZ` (RFC 5280, section 4.1.2.5).
-fn time((kind, contents): (u8, &[u8])) -> Option<Timestamp> {
-    let digits = std::str::from_utf8(contents).ok()?.strip_suffix('Z')?;
-    let text = match kind {
-        tag::UTC_TIME if digits < "50" => format!("20{digits}"),
-        tag::UTC_TIME => format!("19{digits}"),
-        tag::GENERALIZED_TIME => digits.to_owned(),
-        _ => return None,
-    };
-    let time = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", text).ok()?;
-    let time = jiff::tz::Offset::UTC.to_timestamp(time).ok()?;
-    Some(Timestamp(time.as_microsecond()))
+fn time(time: Time) -> Option<Timestamp> {
+    i64::try_from(time.to_unix_duration().as_micros()).ok().map(Timestamp)
 }
 
 #[cfg(test)]
@@ -193,10 +165,14 @@ mod tests {
     /// AlgorithmIdentifiers as RFC 3279, 4055 and 5758 spell them.
     #[test]
     fn every_signature_algorithm_has_its_hash() {
-        let rsa = |last: u8| [&[0x06, 9], PKCS_1, &[last]].concat();
-        let pss = |hash: &[u8]| [rsa(10), vec![0x30, u8::try_from(hash.len()).unwrap()], hash.to_vec()].concat();
-        let sha_384 = [&[0xa0, 0x0d, 0x30, 0x0b, 0x06, 9], SHA_2, &[2]].concat();
-        let cases: [(Vec<u8>, Option<&digest::Algorithm>); 9] = [
+        let element = |tag: u8, contents: &[u8]| [&[tag, u8::try_from(contents.len()).unwrap()], contents].concat();
+        let pkcs_1 = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+        let rsa = |last: u8| element(0x06, &[&pkcs_1[..], &[last]].concat());
+        let pss = |hash: &[u8]| [rsa(10), element(0x30, hash)].concat();
+        let sha_384 = element(0x06, &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 2]);
+        let sha_384 = element(0xa0, &element(0x30, &sha_384));
+        let cases: [(Vec<u8>, Option<&digest::Algorithm>); 11] = [
+            (rsa(3), Some(&digest::SHA256)),
             (rsa(4), Some(&digest::SHA256)),
             (rsa(5), Some(&digest::SHA256)),
             (rsa(11), Some(&digest::SHA256)),
@@ -204,11 +180,14 @@ mod tests {
             (rsa(14), None),
             (pss(&[]), Some(&digest::SHA256)),
             (pss(&sha_384), Some(&digest::SHA384)),
-            ([&[0x06, 7], ECDSA, &[1]].concat(), Some(&digest::SHA256)),
+            // With a mask generation function and a salt's length behind the hash.
+            (pss(&[sha_384.clone(), element(0xa1, &[]), element(0xa2, &[2, 1, 48])].concat()), Some(&digest::SHA384)),
+            (element(0x06, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 1]), Some(&digest::SHA256)),
             (vec![0x06, 3, 0x2b, 0x65, 0x70], None),
         ];
         for (identifier, hash) in cases {
-            assert_eq!(hash_of(Elements::new(&identifier)), hash, "{identifier:x?}");
+            let algorithm = AlgorithmIdentifierOwned::from_der(&element(0x30, &identifier)).unwrap();
+            assert_eq!(hash_of(&algorithm), hash, "{identifier:x?}");
         }
     }
 }

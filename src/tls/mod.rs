@@ -5,7 +5,6 @@
 
 mod certificate;
 mod client;
-mod der;
 mod driver;
 mod files;
 mod server;

@@ -3,21 +3,26 @@
 //! In: a Name in DER. Out: its text as RFC 4514 writes it (as `openssl x509 -subject -nameopt RFC2253` does, and PostgreSQL for
 //! `clientname=DN`), and its common name. A value that is no text is written in hexadecimal.
 
-use super::der::{Elements, tag};
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::der::asn1::Any;
+use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::oid::db::{rfc2256, rfc3280, rfc4519};
+use x509_cert::der::{Tag, Tagged};
+use x509_cert::name::Name;
 
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+const COMMON_NAME: ObjectIdentifier = rfc4519::COMMON_NAME;
 /// Attribute types with a name of their own (RFC 4514, section 3, and OpenSSL's for mail addresses).
-const NAMES: [(&[u8], &str); 10] = [
+const NAMES: [(ObjectIdentifier, &str); 10] = [
     (COMMON_NAME, "CN"),
-    (&[0x55, 0x04, 0x06], "C"),
-    (&[0x55, 0x04, 0x07], "L"),
-    (&[0x55, 0x04, 0x08], "ST"),
-    (&[0x55, 0x04, 0x09], "STREET"),
-    (&[0x55, 0x04, 0x0a], "O"),
-    (&[0x55, 0x04, 0x0b], "OU"),
-    (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19], "DC"),
-    (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01], "UID"),
-    (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01], "emailAddress"),
+    (rfc4519::COUNTRY_NAME, "C"),
+    (rfc4519::LOCALITY_NAME, "L"),
+    (rfc2256::STATE_OR_PROVINCE_NAME, "ST"),
+    (rfc2256::STREET_ADDRESS, "STREET"),
+    (rfc4519::ORGANIZATION_NAME, "O"),
+    (rfc4519::ORGANIZATIONAL_UNIT_NAME, "OU"),
+    (rfc4519::DOMAIN_COMPONENT, "DC"),
+    (rfc4519::UID, "UID"),
+    (rfc3280::EMAIL_ADDRESS, "emailAddress"),
 ];
 
 /// A certificate's subject.
@@ -30,46 +35,41 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Reads RDNSequence's elements.
-    pub(super) fn read(mut sequence: Elements<'_>) -> Option<Subject> {
+    /// Reads a Name.
+    pub(super) fn read(name: &Name) -> Subject {
         let mut parts = Vec::new();
         let mut common_name = None;
-        while let Some(mut set) = sequence.enter(tag::SET) {
-            let mut values = Vec::new();
-            while let Some(mut pair) = set.enter(tag::SEQUENCE) {
-                let oid = pair.expect(tag::OBJECT_IDENTIFIER)?;
-                let (kind, contents) = pair.any()?;
-                let value = text(kind, contents);
-                values.push(attribute(oid, value.as_deref(), contents));
-                if oid == COMMON_NAME {
-                    common_name = value;
-                }
+        for part in name.iter_rdn() {
+            let attributes: Vec<String> = part.iter().map(attribute).collect();
+            parts.push(attributes.join("+"));
+            if let Some(named) = part.iter().find(|pair| pair.oid == COMMON_NAME) {
+                common_name = text(&named.value);
             }
-            parts.push(values.join("+"));
         }
         parts.reverse();
-        Some(Subject { name: parts.join(","), common_name })
+        Subject { name: parts.join(","), common_name }
     }
 }
 
-fn attribute(oid: &[u8], value: Option<&str>, contents: &[u8]) -> String {
-    let name =
-        NAMES.iter().find(|(known, _)| *known == oid).map_or_else(|| dotted(oid), |(_, name)| (*name).to_owned());
-    match value {
-        Some(value) => format!("{name}={}", escaped(value)),
+fn attribute(pair: &AttributeTypeAndValue) -> String {
+    let known = NAMES.iter().find(|(known, _)| *known == pair.oid);
+    let name = known.map_or_else(|| pair.oid.to_string(), |(_, name)| (*name).to_owned());
+    match text(&pair.value) {
+        Some(value) => format!("{name}={}", escaped(&value)),
         None => {
-            let hexadecimal: String = contents.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hexadecimal: String = pair.value.value().iter().map(|byte| format!("{byte:02x}")).collect();
             format!("{name}=#{hexadecimal}")
         }
     }
 }
 
-fn text(kind: u8, contents: &[u8]) -> Option<String> {
-    match kind {
-        tag::UTF8_STRING | tag::PRINTABLE_STRING | tag::IA5_STRING => String::from_utf8(contents.to_vec()).ok(),
+fn text(value: &Any) -> Option<String> {
+    let contents = value.value();
+    match value.tag() {
+        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String => String::from_utf8(contents.to_vec()).ok(),
         // In practice Latin-1.
-        tag::TELETEX_STRING => Some(contents.iter().copied().map(char::from).collect()),
-        tag::BMP_STRING => {
+        Tag::TeletexString => Some(contents.iter().copied().map(char::from).collect()),
+        Tag::BmpString => {
             let units = contents.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
             String::from_utf16(&units.collect::<Vec<u16>>()).ok()
         }
@@ -101,49 +101,40 @@ fn escaped(value: &str) -> String {
     escaped
 }
 
-/// `1.2.840.113549`.
-fn dotted(oid: &[u8]) -> String {
-    let mut arcs: Vec<u64> = Vec::new();
-    let mut arc: u64 = 0;
-    for byte in oid {
-        arc = arc.saturating_mul(128).saturating_add(u64::from(byte & 0x7f));
-        if byte & 0x80 == 0 {
-            match arcs.is_empty() {
-                true => {
-                    let first = (arc / 40).min(2);
-                    arcs.extend([first, arc - first * 40]);
-                }
-                false => arcs.push(arc),
-            }
-            arc = 0;
-        }
-    }
-    arcs.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
-}
-
 #[cfg(test)]
 mod tests {
+    use x509_cert::der::Decode;
+
     use super::*;
+
+    const OBJECT_IDENTIFIER: u8 = 0x06;
+    const UTF8_STRING: u8 = 0x0c;
+    const PRINTABLE_STRING: u8 = 0x13;
+    const TELETEX_STRING: u8 = 0x14;
+    const BMP_STRING: u8 = 0x1e;
+    const SEQUENCE: u8 = 0x30;
+    const SET: u8 = 0x31;
+    const CN: &[u8] = &[0x55, 0x04, 0x03];
 
     fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
         [&[tag, u8::try_from(contents.len()).unwrap()], contents].concat()
     }
 
     fn part(oid: &[u8], kind: u8, value: &[u8]) -> Vec<u8> {
-        let pair = element(tag::SEQUENCE, &[element(tag::OBJECT_IDENTIFIER, oid), element(kind, value)].concat());
-        element(tag::SET, &pair)
+        let pair = element(SEQUENCE, &[element(OBJECT_IDENTIFIER, oid), element(kind, value)].concat());
+        element(SET, &pair)
     }
 
     fn read(parts: &[Vec<u8>]) -> Subject {
-        Subject::read(Elements::new(&parts.concat())).unwrap()
+        Subject::read(&Name::from_der(&element(SEQUENCE, &parts.concat())).unwrap())
     }
 
     #[test]
     fn the_last_part_comes_first_and_every_kind_of_text_is_read() {
         let subject = read(&[
-            part(&[0x55, 0x04, 0x0a], tag::PRINTABLE_STRING, b"Example"),
-            part(&[0x55, 0x04, 0x0b], tag::TELETEX_STRING, b"caf\xe9"),
-            part(COMMON_NAME, tag::BMP_STRING, &[0x89, 0x8b, 0x96, 0x44]),
+            part(&[0x55, 0x04, 0x0a], PRINTABLE_STRING, b"Example"),
+            part(&[0x55, 0x04, 0x0b], TELETEX_STRING, b"caf\xe9"),
+            part(CN, BMP_STRING, &[0x89, 0x8b, 0x96, 0x44]),
         ]);
         assert_eq!(
             subject,
@@ -153,15 +144,15 @@ mod tests {
 
     #[test]
     fn what_could_be_taken_for_another_part_is_escaped() {
-        let subject = read(&[part(COMMON_NAME, tag::UTF8_STRING, b" anna,O=Example\n ")]);
+        let subject = read(&[part(CN, UTF8_STRING, b" anna,O=Example\n ")]);
         assert_eq!(subject.name, "CN=\\ anna\\,O=Example\\0A\\ ");
         assert_eq!(subject.common_name.as_deref(), Some(" anna,O=Example\n "));
     }
 
     #[test]
     fn an_unknown_type_is_written_in_numbers_and_no_text_in_hexadecimal() {
-        assert_eq!(read(&[part(&[0x2a, 0x86, 0x48, 0x01], tag::UTF8_STRING, b"x")]).name, "1.2.840.1=x");
-        assert_eq!(read(&[part(COMMON_NAME, tag::UTF8_STRING, b"\xff")]).name, "CN=#ff");
+        assert_eq!(read(&[part(&[0x2a, 0x86, 0x48, 0x01], UTF8_STRING, b"x")]).name, "1.2.840.1=x");
+        assert_eq!(read(&[part(CN, UTF8_STRING, b"\xff")]).name, "CN=#ff");
         assert_eq!(read(&[]), Subject::default());
     }
 }
