@@ -1,18 +1,8 @@
 //! Every kind of message: the same bytes as directly, and each statement told as what it was.
 
-use crate::support::programs::psql;
 use crate::support::script::{Step, same, say};
-use crate::support::server::{database, direct, shared};
+use crate::support::server::database_with_table;
 use crate::support::wire::{bind, close, describe, execute, flush, message, parse, query, sync};
-
-/// A new database with a table `t` of 20 rows.
-fn with_table() -> String {
-    let name = database();
-    let set_up =
-        "create table t (id int primary key, v text); insert into t select i, 'v' || i from generate_series(1, 20) i";
-    psql(&direct(shared(), &name), set_up).expect_success();
-    name
-}
 
 fn steps(parts: Vec<Vec<Step>>) -> Vec<Step> {
     parts.concat()
@@ -38,7 +28,7 @@ fn a_pipeline_of_several_syncs_is_told_statement_by_statement() {
         ],
         2,
     );
-    let told = same(&with_table(), &script);
+    let told = same(&database_with_table(), &script);
     assert_eq!(
         told,
         [
@@ -68,7 +58,7 @@ fn what_the_server_skips_after_an_error_is_told_as_skipped() {
         ],
         2,
     );
-    let told = same(&with_table(), &ahead);
+    let told = same(&database_with_table(), &ahead);
     assert_eq!(
         told,
         [
@@ -102,7 +92,7 @@ fn what_is_sent_after_the_error_was_heard_is_told_with_its_own_text() {
             2,
         ),
     ]);
-    let told = same(&with_table(), &script);
+    let told = same(&database_with_table(), &script);
     assert_eq!(
         told,
         [
@@ -119,7 +109,7 @@ fn what_is_sent_after_the_error_was_heard_is_told_with_its_own_text() {
 /// Whose error it is: of the statement that was parsed or bound, not of the next one in the pipeline.
 #[test]
 fn an_error_is_told_of_the_statement_that_it_is_about() {
-    let name = with_table();
+    let name = database_with_table();
     let prepare = say(&[parse("good", "select 'good'"), sync()], 1);
     let failing_parse = say(
         &[parse("bad", "selec"), bind("p", "good", &[]), execute("p", 0), bind("", "bad", &[]), execute("", 0), sync()],
@@ -156,7 +146,7 @@ fn flush_brings_answers_without_a_sync() {
         ],
         say(&[execute("p", 0), sync()], 1),
     ]);
-    assert_eq!(same(&with_table(), &script), ["1.0 extended ok 20 - SELECT 16|select id from t order by id"]);
+    assert_eq!(same(&database_with_table(), &script), ["1.0 extended ok 20 - SELECT 16|select id from t order by id"]);
 }
 
 /// A Flush that carries a body is an error like any other: the server passes over what follows.
@@ -171,7 +161,7 @@ fn a_malformed_message_makes_the_server_skip_whatever_its_type() {
         ("parse", message(b'P', b"")),
         ("sync", message(b'S', b"x")),
     ];
-    let name = with_table();
+    let name = database_with_table();
     for (what, bytes) in malformed {
         // A malformed Sync is answered by an error and ReadyForQuery of its own.
         let ready = if what == "sync" { 3 } else { 2 };
@@ -205,7 +195,7 @@ fn statements_and_portals_are_described() {
         ],
         5,
     );
-    let told = same(&with_table(), &script);
+    let told = same(&database_with_table(), &script);
     assert_eq!(
         told,
         [
@@ -229,7 +219,7 @@ fn a_suspended_portal_is_one_statement_over_all_its_executes() {
         say(&[bind("r", "s", &[]), execute("r", 5), close(b'P', "r"), sync()], 1),
         say(&[bind("r", "s", &[]), execute("r", 5), sync(), query("commit")], 2),
     ]);
-    let told = same(&with_table(), &script);
+    let told = same(&database_with_table(), &script);
     assert_eq!(
         told,
         [
@@ -249,7 +239,7 @@ fn a_suspended_portal_is_one_statement_over_all_its_executes() {
 fn a_portal_outlives_an_empty_query() {
     let open = say(&[query("begin"), parse("", "select id from t"), bind("", "", &[]), execute("", 1), sync()], 2);
     let script = steps(vec![open, say(&[query("")], 1), say(&[execute("", 4), sync()], 1)]);
-    let told = same(&with_table(), &script);
+    let told = same(&database_with_table(), &script);
     assert_eq!(
         told,
         ["1.0 simple ok 0 - BEGIN|begin", "2.0 extended ok 5 - |select id from t", "3.0 simple ok 0 - |",]
@@ -260,7 +250,7 @@ fn a_portal_outlives_an_empty_query() {
 fn a_query_of_several_statements_is_told_part_by_part() {
     let several = "select 1; insert into t values (500, 'x') returning id, v; ; select 1/0; select 'skipped'";
     let script = say(&[query(several), query(""), query(" ; "), query("-- nothing")], 4);
-    let told = same(&with_table(), &script);
+    let told = same(&database_with_table(), &script);
     let with = |line: &str| format!("{line}|{several}");
     assert_eq!(
         told,
@@ -282,7 +272,7 @@ fn function_calls_are_told_also_in_failed_transactions() {
     let none = message(b'F', &[0, 15, 66, 63, 0, 0, 0, 0, 0, 0]);
     let script =
         say(&[plus.clone(), query("begin"), none, plus.clone(), query("rollback"), plus, message(b'F', b"")], 7);
-    let told = same(&with_table(), &script);
+    let told = same(&database_with_table(), &script);
     assert_eq!(
         told,
         [
@@ -314,7 +304,7 @@ fn portals_end_with_the_transaction_wherever_it_ends() {
     let run = |statement: &str| [bind("", statement, &[]), execute("", 0)].concat();
     let rolled_back = say(&[run("begin"), open("p"), run("rollback"), run("begin"), open("p"), sync()], 1);
     let chained = say(&[run("chain"), query("declare p cursor for select v from t"), execute("p", 3), sync()], 2);
-    let told = same(&with_table(), &steps(vec![prepared, rolled_back, chained, say(&[query("rollback")], 1)]));
+    let told = same(&database_with_table(), &steps(vec![prepared, rolled_back, chained, say(&[query("rollback")], 1)]));
     assert_eq!(
         told,
         [

@@ -6,7 +6,7 @@ use mitsuke::session::Event;
 
 use crate::support::programs::psql;
 use crate::support::script::{Step, play, same, say, told};
-use crate::support::server::{SUPERUSER, database, direct, shared};
+use crate::support::server::{SUPERUSER, database_with_table, direct, shared};
 use crate::support::sidecar::Sidecar;
 use crate::support::through::Through;
 use crate::support::wire::{Client, bind, close, describe, execute, message, parse, query, sync};
@@ -14,14 +14,6 @@ use crate::support::wire::{Client, bind, close, describe, execute, message, pars
 /// What is told of a statement or cursor of which only the name is known.
 const BY_NAME: &str = "execute \"s\"";
 const BY_CURSOR_NAME: &str = "fetch all from \"p\"";
-
-fn with_table() -> String {
-    let name = database();
-    let set_up =
-        "create table t (id int primary key, v text); insert into t select i, 'v' || i from generate_series(1, 20) i";
-    psql(&direct(shared(), &name), set_up).expect_success();
-    name
-}
 
 /// Bind and Execute of a prepared statement.
 fn run(statement: &str) -> Vec<u8> {
@@ -47,7 +39,7 @@ fn sql_s_own_prepare_execute_deallocate_and_discard() {
         8,
     );
     assert_eq!(
-        same(&with_table(), &script),
+        same(&database_with_table(), &script),
         [
             "1.0 simple ok 0 - PREPARE|prepare s as select id from t where id <= $1".to_owned(),
             "2.0 simple ok 4 - SELECT 4|execute s(4)".to_owned(),
@@ -70,7 +62,7 @@ fn a_name_that_sql_may_have_given_away_is_not_told_with_its_old_text() {
     let one_by_one = [say(&[prepare()], 1), say(&[query(swap)], 1), say(&[run("s"), sync()], 1)].concat();
     let at_once = say(&[prepare(), query(swap), run("s"), sync()], 3);
     for script in [one_by_one, at_once] {
-        let told = same(&with_table(), &script);
+        let told = same(&database_with_table(), &script);
         assert_eq!(told[0], "1.0 extended ok 1 - SELECT 1|select 'harmless'");
         let last = told.last().unwrap();
         assert!(last.ends_with(&format!("extended ok 20 - SELECT 20|{BY_NAME}")), "{told:#?}");
@@ -80,7 +72,7 @@ fn a_name_that_sql_may_have_given_away_is_not_told_with_its_old_text() {
 /// What the protocol prepared and SQL executes, and the other way round, is in the log as what it read.
 #[test]
 fn the_log_sees_through_names() {
-    let name = with_table();
+    let name = database_with_table();
     let mut sidecar = Sidecar::start("");
     let mut client = Client::session(&sidecar.address(), SUPERUSER, &name);
     client.say(&[parse("s", "select upper(v) from t"), sync(), query("execute s")].concat());
@@ -114,7 +106,7 @@ fn a_parse_or_close_that_failed_changes_no_name() {
         say(&[close(b'S', "s"), run("s"), sync()], 1),
     ];
     assert_eq!(
-        same(&with_table(), &script.concat()),
+        same(&database_with_table(), &script.concat()),
         // What is announced before the answer is known is put right with the answer: announced, skipped, and told anew.
         [
             "1.0 extended skipped 0 - |select 'harmless'",
@@ -141,7 +133,7 @@ fn a_portal_that_sql_may_have_closed_is_not_told_with_its_old_text() {
         vec![query("begin; savepoint a"), open(), query("rollback to a"), cursor.clone()],
         vec![query("begin"), open(), query("commit and chain"), cursor],
     ];
-    let name = with_table();
+    let name = database_with_table();
     for swap in swaps {
         let script = [say(&swap, 4), say(&[execute("p", 0), sync()], 1), say(&[query("rollback")], 1)].concat();
         let told = same(&name, &script);
@@ -162,7 +154,7 @@ fn a_portal_that_is_never_executed_is_told_as_skipped() {
         say(&[query("begin"), bound("q"), sync(), close(b'P', "q"), sync(), query("commit")], 4),
     ];
     assert_eq!(
-        same(&with_table(), &script.concat()),
+        same(&database_with_table(), &script.concat()),
         [
             "1.0 extended skipped 0 - |select id from t",
             "2.0 extended ok 20 - SELECT 20|select id from t",
@@ -177,7 +169,7 @@ fn a_portal_that_is_never_executed_is_told_as_skipped() {
 /// A rule that adds a SELECT: one statement, two results, the columns of both.
 #[test]
 fn a_rule_s_second_result_belongs_to_its_statement() {
-    let name = with_table();
+    let name = database_with_table();
     let rule = "create table target (n int); create rule also as on insert to target do also (select v from t; select id from t)";
     psql(&direct(shared(), &name), rule).expect_success();
     let through = Through::start();
@@ -196,7 +188,7 @@ fn a_rule_s_second_result_belongs_to_its_statement() {
 /// Each statement completed, and the commit at the Sync did not.
 #[test]
 fn a_commit_that_fails_at_the_sync_is_told() {
-    let name = with_table();
+    let name = database_with_table();
     let set_up = "create table child (id int references t deferrable initially deferred)";
     psql(&direct(shared(), &name), set_up).expect_success();
     let script = say(&[parse("", "insert into child values (100)"), run(""), sync()], 1);
@@ -222,7 +214,7 @@ fn a_commit_that_fails_at_the_sync_is_told() {
 /// Asynchronous messages, whatever is going on: a notification and a changed setting while idle, notices between rows.
 #[test]
 fn notices_notifications_and_settings_come_at_any_time() {
-    let name = with_table();
+    let name = database_with_table();
     let noisy = "create function noisy(i int) returns int language plpgsql as $$ begin raise notice 'row %', i;
         perform set_config('application_name', 'at row ' || i, false); return i; end $$";
     psql(&direct(shared(), &name), noisy).expect_success();
@@ -262,7 +254,7 @@ fn same_but_process_ids(database: &str, steps: &[Step]) -> Vec<String> {
 
 #[test]
 fn a_setting_that_a_function_changes_is_known_for_the_next_statement() {
-    let name = with_table();
+    let name = database_with_table();
     let through = Through::start();
     let mut client = Client::session(&through.address(), SUPERUSER, &name);
     client.say(&query("select set_config('application_name', 'renamed', false)"));

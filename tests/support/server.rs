@@ -36,6 +36,15 @@ pub fn database() -> String {
     name
 }
 
+/// A new database of the shared server, with a table `t` of 20 rows: `id` from 1, `v` a text.
+pub fn database_with_table() -> String {
+    let name = database();
+    let set_up =
+        "create table t (id int primary key, v text); insert into t select i, 'v' || i from generate_series(1, 20) i";
+    programs::psql(&direct(shared(), &name), set_up).expect_success();
+    name
+}
+
 /// A connection string that leads to the server itself.
 pub fn direct(server: &Postgres, database: &str) -> String {
     server.url(SUPERUSER, database)
