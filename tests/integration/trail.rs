@@ -156,6 +156,61 @@ fn kill_9_loses_nothing_that_a_client_had_seen_completed() {
     assert_eq!(lost, WORKERS, "sessions that died with the sidecar");
 }
 
+/// `pgbench` writes a line for each transaction whose end it has seen; a client of it is a session here.
+#[test]
+fn kill_9_under_pgbench_loses_no_transaction_that_it_had_seen_completed() {
+    for mode in ["simple", "extended", "prepared"] {
+        let database = server::database();
+        let mut sidecar = Sidecar::start("");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = folder.path().join("probe.sql");
+        std::fs::write(&script, "select 1 as probe;\n").expect("a script");
+        let mut pgbench = programs::program("pgbench");
+        pgbench.args(["-n", "-M", mode, "-c", "6", "-j", "2", "-T", "60", "-l", "--log-prefix"]);
+        pgbench.arg(folder.path().join("seen")).arg("-f").arg(&script).arg(sidecar.url(&database));
+        let running = std::thread::spawn(move || programs::run(pgbench, b""));
+        std::thread::sleep(Duration::from_millis(1_500));
+        sidecar.kill();
+        let ran = running.join().expect("it ends when its connections do");
+        assert!(!ran.output.status.success() && ran.err().contains("aborted"), "{mode}: {}", ran.err());
+
+        let mut seen: Vec<usize> = seen_by_client(folder.path()).into_values().collect();
+        sidecar.launch();
+        sidecar.stop();
+        let mut logged: BTreeMap<String, usize> = BTreeMap::new();
+        for statement in sidecar.records::<Statement>() {
+            if statement.query.as_deref().is_some_and(|query| query.contains("probe")) {
+                let ended = usize::from(statement.outcome == Some(Outcome::Ok));
+                *logged.entry(statement.common.session_id.as_deref().unwrap_or_default().to_owned()).or_default() +=
+                    ended;
+            }
+        }
+        let mut logged: Vec<usize> = logged.into_values().collect();
+        seen.sort_unstable();
+        logged.sort_unstable();
+        assert_eq!(seen.len(), logged.len(), "{mode}: clients and sessions");
+        assert!(seen.iter().sum::<usize>() > 100, "{mode}: {seen:?}");
+        // One more may have ended without the client having heard of it.
+        let all = seen.iter().zip(&logged).all(|(seen, logged)| (*seen..=seen + 1).contains(logged));
+        assert!(all, "{mode}: seen {seen:?}, logged {logged:?}");
+    }
+}
+
+/// Lines by client, of the files that `pgbench -l` wrote: `client_id transaction_no …`.
+fn seen_by_client(folder: &std::path::Path) -> BTreeMap<String, usize> {
+    let mut seen = BTreeMap::new();
+    for file in std::fs::read_dir(folder).expect("a folder") {
+        let path = file.expect("a file").path();
+        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seen")) {
+            continue;
+        }
+        for line in std::fs::read_to_string(path).expect("a log").lines() {
+            *seen.entry(line.split(' ').next().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+    }
+    seen
+}
+
 /// Runs statements that differ in a name, since literals leave the log, until the connection breaks.
 fn load(url: &str, worker: usize, completed: &Mutex<Vec<String>>, stop: &AtomicBool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
