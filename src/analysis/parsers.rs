@@ -1,6 +1,7 @@
 //! The analysis threads, and the cache of what they found.
 //!
-//! In: statement texts. Out: their analyses, shared. A text is parsed once while it stays in the cache; parsing runs
+//! In: statement texts. Out: their analyses, shared. A text is parsed once while it stays in the cache, and texts that
+//! differ in constants only are parsed once together, where nothing of the analysis came from a constant; parsing runs
 //! on threads with a large stack of their own, so that a hostile text can at worst cost one of them its time. A panic
 //! there is caught and counts as a text that no parser takes.
 
@@ -11,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use crate::record::{Kind, Parse};
-use crate::sql::{Analysis, Output, analyze};
+use crate::sql::{Analysis, Output, analyze, holds_for_shape, shape};
 
 /// Threads that parse.
 const PARSER_THREADS: usize = 2;
@@ -37,13 +38,16 @@ pub(super) enum Pending {
     /// Known.
     Ready(Analyses),
     /// Being parsed.
-    Parsing { text: Arc<[u8]>, answer: Receiver<Analyses> },
+    Parsing { text: Arc<[u8]>, shape: Option<Box<[u8]>>, answer: Receiver<Analyses> },
 }
 
 /// The threads and the cache.
 pub(super) struct Parsers {
     jobs: SyncSender<Job>,
+    /// By the text itself, or by its shape.
     cache: Cache,
+    /// Room for the shape of the text at hand.
+    shape: Vec<u8>,
 }
 
 impl Parsers {
@@ -58,17 +62,20 @@ impl Parsers {
                 .stack_size(PARSER_STACK_BYTES)
                 .spawn(move || parse_jobs(&queue))?;
         }
-        Ok(Parsers { jobs, cache: Cache::default() })
+        Ok(Parsers { jobs, cache: Cache::default(), shape: Vec::new() })
     }
 
     /// Begins to parse `text`, unless its analysis is known.
     pub(super) fn begin(&mut self, text: &Arc<[u8]>) -> Pending {
-        if let Some(analyses) = self.cache.get(text) {
+        let has_shape = shape(text, &mut self.shape);
+        let known = has_shape.then(|| self.cache.of_shape.get(&self.shape)).flatten();
+        if let Some(analyses) = known.or_else(|| self.cache.of_text.get(text)) {
             return Pending::Ready(analyses);
         }
         let (answer, receiver) = sync_channel(1);
+        let shape = has_shape.then(|| self.shape.as_slice().into());
         match self.jobs.send(Job { text: Arc::clone(text), answer }) {
-            Ok(()) => Pending::Parsing { text: Arc::clone(text), answer: receiver },
+            Ok(()) => Pending::Parsing { text: Arc::clone(text), shape, answer: receiver },
             Err(_) => Pending::Ready(not_understood()),
         }
     }
@@ -84,9 +91,12 @@ impl Parsers {
         match pending.take() {
             None => not_understood(),
             Some(Pending::Ready(analyses)) => analyses,
-            Some(Pending::Parsing { text, answer }) => {
+            Some(Pending::Parsing { text, shape, answer }) => {
                 let analyses = answer.recv().unwrap_or_else(|_| not_understood());
-                self.cache.put(text, Arc::clone(&analyses));
+                match shape.filter(|_| analyses.iter().all(|analysis| holds_for_shape(analysis))) {
+                    Some(shape) => self.cache.of_shape.put(shape, Arc::clone(&analyses)),
+                    None => self.cache.of_text.put(text[..].into(), Arc::clone(&analyses)),
+                }
                 analyses
             }
         }
@@ -135,31 +145,38 @@ pub(super) fn unknown() -> Arc<Analysis> {
     })
 }
 
-/// Two generations: what is used moves to the young one; when that is full, the old one is forgotten whole.
+/// What is known.
 #[derive(Default)]
 struct Cache {
-    young: HashMap<Arc<[u8]>, Analyses>,
-    young_bytes: usize,
-    old: HashMap<Arc<[u8]>, Analyses>,
+    of_shape: Generations,
+    of_text: Generations,
 }
 
-impl Cache {
-    fn get(&mut self, text: &Arc<[u8]>) -> Option<Analyses> {
-        if let Some(analyses) = self.young.get(text) {
+/// Two generations: what is used moves to the young one; when that is full, the old one is forgotten whole.
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Box<[u8]>, Analyses>,
+    young_bytes: usize,
+    old: HashMap<Box<[u8]>, Analyses>,
+}
+
+impl Generations {
+    fn get(&mut self, key: &[u8]) -> Option<Analyses> {
+        if let Some(analyses) = self.young.get(key) {
             return Some(Arc::clone(analyses));
         }
-        let (text, analyses) = self.old.remove_entry(text)?;
-        self.put(text, Arc::clone(&analyses));
+        let (key, analyses) = self.old.remove_entry(key)?;
+        self.put(key, Arc::clone(&analyses));
         Some(analyses)
     }
 
-    fn put(&mut self, text: Arc<[u8]>, analyses: Analyses) {
-        if self.young.len() >= CACHE_TEXTS_MAX || self.young_bytes.saturating_add(text.len()) > CACHE_BYTES_MAX {
+    fn put(&mut self, key: Box<[u8]>, analyses: Analyses) {
+        if self.young.len() >= CACHE_TEXTS_MAX || self.young_bytes.saturating_add(key.len()) > CACHE_BYTES_MAX {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }
-        let bytes = text.len();
-        if self.young.insert(text, analyses).is_none() {
+        let bytes = key.len();
+        if self.young.insert(key, analyses).is_none() {
             self.young_bytes = self.young_bytes.saturating_add(bytes);
         }
     }
@@ -184,15 +201,28 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_one_shape_are_parsed_once_unless_a_constant_meant_something() {
+        let mut parsers = Parsers::start().expect("threads");
+        let mut is_known_after = |first: &str, then: &str| {
+            parsers.analyse(&text(first));
+            matches!(parsers.begin(&text(then)), Pending::Ready(_))
+        };
+        assert!(is_known_after("select a from t where b = 1", "select a from t where b = 22"));
+        assert!(is_known_after("select a from t where b = 'x'", "select a from t where b = 'y'"));
+        assert!(!is_known_after("select a from t where b = 1", "select a from u where b = 1"));
+        assert!(!is_known_after("select set_config('a.b', 'x', false)", "select set_config('a.b', 'y', false)"));
+        assert!(is_known_after("select set_config('a.b', 'x', false)", "select set_config('a.b', 'x', false)"));
+    }
+
+    #[test]
     fn the_cache_is_bounded_and_keeps_what_is_used() {
-        let mut cache = Cache::default();
-        let used = text("used");
-        cache.put(Arc::clone(&used), not_understood());
+        let mut cache = Generations::default();
+        cache.put((*b"used").into(), not_understood());
         for number in 0..CACHE_TEXTS_MAX * 3 {
-            cache.put(text(&number.to_string()), not_understood());
-            assert!(cache.get(&used).is_some());
+            cache.put(number.to_string().into_bytes().into(), not_understood());
+            assert!(cache.get(b"used").is_some());
             assert!(cache.young.len() + cache.old.len() <= 2 * CACHE_TEXTS_MAX + 1);
         }
-        assert!(cache.get(&text("0")).is_none());
+        assert!(cache.get(b"0").is_none());
     }
 }

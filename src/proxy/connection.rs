@@ -18,6 +18,7 @@ use super::cancel;
 use super::greeting::{self, Greeting};
 use super::ledger::{Ledger, Stage};
 use super::legs::Legs;
+use super::listener::Accepted;
 use super::phase::{self, Phase};
 use super::refusal::Refusal;
 use super::relay::{End, Relay};
@@ -61,7 +62,12 @@ impl Shared {
 
 /// Serves a connection to its end. `place` is one among those who have not said yet what they want; it is given back
 /// when they have.
-pub async fn serve(shared: Arc<Shared>, mut client: Socket, client_addr: String, place: OwnedSemaphorePermit) {
+pub async fn serve(shared: Arc<Shared>, accepted: Accepted, place: OwnedSemaphorePermit) {
+    let client_addr = accepted.client_addr.clone();
+    let mut client = match accepted.socket() {
+        Ok(client) => client,
+        Err(error) => return tracing::debug!(%error, "a client was gone before it was served"),
+    };
     let legs = shared.legs.load_full();
     let mut ledger = Ledger::open(shared.stage.clone(), client_addr);
     let greeting = greet(&shared, &legs, &mut client).await;

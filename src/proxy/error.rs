@@ -52,6 +52,9 @@ pub enum Error {
     /// What is configured for the two legs cannot work.
     #[error("{}", .0.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))]
     Faulty(Vec<Fault>),
+    /// The threads that relay could not be started.
+    #[error("the threads that relay could not be started: {0}")]
+    Threads(io::Error),
     /// There is nothing to listen on.
     #[error("there is no address to listen on; set [listen].address")]
     Nowhere,

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::socket::Socket;
 use super::{Address, Error};
@@ -58,17 +58,45 @@ impl Listener {
         &self.address
     }
 
-    /// The next client, and what the records call it: its IP address, or [`LOCAL`].
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, String)>> {
+    /// The next client.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match &self.kind {
             Kind::Tcp { listener, user_timeout } => listener.poll_accept(cx).map(|accepted| {
                 let (stream, peer) = accepted?;
-                Ok((Socket::tcp(stream, *user_timeout)?, peer.ip().to_canonical().to_string()))
+                let client_addr = peer.ip().to_canonical().to_string();
+                Ok(Accepted { stream: Stream::Tcp(stream.into_std()?, *user_timeout), client_addr })
             }),
             Kind::Unix { listener, .. } => listener.poll_accept(cx).map(|accepted| {
                 let (stream, _) = accepted?;
-                Ok((Socket::unix(stream), LOCAL.to_owned()))
+                Ok(Accepted { stream: Stream::Unix(stream.into_std()?), client_addr: LOCAL.to_owned() })
             }),
+        }
+    }
+}
+
+/// A client that has connected, not yet waited for by any runtime.
+#[derive(Debug)]
+pub struct Accepted {
+    stream: Stream,
+    /// What the records call it: its IP address, or [`LOCAL`].
+    pub client_addr: String,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(std::net::TcpStream, Option<Duration>),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Accepted {
+    /// Its socket, waited for by the runtime that this is called in.
+    ///
+    /// # Errors
+    /// What the system said; the client may be gone already.
+    pub fn socket(self) -> io::Result<Socket> {
+        match self.stream {
+            Stream::Tcp(stream, user_timeout) => Socket::tcp(TcpStream::from_std(stream)?, user_timeout),
+            Stream::Unix(stream) => Ok(Socket::unix(UnixStream::from_std(stream)?)),
         }
     }
 }

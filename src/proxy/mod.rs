@@ -33,6 +33,7 @@ mod terminate;
 mod turnstile;
 mod upstream;
 mod verifiers;
+mod workers;
 
 pub use self::check::check;
 pub use self::config::{

@@ -16,9 +16,9 @@ use tokio::time;
 
 use super::connection::{self, Shared};
 use super::legs::Legs;
-use super::listener::{self, Listener};
+use super::listener::{self, Accepted, Listener};
 use super::phase::Phase;
-use super::socket::Socket;
+use super::workers::Workers;
 use super::{Address, Config, Error, Stage};
 use crate::clock::Clock;
 
@@ -36,6 +36,7 @@ pub struct Proxy {
     listeners: Vec<Listener>,
     addresses: Vec<Address>,
     shared: Arc<Shared>,
+    workers: Workers,
     phase: watch::Sender<Phase>,
     drain_timeout: Duration,
 }
@@ -53,7 +54,8 @@ impl Proxy {
         let (phase, phases) = watch::channel(Phase::Open);
         let drain_timeout = config.drain_timeout;
         let shared = Arc::new(Shared::new(legs, stage, phases));
-        Ok(Proxy { listeners, addresses, shared, phase, drain_timeout })
+        let workers = Workers::start().map_err(Error::Threads)?;
+        Ok(Proxy { listeners, addresses, shared, workers, phase, drain_timeout })
     }
 
     /// Where it listens: an address for every IP address of a name, with the real port where 0 was asked for.
@@ -90,8 +92,9 @@ impl Proxy {
         loop {
             tokio::select! {
                 accepted = self.accept(&greetings) => match accepted {
-                    Ok((socket, client_addr, greeting)) => {
-                        connections.spawn(connection::serve(Arc::clone(&self.shared), socket, client_addr, greeting));
+                    Ok((accepted, greeting)) => {
+                        let serve = connection::serve(Arc::clone(&self.shared), accepted, greeting);
+                        self.workers.spawn(&mut connections, serve);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -106,14 +109,13 @@ impl Proxy {
         drain(&self.phase, self.drain_timeout, connections).await;
     }
 
-    async fn accept(&self, greetings: &Arc<Semaphore>) -> io::Result<(Socket, String, OwnedSemaphorePermit)> {
+    async fn accept(&self, greetings: &Arc<Semaphore>) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
         // The semaphore is never closed.
         let greeting = Arc::clone(greetings).acquire_owned().await.map_err(io::Error::other)?;
-        let (socket, client_addr) = poll_fn(|cx| self.poll_accept(cx)).await?;
-        Ok((socket, client_addr, greeting))
+        Ok((poll_fn(|cx| self.poll_accept(cx)).await?, greeting))
     }
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, String)>> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         for listener in &self.listeners {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 return Poll::Ready(accepted);

@@ -6,6 +6,7 @@
 //! in [`Effect`].
 
 mod output;
+mod shape;
 mod statement;
 mod tokens;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::shape::{holds_for_shape, shape};
 use crate::record::{Kind, Parse, Text};
 
 /// A relation as written: not yet looked up. CTEs and aliases are already resolved away.
