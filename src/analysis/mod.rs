@@ -12,6 +12,7 @@ mod settings;
 mod stage;
 mod statement;
 mod transaction;
+mod understood;
 
 pub use self::identity::Source;
 pub use self::stage::{Control, Rooms, Stage, StageError};

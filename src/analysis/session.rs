@@ -108,9 +108,34 @@ impl Open {
     }
 }
 
+/// Whose a record is, as its columns have it: made once for as long as it is the same.
+pub(super) struct Whose {
+    pub(super) who: Arc<Who>,
+    pub(super) session_id: Text,
+    pub(super) database: Option<Text>,
+    pub(super) db_user: Option<Text>,
+    pub(super) application_name: Option<Text>,
+    pub(super) client_addr: Text,
+}
+
+impl Whose {
+    fn new(who: &Arc<Who>) -> Whose {
+        let text = |text: &Option<String>| text.as_deref().map(Text::from);
+        Whose {
+            session_id: who.session_id.to_string().into(),
+            database: text(&who.database),
+            db_user: text(&who.db_user),
+            application_name: text(&who.application_name),
+            client_addr: who.client_addr.as_str().into(),
+            who: Arc::clone(who),
+        }
+    }
+}
+
 /// A session in progress.
 pub(super) struct Session {
     pub(super) saved: Saved,
+    whose: Arc<Whose>,
     pub(super) open: BTreeMap<u64, Open>,
     prepared: HashMap<Text, Arc<Analysis>>,
     cursors: HashMap<Text, Arc<Analysis>>,
@@ -134,7 +159,16 @@ impl Session {
     pub(super) fn restored(mut saved: Saved) -> Session {
         let running = std::mem::take(&mut saved.running);
         let open = running.into_iter().map(|(number, running)| (number, Open::restored(running))).collect();
-        Session { saved, open, prepared: HashMap::new(), cursors: HashMap::new() }
+        let whose = Arc::new(Whose::new(&saved.who));
+        Session { saved, whose, open, prepared: HashMap::new(), cursors: HashMap::new() }
+    }
+
+    /// Whose a record is that belongs to `who`.
+    pub(super) fn whose(&mut self, who: &Arc<Who>) -> Arc<Whose> {
+        if !Arc::ptr_eq(&self.whose.who, who) && self.whose.who != *who {
+            self.whose = Arc::new(Whose::new(who));
+        }
+        Arc::clone(&self.whose)
     }
 
     /// The books as a checkpoint keeps them, and the first position that must be replayed for what is not in them.

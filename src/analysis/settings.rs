@@ -76,8 +76,9 @@ impl Settings {
 
     /// The transaction ended.
     pub(super) fn transaction_ended(&mut self, committed: bool) {
-        let left = if committed { self.committed.clone() } else { self.before.clone() };
-        if self.current != left || self.committed != left || self.before != left {
+        let left = if committed { &self.committed } else { &self.before };
+        if self.current != *left || self.committed != *left || self.before != *left {
+            let left = left.clone();
             *self = Settings { current: left.clone(), committed: left.clone(), before: left };
         }
     }

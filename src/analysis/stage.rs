@@ -14,6 +14,7 @@ use super::parsers::{Analyses, Parsers, Pending, part};
 use super::session::{Open, Session};
 use super::statement;
 use super::transaction::Fold;
+use super::understood;
 use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
 use crate::catalog::{Catalog, Context, Understanding};
 use crate::clock::{Clock, Timestamp};
@@ -71,6 +72,7 @@ pub struct Stage {
     pub(super) engine: Engine,
     pub(super) key: Key,
     pub(super) parsers: Parsers,
+    understood: understood::Cache,
     pub(super) sessions: HashMap<Uuid, Session>,
     /// Told after they are durable.
     findings: SyncSender<Finding>,
@@ -104,6 +106,7 @@ impl Stage {
             engine,
             key,
             parsers: Parsers::start()?,
+            understood: understood::Cache::default(),
             sessions: HashMap::new(),
             findings,
             undelivered: Vec::new(),
@@ -285,15 +288,17 @@ impl Stage {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let meant = session.meant(analysis);
         let who = ended.map_or(&open.who, |ended| &ended.who);
-        let database: Text = who.database.as_deref().unwrap_or("").into();
+        let whose = session.whose(who);
+        let database = whose.database.clone().unwrap_or_default();
         let settings = &session.saved.settings;
-        let role = settings.role().cloned().or_else(|| who.db_user.as_deref().map(Text::from));
+        let role = settings.role().or(whose.db_user.as_ref()).cloned();
         let context = Context {
             database: database.clone(),
             role: role.clone().unwrap_or_default(),
             search_path: settings.search_path(),
         };
-        let understanding = self.catalog.understand(&meant, &context, ended.and_then(|ended| ended.columns.as_deref()));
+        let columns = ended.and_then(|ended| ended.columns.as_ref());
+        let understood = self.understood.understand(&self.catalog, &meant, context, columns);
         let end_user = end_user(&self.config.end_user, &analysis.comment_tags, settings.named(), who);
         session.saved.statement_no = session.saved.statement_no.saturating_add(1);
         if session.saved.transaction.is_none() {
@@ -304,14 +309,15 @@ impl Stage {
             ended,
             analysis,
             meant: &meant,
-            understanding: &understanding,
+            understood: &understood,
+            whose: &whose,
             statement_no: session.saved.statement_no,
             transaction_no: session.saved.transaction_no,
             role,
             end_user,
         };
         let record = statement::record(&source, &self.key);
-        self.log_statement(id, record, &understanding, analysis, ended);
+        self.log_statement(id, record, &understood.understanding, analysis, ended);
         let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
         if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
             self.catalog.schema_changed(&database);

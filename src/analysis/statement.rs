@@ -3,11 +3,12 @@
 //! In: the two events, the text's analysis, the catalog's understanding. Out: the record, without `writer`, `seq` and
 //! what policies add. Raw text and raw values end here.
 
-use super::session::Open;
+use super::session::{Open, Whose};
+use super::understood::Understood;
 use crate::audit::Key;
 use crate::catalog::{PeopleRule, Understanding};
-use crate::record::{Certainty, Common, Kind, Outcome, Statement, Text, Texts};
-use crate::session::event::{Ended, People, Who};
+use crate::record::{Certainty, Common, Kind, Outcome, Statement, Text};
+use crate::session::event::{Ended, People};
 use crate::sql::Analysis;
 
 /// What a statement's record is made from.
@@ -18,7 +19,8 @@ pub(super) struct Source<'a> {
     pub(super) analysis: &'a Analysis,
     /// The analysis whose relations and columns count: of the prepared statement for EXECUTE, of the cursor for FETCH.
     pub(super) meant: &'a Analysis,
-    pub(super) understanding: &'a Understanding,
+    pub(super) understood: &'a Understood,
+    pub(super) whose: &'a Whose,
     pub(super) statement_no: u64,
     pub(super) transaction_no: u64,
     pub(super) role: Option<Text>,
@@ -27,11 +29,11 @@ pub(super) struct Source<'a> {
 
 /// Makes the record.
 pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
-    let Source { open, analysis, understanding, .. } = source;
-    let who = source.ended.map_or(&open.who, |ended| &ended.who);
+    let Source { open, analysis, understood, whose, .. } = source;
+    let understanding = &understood.understanding;
     let kind = if analysis.kind == Kind::Other { source.meant.kind } else { analysis.kind };
     let mut record = Statement {
-        common: Common { at: open.part_at, session_id: Some(who.session_id.to_string().into()), ..Common::default() },
+        common: Common { at: open.part_at, session_id: Some(whose.session_id.clone()), ..Common::default() },
         statement_no: source.statement_no,
         transaction_no: Some(source.transaction_no),
         role: source.role.clone(),
@@ -43,27 +45,23 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         parse: Some(analysis.parse),
         certainty: Some(understanding.certainty),
         catalog: Some(understanding.state),
-        relations: Some(union(&understanding.relations_read, &understanding.relations_written)),
-        columns: Some(understanding.columns.iter().cloned().collect()),
+        relations: Some(understood.relations.clone()),
+        columns: Some(understood.columns.clone()),
         level: understanding.level.clone(),
-        functions: Some(source.meant.functions.iter().cloned().collect()),
+        functions: Some(understood.functions.clone()),
         bytes_in: Some(open.bytes_in),
         outcome: Some(Outcome::Unknown),
+        database: whose.database.clone(),
+        db_user: whose.db_user.clone(),
+        application_name: whose.application_name.clone(),
+        client_addr: Some(whose.client_addr.clone()),
         ..Statement::default()
     };
-    set_who(&mut record, who);
     if let Some(ended) = source.ended {
         add_end(&mut record, source, ended, kind);
         count_people(&mut record, understanding, ended, key);
     }
     record
-}
-
-fn set_who(record: &mut Statement, who: &Who) {
-    record.database = who.database.as_deref().map(Text::from);
-    record.db_user = who.db_user.as_deref().map(Text::from);
-    record.application_name = who.application_name.as_deref().map(Text::from);
-    record.client_addr = Some(who.client_addr.as_str().into());
 }
 
 fn add_end(record: &mut Statement, source: &Source<'_>, ended: &Ended, kind: Kind) {
@@ -119,13 +117,6 @@ fn downgrade(record: &mut Statement) {
     if record.certainty == Some(Certainty::Exact) {
         record.certainty = Some(Certainty::Inferred);
     }
-}
-
-fn union(read: &[Text], written: &[Text]) -> Texts {
-    let mut all: Vec<Text> = read.iter().chain(written).cloned().collect();
-    all.sort_unstable();
-    all.dedup();
-    all.into()
 }
 
 /// What stands before a quoted value in the server's messages.

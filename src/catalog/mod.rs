@@ -12,6 +12,7 @@ pub mod snapshot;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ impl Default for Config {
 }
 
 /// What resolution needs to know of the session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Context {
     /// The database connected to.
     pub database: Text,
@@ -100,6 +101,8 @@ pub struct Catalog {
 struct Inner {
     classification: ArcSwap<Classification>,
     databases: RwLock<HashMap<Text, Database>>,
+    /// Rises with every change of the two.
+    version: AtomicU64,
     wake: Notify,
 }
 
@@ -120,6 +123,7 @@ impl Catalog {
         let inner = Inner {
             classification: ArcSwap::from_pointee(classification),
             databases: RwLock::default(),
+            version: AtomicU64::new(0),
             wake: Notify::new(),
         };
         Catalog { inner: Arc::new(inner) }
@@ -139,6 +143,11 @@ impl Catalog {
         };
         let resolver = Resolver { classification: &classification, snapshot: snapshot.as_deref(), state, context };
         resolver.understand(analysis, wire)
+    }
+
+    /// Another one wherever [`Catalog::understand`] may say something else than before.
+    pub fn version(&self) -> u64 {
+        self.inner.version.load(Ordering::Acquire)
     }
 
     /// The columns of a database that name data subjects.
@@ -170,6 +179,7 @@ impl Catalog {
             database.changes = database.changes.saturating_add(1);
             self.inner.wake.notify_one();
         }
+        self.changed_now();
     }
 
     /// Another classification is in force from now on, for every database.
@@ -180,6 +190,7 @@ impl Catalog {
             database.snapshot = Some(Arc::new(snapshot));
         }
         self.inner.classification.store(Arc::new(classification));
+        self.changed_now();
     }
 
     /// Changes seen in a database so far; to be asked before it is read.
@@ -197,6 +208,7 @@ impl Catalog {
             known.subjects = subjects;
             known.stale = known.changes != changes;
         }
+        self.changed_now();
     }
 
     fn wanted(&self) -> Vec<Text> {
@@ -211,6 +223,12 @@ impl Catalog {
         if let Some(database) = self.write().get_mut(database) {
             database.stale = true;
         }
+        self.changed_now();
+    }
+
+    /// To be called behind every change.
+    fn changed_now(&self) {
+        self.inner.version.fetch_add(1, Ordering::Release);
     }
 
     async fn changed(&self) {

@@ -98,7 +98,7 @@ mod tests {
     async fn connections_are_spread_evenly_and_stay_where_they_are() {
         let workers = Workers { workers: (0..2).map(|number| Worker::start(number).unwrap()).collect() };
         let mut connections = JoinSet::new();
-        let (sender, mut names) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, mut names) = tokio::sync::mpsc::channel(6);
         let mut held = Vec::new();
         for _ in 0..6 {
             let (release, released) = oneshot::channel::<()>();
@@ -108,7 +108,7 @@ mod tests {
             workers.spawn(&mut connections, async move {
                 let before = name();
                 let _ = released.await;
-                sender.send((before, name())).unwrap();
+                sender.send((before, name())).await.unwrap();
             });
         }
         drop((held, sender));

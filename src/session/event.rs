@@ -4,7 +4,7 @@
 //! statement reaches the server, [`Event::Ended`] before its end reaches the client. Events carry raw text and values;
 //! the intake journal is the only thing that ever holds them, encrypted.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -39,6 +39,8 @@ pub struct Subject {
 }
 
 /// One thing that happened in a session.
+///
+/// Its serde form lacks what repeats or is large, `who`, texts and columns: the intake journal's codec has its own for those.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// A client connected.
@@ -58,21 +60,51 @@ pub enum Event {
 impl Event {
     /// The session it belongs to.
     pub fn session_id(&self) -> Uuid {
+        self.who().session_id
+    }
+
+    /// Whose it is.
+    pub fn who(&self) -> &Arc<Who> {
         match self {
-            Event::Opened(event) => event.who.session_id,
-            Event::Begun(event) => event.who.session_id,
-            Event::Ended(event) => event.who.session_id,
-            Event::Prepared(event) => event.who.session_id,
-            Event::Ready(event) => event.who.session_id,
-            Event::Closed(event) => event.who.session_id,
+            Event::Opened(event) => &event.who,
+            Event::Begun(event) => &event.who,
+            Event::Ended(event) => &event.who,
+            Event::Prepared(event) => &event.who,
+            Event::Ready(event) => &event.who,
+            Event::Closed(event) => &event.who,
         }
     }
+
+    /// Says whose it is.
+    pub fn set_who(&mut self, who: Arc<Who>) {
+        match self {
+            Event::Opened(event) => event.who = who,
+            Event::Begun(event) => event.who = who,
+            Event::Ended(event) => event.who = who,
+            Event::Prepared(event) => event.who = who,
+            Event::Ready(event) => event.who = who,
+            Event::Closed(event) => event.who = who,
+        }
+    }
+}
+
+/// Stands where `who` is still to be set.
+fn nobody() -> Arc<Who> {
+    static NOBODY: LazyLock<Arc<Who>> = LazyLock::new(Arc::default);
+    Arc::clone(&NOBODY)
+}
+
+/// Stands where a text is still to be set.
+fn no_text() -> Arc<[u8]> {
+    static NO_TEXT: LazyLock<Arc<[u8]>> = LazyLock::new(Arc::default);
+    Arc::clone(&NO_TEXT)
 }
 
 /// See [`Event::Opened`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opened {
     /// Only `session_id`, `client_addr` and `certificate` are known.
+    #[serde(skip, default = "nobody")]
     pub who: Arc<Who>,
     /// When.
     pub at: Timestamp,
@@ -82,6 +114,7 @@ pub struct Opened {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
     /// Who sent it.
+    #[serde(skip, default = "nobody")]
     pub who: Arc<Who>,
     /// Its number in the session, from 1. A Query message of several statements has one number for all of them.
     pub statement_no: u64,
@@ -90,6 +123,7 @@ pub struct Begun {
     /// How it was sent.
     pub protocol: Protocol,
     /// Its text as sent, cut off at [`super::TEXT_BYTES_MAX`]; in the client's encoding.
+    #[serde(skip, default = "no_text")]
     pub text: Arc<[u8]>,
     /// The length of the whole text, bytes.
     pub text_bytes: u64,
@@ -101,6 +135,7 @@ pub struct Begun {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
     /// Who.
+    #[serde(skip, default = "nobody")]
     pub who: Arc<Who>,
     /// Which [`Begun`].
     pub statement_no: u64,
@@ -125,6 +160,7 @@ pub struct Ended {
     /// ErrorResponse's primary message, raw, cut off at [`super::ERROR_BYTES_MAX`].
     pub error: Option<String>,
     /// Where RowDescription said the result's columns come from; `None` where there was no RowDescription.
+    #[serde(skip)]
     pub columns: Option<Arc<[Origin]>>,
     /// People counted from the values of subject columns; `None` where the result had no such column.
     pub people: Option<People>,
@@ -172,12 +208,14 @@ pub enum TransactionStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     /// Who sent it.
+    #[serde(skip, default = "nobody")]
     pub who: Arc<Who>,
     /// When the server took it.
     pub at: Timestamp,
     /// Its name; never the unnamed one.
     pub name: String,
     /// As of [`Begun`].
+    #[serde(skip, default = "no_text")]
     pub text: Arc<[u8]>,
     /// As of [`Begun`].
     pub text_bytes: u64,
@@ -187,6 +225,7 @@ pub struct Prepared {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
     /// Who.
+    #[serde(skip, default = "nobody")]
     pub who: Arc<Who>,
     /// When.
     pub at: Timestamp,
@@ -201,6 +240,7 @@ pub struct Ready {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Closed {
     /// Who.
+    #[serde(skip, default = "nobody")]
     pub who: Arc<Who>,
     /// When it was opened.
     pub opened_at: Timestamp,

@@ -16,9 +16,12 @@ use crate::clock::Timestamp;
 use crate::wire::backend::{self, Authentication, kind};
 use crate::wire::frame::{Capture, Header, Scanner, Side};
 use crate::wire::frontend::Target;
+use crate::wire::read::Truncated;
 
 /// What is captured of a RowDescription, bytes: 1,664 columns, PostgreSQL's most, with labels of 600 bytes.
 const ROW_DESCRIPTION_BYTES_MAX: usize = 1 << 20;
+/// A longer RowDescription is not kept, bytes.
+const DESCRIPTION_KEPT_BYTES_MAX: usize = 4_096;
 /// What is captured of an ErrorResponse, bytes: the message, and the fields before it.
 const ERROR_CAPTURED_BYTES_MAX: usize = ERROR_BYTES_MAX + 256;
 /// What is captured of any other message that is looked into, bytes.
@@ -41,6 +44,8 @@ pub(super) struct ServerStream {
     capture: Capture,
     /// BackendKeyData: what cancels a statement of this session.
     pub(super) key: Option<Key>,
+    /// The last RowDescription: most sessions get one again and again.
+    description: Option<(Box<[u8]>, Columns)>,
     /// The client takes text in UTF-8.
     pub(super) unicode: bool,
     /// Where a gate is loaded: what is held back, and why the error that was just read is rewritten.
@@ -70,6 +75,7 @@ impl ServerStream {
             header: Header::default(),
             capture: Capture::default(),
             key: None,
+            description: None,
             unicode: true,
             withheld: Withheld::default(),
             rewrite: None,
@@ -86,6 +92,17 @@ impl ServerStream {
 
     pub fn is_idle(&self) -> bool {
         self.status == Some(TransactionStatus::Idle) && self.scanner.is_between()
+    }
+
+    fn columns(&mut self, body: &[u8]) -> Result<Columns, Truncated> {
+        if let Some((known, columns)) = &self.description
+            && **known == *body
+        {
+            return Ok(columns.clone());
+        }
+        let columns = Columns::read(body)?;
+        self.description = (body.len() <= DESCRIPTION_KEPT_BYTES_MAX).then(|| (body.into(), columns.clone()));
+        Ok(columns)
     }
 }
 
@@ -299,7 +316,7 @@ impl Tracker {
         subjects: &SubjectColumns,
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
-        let columns = match (Columns::read(body), body.len() < ROW_DESCRIPTION_BYTES_MAX) {
+        let columns = match (self.server.columns(body), body.len() < ROW_DESCRIPTION_BYTES_MAX) {
             (Ok(columns), _) => Some(columns),
             // Longer than what is captured: the columns are not known.
             (Err(_), false) => None,

@@ -1,46 +1,49 @@
-//! Events ⇄ the bytes inside an entry: postcard, with a statement's text behind its event, copied whole.
+//! Events ⇄ the bytes inside an entry.
 //!
-//! In: events. Out: bytes, and back. A text goes through no serializer: element by element it would cost more than the
-//! encryption does.
+//! In: events. Out: bytes, and back: what one session repeats in every event is decoded once and shared. A text goes through no
+//! serializer: element by element it would cost more than the encryption does.
+//!
+//! ```text
+//! event   who:blob columns:blob event:postcard text:blob     of Ended the columns, of Begun and Prepared the text; else empty
+//! blob    length:u32 bytes[length]                           who, columns: postcard
+//! ```
 
-use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::session::Event;
-use crate::session::event::{Begun, Prepared};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-thread_local! {
-    /// Stands in for a text, so that no allocation is made for each.
-    static NO_TEXT: OnceCell<Arc<[u8]>> = const { OnceCell::new() };
-}
+use crate::session::Event;
+use crate::session::event::{Origin, Who};
 
 /// Appends an event. False, and nothing appended, where it cannot be encoded.
 pub fn encode(event: &Event, buffer: &mut Vec<u8>) -> bool {
     let start = buffer.len();
-    let encoded = match event {
-        Event::Begun(begun) => {
-            let light = Begun { text: no_text(), who: Arc::clone(&begun.who), ..*begun };
-            push(&Event::Begun(light), buffer) && push_text(&begun.text, buffer)
-        }
-        Event::Prepared(prepared) => {
-            let (who, name) = (Arc::clone(&prepared.who), prepared.name.clone());
-            let light = Prepared { text: no_text(), who, name, ..*prepared };
-            push(&Event::Prepared(light), buffer) && push_text(&prepared.text, buffer)
-        }
-        event => push(event, buffer),
+    let columns = match event {
+        Event::Ended(ended) => ended.columns.as_ref(),
+        _ => None,
     };
+    let text = match event {
+        Event::Begun(begun) => &begun.text[..],
+        Event::Prepared(prepared) => &prepared.text[..],
+        _ => &[],
+    };
+    let encoded = push_blob(buffer, |buffer| push(event.who(), buffer))
+        && push_blob(buffer, |buffer| columns.is_none_or(|columns| push(columns, buffer)))
+        && push(event, buffer)
+        && push_blob(buffer, |buffer| {
+            buffer.extend_from_slice(text);
+            true
+        });
     if !encoded {
         buffer.truncate(start);
     }
     encoded
 }
 
-fn no_text() -> Arc<[u8]> {
-    NO_TEXT.with(|empty| Arc::clone(empty.get_or_init(|| Arc::from([].as_slice()))))
-}
-
-fn push(event: &Event, buffer: &mut Vec<u8>) -> bool {
-    match postcard::to_extend(event, std::mem::take(buffer)) {
+fn push(value: &impl Serialize, buffer: &mut Vec<u8>) -> bool {
+    match postcard::to_extend(value, std::mem::take(buffer)) {
         Ok(extended) => {
             *buffer = extended;
             true
@@ -49,33 +52,75 @@ fn push(event: &Event, buffer: &mut Vec<u8>) -> bool {
     }
 }
 
-fn push_text(text: &[u8], buffer: &mut Vec<u8>) -> bool {
-    let Ok(length) = u32::try_from(text.len()) else { return false };
-    buffer.extend_from_slice(&length.to_le_bytes());
-    buffer.extend_from_slice(text);
+fn push_blob(buffer: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+    let at = buffer.len();
+    buffer.extend_from_slice(&[0; 4]);
+    if !content(buffer) {
+        return false;
+    }
+    let Ok(length) = u32::try_from(buffer.len() - at - 4) else { return false };
+    buffer[at..at + 4].copy_from_slice(&length.to_le_bytes());
     true
 }
 
-/// The first event of `bytes`, and the bytes after it.
-pub fn decode(bytes: &[u8]) -> Option<(Event, &[u8])> {
-    let (event, rest) = postcard::take_from_bytes::<Event>(bytes).ok()?;
-    match event {
-        Event::Begun(begun) => {
-            let (text, rest) = take_text(rest)?;
-            Some((Event::Begun(Begun { text, ..begun }), rest))
+/// Decodes, and remembers what repeats.
+#[derive(Default)]
+pub struct Decoder {
+    who: Shared<Arc<Who>>,
+    columns: Shared<Arc<[Origin]>>,
+}
+
+impl Decoder {
+    /// The first event of `bytes`, and the bytes after it.
+    pub fn decode<'b>(&mut self, bytes: &'b [u8]) -> Option<(Event, &'b [u8])> {
+        let (who, rest) = take_blob(bytes)?;
+        let (columns, rest) = take_blob(rest)?;
+        let (mut event, rest) = postcard::take_from_bytes::<Event>(rest).ok()?;
+        let (text, rest) = take_blob(rest)?;
+        event.set_who(self.who.get(who)?);
+        match &mut event {
+            Event::Ended(ended) if !columns.is_empty() => ended.columns = Some(self.columns.get(columns)?),
+            Event::Begun(begun) => begun.text = text.into(),
+            Event::Prepared(prepared) => prepared.text = text.into(),
+            _ => {}
         }
-        Event::Prepared(prepared) => {
-            let (text, rest) = take_text(rest)?;
-            Some((Event::Prepared(Prepared { text, ..prepared }), rest))
-        }
-        event => Some((event, rest)),
+        Some((event, rest))
     }
 }
 
-fn take_text(bytes: &[u8]) -> Option<(Arc<[u8]>, &[u8])> {
+fn take_blob(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let (text, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-    Some((text.into(), rest))
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+}
+
+/// Values by the bytes that they were decoded from. When it is full it begins anew.
+struct Shared<T> {
+    known: HashMap<Box<[u8]>, T>,
+    bytes: usize,
+}
+
+/// What is kept of each kind, bytes.
+const SHARED_BYTES_MAX: usize = 4 << 20;
+
+impl<T> Default for Shared<T> {
+    fn default() -> Shared<T> {
+        Shared { known: HashMap::new(), bytes: 0 }
+    }
+}
+
+impl<T: Clone + DeserializeOwned> Shared<T> {
+    fn get(&mut self, bytes: &[u8]) -> Option<T> {
+        if let Some(known) = self.known.get(bytes) {
+            return Some(known.clone());
+        }
+        let value: T = postcard::from_bytes(bytes).ok()?;
+        if self.bytes.saturating_add(bytes.len()) > SHARED_BYTES_MAX {
+            (self.known, self.bytes) = (HashMap::new(), 0);
+        }
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        self.known.insert(bytes.into(), value.clone());
+        Some(value)
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +130,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::record::{Outcome, Protocol};
-    use crate::session::event::{Ended, Who};
+    use crate::session::event::{Begun, Ended, Prepared};
 
     fn events(text: &[u8], number: u64, error: Option<String>) -> [Event; 3] {
         let who = Arc::new(Who { client_addr: "::1".to_owned(), ..Who::default() });
@@ -111,7 +156,10 @@ mod tests {
             bytes_in: 2,
             sqlstate: Some("42P01".to_owned()),
             error,
-            columns: None,
+            columns: number.is_multiple_of(2).then(|| {
+                let name = number.to_string();
+                [Origin { name, table_oid: 1, attribute: -2, type_oid: 25 }].into()
+            }),
             people: None,
             ready: None,
         };
@@ -131,19 +179,31 @@ mod tests {
             let events = events(&text, number, error);
             let mut bytes = vec![9; 3];
             prop_assert!(events.iter().all(|event| encode(event, &mut bytes)));
-            let (first, rest) = decode(&bytes[3..]).unwrap();
-            let (second, rest) = decode(rest).unwrap();
-            let (third, rest) = decode(rest).unwrap();
+            let mut decoder = Decoder::default();
+            let (first, rest) = decoder.decode(&bytes[3..]).unwrap();
+            let (second, rest) = decoder.decode(rest).unwrap();
+            let (third, rest) = decoder.decode(rest).unwrap();
             prop_assert!(rest.is_empty());
+            prop_assert!(Arc::ptr_eq(first.who(), second.who()));
             prop_assert_eq!([first, second, third], events);
         }
 
         #[test]
         fn what_was_cut_off_or_never_encoded_is_nothing_and_no_panic(bytes: Vec<u8>, keep in 0_usize..60) {
-            let _ = decode(&bytes);
+            let _ = Decoder::default().decode(&bytes);
             let mut whole = Vec::new();
             encode(&events(b"select 4711", 1, None)[0], &mut whole);
-            prop_assert!(keep >= whole.len() || decode(&whole[..keep]).is_none());
+            prop_assert!(keep >= whole.len() || Decoder::default().decode(&whole[..keep]).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_shared_is_bounded() {
+        let mut shared = Shared::<String>::default();
+        for number in 0..40_u8 {
+            let long = postcard::to_stdvec(&char::from(b'a' + number % 26).to_string().repeat(256 << 10)).unwrap();
+            assert_eq!(shared.get(&long).unwrap().len(), 256 << 10);
+            assert!(shared.bytes <= SHARED_BYTES_MAX && shared.known.len() <= 16);
         }
     }
 }

@@ -108,6 +108,7 @@ pub struct IntakeReader {
     offset: usize,
     /// The position that should come next.
     expected: Position,
+    decoder: codec::Decoder,
     /// Decoded, not yet handed out.
     ready: VecDeque<(Position, Entry)>,
     /// When something was last there.
@@ -117,8 +118,9 @@ pub struct IntakeReader {
 impl IntakeReader {
     pub(super) fn new(shared: Arc<Shared>, writers: Weak<()>, recovered: Recovered, live: Arc<Segment>) -> Self {
         let expected = recovered.from;
+        let decoder = codec::Decoder::default();
         let (ready, busy) = (VecDeque::new(), Instant::now());
-        IntakeReader { shared, writers, recovered, live, offset: 0, expected, ready, busy }
+        IntakeReader { shared, writers, recovered, live, offset: 0, expected, decoder, ready, busy }
     }
 
     /// The next event or gap; waits for one no longer than `wait`, and returns `None` when none came.
@@ -235,7 +237,7 @@ impl IntakeReader {
         let mut rest = plain.as_slice();
         let mut position = first;
         while position < end {
-            let Some((event, after)) = codec::decode(rest) else { break };
+            let Some((event, after)) = self.decoder.decode(rest) else { break };
             rest = after;
             if position >= self.expected {
                 self.ready.push_back((position, Entry::Event(event)));

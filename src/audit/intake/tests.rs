@@ -271,7 +271,9 @@ fn another_key_is_said_so_and_nothing_is_touched() {
     let folder = tempfile::tempdir().unwrap();
     let right = config(folder.path());
     let (intake, reader) = open_small(&right, 100);
-    intake.append(&events(1..=20)).unwrap();
+    // Not more of them than an entry of a small segment holds.
+    intake.append(&events(1..=10)).unwrap();
+    intake.append(&events(11..=20)).unwrap();
     drop((intake, reader));
     let wrong = Config { key_file: folder.path().join("other"), ..right.clone() };
     assert!(matches!(Intake::open(&wrong, "w").map(drop), Err(Error::WrongKey(_))));
