@@ -138,7 +138,7 @@ def main():
         if glob.glob(server.bin + "/../lib/pgaudit.so"):
             settings = {"shared_preload_libraries": "'pgaudit'", "pgaudit.log": "'all'"}
             audited = opened(Postgres(settings, 10, connections + 200))
-            contestants.append((opened(relays.direct(audited, "direct, pgaudit")), audited))
+            contestants.append((opened(relays.direct(audited, "direct with pgaudit")), audited))
         else:
             print("(pgaudit is not installed: left out)")
         contestants = [(relay, server) for relay, server in contestants if relay.name not in given.without.split(",")]

@@ -164,7 +164,7 @@ fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
     )
     .expect("stage");
     if !events.is_empty() {
-        intake.append(events).expect("journal");
+        intake.append(&mut events.to_vec()).expect("journal");
     }
     drop(intake);
     let (_control, orders) = sync_channel(1);

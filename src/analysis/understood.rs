@@ -47,18 +47,17 @@ pub(super) struct Cache {
     kept: HashMap<Key, Kept>,
 }
 
-/// Analysis and columns by their addresses, which [`Kept`] keeps from being used again.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
+    /// Its address, which [`Kept`] keeps from being used again.
     analysis: usize,
-    columns: Option<usize>,
+    columns: Option<Arc<[Origin]>>,
     context: Context,
 }
 
 struct Kept {
     understood: Arc<Understood>,
     _analysis: Arc<Analysis>,
-    _columns: Option<Arc<[Origin]>>,
 }
 
 impl Cache {
@@ -76,19 +75,13 @@ impl Cache {
             self.kept.clear();
             self.version = version;
         }
-        let key = Key {
-            analysis: Arc::as_ptr(analysis).addr(),
-            columns: columns.map(|columns| Arc::as_ptr(columns).addr()),
-            context,
-        };
+        let key = Key { analysis: Arc::as_ptr(analysis).addr(), columns: columns.cloned(), context };
         if let Some(kept) = self.kept.get(&key) {
             return Arc::clone(&kept.understood);
         }
         let understanding = catalog.understand(analysis, &key.context, columns.map(|columns| &columns[..]));
         let understood = Arc::new(Understood::new(understanding, analysis));
-        let kept =
-            Kept { understood: Arc::clone(&understood), _analysis: Arc::clone(analysis), _columns: columns.cloned() };
-        self.kept.insert(key, kept);
+        self.kept.insert(key, Kept { understood: Arc::clone(&understood), _analysis: Arc::clone(analysis) });
         understood
     }
 }

@@ -86,9 +86,6 @@ impl From<arrow::error::ArrowError> for Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the intake journal cannot be written: {reason}")]
 pub struct Unwritable {
-    /// How many of the call's events, from the first, are in the journal nevertheless: go on with `events[appended..]`.
-    /// Zero unless the events of one call are longer than [`super::intake::ENTRY_BYTES_TARGET`] together.
-    pub appended: usize,
     /// Why.
     pub reason: UnwritableReason,
 }

@@ -47,6 +47,18 @@ pub const SEGMENT_BYTES: usize = 16 << 20;
 pub const SEGMENTS_MAX: usize = 16;
 /// Events of one call are gathered into one entry until they are this long, encoded: such a call is all or nothing.
 pub const ENTRY_BYTES_TARGET: usize = 1 << 20;
+/// Entries that are kept in memory for the reader besides, bytes as they are in the segments.
+pub const FRESH_BYTES_MAX: usize = 4 << 20;
+
+#[derive(Clone, Copy)]
+struct Sizes {
+    segment_bytes: usize,
+    segments_max: usize,
+    fresh_bytes_max: usize,
+}
+
+const SIZES: Sizes =
+    Sizes { segment_bytes: SEGMENT_BYTES, segments_max: SEGMENTS_MAX, fresh_bytes_max: FRESH_BYTES_MAX };
 /// How long after a segment could not be had the next attempt is made.
 const RETRY: Duration = Duration::from_millis(10);
 /// What a thread keeps of its encoding buffer between calls, bytes.
@@ -100,8 +112,7 @@ struct Shared {
     key: Key,
     durability: Durability,
     when_unwritable: WhenUnwritable,
-    segment_bytes: usize,
-    segments_max: usize,
+    sizes: Sizes,
     state: Mutex<State>,
     wake: Condvar,
     /// The last position that is on the disk; held during `fdatasync`, so that others share it.
@@ -115,6 +126,10 @@ struct State {
     next: Position,
     /// Segments after the one that the reader is on.
     queue: VecDeque<Arc<Segment>>,
+    /// Events that are in the segments too.
+    fresh: VecDeque<Fresh>,
+    /// Their length in the segments.
+    fresh_bytes: usize,
     /// Whether the reader waits for `wake`.
     reader_asleep: bool,
     /// What was let through since `current` was full.
@@ -122,6 +137,19 @@ struct State {
     /// What was let through since the start.
     passed: u64,
     refused: Option<(Instant, UnwritableReason)>,
+}
+
+/// The events of an entry that has just been appended, for a reader that is not far behind: it needs not decrypt and decode them.
+struct Fresh {
+    /// Where the entry lies.
+    segment: Arc<Segment>,
+    /// Its place in the segment's body …
+    offset: usize,
+    /// … and the next one's.
+    end: usize,
+    /// The position of the first of them.
+    first: Position,
+    events: Vec<Event>,
 }
 
 /// A live segment, as reader and appender share it.
@@ -140,15 +168,10 @@ impl Intake {
     /// # Errors
     /// The folder cannot be read or written, the disk is full, or the key file is not the one of the segments found.
     pub fn open(config: &Config, writer: &str) -> Result<(Intake, IntakeReader), Error> {
-        Intake::open_sized(config, writer, SEGMENT_BYTES, SEGMENTS_MAX)
+        Intake::open_sized(config, writer, SIZES)
     }
 
-    fn open_sized(
-        config: &Config,
-        writer: &str,
-        segment_bytes: usize,
-        segments_max: usize,
-    ) -> Result<(Intake, IntakeReader), Error> {
+    fn open_sized(config: &Config, writer: &str, sizes: Sizes) -> Result<(Intake, IntakeReader), Error> {
         let folder = folder::intake(&config.path, writer);
         folder::create(&folder)?;
         let key = Key::load_or_create(&config.key_file)?;
@@ -157,13 +180,15 @@ impl Intake {
         let recovered = reader::Recovered::find(&folder, &key, from)?;
         let first = recovered.live_from;
         let path = folder::number(&folder, first.0, EXTENSION);
-        let (current, segment) = begin(&path, first, &key, segment_bytes).map_err(Error::io("create", &path))?;
+        let (current, segment) = begin(&path, first, &key, sizes.segment_bytes).map_err(Error::io("create", &path))?;
         folder::sync(&folder)?;
         let state = State {
             current,
             segment: Arc::clone(&segment),
             next: first,
             queue: VecDeque::new(),
+            fresh: VecDeque::new(),
+            fresh_bytes: 0,
             reader_asleep: false,
             gap: None,
             passed: 0,
@@ -174,8 +199,7 @@ impl Intake {
             key,
             durability: config.durability,
             when_unwritable: config.when_unwritable,
-            segment_bytes,
-            segments_max,
+            sizes,
             state: Mutex::new(state),
             wake: Condvar::new(),
             synced: Mutex::new(Position(0)),
@@ -185,26 +209,27 @@ impl Intake {
         Ok((Intake { shared, _alive: alive }, reader))
     }
 
-    /// Writes events down, in order. When it returns `Ok`, what [`Config::durability`] promises holds for all of them.
+    /// Writes events down, in order, and takes them out of `events`. When it returns `Ok`, what [`Config::durability`] promises
+    /// holds for all of them.
     ///
     /// # Errors
-    /// [`Unwritable`]: with [`WhenUnwritable::Block`] the caller waits some milliseconds and calls again with
-    /// `events[unwritable.appended..]`, also where that is empty: they may be written and not yet on the disk. Never with [`WhenUnwritable::Pass`], unless an event can't be written at all.
-    pub fn append(&self, events: &[Event]) -> Result<(), Unwritable> {
-        let mut appended = 0;
-        while let Some(rest) = events.get(appended..).filter(|rest| !rest.is_empty()) {
-            let entry = BUFFER.with_borrow_mut(|buffer| {
-                let count = encode(rest, buffer);
-                let result = self.shared.append(buffer, &rest[..count]);
+    /// [`Unwritable`]: with [`WhenUnwritable::Block`] the caller waits some milliseconds and calls again with what is left, also
+    /// where that is nothing: all may be written and not yet on the disk. Never with [`WhenUnwritable::Pass`], unless an event
+    /// can't be written at all; it is the first that is left then.
+    pub fn append(&self, events: &mut Vec<Event>) -> Result<(), Unwritable> {
+        while !events.is_empty() {
+            let appended = BUFFER.with_borrow_mut(|buffer| {
+                let count = encode(events, buffer);
+                let result = self.shared.append(buffer, events, count);
                 if buffer.capacity() > BUFFER_BYTES_KEPT {
                     *buffer = Vec::new();
                 }
-                result.map(|()| count)
+                result
             });
-            appended += entry.map_err(|reason| Unwritable { appended, reason })?;
+            appended.map_err(|reason| Unwritable { reason })?;
         }
         if self.shared.durability == Durability::Disk {
-            self.shared.sync().map_err(|reason| Unwritable { appended, reason })?;
+            self.shared.sync().map_err(|reason| Unwritable { reason })?;
         }
         Ok(())
     }
@@ -254,9 +279,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends one entry, or lets it through.
-    fn append(&self, buffer: &mut Vec<u8>, events: &[Event]) -> Result<(), UnwritableReason> {
-        if buffer.len() + ENTRY_OVERHEAD_BYTES_MAX + HEADER_BYTES > self.segment_bytes {
+    /// Appends one entry, the first `count` of `events`, or lets it through; takes them out.
+    fn append(&self, buffer: &mut Vec<u8>, events: &mut Vec<Event>, count: usize) -> Result<(), UnwritableReason> {
+        if buffer.len() + ENTRY_OVERHEAD_BYTES_MAX + HEADER_BYTES > self.sizes.segment_bytes {
             return Err(UnwritableReason::TooLong);
         }
         let mut state = self.lock();
@@ -266,17 +291,25 @@ impl Shared {
             return match self.when_unwritable {
                 WhenUnwritable::Block => Err(reason),
                 WhenUnwritable::Pass => {
-                    state.let_through(events);
+                    state.let_through(&events[..count]);
+                    events.drain(..count);
                     Ok(())
                 }
             };
         }
-        let first = state.next;
-        let count = u32::try_from(events.len()).map_err(|_| UnwritableReason::TooLong)?;
-        if !state.segment.cipher.seal(first, count, buffer) || !state.current.append(buffer) {
+        let (first, offset) = (state.next, state.segment.view.body().len());
+        let number = u32::try_from(count).map_err(|_| UnwritableReason::TooLong)?;
+        if !state.segment.cipher.seal(first, number, buffer) || !state.current.append(buffer) {
             return Err(UnwritableReason::TooLong);
         }
-        state.next = Position(first.0 + u64::from(count));
+        state.next = Position(first.0 + u64::from(number));
+        let left = events.split_off(count);
+        let events = std::mem::replace(events, left);
+        let (segment, end) = (Arc::clone(&state.segment), state.segment.view.body().len());
+        if state.fresh_bytes.saturating_add(buffer.len()) <= self.sizes.fresh_bytes_max {
+            state.fresh_bytes += buffer.len();
+            state.fresh.push_back(Fresh { segment, offset, end, first, events });
+        }
         if state.reader_asleep {
             state.reader_asleep = false;
             self.wake.notify_one();
@@ -309,7 +342,7 @@ impl Shared {
             Error::Io { cause, .. } => UnwritableReason::System(cause.kind()),
             _ => UnwritableReason::Backlog,
         })?;
-        if there.len() >= self.segments_max {
+        if there.len() >= self.sizes.segments_max {
             return Err(UnwritableReason::Backlog);
         }
         // A gap has a position of its own, so that it is replayed, or passed over, like an event.
@@ -319,7 +352,7 @@ impl Shared {
         if self.durability == Durability::Disk {
             state.segment.view.sync().map_err(system)?;
         }
-        let (current, segment) = begin(&path, first, &self.key, self.segment_bytes).map_err(system)?;
+        let (current, segment) = begin(&path, first, &self.key, self.sizes.segment_bytes).map_err(system)?;
         if self.durability == Durability::Disk {
             let _ = folder::sync(&self.folder);
         }

@@ -213,15 +213,15 @@ impl Ledger {
 
 impl Page {
     fn poll_recorded(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unwritable>> {
-        while !self.events.is_empty() {
+        // Also where nothing is left to write, after a write that is not on the disk yet.
+        while !self.events.is_empty() || self.retry.is_some() {
             if let Some(retry) = &mut self.retry {
                 ready!(retry.as_mut().poll(cx));
                 self.retry = None;
             }
-            match self.stage.intake.append(&self.events) {
-                Ok(()) => self.events.clear(),
+            match self.stage.intake.append(&mut self.events) {
+                Ok(()) => {}
                 Err(unwritable) => {
-                    self.events.drain(..unwritable.appended.min(self.events.len()));
                     if !unwritable.reason.may_pass() {
                         return Poll::Ready(Err(unwritable));
                     }

@@ -169,7 +169,7 @@ pub struct Ended {
 }
 
 /// One output column, as RowDescription has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// The column's label in the result.
     pub name: String,

@@ -11,13 +11,13 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::segment::{Cipher, Found, HEADER_BYTES, Header, look, resume};
-use super::{EXTENSION, Entry, Gap, GapCause, Position, Segment, Shared, codec};
+use super::{EXTENSION, Entry, Fresh, Gap, GapCause, Position, Segment, Shared, codec};
 use crate::audit::{Error, Key, folder};
 
 /// How often a reader that has just been busy looks again, instead of having appends wake it by a system call.
-const POLL: Duration = Duration::from_millis(1);
+const POLL: Duration = Duration::from_millis(5);
 /// How long it goes on doing so.
-const POLL_FOR: Duration = Duration::from_millis(50);
+const POLL_FOR: Duration = Duration::from_millis(100);
 
 /// What an earlier process left.
 pub(super) struct Recovered {
@@ -106,6 +106,8 @@ pub struct IntakeReader {
     live: Arc<Segment>,
     /// How far `live`'s body has been read.
     offset: usize,
+    /// What was appended lately, as far as it is still in memory.
+    fresh: VecDeque<Fresh>,
     /// The position that should come next.
     expected: Position,
     decoder: codec::Decoder,
@@ -120,7 +122,8 @@ impl IntakeReader {
         let expected = recovered.from;
         let decoder = codec::Decoder::default();
         let (ready, busy) = (VecDeque::new(), Instant::now());
-        IntakeReader { shared, writers, recovered, live, offset: 0, expected, decoder, ready, busy }
+        let fresh = VecDeque::new();
+        IntakeReader { shared, writers, recovered, live, offset: 0, fresh, expected, decoder, ready, busy }
     }
 
     /// The next event or gap; waits for one no longer than `wait`, and returns `None` when none came.
@@ -128,7 +131,7 @@ impl IntakeReader {
     /// # Errors
     /// A segment of an earlier process cannot be read.
     pub fn next(&mut self, wait: Duration) -> Result<Option<(Position, Entry)>, Error> {
-        let deadline = Instant::now() + wait;
+        let mut deadline = None;
         loop {
             if let Some(next) = self.ready.pop_front() {
                 return Ok(Some(next));
@@ -138,10 +141,14 @@ impl IntakeReader {
                 if self.recovered.files.is_empty() {
                     self.missing_until(self.recovered.live_from, None);
                 }
-            } else if self.read_live() {
-                self.busy = Instant::now();
-            } else if !self.sleep(deadline) {
-                return Ok(None);
+            } else if !self.read_live() {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + wait);
+                if !self.sleep(deadline) {
+                    return Ok(None);
+                }
+                if self.read_live() {
+                    self.busy = Instant::now();
+                }
             }
         }
     }
@@ -195,8 +202,39 @@ impl IntakeReader {
         Ok(())
     }
 
-    /// Takes what the live segment has; whether there was anything.
+    /// Takes what is new; whether there was anything.
     fn read_live(&mut self) -> bool {
+        self.take_fresh() || self.read_segment()
+    }
+
+    /// Takes an entry's events from memory, where they are the next ones.
+    fn take_fresh(&mut self) -> bool {
+        if self.fresh.is_empty() {
+            let mut state = self.shared.lock();
+            std::mem::swap(&mut self.fresh, &mut state.fresh);
+            state.fresh_bytes = 0;
+        }
+        // What was read from the segment already, because memory held none of it then.
+        while self.fresh.front().is_some_and(|fresh| fresh.first < self.expected) {
+            self.fresh.pop_front();
+        }
+        let is_next = |fresh: &Fresh| {
+            fresh.first == self.expected && fresh.offset == self.offset && Arc::ptr_eq(&fresh.segment, &self.live)
+        };
+        if !self.fresh.front().is_some_and(is_next) {
+            return false;
+        }
+        let Some(fresh) = self.fresh.pop_front() else { return false };
+        for event in fresh.events {
+            self.ready.push_back((self.expected, Entry::Event(event)));
+            self.expected.0 += 1;
+        }
+        self.offset = fresh.end;
+        true
+    }
+
+    /// Takes what the live segment has; whether there was anything.
+    fn read_segment(&mut self) -> bool {
         // Before the body is looked at: what it has when it is known to be full is all it will ever have.
         let full = self.live.full.get().copied();
         let live = Arc::clone(&self.live);

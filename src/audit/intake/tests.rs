@@ -42,9 +42,9 @@ fn events_come_out_in_order_live_and_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let (intake, mut reader) = Intake::open(&config, "w").unwrap();
-    intake.append(&events(1..=3)).unwrap();
-    intake.append(&[]).unwrap();
-    intake.append(&events(4..=4)).unwrap();
+    intake.append(&mut events(1..=3)).unwrap();
+    intake.append(&mut vec![]).unwrap();
+    intake.append(&mut events(4..=4)).unwrap();
     assert_eq!(drain(&mut reader), expected(1..=4));
     assert!(reader.was_live(Position(1)));
     assert!(!reader.is_finished());
@@ -52,7 +52,7 @@ fn events_come_out_in_order_live_and_after_a_restart() {
     assert!(reader.is_finished());
     drop(reader);
     let (intake, mut reader) = Intake::open(&config, "w").unwrap();
-    intake.append(&events(5..=6)).unwrap();
+    intake.append(&mut events(5..=6)).unwrap();
     assert_eq!(drain(&mut reader), expected(1..=6));
     assert!(!reader.was_live(Position(4)) && reader.was_live(Position(5)));
     assert_eq!(reader.live_from(), Position(5));
@@ -62,7 +62,7 @@ fn events_come_out_in_order_live_and_after_a_restart() {
 const SMALL: usize = 1024;
 
 fn open_small(config: &Config, segments_max: usize) -> (Intake, IntakeReader) {
-    Intake::open_sized(config, "w", SMALL, segments_max).unwrap()
+    Intake::open_sized(config, "w", Sizes { segment_bytes: SMALL, segments_max, ..SIZES }).unwrap()
 }
 
 fn segments(config: &Config) -> Vec<PathBuf> {
@@ -89,7 +89,7 @@ fn many_segments_are_read_in_order_live_and_again() {
     let config = config(folder.path());
     let (intake, mut reader) = open_small(&config, 100);
     for number in 1..=50 {
-        intake.append(&events(number..=number)).unwrap();
+        intake.append(&mut events(number..=number)).unwrap();
     }
     assert!(segments(&config).len() > 3);
     assert_eq!(drain(&mut reader), expected(1..=50));
@@ -105,16 +105,16 @@ fn a_full_journal_refuses_and_goes_on_once_a_checkpoint_makes_room() {
     let (intake, mut reader) = open_small(&config, 2);
     let mut appended = 0;
     let refused = loop {
-        match intake.append(&events(appended + 1..=appended + 1)) {
+        match intake.append(&mut events(appended + 1..=appended + 1)) {
             Ok(()) => appended += 1,
             Err(refused) => break refused,
         }
     };
-    assert_eq!(refused, Unwritable { appended: 0, reason: UnwritableReason::Backlog });
+    assert_eq!(refused, Unwritable { reason: UnwritableReason::Backlog });
     assert_eq!(drain(&mut reader), expected(1..=appended));
     release(&folder::intake(folder.path(), "w"), Position(appended)).unwrap();
     std::thread::sleep(RETRY);
-    intake.append(&events(appended + 1..=appended + 1)).unwrap();
+    intake.append(&mut events(appended + 1..=appended + 1)).unwrap();
     assert_eq!(drain(&mut reader), expected(appended + 1..=appended + 1));
     assert_eq!(intake.passed(), 0);
 }
@@ -125,7 +125,7 @@ fn what_is_let_through_is_counted_live_and_after_a_restart() {
     let config = Config { when_unwritable: WhenUnwritable::Pass, ..config(folder.path()) };
     let (intake, mut reader) = open_small(&config, 2);
     for number in 1..=100 {
-        intake.append(&events(number..=number)).unwrap();
+        intake.append(&mut events(number..=number)).unwrap();
     }
     let passed = intake.passed();
     let written = 100 - passed;
@@ -143,7 +143,7 @@ fn what_is_let_through_is_counted_live_and_after_a_restart() {
         std::fs::copy(&path, folder::intake(copy.path(), "w").join(path.file_name().unwrap())).unwrap();
     }
     let (later, mut recovered) = open_small(&again, 10);
-    later.append(&events(7..=7)).unwrap();
+    later.append(&mut events(7..=7)).unwrap();
     let mut whole = expected(1..=written);
     whole.push((written + 1, gap(100, passed)));
     whole.push((written + 2, Entry::Event(event(7, "select"))));
@@ -153,7 +153,7 @@ fn what_is_let_through_is_counted_live_and_after_a_restart() {
     assert_eq!(drain(&mut reader), expected(1..=written));
     release(&folder::intake(folder.path(), "w"), Position(written)).unwrap();
     std::thread::sleep(RETRY);
-    intake.append(&events(7..=7)).unwrap();
+    intake.append(&mut events(7..=7)).unwrap();
     assert_eq!(drain(&mut reader), whole[whole.len() - 2..]);
 }
 
@@ -164,12 +164,12 @@ fn a_folder_that_takes_no_file_refuses_and_recovers() {
     let (intake, mut reader) = open_small(&config, 100);
     let (place, away) = (folder::intake(folder.path(), "w"), folder.path().join("away"));
     std::fs::rename(&place, &away).unwrap();
-    let appended = (1..).find(|number| intake.append(&events(*number..=*number)).is_err()).unwrap() - 1;
-    let refused = intake.append(&events(appended + 1..=appended + 1)).unwrap_err();
+    let appended = (1..).find(|number| intake.append(&mut events(*number..=*number)).is_err()).unwrap() - 1;
+    let refused = intake.append(&mut events(appended + 1..=appended + 1)).unwrap_err();
     assert!(matches!(refused.reason, UnwritableReason::System(_)) && refused.reason.may_pass());
     std::fs::rename(&away, &place).unwrap();
     std::thread::sleep(RETRY);
-    intake.append(&events(appended + 1..=appended + 1)).unwrap();
+    intake.append(&mut events(appended + 1..=appended + 1)).unwrap();
     assert_eq!(drain(&mut reader), expected(1..=appended + 1));
 }
 
@@ -177,10 +177,32 @@ fn a_folder_that_takes_no_file_refuses_and_recovers() {
 fn an_event_longer_than_a_segment_is_an_error_that_does_not_pass() {
     let folder = tempfile::tempdir().unwrap();
     let (intake, mut reader) = open_small(&config(folder.path()), 100);
-    let refused = intake.append(&[event(1, &"x".repeat(SMALL))]).unwrap_err();
+    let refused = intake.append(&mut vec![event(1, &"x".repeat(SMALL))]).unwrap_err();
     assert!(refused.reason == UnwritableReason::TooLong && !refused.reason.may_pass());
-    intake.append(&events(2..=2)).unwrap();
+    intake.append(&mut events(2..=2)).unwrap();
     assert_eq!(drain(&mut reader), [(1, Entry::Event(event(2, "select")))]);
+}
+
+#[test]
+fn a_reader_gets_every_event_once_whether_it_keeps_up_or_not() {
+    for fresh_bytes_max in [0, 100, 300, 700, usize::MAX] {
+        for behind in [1, 3, 10, 50] {
+            let folder = tempfile::tempdir().unwrap();
+            let sizes = Sizes { segment_bytes: SMALL, segments_max: 1_000, fresh_bytes_max };
+            let (intake, mut reader) = Intake::open_sized(&config(folder.path()), "w", sizes).unwrap();
+            let mut found = Vec::new();
+            for number in 1..=100 {
+                intake.append(&mut events(2 * number - 1..=2 * number)).unwrap();
+                // Not everything that is there, so that memory and segment take turns.
+                if number % behind == 0 {
+                    found.extend((0..behind).filter_map(|_| reader.next(Duration::ZERO).unwrap()));
+                }
+            }
+            found.extend(drain(&mut reader).into_iter().map(|(position, entry)| (Position(position), entry)));
+            let expected = expected(1..=200).into_iter().map(|(position, entry)| (Position(position), entry));
+            assert!(found.into_iter().eq(expected), "{fresh_bytes_max} bytes in memory, {behind} behind");
+        }
+    }
 }
 
 #[test]
@@ -189,7 +211,7 @@ fn the_longest_texts_of_one_call_all_fit() {
     let (intake, mut reader) = Intake::open(&config(folder.path()), "w").unwrap();
     let text = "x".repeat(crate::session::TEXT_BYTES_MAX);
     let long: Vec<Event> = (1..=40).map(|number| event(number, &text)).collect();
-    intake.append(&long).unwrap();
+    intake.append(&mut long.clone()).unwrap();
     let found = drain(&mut reader);
     assert_eq!(found.len(), 40);
     assert!(found.iter().zip(&long).all(|((_, entry), event)| *entry == Entry::Event(event.clone())));
@@ -201,19 +223,19 @@ const TWO: usize = 440;
 fn after(harm: impl Fn(&mut Vec<u8>)) -> Vec<(u64, Entry)> {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
-    let (intake, _reader) = Intake::open_sized(&config, "w", TWO, 100).unwrap();
-    intake.append(&events(1..=2)).unwrap();
-    intake.append(&events(3..=3)).unwrap();
-    intake.append(&events(4..=6)).unwrap();
-    intake.append(&events(7..=7)).unwrap();
+    let (intake, _reader) = Intake::open_sized(&config, "w", Sizes { segment_bytes: TWO, ..SIZES }).unwrap();
+    intake.append(&mut events(1..=2)).unwrap();
+    intake.append(&mut events(3..=3)).unwrap();
+    intake.append(&mut events(4..=6)).unwrap();
+    intake.append(&mut events(7..=7)).unwrap();
     drop(intake);
     assert_eq!(segments(&config).len(), 2);
     let path = segments(&config).pop().unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     harm(&mut bytes);
     std::fs::write(&path, bytes).unwrap();
-    let (intake, mut reader) = Intake::open_sized(&config, "w", TWO, 100).unwrap();
-    intake.append(&[event(99, "select")]).unwrap();
+    let (intake, mut reader) = Intake::open_sized(&config, "w", Sizes { segment_bytes: TWO, ..SIZES }).unwrap();
+    intake.append(&mut vec![event(99, "select")]).unwrap();
     let mut found = drain(&mut reader);
     let last = found.pop().unwrap();
     assert_eq!(last.1, Entry::Event(event(99, "select")), "what comes after is never harmed");
@@ -272,8 +294,8 @@ fn another_key_is_said_so_and_nothing_is_touched() {
     let right = config(folder.path());
     let (intake, reader) = open_small(&right, 100);
     // Not more of them than an entry of a small segment holds.
-    intake.append(&events(1..=10)).unwrap();
-    intake.append(&events(11..=20)).unwrap();
+    intake.append(&mut events(1..=10)).unwrap();
+    intake.append(&mut events(11..=20)).unwrap();
     drop((intake, reader));
     let wrong = Config { key_file: folder.path().join("other"), ..right.clone() };
     assert!(matches!(Intake::open(&wrong, "w").map(drop), Err(Error::WrongKey(_))));
@@ -288,7 +310,7 @@ fn nothing_raw_lies_on_the_disk() {
     let config = config(folder.path());
     let (intake, mut reader) = open_small(&config, 100);
     for number in 1..=20 {
-        intake.append(&[event(number, MARKER)]).unwrap();
+        intake.append(&mut vec![event(number, MARKER)]).unwrap();
     }
     assert_eq!(drain(&mut reader).len(), 20);
     for path in segments(&config) {
@@ -305,13 +327,15 @@ fn threads_append_while_the_reader_reads_and_no_event_is_lost_or_doubled() {
         let each = if durability == Durability::Disk { EACH / 100 } else { EACH };
         let folder = tempfile::tempdir().unwrap();
         let config = Config { durability, ..config(folder.path()) };
-        let (intake, mut reader) = Intake::open_sized(&config, "w", 64 << 10, usize::MAX).unwrap();
+        let (intake, mut reader) =
+            Intake::open_sized(&config, "w", Sizes { segment_bytes: 64 << 10, segments_max: usize::MAX, ..SIZES })
+                .unwrap();
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
                 let intake = intake.clone();
                 scope.spawn(move || {
                     for number in 0..each {
-                        intake.append(&events(std::iter::once(thread * EACH + number))).unwrap();
+                        intake.append(&mut events(std::iter::once(thread * EACH + number))).unwrap();
                     }
                 });
             }
@@ -339,7 +363,7 @@ fn a_sleeping_reader_is_woken() {
         scope.spawn(|| {
             for number in 1..=3 {
                 std::thread::sleep(Duration::from_millis(120));
-                intake.append(&events(number..=number)).unwrap();
+                intake.append(&mut events(number..=number)).unwrap();
             }
         });
         for number in 1..=3 {
@@ -359,7 +383,7 @@ fn a_checkpoint_removes_what_it_covers_and_a_restart_begins_at_it() {
     let mut log = crate::audit::Log::open(&config, "w").unwrap();
     let (intake, reader) = open_small(&config, 100);
     for number in 1..=50 {
-        intake.append(&events(number..=number)).unwrap();
+        intake.append(&mut events(number..=number)).unwrap();
     }
     let before = segments(&config).len();
     let position = Position(40);
@@ -370,7 +394,7 @@ fn a_checkpoint_removes_what_it_covers_and_a_restart_begins_at_it() {
     let (intake, mut reader) = open_small(&config, 100);
     assert_eq!(drain(&mut reader), expected(40..=50), "none of those before, though their segment is still there");
     assert_eq!(reader.live_from(), Position(51));
-    intake.append(&events(51..=51)).unwrap();
+    intake.append(&mut events(51..=51)).unwrap();
     assert_eq!(drain(&mut reader), expected(51..=51));
 }
 

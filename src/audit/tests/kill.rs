@@ -75,7 +75,7 @@ fn appends_events_until_it_is_killed() {
     let (intake, reader) = Intake::open(&config(&folder), "w").unwrap();
     let mut next = reader.live_from().0;
     loop {
-        intake.append(&[event(next), event(next + 1)]).unwrap();
+        intake.append(&mut vec![event(next), event(next + 1)]).unwrap();
         tell(next + 1);
         next += 2;
     }
