@@ -148,7 +148,7 @@ impl Stage {
             }
         }
         self.commit()?;
-        self.log.seal()?;
+        self.log.close()?;
         Ok(())
     }
 

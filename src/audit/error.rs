@@ -22,6 +22,12 @@ pub enum Error {
     /// The key file holds something else.
     #[error("{} is not a key file: it must hold 64 hexadecimal digits; restore it, or name another as [privacy].key_file", .0.display())]
     NotAKey(PathBuf),
+    /// The signing key's file holds something else.
+    #[error(
+        "{} is not an Ed25519 key in PEM; restore it, or make one with `openssl genpkey -algorithm ed25519` and name it as [log].signing_key",
+        .0.display()
+    )]
+    NotASigningKey(PathBuf),
     /// The journal was written under another key.
     #[error("{} was written under another key; give the key file it was written with as [privacy].key_file", .0.display())]
     WrongKey(PathBuf),

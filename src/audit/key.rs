@@ -117,7 +117,8 @@ pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Two digits a byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -125,11 +126,12 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn parse_hex(digits: &[u8]) -> Option<[u8; KEY_BYTES]> {
-    if digits.len() != KEY_BYTES * 2 {
+/// What [`hex`] wrote.
+pub(super) fn parse_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    if digits.len() != N * 2 {
         return None;
     }
-    let mut bytes = [0; KEY_BYTES];
+    let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 
+use super::chain::Chain;
 use super::journal::{self, Commit, Journal};
 use super::{Checkpoint, Config, Durability, Error, folder, intake, parquet, schema};
 use crate::clock::Timestamp;
@@ -109,6 +110,7 @@ pub struct Log {
     last: Commit,
     recovered: Option<Checkpoint>,
     journal: Journal,
+    chain: Chain,
     /// Whether `journal` holds records.
     unsealed: bool,
     /// Files before `journal`, whose sealing was cut short or failed.
@@ -143,6 +145,7 @@ impl Log {
             newest = Some((*number, contents.committed_bytes, !contents.batches.is_empty()));
         }
         let last = last.unwrap_or_default();
+        let chain = Chain::open(&config.path, writer, &config.signing_key, |path| parquet::unfinished(path, writer))?;
         let (journal, unsealed) = match newest {
             Some((number, bytes, unsealed)) if bytes > 0 => {
                 let (_, path) = files.pop().unwrap_or_default();
@@ -159,6 +162,7 @@ impl Log {
             recovered: last.checkpoint.clone(),
             last,
             journal,
+            chain,
             unsealed,
             older: files.into_iter().map(|(_, path)| path).collect(),
             since: None,
@@ -236,12 +240,21 @@ impl Log {
                 let of_table = contents.batches.iter().filter(|(name, _)| *name == table.name);
                 let batches: Vec<RecordBatch> = of_table.map(|(_, batch)| batch.clone()).collect();
                 if !batches.is_empty() {
-                    files += parquet::seal(&self.path, table, &self.writer, &batches)?;
+                    files += parquet::seal(&self.path, table, &self.writer, &batches, &mut self.chain)?;
                 }
             }
             self.put_away(&contents)?;
         }
         Ok(files)
+    }
+
+    /// Seals everything committed, and says in the chain that nothing is missing behind it.
+    ///
+    /// # Errors
+    /// As [`Log::seal`].
+    pub fn close(mut self) -> Result<(), Error> {
+        self.seal()?;
+        self.chain.close(self.last.last_seqs.clone())
     }
 
     /// Removes the oldest journal's file, which is sealed; one that was damaged is kept, for a person to look at.

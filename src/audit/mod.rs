@@ -8,11 +8,13 @@
 //! LOG/journal/<writer>/intake/<first position>.seg       raw events, encrypted            intake
 //! LOG/journal/<writer>/records/<number>.log              records not yet in Parquet       journal, log
 //! LOG/<table>/dt=YYYY-MM-DD/<writer>-<first_seq>.parquet records                          parquet
+//! LOG/chain/<writer>.jsonl                               what proves the files             chain, verify
 //! ```
 //!
 //! A record is in the log once: in the record journal from [`Log::commit`] on, in Parquet from the moment its file gets
 //! its name; where both have it, `lake` passes over the journal's.
 
+mod chain;
 mod error;
 mod folder;
 pub mod intake;
@@ -22,13 +24,16 @@ mod lake;
 mod log;
 mod parquet;
 pub mod schema;
+mod signing;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::chain::{Head, Sealed, heads};
 pub use self::error::{Error, Unwritable, UnwritableReason};
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, Position};
 pub use self::journal::Checkpoint;
@@ -36,6 +41,8 @@ pub use self::key::Key;
 pub use self::lake::{Lake, LakeFile, Snapshot};
 pub use self::log::{Log, Logged};
 pub use self::schema::TableInfo;
+pub use self::signing::{PublicKey, SigningKey, public_beside};
+pub use self::verify::{Fault, HEAD_DIGITS_MIN, Held, Progress, Proof, Verification, verify};
 pub use self::writer::Writer;
 
 /// `[log]`, and `[privacy].key_file`, which the intake journal is encrypted under.
@@ -51,6 +58,8 @@ pub struct Config {
     pub flush: Duration,
     /// 32 bytes, hexadecimal; made, with mode 0600, where it does not exist.
     pub key_file: PathBuf,
+    /// Ed25519, PEM; made, with mode 0600, where it does not exist, its public half beside it as `.pub`.
+    pub signing_key: PathBuf,
 }
 
 /// `[log].durability`.

@@ -22,6 +22,7 @@ use ::parquet::schema::types::ColumnPath;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 
+use super::chain::{Chain, Sealed};
 use super::schema::{self, SCHEMA_VERSION, TableInfo};
 use super::{Error, folder};
 use crate::clock::Timestamp;
@@ -61,7 +62,13 @@ pub fn parse_name(name: &str) -> Option<(&str, u64)> {
 ///
 /// # Errors
 /// The system refuses. What is sealed by then stays; calling again with the same batches seals the rest.
-pub fn seal(log: &Path, table: &TableInfo, writer: &str, batches: &[RecordBatch]) -> Result<usize, Error> {
+pub fn seal(
+    log: &Path,
+    table: &TableInfo,
+    writer: &str,
+    batches: &[RecordBatch],
+    chain: &mut Chain,
+) -> Result<usize, Error> {
     let mut files = 0;
     let (batch, by_date) = by_date(table, batches)?;
     for (date, rows) in by_date {
@@ -72,7 +79,20 @@ pub fn seal(log: &Path, table: &TableInfo, writer: &str, batches: &[RecordBatch]
         if let Some((first_seq, last_seq)) = range {
             let rows = take_record_batch(&batch, &UInt32Array::from(rows))?;
             let folder = folder::partition(log, table.name, &date);
-            write(&folder, writer, (first_seq, last_seq), &rows)?;
+            let name = file_name(writer, first_seq);
+            let times = schema::times(&rows, "at").unwrap_or_default();
+            let time = |at: Option<&i64>| Timestamp(at.copied().unwrap_or_default()).to_string();
+            let sealed = Sealed {
+                path: format!("{}/dt={date}/{name}", table.name),
+                sha256: String::new(),
+                bytes: 0,
+                records: rows.num_rows() as u64,
+                first_seq,
+                last_seq,
+                first_at: time(times.iter().min()),
+                last_at: time(times.iter().max()),
+            };
+            write(&folder.join(name), writer, &rows, sealed, chain)?;
             files += 1;
         }
     }
@@ -128,20 +148,30 @@ pub fn last_seq(path: &Path) -> Result<u64, Error> {
         .ok_or_else(|| Error::Damaged { path: path.to_path_buf(), what: format!("it has no {META_LAST_SEQ}") })
 }
 
-/// Writes one file: under a dotted name, then to the disk, then under its own name.
-fn write(folder: &Path, writer: &str, seqs: (u64, u64), rows: &RecordBatch) -> Result<PathBuf, Error> {
+/// Writes one file: under a dotted name, then to the disk, then into the chain, then under its own name.
+fn write(path: &Path, writer: &str, rows: &RecordBatch, sealed: Sealed, chain: &mut Chain) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
     folder::create(folder)?;
-    let path = folder.join(file_name(writer, seqs.0));
-    // A fixed name: what a crash left there is written over, never piled up.
-    let unfinished = folder.join(format!(".{writer}.unfinished"));
-    let result = write_unfinished(&unfinished, writer, seqs, rows)
-        .and_then(|()| std::fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished)))
-        .and_then(|()| folder::sync(folder));
-    if result.is_err() {
+    let unfinished = unfinished(path, writer);
+    let written = write_unfinished(&unfinished, writer, (sealed.first_seq, sealed.last_seq), rows)
+        .and_then(|()| chain.seal(&unfinished, sealed));
+    if let Err(error) = written {
         let _ = std::fs::remove_file(&unfinished);
+        return Err(error);
     }
+    if let Err(error) = std::fs::rename(&unfinished, path) {
+        let _ = std::fs::remove_file(&unfinished);
+        chain.withdraw()?;
+        return Err(Error::io("rename", &unfinished)(error));
+    }
+    folder::sync(folder)?;
     // The partition's own name.
-    result.and_then(|()| folder.parent().map_or(Ok(()), folder::sync)).map(|()| path)
+    folder.parent().map_or(Ok(()), folder::sync)
+}
+
+/// Where a file lies before it has its name. A fixed name: what a crash left there is written over, never piled up.
+pub fn unfinished(path: &Path, writer: &str) -> PathBuf {
+    path.with_file_name(format!(".{writer}.unfinished"))
 }
 
 fn write_unfinished(path: &Path, writer: &str, seqs: (u64, u64), rows: &RecordBatch) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 mod crash;
 mod kill;
+mod proof;
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub fn config(path: &Path) -> Config {
         when_unwritable: WhenUnwritable::Block,
         flush: Duration::from_secs(60),
         key_file: path.join("key"),
+        signing_key: path.join("signing.key"),
     }
 }
 

@@ -8,8 +8,6 @@ use super::Status;
 /// The commands to come.
 #[derive(Debug, Subcommand)]
 pub enum Later {
-    /// Proves the log complete and unaltered (not there yet)
-    Verify(Anything),
     /// Proposes a classification from a database (not there yet)
     Classify(Anything),
     /// Who may read classified columns, and who did (not there yet)
@@ -33,7 +31,6 @@ impl Later {
     /// Says that it is not there yet.
     pub fn run(self) -> anyhow::Result<Status> {
         let (name, _rest) = match self {
-            Later::Verify(anything) => ("verify", anything.rest),
             Later::Classify(anything) => ("classify", anything.rest),
             Later::Access(anything) => ("access", anything.rest),
             Later::Who(anything) => ("who", anything.rest),

@@ -74,7 +74,7 @@ impl Report {
         let week = week.unwrap_or_else(|| Week::of(Clock::system().now()));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let engine = super::open_log(log)?;
-        let report = runtime.block_on(report::build(&engine, week))?;
+        let report = runtime.block_on(report::build(&engine, week, crate::audit::heads(log)?))?;
         if report.is_empty() {
             eprintln!("mitsuke: {} holds nothing of {week}; --week names another week", log.display());
         }

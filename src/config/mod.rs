@@ -109,6 +109,9 @@ impl Config {
             if self.audit.key_file == key_beside(&self.audit.path) {
                 self.audit.key_file = key_beside(path);
             }
+            if self.audit.signing_key == signing_key_beside(&self.audit.path) {
+                self.audit.signing_key = signing_key_beside(path);
+            }
             self.audit.path = path.to_path_buf();
         }
         self
@@ -117,8 +120,17 @@ impl Config {
 
 /// The key file's default: beside the log folder, not in it, so that who gets the log does not get the key.
 fn key_beside(log: &Path) -> PathBuf {
+    beside(log, ".key")
+}
+
+/// The signing key's default.
+fn signing_key_beside(log: &Path) -> PathBuf {
+    beside(log, ".signing.key")
+}
+
+fn beside(log: &Path, suffix: &str) -> PathBuf {
     let mut name = log.file_name().unwrap_or("mitsuke-log".as_ref()).to_os_string();
-    name.push(".key");
+    name.push(suffix);
     log.with_file_name(name)
 }
 
@@ -155,6 +167,7 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
         when_unwritable: audit::WhenUnwritable::default(),
         flush: DEFAULT_FLUSH,
         key_file: key_file.unwrap_or_else(|| key_beside(Path::new(DEFAULT_LOG))),
+        signing_key: signing_key_beside(Path::new(DEFAULT_LOG)),
     });
     let policies = root.section("policies", policies_of).unwrap_or_default();
     let alerts = root.sections("alert", alert::read);
@@ -217,10 +230,10 @@ fn log(section: &mut Section<'_>, key_file: Option<PathBuf>) -> audit::Config {
         when_unwritable: section.word("when_unwritable", &unwritable).unwrap_or_default(),
         flush: section.duration("flush").unwrap_or(DEFAULT_FLUSH),
         key_file: key_file.unwrap_or_else(|| key_beside(&path)),
+        signing_key: section.file("signing_key").unwrap_or_else(|| signing_key_beside(&path)),
         path,
     };
     section.not_yet("retention");
-    section.not_yet("signing_key");
     config
 }
 

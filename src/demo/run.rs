@@ -211,7 +211,8 @@ impl Theatre {
         let week = self.day.week().parse().map_err(|_| Error::Unexpected("the day has no week"))?;
         let said = |error: &dyn std::fmt::Display| Error::Log(error.to_string());
         let engine = crate::query::Engine::open(&log).map_err(|error| said(&error))?;
-        let report = crate::report::build(&engine, week).await.map_err(|error| said(&error))?;
+        let heads = crate::audit::heads(&log).map_err(|error| said(&error))?;
+        let report = crate::report::build(&engine, week, heads).await.map_err(|error| said(&error))?;
         let page = report.html(&log.display().to_string()).map_err(|error| said(&error))?;
         let path = self.folder.report();
         std::fs::write(&path, page).map_err(Error::io("cannot write", &path))?;

@@ -63,13 +63,10 @@ impl Shared {
 /// Serves a connection to its end. `place` is one among those who have not said yet what they want; it is given back
 /// when they have.
 pub async fn serve(shared: Arc<Shared>, accepted: Accepted, place: OwnedSemaphorePermit) {
-    let client_addr = accepted.client_addr.clone();
-    let mut client = match accepted.socket() {
-        Ok(client) => client,
-        Err(error) => return tracing::debug!(%error, "a client was gone before it was served"),
-    };
+    let mut ledger = Ledger::open(shared.stage.clone(), accepted.client_addr.clone());
+    // A client may be gone before it is served.
+    let Ok(mut client) = accepted.socket() else { return ledger.close(Ending::Refused { sqlstate: None }).await };
     let legs = shared.legs.load_full();
-    let mut ledger = Ledger::open(shared.stage.clone(), client_addr);
     let greeting = greet(&shared, &legs, &mut client).await;
     if let Some(encrypted) = client.encrypted() {
         ledger.encrypted(encrypted.version(), encrypted.client_certificate().map(subject));

@@ -28,6 +28,7 @@ fn log(path: &Path) {
         when_unwritable: WhenUnwritable::Block,
         flush: std::time::Duration::from_secs(60),
         key_file: path.join("key"),
+        signing_key: path.join("signing.key"),
     };
     let mut log = Log::open(&config, "w").unwrap();
     for day in 0..3 {

@@ -8,6 +8,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::questions::{self, Question};
 use super::week::Week;
+use crate::audit::Head;
 use crate::query::{self, Engine};
 
 /// Rows of a table. Beyond it the table says so, and the SQL gives them all.
@@ -85,13 +86,15 @@ pub struct Report {
     pub people_by_day: Vec<(String, u64)>,
     /// The tables, in order.
     pub tables: Vec<Table>,
+    /// The heads of the log's chains when the report was made: what is on paper cannot be written anew.
+    pub heads: Vec<Head>,
 }
 
 /// Asks the log for a week.
 ///
 /// # Errors
 /// The log cannot be read.
-pub async fn build(engine: &Engine, week: Week) -> Result<Report, Error> {
+pub async fn build(engine: &Engine, week: Week, heads: Vec<Head>) -> Result<Report, Error> {
     let mut tables = Vec::new();
     for question in questions::tables(week) {
         tables.push(question.ask(engine).await?);
@@ -111,6 +114,7 @@ pub async fn build(engine: &Engine, week: Week) -> Result<Report, Error> {
         figures: figures.columns.into_iter().zip(values).collect(),
         people_by_day: week.days().iter().map(|day| (day.to_string(), find(&days.rows, &day.to_string()))).collect(),
         tables,
+        heads,
     })
 }
 

@@ -153,6 +153,10 @@ impl Report {
         for table in &self.tables {
             text_table(&mut out, table);
         }
+        for (index, head) in self.heads.iter().enumerate() {
+            let title = if index == 0 { "\nThe chain's head, for `mitsuke verify --head`\n" } else { "" };
+            let _ = writeln!(out, "{title}{} line {}: {}", head.writer, head.number, head.hash);
+        }
         out
     }
 
@@ -166,6 +170,7 @@ impl Report {
             "people_by_day": Value::Object(pairs(&self.people_by_day)),
             "figures": self.figures.iter().map(|(key, value)| (key.replace(' ', "_"), number_or_text(value, Kind::Number))).collect::<Map<_, _>>(),
             "tables": tables,
+            "heads": self.heads.iter().map(|head| json!({ "writer": head.writer, "line": head.number, "hash": head.hash })).collect::<Vec<_>>(),
         })
     }
 }

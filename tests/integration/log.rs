@@ -21,6 +21,7 @@ fn write_log(path: &Path) {
         when_unwritable: WhenUnwritable::Block,
         flush: Duration::from_secs(60),
         key_file: path.join("key"),
+        signing_key: path.join("signing.key"),
     };
     let mut log = Log::open(&config, "db-1").unwrap();
     for number in 0..10_u64 {

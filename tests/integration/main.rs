@@ -33,6 +33,7 @@ mod oauth;
 mod oracle;
 mod policies;
 mod programs;
+mod proof;
 mod protocol;
 mod relay;
 mod replication;

@@ -248,6 +248,7 @@ fn log_of(records: &mut [Statement], path: &std::path::Path) -> Engine {
         when_unwritable: WhenUnwritable::Block,
         flush: std::time::Duration::from_secs(600),
         key_file: path.join("key"),
+        signing_key: path.join("signing.key"),
     };
     let mut log = Log::open(&config, "w").expect("a log");
     let half = records.len() / 2;

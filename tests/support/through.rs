@@ -131,6 +131,7 @@ fn stage(subjects: SharedSubjectColumns, gates: Gates) -> (tempfile::TempDir, St
     let log = audit::Config {
         path: folder.path().join("log"),
         key_file: folder.path().join("key"),
+        signing_key: folder.path().join("signing.key"),
         durability: audit::Durability::Process,
         when_unwritable: audit::WhenUnwritable::Block,
         flush: Duration::from_secs(600),

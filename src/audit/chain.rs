@@ -1,0 +1,325 @@
+//! The chain of a writer's log: one line for every file that was sealed, each signed, each naming the line before it.
+//!
+//! In: what happened to the log: opened, a file sealed, closed. Out: `LOG/chain/<writer>.jsonl`, append-only, on the disk before what
+//! it tells of is visible: a file's line is written while the file still has no name, so that nothing that lies in the log
+//! unsigned is ever signed afterwards.
+//!
+//! ```text
+//! line       {"number":1,"at":"…","entry":"sealed", …, "previous":"<hash of the line before>","signature":"<Ed25519>"}
+//! signature  over everything before `,"signature":`
+//! hash       SHA-256 of the whole line, without its end of line, hexadecimal; of the first line's previous: 64 zeros
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use ring::digest::{Context, SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::key::hex;
+use super::signing::{PublicKey, SigningKey};
+use super::{Error, folder};
+use crate::clock::Clock;
+
+/// What the first line says of the line before it.
+pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+const EXTENSION: &str = ".jsonl";
+const SIGNATURE: &str = ",\"signature\":\"";
+/// Bytes of a file that are hashed at a time.
+const HASHED_BYTES: usize = 256 << 10;
+
+/// One line, without its signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// From 1, without a gap.
+    pub number: u64,
+    /// When it was written, RFC 3339.
+    pub at: String,
+    /// What it tells.
+    #[serde(flatten)]
+    pub told: Told,
+    /// The hash of the line before.
+    pub previous: String,
+}
+
+/// What a line tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Told {
+    /// The sidecar opened its log.
+    Opened {
+        /// Its version.
+        version: String,
+        /// The key that signs from this line on.
+        public_key: String,
+    },
+    /// A file became part of the log.
+    Sealed(Sealed),
+    /// The file of an earlier line never got its name, because the sidecar was killed; its records are in a later one.
+    Withdrawn {
+        /// That line.
+        number_withdrawn: u64,
+    },
+    /// Another key signs from the next line on; this line is signed by the one before.
+    Key {
+        /// The other key.
+        public_key: String,
+    },
+    /// The sidecar closed its log: everything it took in is sealed.
+    Closed {
+        /// The last number given, by table.
+        last_seqs: Vec<(String, u64)>,
+    },
+}
+
+/// A file of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Below the log's folder, `/` between its parts.
+    pub path: String,
+    /// Of its bytes, hexadecimal.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+    /// How many records it has.
+    pub records: u64,
+    /// The lowest number in it.
+    pub first_seq: u64,
+    /// The highest.
+    pub last_seq: u64,
+    /// When its first record began, RFC 3339.
+    pub first_at: String,
+    /// When its last did.
+    pub last_at: String,
+}
+
+/// A line as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Line<'t> {
+    /// What is signed.
+    pub signed: &'t str,
+    pub signature: &'t str,
+    pub entry: Entry,
+    pub hash: String,
+}
+
+impl<'t> Line<'t> {
+    /// `None` where it is no line of a chain.
+    pub(super) fn parse(line: &'t str) -> Option<Line<'t>> {
+        let (signed, rest) = line.rsplit_once(SIGNATURE)?;
+        let signature = rest.strip_suffix("\"}")?;
+        let entry = serde_json::from_str(&format!("{signed}}}")).ok()?;
+        Some(Line { signed, signature, entry, hash: hash(line) })
+    }
+}
+
+fn hash(line: &str) -> String {
+    hex(digest(&SHA256, line.as_bytes()).as_ref())
+}
+
+/// Where a writer's chain lies.
+pub(super) fn path(log: &Path, writer: &str) -> PathBuf {
+    folder(log).join(format!("{writer}{EXTENSION}"))
+}
+
+fn folder(log: &Path) -> PathBuf {
+    log.join("chain")
+}
+
+/// The writers that have a chain.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(super) fn writers(log: &Path) -> Result<Vec<String>, Error> {
+    let names = folder::names(&folder(log))?;
+    Ok(names.iter().filter_map(|name| name.strip_suffix(EXTENSION)).map(str::to_owned).collect())
+}
+
+/// The head of a chain: whoever has it on paper can tell whether the chain was rewritten or cut off since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Whose chain.
+    pub writer: String,
+    /// Its last line's number.
+    pub number: u64,
+    /// That line's hash.
+    pub hash: String,
+}
+
+/// The heads of all chains of a log, as they are now; nothing is proven here.
+///
+/// # Errors
+/// A chain cannot be read.
+pub fn heads(log: &Path) -> Result<Vec<Head>, Error> {
+    let mut heads = Vec::new();
+    for writer in writers(log)? {
+        let path = path(log, &writer);
+        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        if let Some(line) = whole.lines().last().and_then(Line::parse) {
+            heads.push(Head { writer, number: line.entry.number, hash: line.hash });
+        }
+    }
+    Ok(heads)
+}
+
+/// The SHA-256 of a file, hexadecimal, and its length. `progress` is told of the bytes as they are read.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn hash_file(path: &Path, progress: &mut dyn FnMut(u64)) -> io::Result<(String, u64)> {
+    let mut file = File::open(path)?;
+    let mut context = Context::new(&SHA256);
+    let mut buffer = vec![0; HASHED_BYTES];
+    let mut bytes = 0;
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok((hex(context.finish().as_ref()), bytes));
+        }
+        context.update(&buffer[..count]);
+        bytes += count as u64;
+        progress(count as u64);
+    }
+}
+
+/// The writing end of one writer's chain.
+#[derive(Debug)]
+pub(super) struct Chain {
+    log: PathBuf,
+    path: PathBuf,
+    key: SigningKey,
+    file: File,
+    number: u64,
+    previous: String,
+}
+
+impl Chain {
+    /// Opens a writer's chain, cuts off a line that a crash cut short, and sees to the file that its last line tells of.
+    /// `unfinished`: where a file lies before it has its name.
+    ///
+    /// # Errors
+    /// The chain cannot be read or written, or its last line is none.
+    pub(super) fn open(
+        log: &Path,
+        writer: &str,
+        signing_key: &Path,
+        unfinished: impl Fn(&Path) -> PathBuf,
+    ) -> Result<Chain, Error> {
+        let path = path(log, writer);
+        folder::create(&folder(log))?;
+        let key = SigningKey::load_or_create(signing_key)?;
+        let open = OpenOptions::new().create(true).read(true).append(true).open(&path);
+        let mut file = open.map_err(Error::io("open", &path))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(Error::io("read", &path))?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64).map_err(Error::io("cut off the torn end of", &path))?;
+        let mut chain = Chain { log: log.to_path_buf(), path, key, file, number: 0, previous: BEGINNING.to_owned() };
+        let mut signs = None;
+        let mut last = None;
+        for line in text[..whole].lines() {
+            last = Line::parse(line);
+            if let Some(Told::Opened { public_key, .. } | Told::Key { public_key }) =
+                last.as_ref().map(|line| &line.entry.told)
+            {
+                signs = PublicKey::parse(public_key);
+            }
+        }
+        if whole > 0 {
+            let last = last.ok_or_else(|| Error::Damaged {
+                path: chain.path.clone(),
+                what: "its last line is not one of a chain; `mitsuke verify` tells more; move it away to begin another"
+                    .to_owned(),
+            })?;
+            (chain.number, chain.previous) = (last.entry.number, last.hash);
+            chain.change_key(signs, signing_key)?;
+            if let Told::Sealed(sealed) = last.entry.told {
+                chain.finish(&sealed, last.entry.number, unfinished)?;
+            }
+        }
+        let public_key = chain.key.public().to_string();
+        chain.append(Told::Opened { version: env!("CARGO_PKG_VERSION").to_owned(), public_key })?;
+        folder::sync(&folder(log))?;
+        Ok(chain)
+    }
+
+    /// Where another key has signed so far and still lies beside ours as `.old`, it gives its word for ours.
+    fn change_key(&mut self, signed_so_far: Option<PublicKey>, signing_key: &Path) -> Result<(), Error> {
+        let ours = self.key.public();
+        if signed_so_far.is_none_or(|signed| signed == ours) {
+            return Ok(());
+        }
+        let old = signing_key.with_extension("old");
+        match SigningKey::load(&old) {
+            Ok(old) if Some(old.public()) == signed_so_far => {
+                let new = std::mem::replace(&mut self.key, old);
+                let told = self.append(Told::Key { public_key: ours.to_string() });
+                self.key = new;
+                told
+            }
+            _ => {
+                tracing::warn!(
+                    old = %old.display(),
+                    "another key signs the log from now on, without the word of the one before; `mitsuke verify` will say so"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// The last line tells of a file that has no name yet, where the sidecar was killed in between.
+    fn finish(&mut self, sealed: &Sealed, number: u64, unfinished: impl Fn(&Path) -> PathBuf) -> Result<(), Error> {
+        let path = self.log.join(&sealed.path);
+        if path.exists() {
+            return Ok(());
+        }
+        let unfinished = unfinished(&path);
+        let found = hash_file(&unfinished, &mut |_| {}).ok();
+        if found.is_some_and(|(sha256, _)| sha256 == sealed.sha256) {
+            return fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished));
+        }
+        self.append(Told::Withdrawn { number_withdrawn: number })
+    }
+
+    /// Tells that a file, which still has another name, will be part of the log.
+    ///
+    /// # Errors
+    /// The system refuses; nothing is told then.
+    pub(super) fn seal(&mut self, unfinished: &Path, sealed: Sealed) -> Result<(), Error> {
+        let (sha256, bytes) = hash_file(unfinished, &mut |_| {}).map_err(Error::io("read", unfinished))?;
+        self.append(Told::Sealed(Sealed { sha256, bytes, ..sealed }))
+    }
+
+    /// The file that was told of last did not get its name.
+    pub(super) fn withdraw(&mut self) -> Result<(), Error> {
+        self.append(Told::Withdrawn { number_withdrawn: self.number })
+    }
+
+    /// Tells that everything is sealed.
+    pub(super) fn close(&mut self, last_seqs: Vec<(String, u64)>) -> Result<(), Error> {
+        self.append(Told::Closed { last_seqs })
+    }
+
+    fn append(&mut self, told: Told) -> Result<(), Error> {
+        let entry = Entry {
+            number: self.number + 1,
+            at: Clock::system().now().to_string(),
+            told,
+            previous: self.previous.clone(),
+        };
+        let text = serde_json::to_string(&entry).map_err(|error| Error::io("write", &self.path)(error.into()))?;
+        let signed = text.strip_suffix('}').unwrap_or(&text);
+        let line = format!("{signed}{SIGNATURE}{}\"}}", self.key.sign(signed.as_bytes()));
+        let before = self.file.metadata().map_err(Error::io("read", &self.path))?.len();
+        let written = self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Half a line must not stand before the next one.
+            let _ = self.file.set_len(before);
+            return Err(Error::io("write", &self.path)(error));
+        }
+        (self.number, self.previous) = (entry.number, hash(&line));
+        Ok(())
+    }
+}

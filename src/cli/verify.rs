@@ -1,0 +1,135 @@
+//! `mitsuke verify`: whether the log is complete and unaltered.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Global, Status};
+use crate::audit::{self, HEAD_DIGITS_MIN, Held, Proof, PublicKey, Verification};
+use crate::config::Config;
+
+/// The form of the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a terminal
+    Text,
+    /// For a script, with stable keys
+    Json,
+}
+
+/// Proves the log complete and unaltered, or names each file and line that is not
+///
+/// Needs the log's folder and the public key, no secret. Each file is hashed and held against the chain, which is signed
+/// and of which every line names the one before. Records that are not sealed into a file yet are counted, not proven.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The public key lies beside [log].signing_key as .pub; keep a copy where nobody who can write the log can write. A report
+prints the chain's head: held against it, a log that was written anew, or cut off at its end, is found out.
+Exit status: 0 complete and unaltered; 1 not; 2 it could not be told.
+
+Examples:
+  mitsuke verify --key mitsuke-log.signing.pub
+  mitsuke verify --log /mnt/copy/mitsuke-log --key auditor.pub --head 5f1e6cbd9a0d4c1e")]
+pub struct Verify {
+    /// A public key that may sign, PEM; once or more [default: whichever key the chain names]
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    /// The hash of a line that a chain must still have, as a report prints it, or its first 16 digits or more; once or more
+    #[arg(long, value_name = "HASH", value_parser = head)]
+    head: Vec<String>,
+    /// The form of the outcome
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+fn head(text: &str) -> Result<String, String> {
+    let is_one = text.len() >= HEAD_DIGITS_MIN && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_one {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!("write {HEAD_DIGITS_MIN} hexadecimal digits of a head or more, as a report prints it"))
+    }
+}
+
+impl Verify {
+    /// Proves it.
+    pub fn run(self, global: &Global) -> anyhow::Result<Status> {
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let keys: Result<Vec<PublicKey>, audit::Error> = self.key.iter().map(|path| PublicKey::load(path)).collect();
+        let held = Held { keys: keys?, heads: self.head };
+        let bar = bar();
+        let verification = audit::verify(&config.audit.path, &held, &mut |progress| {
+            bar.set_length(progress.all);
+            bar.set_position(progress.done);
+        })?;
+        bar.finish_and_clear();
+        let text = match self.format {
+            Format::Text => text(&verification, held.keys.is_empty()),
+            Format::Json => format!("{:#}\n", json(&verification)),
+        };
+        // Whoever closed the pipe has read enough.
+        drop(std::io::stdout().lock().write_all(text.as_bytes()));
+        Ok(if verification.faults.is_empty() { Status::Done } else { Status::DoesNotHold })
+    }
+}
+
+fn bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn text(verification: &Verification, key_not_given: bool) -> String {
+    let mut lines: Vec<String> = verification.faults.iter().map(ToString::to_string).collect();
+    lines.extend(verification.proofs.iter().map(proof));
+    if key_not_given && !verification.proofs.is_empty() {
+        lines.push("The chain itself named the key: give the one that you keep, with --key.".to_owned());
+    }
+    let unsealed = match verification.unsealed {
+        None | Some(0) => String::new(),
+        Some(1) => " One record is not sealed yet, and not proven.".to_owned(),
+        Some(unsealed) => format!(" {unsealed} records are not sealed yet, and not proven."),
+    };
+    lines.push(match verification.faults.len() {
+        0 => format!("Complete and unaltered.{unsealed}"),
+        1 => format!("NOT complete and unaltered: 1 fault.{unsealed}"),
+        faults => format!("NOT complete and unaltered: {faults} faults.{unsealed}"),
+    });
+    lines.join("\n") + "\n"
+}
+
+fn proof(proof: &Proof) -> String {
+    let Proof { head, key, files, bytes, records, is_closed } = proof;
+    let end = if *is_closed { "closed" } else { "open, or ended without closing" };
+    format!(
+        "{}: {files} files, {records} records, {bytes} bytes; head {}, line {}, {end}; signed by {key}",
+        head.writer, head.hash, head.number
+    )
+}
+
+fn json(verification: &Verification) -> serde_json::Value {
+    let faults = verification.faults.iter().map(|fault| json!({ "place": fault.place, "what": fault.what }));
+    let proofs = verification.proofs.iter().map(|proof| {
+        json!({
+            "writer": proof.head.writer,
+            "head": proof.head.hash,
+            "lines": proof.head.number,
+            "closed": proof.is_closed,
+            "key": proof.key.to_string(),
+            "files": proof.files,
+            "bytes": proof.bytes,
+            "records": proof.records,
+        })
+    });
+    json!({
+        "complete_and_unaltered": verification.faults.is_empty(),
+        "unsealed": verification.unsealed,
+        "faults": faults.collect::<Vec<_>>(),
+        "writers": proofs.collect::<Vec<_>>(),
+    })
+}
