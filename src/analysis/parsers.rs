@@ -16,7 +16,7 @@ use crate::sql::{Analysis, Output, analyze};
 /// Threads that parse.
 const PARSER_THREADS: usize = 2;
 /// The stack of each, bytes. Hostile nesting within the limits of `sql` was measured to stay below a quarter of it.
-const PARSER_STACK_BYTES: usize = 64 << 20;
+pub(crate) const PARSER_STACK_BYTES: usize = 64 << 20;
 /// Texts that may wait for a parser.
 const QUEUE_TEXTS_MAX: usize = 1_024;
 /// The cache's two generations hold at most this many texts each …
@@ -25,7 +25,7 @@ const CACHE_TEXTS_MAX: usize = 8_192;
 const CACHE_BYTES_MAX: usize = 16 << 20;
 
 /// The analyses of one text: one a statement in it, never empty.
-pub(super) type Analyses = Arc<[Arc<Analysis>]>;
+pub(crate) type Analyses = Arc<[Arc<Analysis>]>;
 
 struct Job {
     text: Arc<[u8]>,
@@ -102,7 +102,8 @@ fn parse_jobs(queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn analyses_of(text: &[u8]) -> Analyses {
+/// Parses a text. Give it a stack of [`PARSER_STACK_BYTES`].
+pub(crate) fn analyses_of(text: &[u8]) -> Analyses {
     let text = String::from_utf8_lossy(text);
     match catch_unwind(AssertUnwindSafe(|| analyze(&text))) {
         Ok(analyses) if !analyses.is_empty() => analyses.into_iter().map(Arc::new).collect(),
@@ -111,7 +112,7 @@ fn analyses_of(text: &[u8]) -> Analyses {
 }
 
 /// The analysis of the statement at `index`; the last one where the server saw more than the parser.
-pub(super) fn part(analyses: &Analyses, index: usize) -> Arc<Analysis> {
+pub(crate) fn part(analyses: &Analyses, index: usize) -> Arc<Analysis> {
     analyses.get(index).or_else(|| analyses.last()).map_or_else(unknown, Arc::clone)
 }
 
@@ -120,7 +121,7 @@ fn not_understood() -> Analyses {
 }
 
 /// What is said of a text that could not be analysed at all.
-pub(super) fn unknown() -> Arc<Analysis> {
+pub(crate) fn unknown() -> Arc<Analysis> {
     Arc::new(Analysis {
         kind: Kind::Other,
         parse: Parse::None,
@@ -137,14 +138,15 @@ pub(super) fn unknown() -> Arc<Analysis> {
 
 /// Two generations: what is used moves to the young one; when that is full, the old one is forgotten whole.
 #[derive(Default)]
-struct Cache {
+pub(crate) struct Cache {
     young: HashMap<Arc<[u8]>, Analyses>,
     young_bytes: usize,
     old: HashMap<Arc<[u8]>, Analyses>,
 }
 
 impl Cache {
-    fn get(&mut self, text: &Arc<[u8]>) -> Option<Analyses> {
+    /// The analyses of a text, if they are known.
+    pub(crate) fn get(&mut self, text: &[u8]) -> Option<Analyses> {
         if let Some(analyses) = self.young.get(text) {
             return Some(Arc::clone(analyses));
         }
@@ -153,7 +155,8 @@ impl Cache {
         Some(analyses)
     }
 
-    fn put(&mut self, text: Arc<[u8]>, analyses: Analyses) {
+    /// Keeps them.
+    pub(crate) fn put(&mut self, text: Arc<[u8]>, analyses: Analyses) {
         if self.young.len() >= CACHE_TEXTS_MAX || self.young_bytes.saturating_add(text.len()) > CACHE_BYTES_MAX {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod later;
 mod policy;
+mod quarantine;
 mod query;
 mod report;
 mod run;
@@ -80,6 +81,7 @@ enum Command {
     Query(query::Query),
     Report(report::Report),
     Policy(policy::Policy),
+    Quarantine(quarantine::Quarantine),
     #[command(flatten)]
     Later(later::Later),
 }
@@ -97,6 +99,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Query(command) => command.run(&cli.global),
         Command::Report(command) => command.run(&cli.global),
         Command::Policy(command) => command.run(&cli.global),
+        Command::Quarantine(command) => command.run(&cli.global),
         Command::Later(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {

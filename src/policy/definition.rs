@@ -1,11 +1,12 @@
 //! A policy's file → a [`Policy`], or all that is wrong with it.
 //!
 //! In: a YAML tree, the file's name, the lists. Out: a policy with its conditions compiled. Refuses what this version
-//! would silently not do: an action other than `alert`, `on: progress`, `baseline: { of, unusual }`.
+//! would silently not do: an action that would have to know what is not known yet (`acting`), `baseline: { of, unusual }`.
 
 use std::path::Path;
 use std::str::FromStr;
 
+use super::acting::{self, Quarantine, Whom};
 use super::condition::{Condition, Mistake};
 use super::duration;
 use super::list::Lists;
@@ -34,7 +35,7 @@ vocabulary! {
     On {
         /// Statements, when they have ended.
         Statement = "statement",
-        /// Statements while rows flow (not there yet).
+        /// Statements while rows flow, and again when they have ended.
         Progress = "progress",
         /// Transactions.
         Transaction = "transaction",
@@ -60,6 +61,8 @@ pub struct Policy {
     pub severity: Severity,
     /// What it does.
     pub action: Action,
+    /// Whom it keeps out, where it does.
+    pub quarantine: Option<Quarantine>,
     /// Which records it judges.
     pub on: On,
     /// ATT&CK techniques, clauses of standards.
@@ -91,7 +94,7 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Polic
     let why = fields.need_text("why", source);
     let status = word::<Status>(&mut fields, "status", Status::ALL, source).map(|(status, _)| status);
     let severity = word::<Severity>(&mut fields, "severity", Severity::ALL, source).map(|(severity, _)| severity);
-    let on = read_on(&mut fields, source);
+    let on = word::<On>(&mut fields, "on", On::ALL, source).map(|(on, _)| on);
     let action = read_action(&mut fields, source);
     let tags = read_tags(&mut fields, source);
     let false_positives = fields.text("false_positives", source).map(|(text, _)| text);
@@ -102,6 +105,9 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Polic
         _ => read_rule(&mut fields, lists, source).map(AnyRule::Statement),
     };
     fields.finish(source);
+    if let (Some(rule), Some(on), Some((action, _, place))) = (&rule, on, action) {
+        acting::check(rule, on, action, place, source);
+    }
     let whole = source.faults.is_empty();
     let text = source.text.to_owned();
     let policy = || {
@@ -111,7 +117,8 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Polic
             why: why?.0,
             status: status?,
             severity: severity?,
-            action: action?,
+            action: action?.0,
+            quarantine: action?.1,
             on: on?,
             tags,
             false_positives,
@@ -134,31 +141,39 @@ fn read_id(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<String> {
     Some(id)
 }
 
-fn read_on(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<On> {
-    let (on, place) = word::<On>(fields, "on", On::ALL, source)?;
-    if on == On::Progress {
-        let mend = "write `on: statement`: judged when the statement has ended";
-        source.fault(place, "`on: progress` is not there yet: this version judges what has ended", mend);
+/// The action, whom it keeps out, and its place.
+fn read_action(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<(Action, Option<Quarantine>, Place)> {
+    let length = fields.take("for").map(|node| (duration_of(node, source), node.place));
+    let whom = fields.take("whom").map(|node| (whom(node, source), node.place));
+    let (action, place) = word::<Action>(fields, "action", Action::ALL, source)?;
+    if action != Action::Quarantine {
+        for (key, place) in [("for", length.map(|(_, place)| place)), ("whom", whom.map(|(_, place)| place))] {
+            if let Some(place) = place {
+                source.fault(place, format!("`{key}` goes with `action: quarantine` only"), "leave it out");
+            }
+        }
+        return Some((action, None, place));
     }
-    Some(on)
+    if length.is_none() {
+        source.fault(place, "a quarantine without an end", "add a line `for: 15m`");
+    }
+    if whom.is_none() {
+        let mend = "add a line `whom: db_user`, or `whom: client_addr`";
+        source.fault(place, "a quarantine without saying whom it keeps out", mend);
+    }
+    let quarantine = Quarantine { whom: whom?.0?, for_us: length?.0? };
+    Some((action, Some(quarantine), place))
 }
 
-fn read_action(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<Action> {
-    let length = fields.text("for", source);
-    let (action, place) = word::<Action>(fields, "action", Action::ALL, source)?;
-    if action != Action::Alert {
-        let what = format!("`action: {action}` is not there yet: this version only alerts");
-        source.fault(place, what, "write `action: alert`; a policy that silently did not act would be a lie");
+fn whom(node: &Node, source: &mut Source<'_>) -> Option<Whom> {
+    let whom = match &node.shape {
+        Shape::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    if whom.is_none() {
+        source.fault(node.place, "not one who can be kept out", format!("write one of {}", Whom::ALL.join(", ")));
     }
-    if let Some((text, place)) = length {
-        if duration::parse(&text).is_none() {
-            source.fault(place, format!("`{text}` is not a length of time"), "write 30s, 15m, 24h or 14d");
-        }
-        if action != Action::Quarantine {
-            source.fault(place, "`for` goes with `action: quarantine` only", "leave it out");
-        }
-    }
-    Some(action)
+    whom
 }
 
 fn read_tags(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Texts {

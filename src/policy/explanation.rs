@@ -6,7 +6,7 @@ use super::duration;
 use super::judged::{Judged, enumerate, tame, who};
 use super::moment::Moment;
 use super::rule::{First, Measure, Rule, Window};
-use crate::record::{Column, FieldKind, Value};
+use crate::record::{Action, Column, FieldKind, Value};
 
 /// What was found, for the sentence and the finding's columns.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Found {
     pub evidence: Vec<u64>,
     /// What was done for the first time.
     pub new: Vec<String>,
+    /// What the policy has done to the statement.
+    pub action: Option<Action>,
 }
 
 /// The sentence.
@@ -26,6 +28,26 @@ pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found
     let person = person(record);
     let limit = found.threshold.map_or_else(String::new, |limit| format!(" (limit {})", grouped(limit)));
     let circumstances = circumstances(record, moment);
+    match found.action {
+        Some(Action::Deny) => {
+            let how = join(&circumstances);
+            return format!("{person} was denied {}", how.strip_prefix(" by ").unwrap_or(&how));
+        }
+        Some(Action::Cut | Action::Quarantine) => {
+            let had = match &rule.window {
+                Some(window) => {
+                    let within = duration::words(window.within_us);
+                    format!("{} within {within}", sum_phrase(window, found.observed.unwrap_or(0)))
+                }
+                None => {
+                    let limit = rule.when.as_ref().and_then(|when| when.limit());
+                    deed(limit.map_or("persons", |(column, _)| column.name), found.observed.unwrap_or(0))
+                }
+            };
+            return format!("{person} was cut off after having {had}{limit}{}", join(&circumstances));
+        }
+        _ => {}
+    }
     match (&rule.first, &rule.window) {
         (Some(first), _) => {
             let people = record.persons().filter(|persons| *persons > 0);

@@ -9,6 +9,7 @@
 //! record ─ engine: permit? when, unless → window or baseline → throttle ─ explanation → Finding
 //! ```
 
+pub mod acting;
 pub mod baseline;
 pub mod built_in;
 pub mod cases;
@@ -31,7 +32,7 @@ pub mod window;
 
 use std::path::PathBuf;
 
-pub use self::engine::Engine;
+pub use self::engine::{Engine, SharedEngine};
 pub use self::load::{load, load_folder};
 pub use self::set::PolicySet;
 

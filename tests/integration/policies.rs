@@ -196,7 +196,7 @@ fn each_kind_of_fault_is_told_with_its_place_and_how_to_mend_it() {
         (
             "action: alert",
             "action: cut",
-            "policies/t/night-copy.yaml:9:9: `action: cut` is not there yet: this version only alerts; write `action: alert`",
+            "policies/t/night-copy.yaml:9:9: `action: cut` ends a statement while its rows flow; write `on: progress`",
         ),
     ] {
         let text = GOOD.replace(from, to);

@@ -87,7 +87,7 @@ fn tell(Faults(faults): &Faults) {
 }
 
 /// To standard output. Whoever closed the pipe has read enough.
-fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -20,6 +20,7 @@
 mod check;
 mod like;
 mod parse;
+mod partial;
 mod tree;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use super::list::Lists;
 use super::moment::Moment;
 use crate::record::{Column, Table};
 
+pub use self::partial::Bounds;
 pub use self::tree::{Scope, Tri};
 
 /// The longest condition, bytes.
@@ -85,6 +87,35 @@ impl<R: Table> Condition<R> {
     /// Judges a record. Total: never fails, never panics.
     pub fn eval(&self, record: &R, moment: &Moment<'_>) -> Tri {
         self.root.eval(&Scope { record, moment })
+    }
+
+    /// Judges a record of which only some columns are known: NULL also where the answer depends on the others.
+    pub fn partial(&self, record: &R, moment: &Moment<'_>, known: &dyn Fn(&Column<R>) -> bool) -> Tri {
+        self.root.partial(&Scope { record, moment }, &|seen| seen.is_none_or(known))
+    }
+
+    /// As [`Condition::partial`], at whatever time.
+    pub fn at_any_time(&self, record: &R, known: &dyn Fn(&Column<R>) -> bool) -> Tri {
+        let zone = jiff::tz::TimeZone::UTC;
+        let moment = Moment::new(record.common().at, &zone);
+        self.root.partial(&Scope { record, moment: &moment }, &|seen| seen.is_some_and(known))
+    }
+
+    /// Whether it is made of known columns only.
+    pub fn knows(&self, known: &dyn Fn(&Column<R>) -> bool) -> bool {
+        self.root.knows(&|seen| seen.is_none_or(known))
+    }
+
+    /// The columns in it, in the order in which they stand there; some more than once.
+    pub fn columns(&self) -> Vec<&'static Column<R>> {
+        let mut columns = Vec::new();
+        self.root.columns(&mut |seen| columns.extend(seen));
+        columns
+    }
+
+    /// At which values of a number column its answer may change.
+    pub fn bounds(&self, column: &str) -> Bounds {
+        self.root.bounds(column)
     }
 
     /// The first column that this condition holds against a number from below (`persons > 1000`), and the number that

@@ -5,9 +5,12 @@
 //! and [`super::throttle`]. The same records give the same findings, ids included, so that a replay after a crash
 //! does not tell an incident twice under two names.
 
+mod shared;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Mode;
 use super::baseline::Touched;
 use super::definition::{AnyRule, Policy};
 use super::explanation::{Found, explain};
@@ -18,8 +21,10 @@ use super::permit::Use;
 use super::rule::Rule;
 use super::set::PolicySet;
 use super::throttle::Throttle;
-use super::window::Windows;
-use crate::record::{Finding, Session, Statement, Text, Transaction, Value};
+use super::window::{Amount, Windows};
+use crate::record::{Action, Finding, Session, Statement, Text, Transaction, Value};
+
+pub use self::shared::SharedEngine;
 
 /// A policy set and what it has seen.
 pub struct Engine {
@@ -81,6 +86,11 @@ impl Engine {
 
     /// Judges a statement. Fills its `permit` (where none is set) and its `policies`.
     pub fn statement(&mut self, statement: &mut Statement) -> Vec<Finding> {
+        self.statement_after(statement, None)
+    }
+
+    /// As [`Engine::statement`], where a policy has denied or cut it: that one has matched, whatever is left in the record.
+    pub fn statement_after(&mut self, statement: &mut Statement, acted: Option<&str>) -> Vec<Finding> {
         if statement.permit.is_none() {
             statement.permit = self.permits.cover(&self.set.permits, statement);
         }
@@ -91,12 +101,16 @@ impl Engine {
         for judge in &mut self.judges {
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let state = (&mut judge.windows, &mut judge.touched);
-            let Some(found) = observe(rule, state, statement, &moment) else { continue };
+            let has_acted = acted == Some(&*judge.policy.id);
+            let found = observe(rule, state, statement, &moment);
+            let forced = || has_acted.then(|| interrupted(rule, judge.windows.as_ref(), statement));
+            let Some(mut found) = found.or_else(forced) else { continue };
+            found.action = has_acted.then_some(judge.policy.action);
             matched.push(judge.policy.id.clone());
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, Told::Now));
         }
         statement.policies = Some(matched.into());
-        findings
+        observed_only(set.mode, findings)
     }
 
     /// Judges a transaction.
@@ -156,7 +170,7 @@ impl Engine {
             let Some(found) = observe(rule, state, record, &moment) else { continue };
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, record, &moment, found, told));
         }
-        findings
+        observed_only(set.mode, findings)
     }
 }
 
@@ -218,6 +232,38 @@ fn observe<R: Judged>(
     matches.then_some(found)
 }
 
+/// What a policy found that did not let the statement come to its end.
+fn interrupted(rule: &Rule<Statement>, windows: Option<&Windows>, statement: &Statement) -> Found {
+    let mut found = Found { evidence: vec![statement.common.seq], ..Found::default() };
+    if let (Some(window), Some(windows)) = (&rule.window, windows) {
+        let key = Key::of(statement, &window.by);
+        found.observed = Some(windows.with(key, statement.judged_at(), &Amount::Number(0)));
+        found.threshold = Some(window.above);
+    } else if let Some((column, threshold)) = rule.when.as_ref().and_then(|when| when.limit())
+        && let Value::U64(observed) = (column.get)(statement)
+    {
+        (found.observed, found.threshold) = (Some(observed), Some(threshold));
+    }
+    found
+}
+
+/// Where nothing intervenes, nothing was done.
+fn observed_only(mode: Mode, mut findings: Vec<Finding>) -> Vec<Finding> {
+    if mode == Mode::Observe {
+        findings.iter_mut().for_each(|finding| finding.action = Some(Action::Alert));
+    }
+    findings
+}
+
+/// What is done about a match: nothing more than to tell, unless the policy has acted, or keeps somebody out from now on.
+fn action(policy: &Policy, found: &Found) -> Action {
+    match (found.action, policy.action) {
+        (Some(done), _) => done,
+        (None, Action::Quarantine) => Action::Quarantine,
+        (None, _) => Action::Alert,
+    }
+}
+
 /// The finding, if the throttle admits one and the record is new.
 fn tell<R: Judged>(
     rule: &Rule<R>,
@@ -233,7 +279,9 @@ fn tell<R: Judged>(
     }
     if let Some(limit) = &rule.throttle {
         let key = Key::of(record, &limit.by);
-        if !throttle.admits(key, record.judged_at(), found.observed.unwrap_or(0), limit.once_us) {
+        // Whoever comes back when the quarantine is over is kept out again.
+        let once_us = policy.quarantine.map_or(limit.once_us, |quarantine| limit.once_us.min(quarantine.for_us));
+        if !throttle.admits(key, record.judged_at(), found.observed.unwrap_or(0), once_us) {
             return None;
         }
     }
@@ -245,7 +293,7 @@ fn tell<R: Judged>(
         policy: policy.id.clone(),
         title: policy.title.clone(),
         severity: Some(policy.severity),
-        action: Some(policy.action),
+        action: Some(action(policy, &found)),
         observed: found.observed,
         threshold: found.threshold,
         evidence: record.evidence().map(|_| found.evidence.clone().into()),
