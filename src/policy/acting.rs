@@ -109,8 +109,8 @@ fn knows(
     place: Place,
     source: &mut Source<'_>,
 ) {
-    if rule.first.is_some() {
-        let what = format!("a `baseline` is not judged {when}");
+    if rule.first.is_some() || rule.usual.is_some() || rule.after.is_some() {
+        let what = format!("a `baseline` or `after` is not judged {when}");
         source.fault(place, what, "write `action: alert`, or a `when` that names what is not allowed");
     }
     let mut columns: Vec<&str> = [&rule.when, &rule.unless]

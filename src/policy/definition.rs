@@ -10,7 +10,7 @@ use super::acting::{self, Quarantine, Whom};
 use super::condition::{Condition, Mistake};
 use super::duration;
 use super::list::Lists;
-use super::rule::{First, Measure, Rule, Thing, Throttle, Window};
+use super::rule::{After, First, Measure, Rule, Thing, Throttle, Usual, Window};
 use super::window::DISTINCT_MAX;
 use crate::policy::judged::Judged;
 use crate::record::field::vocabulary;
@@ -210,20 +210,28 @@ fn read_rule<R: Judged>(fields: &mut Fields<'_>, lists: &Lists, source: &mut Sou
     let when = condition(fields, "when", lists, source);
     let unless = condition(fields, "unless", lists, source);
     let window = fields.take("window").and_then(|node| read_window::<R>(node, source));
-    let first = fields.take("baseline").and_then(|node| read_first::<R>(node, source));
+    let (first, usual) = match fields.take("baseline").map(|node| read_baseline::<R>(node, source)) {
+        Some(Baseline::First(first)) => (Some(first), None),
+        Some(Baseline::Usual(usual)) => (None, Some(usual)),
+        Some(Baseline::Faulty) | None => (None, None),
+    };
+    let after = fields.take("after").and_then(|node| read_after::<R>(node, lists, source));
     let throttle = match fields.take("throttle") {
         Some(node) => read_throttle::<R>(node, source),
-        None => window.as_ref().map(|window| Throttle { by: window.by.clone(), once_us: window.within_us }),
+        None => window
+            .as_ref()
+            .map(|window| Throttle { by: window.by.clone(), once_us: window.within_us })
+            .or_else(|| usual.as_ref().map(|usual| Throttle { by: usual.by.clone(), once_us: duration::DAY_US })),
     };
     if source.faults.len() > before {
         return None;
     }
-    if when.is_none() && window.is_none() && first.is_none() {
+    if when.is_none() && window.is_none() && first.is_none() && usual.is_none() {
         let what = "neither `when` nor `window` nor `baseline`: it would match everything";
         source.fault(fields.place(), what, "write `when: true` if that is meant");
         return None;
     }
-    Some(Rule { when, unless, window, first, throttle })
+    Some(Rule { when, unless, window, first, usual, after, throttle })
 }
 
 fn condition<R: Judged>(
@@ -281,27 +289,66 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
     Some(Window { by, within_us: within_us?, measure: measure?, above: above? })
 }
 
-fn read_first<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<First<R>> {
-    let mut fields = Fields::of(node, "`baseline`", source)?;
+enum Baseline<R: Judged> {
+    First(First<R>),
+    Usual(Usual<R>),
+    Faulty,
+}
+
+fn read_baseline<R: Judged>(node: &Node, source: &mut Source<'_>) -> Baseline<R> {
+    let Some(mut fields) = Fields::of(node, "`baseline`", source) else { return Baseline::Faulty };
     let by = columns(&mut fields, source);
-    let learn = fields.take("learn").map(|node| duration_of(node, source));
-    let thing = fields.text("first", source);
-    let later = [fields.take("of"), fields.take("unusual")].into_iter().flatten().next();
-    fields.finish(source);
-    if let Some(later) = later {
-        let what = "`of` and `unusual` are not there yet: a baseline knows `first`";
-        return wrong(later, what, "use a `window` with a fixed limit meanwhile", source);
-    }
-    let Some((thing, place)) = thing else {
-        let mend = "write `first: relation`, `first: classified_relation`, or a column";
-        return wrong(node, "`first` is missing", mend, source);
+    let learn_us = match fields.take("learn") {
+        Some(node) => duration_of(node, source),
+        None => Some(LEARN_DEFAULT_US),
     };
-    let thing = match thing.as_str() {
+    let (first, of) = (fields.text("first", source), fields.text("of", source));
+    let read = match (first, of, learn_us) {
+        (Some((thing, place)), None, Some(learn_us)) => {
+            thing_of(&thing, place, source).map(|thing| Baseline::First(First { by, thing, learn_us }))
+        }
+        (None, Some((name, place)), Some(learn_us)) => {
+            let column = column(&name, place, &[FieldKind::U64], "a number", source);
+            let unusual = fields.need_number("unusual", source);
+            let at_least = fields.number("at_least", source).map_or(0, |(number, _)| number);
+            let usual = |column| Some(Usual { by, column, learn_us, unusual: unusual?, at_least });
+            column.and_then(usual).map(Baseline::Usual)
+        }
+        (Some(_), Some(_), _) => wrong(node, "`first` and `of` together", "write two policies", source),
+        (None, None, _) => {
+            let mend =
+                "write `first: relation`, `first: classified_relation` or a column, or `of: persons, unusual: 4`";
+            wrong(node, "neither `first` nor `of`", mend, source)
+        }
+        _ => None,
+    };
+    fields.finish(source);
+    read.unwrap_or(Baseline::Faulty)
+}
+
+fn thing_of<R: Judged>(name: &str, place: Place, source: &mut Source<'_>) -> Option<Thing<R>> {
+    Some(match name {
         "relation" => Thing::Relation,
         "classified_relation" => Thing::ClassifiedRelation,
         name => Thing::Column(column(name, place, &[FieldKind::Text, FieldKind::Texts], "a text column", source)?),
-    };
-    Some(First { by, thing, learn_us: learn.unwrap_or(Some(LEARN_DEFAULT_US))? })
+    })
+}
+
+fn read_after<R: Judged>(node: &Node, lists: &Lists, source: &mut Source<'_>) -> Option<After<R>> {
+    let mut fields = Fields::of(node, "`after`", source)?;
+    let by = columns(&mut fields, source);
+    let within_us = length(&mut fields, "within", source);
+    let times = fields.need_number("times", source);
+    if times == Some(0) {
+        source.fault(node.place, "after nothing", "write `times: 1` or more");
+    }
+    let when = condition(&mut fields, "when", lists, source);
+    if when.is_none() {
+        let mend = "write after: { by: [client_addr], within: 10m, times: 5, when: … }";
+        source.fault(node.place, "`after` has no `when` that can be judged", mend);
+    }
+    fields.finish(source);
+    Some(After { when: when?, by, within_us: within_us?, times: times? })
 }
 
 fn read_throttle<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Throttle<R>> {

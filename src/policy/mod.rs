@@ -6,7 +6,7 @@
 //! ```text
 //! files ─ load ─ yaml ─ definition (condition, window, baseline, throttle) ─ PolicySet
 //!                                                                              │
-//! record ─ engine: permit? when, unless → window or baseline → throttle ─ explanation → Finding
+//! record ─ engine: permit? when, unless → after, window or baseline → throttle ─ explanation → Finding
 //! ```
 
 pub mod acting;
@@ -28,6 +28,7 @@ pub mod permit;
 pub mod rule;
 pub mod set;
 pub mod throttle;
+pub mod usual;
 pub mod window;
 
 use std::path::PathBuf;

@@ -278,7 +278,7 @@ fn a_policy_that_could_not_act_as_it_says_is_refused_with_its_place() {
         ),
         (
             "on: statement\naction: deny\nbaseline: { by: [db_user], first: relation }\n",
-            "p.yaml:8:9: a `baseline` is not judged before the statement runs",
+            "p.yaml:8:9: a `baseline` or `after` is not judged before the statement runs",
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();

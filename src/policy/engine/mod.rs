@@ -6,12 +6,12 @@
 //! does not tell an incident twice under two names.
 
 mod shared;
+mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Mode;
-use super::baseline::Touched;
 use super::definition::{AnyRule, Policy};
 use super::explanation::{Found, explain};
 use super::judged::Judged;
@@ -25,6 +25,7 @@ use super::window::{Amount, Windows};
 use crate::record::{Action, Finding, Session, Statement, Text, Transaction, Value};
 
 pub use self::shared::SharedEngine;
+use self::state::State;
 
 /// A policy set and what it has seen.
 pub struct Engine {
@@ -36,8 +37,7 @@ pub struct Engine {
 
 struct Judge {
     policy: Arc<Policy>,
-    windows: Option<Windows>,
-    touched: Option<Touched>,
+    state: State,
     throttle: Throttle,
 }
 
@@ -100,10 +100,9 @@ impl Engine {
         let mut matched: Vec<Text> = Vec::new();
         for judge in &mut self.judges {
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
-            let state = (&mut judge.windows, &mut judge.touched);
             let has_acted = acted == Some(&*judge.policy.id);
-            let found = observe(rule, state, statement, &moment);
-            let forced = || has_acted.then(|| interrupted(rule, judge.windows.as_ref(), statement));
+            let found = judge.state.observe(rule, statement, &moment);
+            let forced = || has_acted.then(|| interrupted(rule, judge.state.windows.as_ref(), statement));
             let Some(mut found) = found.or_else(forced) else { continue };
             found.action = has_acted.then_some(judge.policy.action);
             matched.push(judge.policy.id.clone());
@@ -136,8 +135,7 @@ impl Engine {
         let moment = Moment::new(statement.common.at, &set.timezone);
         for judge in &mut self.judges {
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
-            let state = (&mut judge.windows, &mut judge.touched);
-            let Some(found) = observe(rule, state, statement, &moment) else { continue };
+            let Some(found) = judge.state.observe(rule, statement, &moment) else { continue };
             let matched = statement.policies.as_deref().unwrap_or_default();
             let told = Told::Before { known: matched.contains(&judge.policy.id) };
             tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, told);
@@ -166,8 +164,7 @@ impl Engine {
         let mut findings = Vec::new();
         for judge in &mut self.judges {
             let Some(rule) = of(&judge.policy.rule) else { continue };
-            let state = (&mut judge.windows, &mut judge.touched);
-            let Some(found) = observe(rule, state, record, &moment) else { continue };
+            let Some(found) = judge.state.observe(rule, record, &moment) else { continue };
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, record, &moment, found, told));
         }
         observed_only(set.mode, findings)
@@ -176,60 +173,9 @@ impl Engine {
 
 impl Judge {
     fn new(policy: Arc<Policy>) -> Judge {
-        fn state<R: Judged>(rule: &Rule<R>) -> (Option<Windows>, Option<Touched>) {
-            let windows = rule.window.as_ref().map(|window| Windows::new(window.within_us));
-            (windows, rule.first.as_ref().map(|first| Touched::new(first.learn_us)))
-        }
-        let (windows, touched) = match &policy.rule {
-            AnyRule::Statement(rule) => state(rule),
-            AnyRule::Transaction(rule) => state(rule),
-            AnyRule::Session(rule) => state(rule),
-        };
-        Judge { policy, windows, touched, throttle: Throttle::default() }
+        let state = State::new(&policy);
+        Judge { policy, state, throttle: Throttle::default() }
     }
-}
-
-/// Moves the policy's state; what it finds, if the record matches.
-fn observe<R: Judged>(
-    rule: &Rule<R>,
-    (windows, touched): (&mut Option<Windows>, &mut Option<Touched>),
-    record: &R,
-    moment: &Moment<'_>,
-) -> Option<Found> {
-    let at = record.judged_at();
-    if let (Some(first), Some(touched)) = (&rule.first, touched.as_mut()) {
-        touched.saw(Key::of(record, &first.by), at);
-    }
-    if !rule.concerns(record, moment) {
-        return None;
-    }
-    let mut found = Found { evidence: record.evidence().into_iter().collect(), ..Found::default() };
-    match rule.when.as_ref().and_then(|when| when.limit()) {
-        // What is new is not new by any number: there is no limit to name.
-        Some((column, threshold)) if rule.first.is_none() => {
-            if let Value::U64(observed) = (column.get)(record) {
-                (found.observed, found.threshold) = (Some(observed), Some(threshold));
-            }
-        }
-        _ => found.observed = record.persons(),
-    }
-    let mut matches = true;
-    if let (Some(first), Some(touched)) = (&rule.first, touched.as_mut()) {
-        let (keys, names) = first.things(record);
-        let new = touched.touch(Key::of(record, &first.by), at, &keys);
-        found.new = new.into_iter().filter_map(|index| names.get(index).cloned()).collect();
-        matches &= !found.new.is_empty();
-    }
-    if let (Some(window), Some(windows)) = (&rule.window, windows.as_mut()) {
-        let figure = windows.add(Key::of(record, &window.by), at, window.amount(record), record.evidence());
-        matches &= figure.total > window.above;
-        found.observed = Some(figure.total);
-        found.threshold = Some(window.above);
-        if record.evidence().is_some() {
-            found.evidence = figure.evidence;
-        }
-    }
-    matches.then_some(found)
 }
 
 /// What a policy found that did not let the statement come to its end.

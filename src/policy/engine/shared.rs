@@ -33,7 +33,7 @@ impl SharedEngine {
         let engine = self.lock();
         let judge = engine.judges.iter().find(|judge| *judge.policy.id == *policy)?;
         let AnyRule::Statement(rule) = &judge.policy.rule else { return None };
-        let (window, windows) = (rule.window.as_ref()?, judge.windows.as_ref()?);
+        let (window, windows) = (rule.window.as_ref()?, judge.state.windows.as_ref()?);
         Some(windows.with(Key::of(statement, &window.by), statement.common.at, &window.amount(statement)))
     }
 }
