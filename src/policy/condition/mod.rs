@@ -21,6 +21,7 @@ mod check;
 mod like;
 mod parse;
 mod partial;
+mod parts;
 mod tree;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use super::moment::Moment;
 use crate::record::{Column, Table};
 
 pub use self::partial::Bounds;
+pub use self::parts::Part;
 pub use self::tree::{Scope, Tri};
 
 /// The longest condition, bytes.
@@ -64,6 +66,7 @@ pub struct Mistake {
 pub struct Condition<R: Table> {
     text: String,
     root: tree::Boolean<R>,
+    parts: Vec<Part<R>>,
 }
 
 impl<R: Table> Condition<R> {
@@ -75,7 +78,8 @@ impl<R: Table> Condition<R> {
         stacker::grow(STACK_BYTES, || {
             let expression = parse::parse(text).map_err(|mistake| vec![mistake])?;
             let root = check::check(&expression, text, lists)?;
-            Ok(Condition { text: text.to_owned(), root })
+            let parts = parts::of(&expression, lists);
+            Ok(Condition { text: text.to_owned(), root, parts })
         })
     }
 
@@ -87,6 +91,12 @@ impl<R: Table> Condition<R> {
     /// Judges a record. Total: never fails, never panics.
     pub fn eval(&self, record: &R, moment: &Moment<'_>) -> Tri {
         self.root.eval(&Scope { record, moment })
+    }
+
+    /// Every truth value in it, the whole first, with what each is for a record.
+    pub fn parts(&self, record: &R, moment: &Moment<'_>) -> Vec<(&Part<R>, Tri)> {
+        let scope = Scope { record, moment };
+        self.parts.iter().map(|part| (part, part.root.eval(&scope))).collect()
     }
 
     /// Judges a record of which only some columns are known: NULL also where the answer depends on the others.
