@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task;
 
-use crate::alert::Alerts;
+use crate::alert::{self, Alerts};
 use crate::analysis::{Control, Rooms, Source, Stage};
 use crate::audit::{Intake, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification, loader};
@@ -94,7 +94,8 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     proxy.check().await?;
     let addresses = proxy.addresses().to_vec();
     let legs = proxy.control();
-    let alerts = Arc::new(Alerts::start(&config.alerts)?);
+    let told = alert::Source { log: config.audit.path.clone(), writer: writer.name().to_owned() };
+    let alerts = Arc::new(Alerts::start(&config.alerts, &told)?);
 
     loader::read_first(&catalog, &config.catalog).await;
     let (stop, stopped) = watch::channel(false);

@@ -43,5 +43,6 @@ mod server_tls;
 mod smoke;
 mod sockets;
 mod start_up;
+mod telling;
 mod trail;
 mod verbatim;
