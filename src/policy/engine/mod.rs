@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Mode;
+use super::condition::Tri;
 use super::definition::{AnyRule, Policy};
 use super::explanation::{Found, explain};
 use super::judged::Judged;
@@ -22,7 +23,7 @@ use super::rule::Rule;
 use super::set::PolicySet;
 use super::throttle::Throttle;
 use super::window::{Amount, Windows};
-use crate::record::{Action, Finding, Session, Statement, Text, Transaction, Value};
+use crate::record::{Action, Finding, Kind, Session, Statement, Text, Transaction, Value};
 
 pub use self::shared::SharedEngine;
 use self::state::State;
@@ -39,6 +40,8 @@ struct Judge {
     policy: Arc<Policy>,
     state: State,
     throttle: Throttle,
+    /// A bit for each kind of statement that it can concern.
+    kinds: u32,
 }
 
 /// Whether a record is new or of the past.
@@ -98,7 +101,8 @@ impl Engine {
         let moment = Moment::new(statement.common.at, &set.timezone);
         let mut findings = Vec::new();
         let mut matched: Vec<Text> = Vec::new();
-        for judge in &mut self.judges {
+        let kind = statement.kind.map_or(u32::MAX, bit);
+        for judge in self.judges.iter_mut().filter(|judge| judge.kinds & kind != 0) {
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let has_acted = acted == Some(&*judge.policy.id);
             let found = judge.state.observe(rule, statement, &moment);
@@ -133,7 +137,8 @@ impl Engine {
         self.permits.learn(statement);
         let set = self.set.clone();
         let moment = Moment::new(statement.common.at, &set.timezone);
-        for judge in &mut self.judges {
+        let kind = statement.kind.map_or(u32::MAX, bit);
+        for judge in self.judges.iter_mut().filter(|judge| judge.kinds & kind != 0) {
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let Some(found) = judge.state.observe(rule, statement, &moment) else { continue };
             let matched = statement.policies.as_deref().unwrap_or_default();
@@ -171,10 +176,30 @@ impl Engine {
     }
 }
 
+/// The kinds of statements that a policy can concern. One that has to see every record, to know since when somebody is about or what
+/// came before, has all of them.
+fn kinds(policy: &Policy) -> u32 {
+    let AnyRule::Statement(rule) = &policy.rule else { return u32::MAX };
+    let Some(when) = &rule.when else { return u32::MAX };
+    if rule.first.is_some() || rule.after.is_some() {
+        return u32::MAX;
+    }
+    let may = |kind: &Kind| {
+        let record = Statement { kind: Some(*kind), ..Statement::default() };
+        when.at_any_time(&record, &|column| column.name == "kind") != Tri::False
+    };
+    let all = Kind::ALL.iter().filter_map(|name| name.parse::<Kind>().ok());
+    all.filter(may).fold(0, |mask, kind| mask | bit(kind))
+}
+
+fn bit(kind: Kind) -> u32 {
+    1_u32.checked_shl(kind as u32).unwrap_or(u32::MAX)
+}
+
 impl Judge {
     fn new(policy: Arc<Policy>) -> Judge {
-        let state = State::new(&policy);
-        Judge { policy, state, throttle: Throttle::default() }
+        let (state, kinds) = (State::new(&policy), kinds(&policy));
+        Judge { policy, state, throttle: Throttle::default(), kinds }
     }
 }
 
