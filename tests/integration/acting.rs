@@ -94,6 +94,8 @@ fn a_denied_statement_never_runs_and_its_record_and_finding_say_who_wanted_it() 
     assert_eq!(record.error.as_deref(), Some("policy no-cards: Of no-cards"));
     let found = findings(&sidecar);
     assert_eq!(found[0].action, Some(Action::Deny));
+    let listed = sidecar.command(["policy", "list", "--format", "json"]).expect_success();
+    assert!(listed.contains("\"last_match\":\"20"), "{listed}");
     let told = found[0].explanation.as_deref().unwrap();
     assert!(told.starts_with("postgres was denied SELECT from shop.cards at "), "{told}");
     let log = std::fs::read_to_string(shared().log_file()).unwrap();

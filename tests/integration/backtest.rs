@@ -68,6 +68,8 @@ fn the_log_is_judged_again_by_new_policies_and_nothing_is_written() {
     let object: serde_json::Value = serde_json::from_str(&one[0]).unwrap();
     assert_eq!((object["findings"].as_u64(), object["users"]["postgres"].as_u64()), (Some(2), Some(2)));
     assert_eq!(sidecar.records::<Finding>().len(), 0, "nothing is written");
+    let listed = lines(sidecar.command(["policy", "list", "--format", "json"]));
+    assert!(listed.iter().all(|line| line.contains("\"last_match\":null")), "{listed:#?}");
     // A policy's file that is not in force.
     let elsewhere = tempfile::tempdir().unwrap();
     let file = write(&elsewhere, "forty", "when: persons = 40\n");
