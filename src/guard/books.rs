@@ -44,7 +44,12 @@ pub struct Books {
     watched: BTreeMap<u64, Arc<Vec<Draft>>>,
     /// Statements up to this one may have been forgotten.
     forgotten: u64,
+    /// The result that was looked at last, as it was understood with its columns.
+    looked_at: Option<(Watched, Arc<Vec<Draft>>)>,
 }
+
+/// A result: of which statement, of which part of it, with how many columns.
+pub type Watched = (u64, u32, usize);
 
 /// What names may stand for.
 #[derive(Default)]
@@ -187,6 +192,16 @@ impl Books {
         {
             self.forgotten = self.forgotten.max(number);
         }
+    }
+
+    /// What a result is taken for, if it was looked at before.
+    pub fn looked_at(&self, result: Watched) -> Option<Arc<Vec<Draft>>> {
+        self.looked_at.as_ref().filter(|(known, _)| *known == result).map(|(_, readings)| Arc::clone(readings))
+    }
+
+    /// Keeps that.
+    pub fn look_at(&mut self, result: Watched, readings: Arc<Vec<Draft>>) {
+        self.looked_at = Some((result, readings));
     }
 
     /// What a statement under way may be; `None`: what nothing was known of, and may be anything. Statements before it are over.

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::policy::acting;
 use crate::record::{CatalogState, Certainty, Common, Kind, Parse, Protocol, Statement, Text};
 use crate::session::event::{Origin, Who};
-use crate::sql::Analysis;
+use crate::sql::{Analysis, Output};
 
 /// One reading of a statement.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Draft {
         for meant in books.meanings(analysis) {
             for context in books.contexts(&meant, catalog, wish.who) {
                 let understanding = catalog.understand(&meant, &context, None);
-                let understood = analysis.parse != Parse::None && meant.parse != Parse::None;
+                let understood = is_understood(analysis) && is_understood(&meant);
                 let end_user = books.end_user(wish.sources, analysis, wish.who);
                 let mut draft = Draft {
                     record: begin(wish, analysis, &meant),
@@ -153,6 +153,11 @@ impl Draft {
     pub fn is_opaque(&self) -> bool {
         self.record.certainty == Some(Certainty::Assumed)
     }
+}
+
+/// A text without a statement in it, a driver's ping for one, does nothing: that is understood.
+fn is_understood(analysis: &Analysis) -> bool {
+    analysis.parse != Parse::None || analysis.output == Output::Nothing
 }
 
 fn begin(wish: Wish<'_>, analysis: &Analysis, meant: &Analysis) -> Statement {

@@ -34,7 +34,7 @@ use crate::catalog::Catalog;
 use crate::policy::{PolicySet, SharedEngine};
 use crate::proxy::Gate;
 use crate::record::{Kind, Protocol};
-use crate::session::event::Who;
+use crate::session::event::{Origin, Who};
 use crate::session::gate::{Denial, Going, Message, Progress, Question, Verdict};
 use crate::session::{TEXT_BYTES_MAX, UNKNOWN_TEXT};
 
@@ -155,16 +155,28 @@ impl Gate for Guard {
 
     fn look(&self, progress: &Progress<'_>) -> Going {
         let books = self.room.books(progress.who.session_id);
-        let drafts = lock(&books).under_way(progress.statement_no);
-        let drafts = drafts.unwrap_or_else(|| {
+        let mut books = lock(&books);
+        let result = (progress.statement_no, progress.part, progress.columns.map_or(0, <[Origin]>::len));
+        let readings = books.looked_at(result).unwrap_or_else(|| {
+            let readings = Arc::new(self.readings(&mut books, progress));
+            books.look_at(result, Arc::clone(&readings));
+            readings
+        });
+        drop(books);
+        self.acting.going(&readings, progress, &self.room.engine)
+    }
+}
+
+impl Guard {
+    /// What the result may be of, with what RowDescription says.
+    fn readings(&self, books: &mut Books, progress: &Progress<'_>) -> Vec<Draft> {
+        let drafts = books.under_way(progress.statement_no).unwrap_or_else(|| {
             let (who, at, sources) = (progress.who, progress.at, &*self.room.sources);
             Arc::new(vec![Draft::unknown(Wish { who, at, protocol: Protocol::Simple, sources })])
         });
         let part = usize::try_from(progress.part).unwrap_or(usize::MAX);
         let of_part = drafts.iter().filter(|draft| draft.part == part || !draft.understood);
-        let readings: Vec<Draft> =
-            of_part.map(|draft| draft.clone().with_wire(&self.room.catalog, progress.columns)).collect();
-        self.acting.going(&readings, progress, &self.room.engine)
+        of_part.map(|draft| draft.clone().with_wire(&self.room.catalog, progress.columns)).collect()
     }
 }
 

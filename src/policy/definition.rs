@@ -47,6 +47,9 @@ vocabulary! {
 /// The longest `learn` that is taken where none is given, microseconds.
 const LEARN_DEFAULT_US: i64 = 14 * duration::DAY_US;
 
+/// How often a policy that intervenes speaks about a user and address, where nothing else is written, microseconds.
+const ACTING_ONCE_US: i64 = 60_000_000;
+
 /// One policy, checked.
 pub struct Policy {
     /// The same as its file's name.
@@ -98,11 +101,12 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Polic
     let action = read_action(&mut fields, source);
     let tags = read_tags(&mut fields, source);
     let false_positives = fields.text("false_positives", source).map(|(text, _)| text);
+    let acts = action.is_some_and(|(action, _, _)| action != Action::Alert);
     let rule = match on {
-        Some(On::Transaction) => read_rule(&mut fields, lists, source).map(AnyRule::Transaction),
-        Some(On::Session) => read_rule(&mut fields, lists, source).map(AnyRule::Session),
+        Some(On::Transaction) => read_rule(&mut fields, acts, lists, source).map(AnyRule::Transaction),
+        Some(On::Session) => read_rule(&mut fields, acts, lists, source).map(AnyRule::Session),
         // Without a readable `on` the rest is still checked, against the commonest table.
-        _ => read_rule(&mut fields, lists, source).map(AnyRule::Statement),
+        _ => read_rule(&mut fields, acts, lists, source).map(AnyRule::Statement),
     };
     fields.finish(source);
     if let (Some(rule), Some(on), Some((action, _, place))) = (&rule, on, action) {
@@ -205,7 +209,12 @@ fn word<T: FromStr>(
     }
 }
 
-fn read_rule<R: Judged>(fields: &mut Fields<'_>, lists: &Lists, source: &mut Source<'_>) -> Option<Rule<R>> {
+fn read_rule<R: Judged>(
+    fields: &mut Fields<'_>,
+    acts: bool,
+    lists: &Lists,
+    source: &mut Source<'_>,
+) -> Option<Rule<R>> {
     let before = source.faults.len();
     let when = condition(fields, "when", lists, source);
     let unless = condition(fields, "unless", lists, source);
@@ -221,7 +230,9 @@ fn read_rule<R: Judged>(fields: &mut Fields<'_>, lists: &Lists, source: &mut Sou
         None => window
             .as_ref()
             .map(|window| Throttle { by: window.by.clone(), once_us: window.within_us })
-            .or_else(|| usual.as_ref().map(|usual| Throttle { by: usual.by.clone(), once_us: duration::DAY_US })),
+            .or_else(|| usual.as_ref().map(|usual| Throttle { by: usual.by.clone(), once_us: duration::DAY_US }))
+            // Whoever is denied may try again as fast as it likes.
+            .or_else(|| acts.then(|| Throttle { by: who(), once_us: ACTING_ONCE_US })),
     };
     if source.faults.len() > before {
         return None;
@@ -232,6 +243,11 @@ fn read_rule<R: Judged>(fields: &mut Fields<'_>, lists: &Lists, source: &mut Sou
         return None;
     }
     Some(Rule { when, unless, window, first, usual, after, throttle })
+}
+
+/// The columns of who it was.
+fn who<R: Judged>() -> Vec<&'static Column<R>> {
+    ["db_user", "client_addr"].iter().filter_map(|name| R::column(name)).collect()
 }
 
 fn condition<R: Judged>(
