@@ -60,6 +60,8 @@ pub struct Carrier {
     source: Source,
     /// The `seq` of the last finding that is dealt with.
     through: u64,
+    /// Something was told since the log was read last: the queue may have been full meanwhile.
+    is_behind: bool,
     /// The receiver was away when the sidecar was already stopping.
     given_up: bool,
 }
@@ -68,7 +70,8 @@ impl Carrier {
     /// A carrier that goes on where it was, or, the first time, with what comes from now on. `name`: of its files.
     pub fn new(name: String, config: &Config, send: Send, stop: Arc<Stop>, source: Source) -> Carrier {
         let (throttle, severity_min) = (config.throttle.map(Throttle::new), config.severity_min);
-        let mut carrier = Carrier { name, severity_min, send, throttle, stop, source, through: 0, given_up: false };
+        let mut carrier =
+            Carrier { name, severity_min, send, throttle, stop, source, through: 0, is_behind: true, given_up: false };
         let saved = std::fs::read_to_string(carrier.file("seq")).ok().and_then(|text| text.trim().parse().ok());
         match saved {
             Some(through) => carrier.through = through,
@@ -98,7 +101,9 @@ impl Carrier {
                     {
                         self.carry(&finding, held_back);
                     }
-                    self.catch_up();
+                    if std::mem::take(&mut self.is_behind) {
+                        self.catch_up();
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -143,6 +148,7 @@ impl Carrier {
 
     /// Until it is taken, refused, or the sidecar stops.
     fn carry(&mut self, finding: &Finding, held_back: u64) {
+        self.is_behind = true;
         let mut pause = PAUSE_MIN;
         let id = &finding.finding_id;
         while !self.given_up {

@@ -31,11 +31,7 @@ pub struct Found {
 /// The sentence.
 pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found: &Found) -> String {
     let person = person(record);
-    // More than none is no limit worth naming.
-    let limit = found
-        .threshold
-        .filter(|limit| *limit > 0)
-        .map_or_else(String::new, |limit| format!(" (limit {})", grouped(limit)));
+    let limit = found.threshold.map_or_else(String::new, |limit| format!(" (limit {})", grouped(limit)));
     let mut circumstances = circumstances(record, moment);
     if let (Some(after), Some(before)) = (&rule.after, found.before) {
         circumstances.push(preceded(after, before));
