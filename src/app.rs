@@ -4,9 +4,9 @@
 //! record journal and alerts; it is stopped in the same order, so that everything that was taken in is also logged.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,15 +14,17 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task;
 
-use crate::alert::Alerts;
-use crate::analysis::{Control, Rooms, Stage};
+use crate::alert::{self, Alerts};
+use crate::analysis::{Control, Rooms, Source, Stage};
 use crate::audit::{Intake, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Fault, Faults};
-use crate::policy::{self, Engine};
+use crate::guard::{self, Guard};
+use crate::policy::{self, Engine, PolicySet, SharedEngine};
 use crate::proxy::{self, Address, Gates, Proxy};
+use crate::quarantine::Quarantines;
 use crate::record::{Finding, Session, Statement};
 use crate::session::SharedSubjectColumns;
 
@@ -30,6 +32,8 @@ use crate::session::SharedSubjectColumns;
 const FINDINGS_QUEUE_MAX: usize = 1_024;
 /// Orders to the analysis stage that may wait.
 const CONTROL_QUEUE_MAX: usize = 4;
+/// How often it is looked whether somebody is to be kept out who is in.
+const KEPT_OUT_EVERY: Duration = Duration::from_millis(250);
 /// How long alerts may take to go out when the sidecar stops.
 const ALERTS_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -45,6 +49,8 @@ pub struct Running {
     config: Config,
     catalog: Catalog,
     legs: proxy::Control,
+    acting: Acting,
+    door: task::JoinHandle<()>,
     control: SyncSender<Control>,
     stop: watch::Sender<bool>,
     stopping: Arc<AtomicBool>,
@@ -58,34 +64,45 @@ pub struct Running {
 
 /// Starts every stage. Call it inside a tokio runtime. `watcher` sees every finding, as alerts do.
 pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Finding>>) -> anyhow::Result<Running> {
-    let policies = policy::load(&config.policies)?;
+    let policies = Arc::new(policy::load(&config.policies)?);
     let catalog = Catalog::new(classification(&config.policies)?);
     let writer = Writer::claim(&config.audit.path)?;
     let key = Key::load_or_create(&config.audit.key_file)?;
     let log = Log::open(&config.audit, writer.name())?;
     let (intake, reader) = Intake::open(&config.audit, writer.name())?;
-    let engine = experienced(Engine::new(Arc::new(policies)), &config.audit.path, &clock)?;
+    let engine = experienced(Engine::new(Arc::clone(&policies)), &config.audit.path, &clock)?;
+    let engine = SharedEngine::new(engine);
+    let quarantines = Quarantines::open(&config.audit.path).context("the list of who is kept out cannot be read")?;
+    let acting = Acting {
+        gates: Gates::default(),
+        engine: engine.clone(),
+        catalog: catalog.clone(),
+        sources: config.analysis.end_user.clone(),
+        room: Mutex::default(),
+    };
+    acting.put(&policies)?;
     let proxy = Proxy::bind(
         config.proxy.clone(),
         proxy::Stage {
             intake: intake.clone(),
             subjects: subjects(&catalog),
             clock: clock.clone(),
-            // No policy can deny yet.
-            gates: Gates::default(),
+            gates: acting.gates.clone(),
+            quarantines: quarantines.clone(),
         },
     )?;
     proxy.check().await?;
     let addresses = proxy.addresses().to_vec();
     let legs = proxy.control();
-    let alerts = Arc::new(Alerts::start(&config.alerts)?);
+    let told = alert::Source { log: config.audit.path.clone(), writer: writer.name().to_owned() };
+    let alerts = Arc::new(Alerts::start(&config.alerts, &told)?);
 
     loader::read_first(&catalog, &config.catalog).await;
     let (stop, stopped) = watch::channel(false);
     let stopping = Arc::new(AtomicBool::new(false));
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
-    let rooms = Rooms { log, catalog: catalog.clone(), engine, key };
+    let rooms = Rooms { log, catalog: catalog.clone(), engine, quarantines: quarantines.clone(), key };
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
     let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
         let _writer = writer; // Held as long as anything of this writer is written.
@@ -96,6 +113,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         move || pass_on(&finding_receiver, &alerts, watcher.as_ref())
     })?;
     let loader = tokio::spawn(loader::keep_fresh(catalog.clone(), config.catalog.clone(), stopped.clone()));
+    let door = tokio::spawn(keep_out(legs.clone(), quarantines, stopped.clone()));
     let proxy = tokio::spawn(proxy.serve(stopped));
     Ok(Running {
         addresses,
@@ -103,6 +121,8 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         config,
         catalog,
         legs,
+        acting,
+        door,
         control,
         stop,
         stopping,
@@ -119,7 +139,7 @@ impl Running {
     /// Puts in force what does not bind a port: certificates and both legs' keys, policies and classification, read again. With any
     /// fault the old ones stay in force.
     pub fn reload(&self, config: &Config) -> Result<(), Faults> {
-        let policies = policy::load(&config.policies)?;
+        let policies = Arc::new(policy::load(&config.policies)?);
         let classification = classification(&config.policies)?;
         let legs = self.legs.ready(&config.proxy).map_err(|error| {
             let file = config.file.as_deref().unwrap_or(Path::new("built-in defaults"));
@@ -130,9 +150,13 @@ impl Running {
                 other => Faults(vec![Fault::of_file(file, other.to_string(), "")]),
             }
         })?;
+        if let Err(error) = self.acting.put(&policies) {
+            let what = format!("the threads that judge statements could not be started: {error}");
+            return Err(Faults(vec![Fault::of_file(Path::new("mitsuke"), what, "")]));
+        }
         self.legs.put(legs);
         self.catalog.set_classification(classification);
-        if self.control.try_send(Control::Policies(Arc::new(policies))).is_err() {
+        if self.control.try_send(Control::Policies(policies)).is_err() {
             tracing::error!("the analysis stage does not take orders; the old policies stay in force");
         }
         Ok(())
@@ -146,9 +170,13 @@ impl Running {
     /// Stops in the order in which data flows: no new session, running ones drained, what was taken in analysed and
     /// sealed, alerts sent.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let Running { stop, stopping, proxy, loader, intake, analysis, findings, alerts, control, .. } = self;
+        let Running {
+            stop, stopping, proxy, loader, intake, analysis, findings, alerts, control, acting, door, ..
+        } = self;
         stop.send_replace(true);
         proxy.await.context("the proxy panicked")?;
+        door.await.context("the watch at the door panicked")?;
+        drop(acting);
         stopping.store(true, Ordering::Relaxed);
         // The journal's reader is finished when nobody can append any more.
         drop(intake);
@@ -164,6 +192,52 @@ impl Running {
         alerts.stop(ALERTS_STOP_TIMEOUT).await;
         loader.await.context("the catalog's loader panicked")?;
         analysed.unwrap_or_else(|_| Err(anyhow::anyhow!("the analysis stage panicked")))
+    }
+}
+
+/// The policies that intervene: the guard in force, and what outlives it.
+struct Acting {
+    gates: Gates,
+    engine: SharedEngine,
+    catalog: Catalog,
+    sources: Vec<Source>,
+    /// Opened by the first set that denies or cuts.
+    room: Mutex<Option<Arc<guard::Room>>>,
+}
+
+impl Acting {
+    /// Puts the set's guard in force; none where no policy of it denies or cuts.
+    fn put(&self, set: &PolicySet) -> std::io::Result<()> {
+        let guard = Guard::new(set, || {
+            let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+            let opened = match &*room {
+                Some(room) => Arc::clone(room),
+                None => guard::Room::open(self.engine.clone(), self.catalog.clone(), self.sources.clone())?,
+            };
+            *room = Some(Arc::clone(&opened));
+            Ok(opened)
+        })?;
+        self.gates.load(guard.map(|guard| Box::new(guard) as Box<dyn proxy::Gate>));
+        Ok(())
+    }
+}
+
+/// Ends the sessions of who is kept out, also by another sidecar of the same log or by a person.
+async fn keep_out(legs: proxy::Control, quarantines: Quarantines, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(KEPT_OUT_EVERY) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        if let Err(error) = quarantines.refresh() {
+            tracing::error!(%error, "the list of who is kept out cannot be read; what is known stays in force");
+        }
+        if !quarantines.is_empty() {
+            let ended = legs.keep_out(&quarantines);
+            if ended > 0 {
+                tracing::warn!(sessions = ended, "sessions of who is kept out are ended");
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //!         analysis    the stage that joins the rooms below, live or replayed after a crash
 //!            ├─ sql       what the text says
 //!            ├─ catalog   what the names and OIDs mean; which columns are personal, and whose
-//!            ├─ policy    which findings follow
+//!            ├─ policy    which findings follow; by guard, which statements are denied or cut
 //!            │ Statement, Transaction, Session, Finding
 //!          audit      record journal → Parquet
 //!            │
@@ -49,6 +49,8 @@ pub mod sql;
 pub mod catalog;
 // PURE but for `load`. Records → findings.
 pub mod policy;
+// Who is kept out for a time.
+pub mod quarantine;
 // Intake journal, record journal, Parquet, and the reader of them.
 pub mod audit;
 // SQL over the log.
@@ -62,6 +64,8 @@ pub mod alert;
 pub mod report;
 // The data plane: listener, relay, cancel, drain.
 pub mod proxy;
+// Policies that deny and cut, in the data plane.
+pub mod guard;
 // What was written → what is meant.
 pub mod config;
 // The stages, the queues between them, and the order of shutdown.

@@ -37,7 +37,7 @@ impl Stop {
     }
 
     /// Waits for so long, or until it is said; whether it is.
-    fn wait(&self, pause: Duration) -> bool {
+    pub fn wait(&self, pause: Duration) -> bool {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.wake.wait_timeout_while(said, pause, |said| !*said);
         *waited.unwrap_or_else(PoisonError::into_inner).0

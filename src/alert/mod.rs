@@ -1,12 +1,17 @@
-//! Findings → people: stdout and mail, throttled, never in the way.
+//! Findings → people and their programs: stdout, mail, webhook and syslog, throttled, never in the way.
 //!
 //! In: findings, over a bounded queue. Out: messages. Carries no literal and no personal value.
 
+mod carrier;
 mod courier;
+mod form;
 mod letter;
+mod link;
 mod mail;
 mod stdout;
+mod syslog;
 mod throttle;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -14,9 +19,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use self::carrier::Source;
+use self::carrier::{Carrier, Trouble};
 use self::courier::{Courier, Stop};
+pub use self::form::Form;
 pub use self::letter::Letter;
 pub use self::mail::{Login, Mail, MailTls, Mailbox, Mailer, Password, Ready, Server};
+pub use self::syslog::{Address, Syslog, Transport};
+pub use self::webhook::{Url, Webhook};
 use crate::record::{Finding, Severity};
 
 /// Findings that may wait for one channel. Beyond it they are counted, said now and then in the sidecar's own log, and
@@ -110,7 +120,7 @@ impl Alerts {
     ///
     /// # Errors
     /// A channel's configuration cannot work.
-    pub fn start(configs: &[Config]) -> Result<Alerts, Error> {
+    pub fn start(configs: &[Config], source: &Source) -> Result<Alerts, Error> {
         let stop = Arc::new(Stop::default());
         let mut channels = Vec::with_capacity(configs.len());
         for config in configs {
@@ -118,12 +128,33 @@ impl Alerts {
             let thread = std::thread::Builder::new().name("alert".to_owned());
             let thread = match &config.channel {
                 Channel::Stdout => thread.spawn(move || findings.iter().for_each(|finding| stdout::write(&finding))),
+                Channel::Webhook(webhook) => {
+                    let sender = webhook::Sender::new(webhook)?;
+                    let form = webhook.form;
+                    let send = move |finding: &Finding, held_back| {
+                        answered(sender.send(&form::write(form, finding, held_back)))
+                    };
+                    let name = format!("webhook-{}", mark(&format!("{:?} {webhook:?}", webhook.url.secret())));
+                    let carrier = Carrier::new(name, config, Box::new(send), Arc::clone(&stop), source.clone());
+                    thread.spawn(move || carrier.run(&findings))
+                }
+                Channel::Syslog(syslog) => {
+                    let mut sender = syslog::Sender::new(syslog, &source.writer)?;
+                    let send = move |finding: &Finding, held_back| {
+                        sender.send(finding, held_back).map_err(|error| Trouble::Away(error.to_string()))
+                    };
+                    let name = format!("syslog-{}", mark(&format!("{syslog:?}")));
+                    let carrier = Carrier::new(name, config, Box::new(send), Arc::clone(&stop), source.clone());
+                    thread.spawn(move || carrier.run(&findings))
+                }
                 Channel::Mail(mail) => {
                     let courier = Courier::new(mail, Arc::clone(&stop))?;
                     thread.spawn(move || courier.run(&findings))
                 }
             }?;
-            channels.push(Running { severity_min: config.severity_min, queue, dropped: 0, thread });
+            // Those that note how far they have come want to see every one.
+            let severity_min = if config.channel.sees_all() { Severity::Low } else { config.severity_min };
+            channels.push(Running { severity_min, queue, dropped: 0, thread });
         }
         Ok(Alerts { channels: Mutex::new(channels), stop })
     }
@@ -162,11 +193,29 @@ impl Alerts {
     }
 }
 
+/// What an HTTP server's answer means. 408, 425 and 429 ask for patience (RFC 9110, RFC 8470, RFC 6585).
+fn answered(status: std::io::Result<u16>) -> Result<(), Trouble> {
+    match status {
+        Ok(200..=299) => Ok(()),
+        Ok(status @ (408 | 425 | 429 | 500..=599)) => Err(Trouble::Away(format!("HTTP status {status}"))),
+        Ok(status) => Err(Trouble::Refused(format!("HTTP status {status}"))),
+        Err(error) => Err(Trouble::Away(error.to_string())),
+    }
+}
+
+/// A short name for a channel's files, which tells nothing of what it is made from.
+fn mark(of: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, of.as_bytes());
+    digest.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// One `[[alert]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Below it, nothing is sent.
     pub severity_min: Severity,
+    /// The same policy about the same principal is told once in so long; `None`: every time.
+    pub throttle: Option<Duration>,
     /// Where to.
     pub channel: Channel,
 }
@@ -178,6 +227,10 @@ pub enum Channel {
     Stdout,
     /// SMTP.
     Mail(Box<Mail>),
+    /// HTTP.
+    Webhook(Box<Webhook>),
+    /// RFC 5424.
+    Syslog(Box<Syslog>),
 }
 
 impl Channel {
@@ -185,7 +238,11 @@ impl Channel {
     pub fn mail(&self) -> Option<&Mail> {
         match self {
             Channel::Mail(mail) => Some(mail),
-            Channel::Stdout => None,
+            Channel::Stdout | Channel::Webhook(_) | Channel::Syslog(_) => None,
         }
+    }
+
+    fn sees_all(&self) -> bool {
+        matches!(self, Channel::Webhook(_) | Channel::Syslog(_))
     }
 }

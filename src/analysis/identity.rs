@@ -44,7 +44,7 @@ impl FromStr for Source {
 }
 
 /// The first source that has a name.
-pub(super) fn end_user(
+pub(crate) fn end_user(
     sources: &[Source],
     comment_tags: &[(Text, Text)],
     settings: &HashMap<Text, Text>,

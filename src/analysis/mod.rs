@@ -4,8 +4,8 @@
 //! statements, transactions, sessions and findings in the record journal, and the findings once more, after they are
 //! durable, to whoever tells people. One thread joins; parsing runs on threads of its own (`parsers`).
 
-mod identity;
-mod parsers;
+pub(crate) mod identity;
+pub(crate) mod parsers;
 mod recovery;
 mod session;
 mod settings;

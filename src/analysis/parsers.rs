@@ -17,7 +17,7 @@ use crate::sql::{Analysis, Output, analyze, holds_for_shape, shape};
 /// Threads that parse.
 const PARSER_THREADS: usize = 2;
 /// The stack of each, bytes. Hostile nesting within the limits of `sql` was measured to stay below a quarter of it.
-const PARSER_STACK_BYTES: usize = 64 << 20;
+pub(crate) const PARSER_STACK_BYTES: usize = 64 << 20;
 /// Texts that may wait for a parser.
 const QUEUE_TEXTS_MAX: usize = 1_024;
 /// The cache's two generations hold at most this many texts each …
@@ -26,7 +26,7 @@ const CACHE_TEXTS_MAX: usize = 8_192;
 const CACHE_BYTES_MAX: usize = 16 << 20;
 
 /// The analyses of one text: one a statement in it, never empty.
-pub(super) type Analyses = Arc<[Arc<Analysis>]>;
+pub(crate) type Analyses = Arc<[Arc<Analysis>]>;
 
 struct Job {
     text: Arc<[u8]>,
@@ -38,16 +38,13 @@ pub(super) enum Pending {
     /// Known.
     Ready(Analyses),
     /// Being parsed.
-    Parsing { text: Arc<[u8]>, shape: Option<Box<[u8]>>, answer: Receiver<Analyses> },
+    Parsing { text: Arc<[u8]>, answer: Receiver<Analyses> },
 }
 
 /// The threads and the cache.
 pub(super) struct Parsers {
     jobs: SyncSender<Job>,
-    /// By the text itself, or by its shape.
     cache: Cache,
-    /// Room for the shape of the text at hand.
-    shape: Vec<u8>,
 }
 
 impl Parsers {
@@ -62,20 +59,17 @@ impl Parsers {
                 .stack_size(PARSER_STACK_BYTES)
                 .spawn(move || parse_jobs(&queue))?;
         }
-        Ok(Parsers { jobs, cache: Cache::default(), shape: Vec::new() })
+        Ok(Parsers { jobs, cache: Cache::default() })
     }
 
     /// Begins to parse `text`, unless its analysis is known.
     pub(super) fn begin(&mut self, text: &Arc<[u8]>) -> Pending {
-        let has_shape = shape(text, &mut self.shape);
-        let known = has_shape.then(|| self.cache.of_shape.get(&self.shape)).flatten();
-        if let Some(analyses) = known.or_else(|| self.cache.of_text.get(text)) {
+        if let Some(analyses) = self.cache.get(text) {
             return Pending::Ready(analyses);
         }
         let (answer, receiver) = sync_channel(1);
-        let shape = has_shape.then(|| self.shape.as_slice().into());
         match self.jobs.send(Job { text: Arc::clone(text), answer }) {
-            Ok(()) => Pending::Parsing { text: Arc::clone(text), shape, answer: receiver },
+            Ok(()) => Pending::Parsing { text: Arc::clone(text), answer: receiver },
             Err(_) => Pending::Ready(not_understood()),
         }
     }
@@ -91,12 +85,9 @@ impl Parsers {
         match pending.take() {
             None => not_understood(),
             Some(Pending::Ready(analyses)) => analyses,
-            Some(Pending::Parsing { text, shape, answer }) => {
+            Some(Pending::Parsing { text, answer }) => {
                 let analyses = answer.recv().unwrap_or_else(|_| not_understood());
-                match shape.filter(|_| analyses.iter().all(|analysis| holds_for_shape(analysis))) {
-                    Some(shape) => self.cache.of_shape.put(shape, Arc::clone(&analyses)),
-                    None => self.cache.of_text.put(text[..].into(), Arc::clone(&analyses)),
-                }
+                self.cache.put(&text, Arc::clone(&analyses));
                 analyses
             }
         }
@@ -112,7 +103,8 @@ fn parse_jobs(queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn analyses_of(text: &[u8]) -> Analyses {
+/// Parses a text. Give it a stack of [`PARSER_STACK_BYTES`].
+pub(crate) fn analyses_of(text: &[u8]) -> Analyses {
     let text = String::from_utf8_lossy(text);
     match catch_unwind(AssertUnwindSafe(|| analyze(&text))) {
         Ok(analyses) if !analyses.is_empty() => analyses.into_iter().map(Arc::new).collect(),
@@ -121,7 +113,7 @@ fn analyses_of(text: &[u8]) -> Analyses {
 }
 
 /// The analysis of the statement at `index`; the last one where the server saw more than the parser.
-pub(super) fn part(analyses: &Analyses, index: usize) -> Arc<Analysis> {
+pub(crate) fn part(analyses: &Analyses, index: usize) -> Arc<Analysis> {
     analyses.get(index).or_else(|| analyses.last()).map_or_else(unknown, Arc::clone)
 }
 
@@ -130,7 +122,7 @@ fn not_understood() -> Analyses {
 }
 
 /// What is said of a text that could not be analysed at all.
-pub(super) fn unknown() -> Arc<Analysis> {
+pub(crate) fn unknown() -> Arc<Analysis> {
     Arc::new(Analysis {
         kind: Kind::Other,
         parse: Parse::None,
@@ -145,11 +137,30 @@ pub(super) fn unknown() -> Arc<Analysis> {
     })
 }
 
-/// What is known.
+/// What is known, by the text itself, or by its shape where the analysis holds for all texts of one.
 #[derive(Default)]
-struct Cache {
+pub(crate) struct Cache {
     of_shape: Generations,
     of_text: Generations,
+    /// Room for the shape of the text at hand.
+    shape: Vec<u8>,
+}
+
+impl Cache {
+    /// The analyses of a text, if they are known.
+    pub(crate) fn get(&mut self, text: &[u8]) -> Option<Analyses> {
+        let known = shape(text, &mut self.shape).then(|| self.of_shape.get(&self.shape)).flatten();
+        known.or_else(|| self.of_text.get(text))
+    }
+
+    /// Keeps them.
+    pub(crate) fn put(&mut self, text: &[u8], analyses: Analyses) {
+        if shape(text, &mut self.shape) && analyses.iter().all(|analysis| holds_for_shape(analysis)) {
+            self.of_shape.put(self.shape.as_slice().into(), analyses);
+        } else {
+            self.of_text.put(text.into(), analyses);
+        }
+    }
 }
 
 /// Two generations: what is used moves to the young one; when that is full, the old one is forgotten whole.

@@ -37,6 +37,8 @@ pub(super) struct Open {
     /// When the next part began.
     pub(super) part_at: Timestamp,
     pub(super) last_outcome: Outcome,
+    /// What the client was told, where it was denied.
+    pub(super) denial: Option<String>,
 }
 
 /// What outlives a crash: enough to close the session's books. Holds nothing raw.
@@ -77,6 +79,7 @@ impl Open {
             parts: 0,
             part_at: begun.at,
             last_outcome: Outcome::Unknown,
+            denial: None,
         }
     }
 
@@ -104,6 +107,7 @@ impl Open {
             parts: running.parts,
             part_at: running.part_at,
             last_outcome: running.last_outcome,
+            denial: None,
         }
     }
 }

@@ -18,9 +18,15 @@ use super::understood;
 use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
 use crate::catalog::{Catalog, Context, Understanding};
 use crate::clock::{Clock, Timestamp};
-use crate::policy::{Engine, PolicySet};
-use crate::record::{Finding, Outcome, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome};
+use crate::policy::acting::Whom;
+use crate::policy::judged::tame;
+use crate::policy::{PolicySet, SharedEngine};
+use crate::quarantine::{self, Quarantines};
+use crate::record::{
+    Action, Finding, Outcome, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome,
+};
 use crate::session::event::{Begun, Closed, Ended, Event, Prepared, TransactionStatus};
+use crate::session::gate::Denial;
 use crate::sql::{Analysis, Effect};
 
 /// How long records may wait to be made durable in the record journal, and so to be seen by a query.
@@ -58,7 +64,9 @@ pub struct Rooms {
     /// What names mean.
     pub catalog: Catalog,
     /// What follows from records.
-    pub engine: Engine,
+    pub engine: SharedEngine,
+    /// Who is kept out, by what follows.
+    pub quarantines: Quarantines,
     /// What data subjects are hashed under.
     pub key: Key,
 }
@@ -69,7 +77,8 @@ pub struct Stage {
     pub(super) clock: Clock,
     pub(super) log: Log,
     pub(super) catalog: Catalog,
-    pub(super) engine: Engine,
+    pub(super) engine: SharedEngine,
+    pub(super) quarantines: Quarantines,
     pub(super) key: Key,
     pub(super) parsers: Parsers,
     understood: understood::Cache,
@@ -97,13 +106,14 @@ impl Stage {
         findings: SyncSender<Finding>,
         stopping: Arc<AtomicBool>,
     ) -> Result<Stage, StageError> {
-        let Rooms { log, catalog, engine, key } = rooms;
+        let Rooms { log, catalog, engine, quarantines, key } = rooms;
         let mut stage = Stage {
             config,
             clock,
             log,
             catalog,
             engine,
+            quarantines,
             key,
             parsers: Parsers::start()?,
             understood: understood::Cache::default(),
@@ -126,7 +136,7 @@ impl Stage {
         loop {
             for message in control.try_iter() {
                 match message {
-                    Control::Policies(set) => self.engine.replace(set),
+                    Control::Policies(set) => self.engine.lock().replace(set),
                 }
             }
             let entry = reader.next(WAIT)?;
@@ -208,6 +218,7 @@ impl Stage {
         open.parts = open.parts.saturating_add(1);
         open.part_at = ended.at;
         open.last_outcome = ended.outcome;
+        open.denial = ended.error.clone().filter(|_| ended.outcome == Outcome::Denied);
         if let Some(status) = ended.ready {
             self.skip_rest(id, &open, &analyses);
             self.ready(id, status, ended.at);
@@ -226,11 +237,11 @@ impl Stage {
             return;
         }
         let outcome = if open.last_outcome == Outcome::Denied { Outcome::Denied } else { Outcome::Skipped };
-        for analysis in analyses.iter().skip(open.parts) {
+        for (number, analysis) in analyses.iter().enumerate().skip(open.parts) {
             let skipped = Ended {
                 who: Arc::clone(&open.who),
                 statement_no: 0,
-                part: 0,
+                part: u32::try_from(number).unwrap_or(u32::MAX),
                 more: false,
                 at: open.part_at,
                 outcome,
@@ -239,7 +250,7 @@ impl Stage {
                 bytes_out: 0,
                 bytes_in: 0,
                 sqlstate: None,
-                error: None,
+                error: open.denial.clone(),
                 columns: None,
                 people: None,
                 ready: None,
@@ -276,7 +287,7 @@ impl Stage {
         session.saved.settings.transaction_ended(outcome == TransactionOutcome::Committed);
         if let Some(mut record) = fold.end(at, outcome) {
             self.log.number(&mut record);
-            let findings = self.engine.transaction(&record);
+            let findings = self.engine.lock().transaction(&record);
             self.log.append(record);
             self.uncommitted = self.uncommitted.saturating_add(1);
             self.findings(findings);
@@ -333,7 +344,7 @@ impl Stage {
         ended: Option<&Ended>,
     ) {
         self.log.number(&mut record);
-        let findings = self.engine.statement(&mut record);
+        let findings = self.engine.lock().statement_after(&mut record, ended.and_then(acted));
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let fold = session.saved.transaction.get_or_insert_with(|| Fold::begin(session.saved.transaction_no, &record));
         fold.add(&record, understanding, &analysis.effects);
@@ -393,7 +404,7 @@ impl Stage {
 
     pub(super) fn log_session(&mut self, mut record: SessionRecord) {
         self.log.number(&mut record);
-        let findings = self.engine.session(&record);
+        let findings = self.engine.lock().session(&record);
         self.log.append(record);
         self.uncommitted = self.uncommitted.saturating_add(1);
         self.findings(findings);
@@ -415,9 +426,35 @@ impl Stage {
     pub(super) fn findings(&mut self, findings: Vec<Finding>) {
         for mut finding in findings {
             self.log.number(&mut finding);
+            if finding.action == Some(Action::Quarantine) {
+                self.keep_out(&finding);
+            }
             self.log.append(finding.clone());
             self.uncommitted = self.uncommitted.saturating_add(1);
             self.undelivered.push(finding);
+        }
+    }
+
+    /// Whom a finding's policy quarantines is kept out from now on.
+    fn keep_out(&self, finding: &Finding) {
+        let policy = self.engine.lock().set().policy(&finding.policy).and_then(|policy| policy.quarantine);
+        let Some(quarantine) = policy else { return };
+        let name = match quarantine.whom {
+            Whom::User => finding.db_user.clone(),
+            // A unix socket is everybody's on the machine.
+            Whom::Address => finding.client_addr.clone().filter(|address| **address != *"local"),
+        };
+        let Some(name) = name else {
+            tracing::warn!(policy = %finding.policy, "nobody can be named who is to be kept out");
+            return;
+        };
+        let from = finding.common.at;
+        let until = from.plus_micros(quarantine.for_us);
+        tracing::warn!(whom = %quarantine.whom, name = %tame(&name), %until, policy = %finding.policy, "kept out");
+        let (policy, finding_id) = (finding.policy.clone(), finding.finding_id.clone());
+        let entry = quarantine::Entry { whom: quarantine.whom, name, from, until, policy, finding_id };
+        if let Err(error) = self.quarantines.put(entry) {
+            tracing::error!(%error, "a quarantine could not be written; it holds until the sidecar stops");
         }
     }
 
@@ -458,6 +495,16 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// The policy that denied or cut this.
+fn acted(ended: &Ended) -> Option<&str> {
+    if !matches!(ended.outcome, Outcome::Denied | Outcome::Cut) {
+        return None;
+    }
+    let (policy, part) = Denial::policy_of(ended.error.as_deref()?)?;
+    let here = part.is_none_or(|part| u32::try_from(part).ok() == Some(ended.part));
+    here.then_some(policy)
 }
 
 /// A rollback to a savepoint has the tag of a whole one.

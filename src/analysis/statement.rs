@@ -72,7 +72,11 @@ fn add_end(record: &mut Statement, source: &Source<'_>, ended: &Ended, kind: Kin
     record.bytes_out = Some(ended.bytes_out);
     record.bytes_in = Some(ended.bytes_in);
     record.sqlstate = ended.sqlstate.as_deref().map(Text::from);
-    record.error = ended.error.as_deref().map(|message| redact_message(message).into());
+    record.error = ended.error.as_deref().map(|message| match ended.outcome {
+        // A policy's words, which hold no value.
+        Outcome::Denied | Outcome::Cut => Text::from(message),
+        _ => redact_message(message).into(),
+    });
     record.rows_returned = Some(match kind {
         // A header line or a binary trailer is a message too; the server's own count is of rows.
         Kind::CopyOut if ended.outcome == Outcome::Ok => tag_rows.unwrap_or(ended.rows_returned),

@@ -11,7 +11,8 @@ use super::*;
 use crate::audit::{self, Intake, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification};
 use crate::clock::{Clock, Timestamp};
-use crate::policy::{self, Engine};
+use crate::policy::{self, Engine, SharedEngine};
+use crate::quarantine::Quarantines;
 use crate::record::{
     Certainty, Finding, Kind, Outcome, Protocol, Session, SessionOutcome, Statement, Table, Transaction,
     TransactionOutcome,
@@ -159,7 +160,13 @@ fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
     let stage = Stage::new(
         Config::default(),
         Clock::system(),
-        Rooms { log, catalog: Catalog::new(classification), engine: Engine::new(Arc::new(policies)), key },
+        Rooms {
+            log,
+            catalog: Catalog::new(classification),
+            engine: SharedEngine::new(Engine::new(Arc::new(policies))),
+            quarantines: Quarantines::default(),
+            key,
+        },
         finding_sender,
         Arc::default(),
     )

@@ -155,6 +155,18 @@ impl Catalog {
         self.read().get(database).map(|database| Arc::clone(&database.subjects)).unwrap_or_default()
     }
 
+    /// The schemas in which an unqualified name may be found that none of `paths`, nor the default one, leads to; all that have
+    /// it, if the path in force may be `any`. None where the catalog is not known: names alone are judged then.
+    pub fn other_schemas_with(&self, database: &str, name: &str, paths: &[Vec<Text>], any: bool) -> Vec<Text> {
+        let snapshot = self.read().get(database).and_then(|database| database.snapshot.clone());
+        let Some(snapshot) = snapshot else { return Vec::new() };
+        let known = |schema: &Text| snapshot.named(schema, name).is_some();
+        let led = snapshot.named("pg_catalog", name).is_some()
+            || snapshot.search_path.iter().any(known)
+            || paths.iter().any(|path| path.iter().any(known));
+        if led && !any { Vec::new() } else { snapshot.schemas_with(name) }
+    }
+
     /// Whether a database's catalog has been read, and no change seen since.
     pub fn is_fresh(&self, database: &str) -> bool {
         self.read().get(database).is_some_and(|database| database.snapshot.is_some() && !database.stale)

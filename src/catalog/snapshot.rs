@@ -102,6 +102,11 @@ impl Snapshot {
         self.relations.get(self.by_name.get(&(schema.into(), name.into()))?)
     }
 
+    /// The schemas that have a relation of this name.
+    pub fn schemas_with(&self, name: &str) -> Vec<Text> {
+        self.by_name.keys().filter(|(_, known)| **known == *name).map(|(schema, _)| schema.clone()).collect()
+    }
+
     /// Whether a function of this name, with or without its schema, is the users' own: it may read anything.
     pub fn is_users_function(&self, name: &str) -> bool {
         self.functions.contains(name)

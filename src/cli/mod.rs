@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod later;
 mod policy;
+mod quarantine;
 mod query;
 mod report;
 mod run;
@@ -82,6 +83,7 @@ enum Command {
     Report(report::Report),
     Policy(policy::Policy),
     Verify(verify::Verify),
+    Quarantine(quarantine::Quarantine),
     #[command(flatten)]
     Later(later::Later),
 }
@@ -100,6 +102,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Report(command) => command.run(&cli.global),
         Command::Policy(command) => command.run(&cli.global),
         Command::Verify(command) => command.run(&cli.global),
+        Command::Quarantine(command) => command.run(&cli.global),
         Command::Later(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use super::section::Section;
-use crate::alert::{Channel, Config, Login, Mail, MailTls, Mailbox, Password, Server};
+use crate::alert::{
+    Address, Channel, Config, Form, Login, Mail, MailTls, Mailbox, Password, Server, Syslog, Url, Webhook,
+};
 use crate::record::Severity;
 
 /// The same policy about the same principal is mailed once in so long, where nothing else is written.
@@ -14,17 +16,32 @@ const DEFAULT_THROTTLE: Duration = Duration::from_secs(15 * 60);
 /// What is expected of a mail address.
 const MAIL_ADDRESS: &str = "a mail address: \"user@host\" or \"Name <user@host>\"";
 
+/// The forms that a channel of any kind may be told to use.
+const FORMS: [(&str, Form); 6] = [
+    ("text", Form::Text),
+    ("json", Form::Json),
+    ("ocsf", Form::Ocsf),
+    ("cef", Form::Cef),
+    ("slack", Form::Slack),
+    ("teams", Form::Teams),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Stdout,
+    Mail,
+    Webhook,
+    Syslog,
+}
+
 /// Reads one.
 pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
-    #[derive(Clone, Copy)]
-    enum Which {
-        Stdout,
-        Mail,
-    }
     let has_kind = section.has("kind");
-    let which = section.word("kind", &[("stdout", Which::Stdout), ("mail", Which::Mail)]);
+    let kinds =
+        [("stdout", Which::Stdout), ("mail", Which::Mail), ("webhook", Which::Webhook), ("syslog", Which::Syslog)];
+    let which = section.word("kind", &kinds);
     let severity = section.parsed("severity_min", "one of \"low\", \"medium\", \"high\", \"critical\"");
-    section.word("format", &[("text", ())]);
+    let form = section.word("format", &FORMS);
     let Some(which) = which else {
         if !has_kind {
             section.fault_here("an alert needs a `kind`", "write kind = \"mail\" or kind = \"stdout\"");
@@ -33,11 +50,82 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
         section.leave_rest();
         return None;
     };
+    fits(which, form, section);
+    let throttle = match which {
+        Which::Stdout | Which::Syslog => None,
+        Which::Mail | Which::Webhook => Some(section.duration("throttle").unwrap_or(DEFAULT_THROTTLE)),
+    };
     let channel = match which {
         Which::Stdout => Channel::Stdout,
-        Which::Mail => Channel::Mail(Box::new(mail(section)?)),
+        Which::Mail => Channel::Mail(Box::new(mail(section, throttle.unwrap_or(DEFAULT_THROTTLE))?)),
+        Which::Webhook => Channel::Webhook(Box::new(webhook(section, form.unwrap_or(Form::Json))?)),
+        Which::Syslog => Channel::Syslog(Box::new(syslog(section, form.unwrap_or(Form::Text))?)),
     };
-    Some(Config { severity_min: severity.unwrap_or(Severity::Low), channel })
+    Some(Config { severity_min: severity.unwrap_or(Severity::Low), throttle, channel })
+}
+
+/// A form that its kind does not write is a fault.
+fn fits(which: Which, form: Option<Form>, section: &mut Section<'_>) {
+    let (fits, mend) = match (which, form) {
+        (_, None) | (Which::Webhook, _) => return,
+        (Which::Stdout | Which::Mail, Some(form)) => (form == Form::Text, "write format = \"text\""),
+        (Which::Syslog, Some(form)) => {
+            let chat = matches!(form, Form::Slack | Form::Teams);
+            (!chat, "write format = \"text\", \"json\", \"ocsf\" or \"cef\"")
+        }
+    };
+    if !fits {
+        section.fault_here("`alert.format` is none of this kind's", mend);
+    }
+}
+
+fn webhook(section: &mut Section<'_>, form: Form) -> Option<Webhook> {
+    let is_written = section.has("url") || section.has("url_file");
+    let here = section.text("url").map(|(text, place)| (text, Some(place)));
+    let file = section.file("url_file");
+    let tls_ca = section.file("tls_ca");
+    let authorization_file = section.file("authorization_file");
+    let text = match (here, file) {
+        (Some(here), None) => Some(here),
+        (None, Some(file)) => match std::fs::read_to_string(&file) {
+            Ok(text) => Some((text.trim().to_owned(), None)),
+            Err(error) => {
+                let what = format!("`alert.url_file` {} cannot be read: {error}", file.display());
+                section.fault_here(what, "name a readable file");
+                None
+            }
+        },
+        _ => None,
+    };
+    if !is_written {
+        section.fault_here("a webhook alert needs `url` or `url_file`", "see deploy/mitsuke.toml for an example");
+    }
+    let (text, place) = text?;
+    // What is wrong with it is not shown: it may be a secret.
+    let Ok(url) = text.parse::<Url>() else {
+        let (what, mend) = ("the webhook's address is no URL", "write \"https://host/path\"");
+        match place {
+            Some(place) => section.fault(&place, what, mend),
+            None => section.fault_here(what, mend),
+        }
+        return None;
+    };
+    if !url.is_private() {
+        section.fault_here("findings would go over the network in clear, since `alert.url` is http", "write https://");
+    }
+    Some(Webhook { url, tls_ca, authorization_file, form })
+}
+
+fn syslog(section: &mut Section<'_>, form: Form) -> Option<Syslog> {
+    let is_written = section.has("address");
+    let address: Option<Address> =
+        section.parsed("address", "\"udp://host:514\", \"tcp://host:514\" or \"tls://host:6514\"");
+    let tls_ca = section.file("tls_ca");
+    if !is_written {
+        section.fault_here("a syslog alert needs `address`", "see deploy/mitsuke.toml for an example");
+    }
+    let Address(transport, server) = address?;
+    Some(Syslog { transport, server, tls_ca, form })
 }
 
 /// A list of addresses, or one.
@@ -45,7 +133,7 @@ pub(super) fn mailboxes(section: &mut Section<'_>, key: &'static str) -> Option<
     section.parsed_list(key, MAIL_ADDRESS)
 }
 
-fn mail(section: &mut Section<'_>) -> Option<Mail> {
+fn mail(section: &mut Section<'_>, throttle: Duration) -> Option<Mail> {
     let written = ["server", "from", "to"].map(|key| section.has(key));
     let server: Option<Server> = section.parsed("server", "a mail server: \"host:port\"");
     let from: Option<Mailbox> = section.parsed("from", MAIL_ADDRESS);
@@ -54,7 +142,6 @@ fn mail(section: &mut Section<'_>) -> Option<Mail> {
     let tls = tls.unwrap_or(MailTls::Starttls);
     let tls_ca = section.file("tls_ca");
     let login = login(section);
-    let throttle = section.duration("throttle").unwrap_or(DEFAULT_THROTTLE);
     if written.contains(&false) || to.as_ref().is_some_and(Vec::is_empty) {
         section.fault_here("a mail alert needs `server`, `from` and `to`", "see deploy/mitsuke.toml for an example");
         return None;

@@ -10,7 +10,7 @@ use super::*;
 const REFERENCE: &str = include_str!("../../deploy/mitsuke.toml");
 
 /// Keys that stand in the prose, because they exclude another.
-const IN_PROSE: [&str; 1] = ["alert.password"];
+const IN_PROSE: [&str; 2] = ["alert.password", "alert.url_file"];
 
 /// The reference with every key set.
 fn uncommented() -> String {
@@ -104,12 +104,25 @@ fn the_defaults_that_it_names_are_the_defaults() {
 fn its_alerts_name_the_defaults_of_an_alert() {
     let alerts = parse(&uncommented()).alerts;
     let least = "[[alert]]\nkind = \"mail\"\nserver = \"mail.example.com:587\"\nfrom = \"Mitsuke <mitsuke@example.com>\"\n\
-                 to = \"security@example.com\"\n[[alert]]\nkind = \"stdout\"\n";
+                 to = \"security@example.com\"\n[[alert]]\nkind = \"webhook\"\nurl = \"https://hooks.example.com/mitsuke\"\n\
+                 [[alert]]\nkind = \"syslog\"\naddress = \"udp://127.0.0.1:514\"\n[[alert]]\nkind = \"stdout\"\n";
     let mut by_default = parse(least).alerts;
     let crate::alert::Channel::Mail(written) = &alerts[0].channel else { panic!("a mail channel") };
     if let crate::alert::Channel::Mail(mail) = &mut by_default[0].channel {
         // No defaults: examples.
         (mail.tls_ca, mail.login) = (written.tls_ca.clone(), written.login.clone());
+    }
+    for (written, by_default) in alerts.iter().zip(&mut by_default) {
+        match (&written.channel, &mut by_default.channel) {
+            (crate::alert::Channel::Webhook(written), crate::alert::Channel::Webhook(webhook)) => {
+                webhook.tls_ca.clone_from(&written.tls_ca);
+                webhook.authorization_file.clone_from(&written.authorization_file);
+            }
+            (crate::alert::Channel::Syslog(written), crate::alert::Channel::Syslog(syslog)) => {
+                syslog.tls_ca.clone_from(&written.tls_ca);
+            }
+            _ => {}
+        }
     }
     assert_eq!(alerts, by_default);
 }

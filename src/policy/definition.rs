@@ -1,15 +1,16 @@
 //! A policy's file → a [`Policy`], or all that is wrong with it.
 //!
 //! In: a YAML tree, the file's name, the lists. Out: a policy with its conditions compiled. Refuses what this version
-//! would silently not do: an action other than `alert`, `on: progress`, `baseline: { of, unusual }`.
+//! would silently not do: an action that would have to know what is not known yet (`acting`), `baseline: { of, unusual }`.
 
 use std::path::Path;
 use std::str::FromStr;
 
+use super::acting::{self, Quarantine, Whom};
 use super::condition::{Condition, Mistake};
 use super::duration;
 use super::list::Lists;
-use super::rule::{First, Measure, Rule, Thing, Throttle, Window};
+use super::rule::{After, First, Measure, Rule, Thing, Throttle, Usual, Window};
 use super::window::DISTINCT_MAX;
 use crate::policy::judged::Judged;
 use crate::record::field::vocabulary;
@@ -34,7 +35,7 @@ vocabulary! {
     On {
         /// Statements, when they have ended.
         Statement = "statement",
-        /// Statements while rows flow (not there yet).
+        /// Statements while rows flow, and again when they have ended.
         Progress = "progress",
         /// Transactions.
         Transaction = "transaction",
@@ -45,6 +46,9 @@ vocabulary! {
 
 /// The longest `learn` that is taken where none is given, microseconds.
 const LEARN_DEFAULT_US: i64 = 14 * duration::DAY_US;
+
+/// How often a policy that intervenes speaks about a user and address, where nothing else is written, microseconds.
+const ACTING_ONCE_US: i64 = 60_000_000;
 
 /// One policy, checked.
 pub struct Policy {
@@ -60,6 +64,8 @@ pub struct Policy {
     pub severity: Severity,
     /// What it does.
     pub action: Action,
+    /// Whom it keeps out, where it does.
+    pub quarantine: Option<Quarantine>,
     /// Which records it judges.
     pub on: On,
     /// ATT&CK techniques, clauses of standards.
@@ -91,17 +97,21 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Polic
     let why = fields.need_text("why", source);
     let status = word::<Status>(&mut fields, "status", Status::ALL, source).map(|(status, _)| status);
     let severity = word::<Severity>(&mut fields, "severity", Severity::ALL, source).map(|(severity, _)| severity);
-    let on = read_on(&mut fields, source);
+    let on = word::<On>(&mut fields, "on", On::ALL, source).map(|(on, _)| on);
     let action = read_action(&mut fields, source);
     let tags = read_tags(&mut fields, source);
     let false_positives = fields.text("false_positives", source).map(|(text, _)| text);
+    let acts = action.is_some_and(|(action, _, _)| action != Action::Alert);
     let rule = match on {
-        Some(On::Transaction) => read_rule(&mut fields, lists, source).map(AnyRule::Transaction),
-        Some(On::Session) => read_rule(&mut fields, lists, source).map(AnyRule::Session),
+        Some(On::Transaction) => read_rule(&mut fields, acts, lists, source).map(AnyRule::Transaction),
+        Some(On::Session) => read_rule(&mut fields, acts, lists, source).map(AnyRule::Session),
         // Without a readable `on` the rest is still checked, against the commonest table.
-        _ => read_rule(&mut fields, lists, source).map(AnyRule::Statement),
+        _ => read_rule(&mut fields, acts, lists, source).map(AnyRule::Statement),
     };
     fields.finish(source);
+    if let (Some(rule), Some(on), Some((action, _, place))) = (&rule, on, action) {
+        acting::check(rule, on, action, place, source);
+    }
     let whole = source.faults.is_empty();
     let text = source.text.to_owned();
     let policy = || {
@@ -111,7 +121,8 @@ pub fn read(source: &mut Source<'_>, lists: &Lists) -> (Option<On>, Option<Polic
             why: why?.0,
             status: status?,
             severity: severity?,
-            action: action?,
+            action: action?.0,
+            quarantine: action?.1,
             on: on?,
             tags,
             false_positives,
@@ -134,31 +145,39 @@ fn read_id(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<String> {
     Some(id)
 }
 
-fn read_on(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<On> {
-    let (on, place) = word::<On>(fields, "on", On::ALL, source)?;
-    if on == On::Progress {
-        let mend = "write `on: statement`: judged when the statement has ended";
-        source.fault(place, "`on: progress` is not there yet: this version judges what has ended", mend);
+/// The action, whom it keeps out, and its place.
+fn read_action(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<(Action, Option<Quarantine>, Place)> {
+    let length = fields.take("for").map(|node| (duration_of(node, source), node.place));
+    let whom = fields.take("whom").map(|node| (whom(node, source), node.place));
+    let (action, place) = word::<Action>(fields, "action", Action::ALL, source)?;
+    if action != Action::Quarantine {
+        for (key, place) in [("for", length.map(|(_, place)| place)), ("whom", whom.map(|(_, place)| place))] {
+            if let Some(place) = place {
+                source.fault(place, format!("`{key}` goes with `action: quarantine` only"), "leave it out");
+            }
+        }
+        return Some((action, None, place));
     }
-    Some(on)
+    if length.is_none() {
+        source.fault(place, "a quarantine without an end", "add a line `for: 15m`");
+    }
+    if whom.is_none() {
+        let mend = "add a line `whom: db_user`, or `whom: client_addr`";
+        source.fault(place, "a quarantine without saying whom it keeps out", mend);
+    }
+    let quarantine = Quarantine { whom: whom?.0?, for_us: length?.0? };
+    Some((action, Some(quarantine), place))
 }
 
-fn read_action(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Option<Action> {
-    let length = fields.text("for", source);
-    let (action, place) = word::<Action>(fields, "action", Action::ALL, source)?;
-    if action != Action::Alert {
-        let what = format!("`action: {action}` is not there yet: this version only alerts");
-        source.fault(place, what, "write `action: alert`; a policy that silently did not act would be a lie");
+fn whom(node: &Node, source: &mut Source<'_>) -> Option<Whom> {
+    let whom = match &node.shape {
+        Shape::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    if whom.is_none() {
+        source.fault(node.place, "not one who can be kept out", format!("write one of {}", Whom::ALL.join(", ")));
     }
-    if let Some((text, place)) = length {
-        if duration::parse(&text).is_none() {
-            source.fault(place, format!("`{text}` is not a length of time"), "write 30s, 15m, 24h or 14d");
-        }
-        if action != Action::Quarantine {
-            source.fault(place, "`for` goes with `action: quarantine` only", "leave it out");
-        }
-    }
-    Some(action)
+    whom
 }
 
 fn read_tags(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Texts {
@@ -190,25 +209,45 @@ fn word<T: FromStr>(
     }
 }
 
-fn read_rule<R: Judged>(fields: &mut Fields<'_>, lists: &Lists, source: &mut Source<'_>) -> Option<Rule<R>> {
+fn read_rule<R: Judged>(
+    fields: &mut Fields<'_>,
+    acts: bool,
+    lists: &Lists,
+    source: &mut Source<'_>,
+) -> Option<Rule<R>> {
     let before = source.faults.len();
     let when = condition(fields, "when", lists, source);
     let unless = condition(fields, "unless", lists, source);
     let window = fields.take("window").and_then(|node| read_window::<R>(node, source));
-    let first = fields.take("baseline").and_then(|node| read_first::<R>(node, source));
+    let (first, usual) = match fields.take("baseline").map(|node| read_baseline::<R>(node, source)) {
+        Some(Baseline::First(first)) => (Some(first), None),
+        Some(Baseline::Usual(usual)) => (None, Some(usual)),
+        Some(Baseline::Faulty) | None => (None, None),
+    };
+    let after = fields.take("after").and_then(|node| read_after::<R>(node, lists, source));
     let throttle = match fields.take("throttle") {
         Some(node) => read_throttle::<R>(node, source),
-        None => window.as_ref().map(|window| Throttle { by: window.by.clone(), once_us: window.within_us }),
+        None => window
+            .as_ref()
+            .map(|window| Throttle { by: window.by.clone(), once_us: window.within_us })
+            .or_else(|| usual.as_ref().map(|usual| Throttle { by: usual.by.clone(), once_us: duration::DAY_US }))
+            // Whoever is denied may try again as fast as it likes.
+            .or_else(|| acts.then(|| Throttle { by: who(), once_us: ACTING_ONCE_US })),
     };
     if source.faults.len() > before {
         return None;
     }
-    if when.is_none() && window.is_none() && first.is_none() {
+    if when.is_none() && window.is_none() && first.is_none() && usual.is_none() {
         let what = "neither `when` nor `window` nor `baseline`: it would match everything";
         source.fault(fields.place(), what, "write `when: true` if that is meant");
         return None;
     }
-    Some(Rule { when, unless, window, first, throttle })
+    Some(Rule { when, unless, window, first, usual, after, throttle })
+}
+
+/// The columns of who it was.
+fn who<R: Judged>() -> Vec<&'static Column<R>> {
+    ["db_user", "client_addr"].iter().filter_map(|name| R::column(name)).collect()
 }
 
 fn condition<R: Judged>(
@@ -266,27 +305,66 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
     Some(Window { by, within_us: within_us?, measure: measure?, above: above? })
 }
 
-fn read_first<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<First<R>> {
-    let mut fields = Fields::of(node, "`baseline`", source)?;
+enum Baseline<R: Judged> {
+    First(First<R>),
+    Usual(Usual<R>),
+    Faulty,
+}
+
+fn read_baseline<R: Judged>(node: &Node, source: &mut Source<'_>) -> Baseline<R> {
+    let Some(mut fields) = Fields::of(node, "`baseline`", source) else { return Baseline::Faulty };
     let by = columns(&mut fields, source);
-    let learn = fields.take("learn").map(|node| duration_of(node, source));
-    let thing = fields.text("first", source);
-    let later = [fields.take("of"), fields.take("unusual")].into_iter().flatten().next();
-    fields.finish(source);
-    if let Some(later) = later {
-        let what = "`of` and `unusual` are not there yet: a baseline knows `first`";
-        return wrong(later, what, "use a `window` with a fixed limit meanwhile", source);
-    }
-    let Some((thing, place)) = thing else {
-        let mend = "write `first: relation`, `first: classified_relation`, or a column";
-        return wrong(node, "`first` is missing", mend, source);
+    let learn_us = match fields.take("learn") {
+        Some(node) => duration_of(node, source),
+        None => Some(LEARN_DEFAULT_US),
     };
-    let thing = match thing.as_str() {
+    let (first, of) = (fields.text("first", source), fields.text("of", source));
+    let read = match (first, of, learn_us) {
+        (Some((thing, place)), None, Some(learn_us)) => {
+            thing_of(&thing, place, source).map(|thing| Baseline::First(First { by, thing, learn_us }))
+        }
+        (None, Some((name, place)), Some(learn_us)) => {
+            let column = column(&name, place, &[FieldKind::U64], "a number", source);
+            let unusual = fields.need_number("unusual", source);
+            let at_least = fields.number("at_least", source).map_or(0, |(number, _)| number);
+            let usual = |column| Some(Usual { by, column, learn_us, unusual: unusual?, at_least });
+            column.and_then(usual).map(Baseline::Usual)
+        }
+        (Some(_), Some(_), _) => wrong(node, "`first` and `of` together", "write two policies", source),
+        (None, None, _) => {
+            let mend =
+                "write `first: relation`, `first: classified_relation` or a column, or `of: persons, unusual: 4`";
+            wrong(node, "neither `first` nor `of`", mend, source)
+        }
+        _ => None,
+    };
+    fields.finish(source);
+    read.unwrap_or(Baseline::Faulty)
+}
+
+fn thing_of<R: Judged>(name: &str, place: Place, source: &mut Source<'_>) -> Option<Thing<R>> {
+    Some(match name {
         "relation" => Thing::Relation,
         "classified_relation" => Thing::ClassifiedRelation,
         name => Thing::Column(column(name, place, &[FieldKind::Text, FieldKind::Texts], "a text column", source)?),
-    };
-    Some(First { by, thing, learn_us: learn.unwrap_or(Some(LEARN_DEFAULT_US))? })
+    })
+}
+
+fn read_after<R: Judged>(node: &Node, lists: &Lists, source: &mut Source<'_>) -> Option<After<R>> {
+    let mut fields = Fields::of(node, "`after`", source)?;
+    let by = columns(&mut fields, source);
+    let within_us = length(&mut fields, "within", source);
+    let times = fields.need_number("times", source);
+    if times == Some(0) {
+        source.fault(node.place, "after nothing", "write `times: 1` or more");
+    }
+    let when = condition(&mut fields, "when", lists, source);
+    if when.is_none() {
+        let mend = "write after: { by: [client_addr], within: 10m, times: 5, when: … }";
+        source.fault(node.place, "`after` has no `when` that can be judged", mend);
+    }
+    fields.finish(source);
+    Some(After { when: when?, by, within_us: within_us?, times: times? })
 }
 
 fn read_throttle<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Throttle<R>> {

@@ -5,8 +5,9 @@
 use super::duration;
 use super::judged::{Judged, enumerate, tame, who};
 use super::moment::Moment;
-use super::rule::{First, Measure, Rule, Window};
-use crate::record::{Column, FieldKind, Value};
+use super::rule::{After, First, Measure, Rule, Window};
+use super::usual::Usual;
+use crate::record::{Action, Column, FieldKind, Value};
 
 /// What was found, for the sentence and the finding's columns.
 #[derive(Debug, Default)]
@@ -19,13 +20,46 @@ pub struct Found {
     pub evidence: Vec<u64>,
     /// What was done for the first time.
     pub new: Vec<String>,
+    /// What is usual.
+    pub usual: Option<Usual>,
+    /// How many records came before.
+    pub before: Option<u64>,
+    /// What the policy has done to the statement.
+    pub action: Option<Action>,
 }
 
 /// The sentence.
 pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found: &Found) -> String {
     let person = person(record);
     let limit = found.threshold.map_or_else(String::new, |limit| format!(" (limit {})", grouped(limit)));
-    let circumstances = circumstances(record, moment);
+    let mut circumstances = circumstances(record, moment);
+    if let (Some(after), Some(before)) = (&rule.after, found.before) {
+        circumstances.push(preceded(after, before));
+    }
+    if let (Some(usual), Some(known)) = (&rule.usual, &found.usual) {
+        let had = deed(usual.column.name, found.observed.unwrap_or(0));
+        return format!("{person} {had} this day, {}, the last{}", habit(known), join(&circumstances));
+    }
+    match found.action {
+        Some(Action::Deny) => {
+            let how = join(&circumstances);
+            return format!("{person} was denied {}", how.strip_prefix(" by ").unwrap_or(&how));
+        }
+        Some(Action::Cut | Action::Quarantine) => {
+            let had = match &rule.window {
+                Some(window) => {
+                    let within = duration::words(window.within_us);
+                    format!("{} within {within}", sum_phrase(window, found.observed.unwrap_or(0)))
+                }
+                None => {
+                    let limit = rule.when.as_ref().and_then(|when| when.limit());
+                    deed(limit.map_or("persons", |(column, _)| column.name), found.observed.unwrap_or(0))
+                }
+            };
+            return format!("{person} was cut off after having {had}{limit}{}", join(&circumstances));
+        }
+        _ => {}
+    }
     match (&rule.first, &rule.window) {
         (Some(first), _) => {
             let people = record.persons().filter(|persons| *persons > 0);
@@ -55,6 +89,20 @@ pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found
             }
         }
     }
+}
+
+/// `usually 3 to 40 a day, median 11 (limit 27)`.
+fn habit(usual: &Usual) -> String {
+    let whose = if usual.of_others { "others at most" } else { "usually" };
+    let (least, most) = (grouped(usual.least), grouped(usual.most));
+    format!("{whose} {least} to {most} a day, median {} (limit {})", grouped(usual.median), grouped(usual.limit))
+}
+
+/// `after 12 sessions within 10 minutes with outcome = 'auth_failed'`.
+fn preceded<R: Judged>(after: &After<R>, before: u64) -> String {
+    let noun = if before == 1 { R::NOUN.0 } else { R::NOUN.1 };
+    let condition = after.when.text().split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("after {} {noun} within {} with {condition}", grouped(before), duration::words(after.within_us))
 }
 
 fn join(circumstances: &[String]) -> String {

@@ -6,9 +6,10 @@
 //! ```text
 //! files ─ load ─ yaml ─ definition (condition, window, baseline, throttle) ─ PolicySet
 //!                                                                              │
-//! record ─ engine: permit? when, unless → window or baseline → throttle ─ explanation → Finding
+//! record ─ engine: permit? when, unless → after, window or baseline → throttle ─ explanation → Finding
 //! ```
 
+pub mod acting;
 pub mod baseline;
 pub mod built_in;
 pub mod cases;
@@ -27,11 +28,12 @@ pub mod permit;
 pub mod rule;
 pub mod set;
 pub mod throttle;
+pub mod usual;
 pub mod window;
 
 use std::path::PathBuf;
 
-pub use self::engine::Engine;
+pub use self::engine::{Engine, SharedEngine};
 pub use self::load::{load, load_folder};
 pub use self::set::PolicySet;
 

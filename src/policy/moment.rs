@@ -19,6 +19,7 @@ struct Local {
     hour: u8,
     minute: u8,
     weekday: u8,
+    day: i32,
     holiday: Option<bool>,
 }
 
@@ -38,6 +39,11 @@ impl<'z> Moment<'z> {
         self.local().minute
     }
 
+    /// The day: days since 1970-01-01.
+    pub fn day(&self) -> i32 {
+        self.local().day
+    }
+
     /// ISO 8601: 1 is Monday, 7 is Sunday.
     pub fn weekday(&self) -> u8 {
         self.local().weekday
@@ -55,10 +61,16 @@ impl<'z> Moment<'z> {
                 hour: u8::try_from(civil.hour()).unwrap_or(0),
                 minute: u8::try_from(civil.minute()).unwrap_or(0),
                 weekday: u8::try_from(civil.weekday().to_monday_one_offset()).unwrap_or(1),
+                day: days_since_1970(civil.date()),
                 holiday: holiday::is_holiday(civil.date()),
             }
         })
     }
+}
+
+fn days_since_1970(date: jiff::civil::Date) -> i32 {
+    let since = date.duration_since(jiff::civil::date(1970, 1, 1));
+    i32::try_from(since.as_hours() / 24).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -75,5 +87,6 @@ mod tests {
         let zone = TimeZone::UTC;
         let utc = Moment::new(at, &zone);
         assert_eq!((utc.hour(), utc.weekday(), utc.holiday()), (15, 7, Some(false)));
+        assert_eq!((utc.day(), there.day()), (20_779, 20_780));
     }
 }

@@ -119,6 +119,16 @@ impl Use {
         None
     }
 
+    /// The permit that would cover `statement`, and the most people that it would at once. Nothing is used up.
+    pub fn would_cover(&self, permits: &[Permit], statement: &Statement) -> Option<(Text, u64)> {
+        let persons = statement.persons.unwrap_or(0);
+        permits.iter().filter(|permit| permit.is_for(statement)).find_map(|permit| {
+            let used = self.persons.get(&permit.id).copied().unwrap_or(0);
+            let left = permit.persons_max.saturating_sub(used);
+            (persons <= left).then(|| (permit.id.clone(), left))
+        })
+    }
+
     /// Notes a statement of the past that a permit covered.
     pub fn learn(&mut self, statement: &Statement) {
         if let Some(id) = &statement.permit {

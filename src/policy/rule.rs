@@ -15,8 +15,12 @@ pub struct Rule<R: Table> {
     pub unless: Option<Condition<R>>,
     /// `window`.
     pub window: Option<Window<R>>,
-    /// `baseline`.
+    /// `baseline: { first: … }`.
     pub first: Option<First<R>>,
+    /// `baseline: { of: … }`.
+    pub usual: Option<Usual<R>>,
+    /// `after`.
+    pub after: Option<After<R>>,
     /// `throttle`, or what follows from `window`; `None`: every match is a finding.
     pub throttle: Option<Throttle<R>>,
 }
@@ -63,6 +67,32 @@ pub enum Thing<R: 'static> {
     Column(&'static Column<R>),
 }
 
+/// `baseline: { of: … }`.
+pub struct Usual<R: 'static> {
+    /// Whose.
+    pub by: Vec<&'static Column<R>>,
+    /// What is added up in a day.
+    pub column: &'static Column<R>,
+    /// How long a principal is judged by others, microseconds.
+    pub learn_us: i64,
+    /// How many deviations above the median are unusual.
+    pub unusual: u64,
+    /// Less is not told.
+    pub at_least: u64,
+}
+
+/// `after`: what has to have happened before.
+pub struct After<R: Table> {
+    /// Which records count.
+    pub when: Condition<R>,
+    /// Whose.
+    pub by: Vec<&'static Column<R>>,
+    /// How long ago at most, microseconds.
+    pub within_us: i64,
+    /// How many at least.
+    pub times: u64,
+}
+
 /// `throttle`.
 pub struct Throttle<R: 'static> {
     /// About whom.
@@ -82,8 +112,17 @@ impl<R: Judged> Rule<R> {
     pub fn lookback_us(&self) -> Option<i64> {
         let window = self.window.as_ref().map(|window| window.within_us);
         let first = self.first.as_ref().map(|first| super::baseline::Touched::lookback_us(first.learn_us));
+        let usual = self.usual.as_ref().map(|usual| super::baseline::Touched::lookback_us(usual.learn_us));
+        let after = self.after.as_ref().map(|after| after.within_us);
         let throttle = self.throttle.as_ref().map(|throttle| throttle.once_us);
-        window.max(first).max(throttle)
+        window.max(first).max(usual).max(after).max(throttle)
+    }
+}
+
+impl<R: Judged> After<R> {
+    /// Whether a record counts.
+    pub fn concerns(&self, record: &R, moment: &Moment<'_>) -> bool {
+        self.when.eval(record, moment) == Tri::True
     }
 }
 

@@ -92,6 +92,23 @@ impl Windows {
         Figure { total, evidence }
     }
 
+    /// What the window would hold if this came now. Nothing is added.
+    pub fn with(&self, key: Key, at: Timestamp, amount: &Amount) -> u64 {
+        let series = self.series.get(&key);
+        let at = series.map_or(at.0, |series| at.0.max(series.newest));
+        let before = at.saturating_sub(self.within_us);
+        let carried = self.carried.get(&key.slot(CARRIED_SLOTS));
+        let held = [series, carried].into_iter().flatten().map(|series| series.total_after(before));
+        let new = match amount {
+            Amount::Number(number) => *number,
+            Amount::Values(values) => {
+                let known = |value: &&Key| series.is_some_and(|series| series.distinct.contains_key(value));
+                values.iter().filter(|value| !known(value)).count() as u64
+            }
+        };
+        held.fold(new, u64::saturating_add)
+    }
+
     fn evict(&mut self, now: i64) {
         let before = now.saturating_sub(self.within_us);
         self.series.retain(|_, series| series.newest > before);
@@ -123,6 +140,14 @@ struct Series {
 impl Series {
     fn total(&self) -> u64 {
         u64::try_from(self.sum).unwrap_or(u64::MAX).saturating_add(self.distinct.len() as u64)
+    }
+
+    /// The total without what is as old as `before` or older.
+    fn total_after(&self, before: i64) -> u64 {
+        let gone = self.entries.iter().take_while(|(at, _)| *at <= before);
+        let gone = gone.fold(0_u128, |sum, (_, number)| sum.saturating_add(u128::from(*number)));
+        let sum = u64::try_from(self.sum.saturating_sub(gone)).unwrap_or(u64::MAX);
+        sum.saturating_add(self.distinct.values().filter(|at| **at > before).count() as u64)
     }
 
     fn add(&mut self, at: i64, amount: Amount, seq: Option<u64>, within_us: i64) {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -20,12 +21,13 @@ use super::ledger::{Ledger, Stage};
 use super::legs::Legs;
 use super::listener::Accepted;
 use super::phase::{self, Phase};
+use super::presence::Presence;
 use super::refusal::Refusal;
 use super::relay::{End, Relay};
 use super::socket::Socket;
 use crate::clock::Clock;
 use crate::session::Ending;
-use crate::session::event::Subject;
+use crate::session::event::{Subject, Who};
 use crate::session::gate::Denial;
 use crate::tls;
 use crate::wire::startup;
@@ -45,13 +47,15 @@ pub struct Shared {
     /// One a session.
     seats: Arc<Semaphore>,
     phases: watch::Receiver<Phase>,
+    /// The sessions that run.
+    pub presence: Presence,
 }
 
 impl Shared {
     /// With all seats free.
     pub fn new(legs: Legs, stage: Stage, phases: watch::Receiver<Phase>) -> Shared {
         let seats = Arc::new(Semaphore::new(legs.config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Shared { legs: Arc::new(ArcSwap::from_pointee(legs)), stage, seats, phases }
+        Shared { legs: Arc::new(ArcSwap::from_pointee(legs)), stage, seats, phases, presence: Presence::default() }
     }
 
     /// The time.
@@ -118,6 +122,10 @@ async fn session(shared: &Shared, legs: &Legs, mut client: Socket, mut first: Bu
     if let Some(objection) = legs.objection(&client, ledger.who()) {
         return refuse(client, ledger, &objection).await;
     }
+    let seated = shared.presence.sit(ledger.who());
+    if let Some(refusal) = kept_out(shared, ledger.who()) {
+        return refuse(client, ledger, &refusal).await;
+    }
     let address = &legs.upstream.address;
     let mut server = match legs.upstream.connect().await {
         Ok(server) => server,
@@ -140,20 +148,32 @@ async fn session(shared: &Shared, legs: &Legs, mut client: Socket, mut first: Bu
         Err(refusal) => return refuse(client, ledger, &refusal).await,
     };
     let mut relay = Relay::new(client, server, under_way, &mut ledger);
-    let end = phase::drive(shared.phases.clone(), |cx, phase| relay.poll(cx, &mut ledger, phase)).await;
+    let mut listens = false;
+    let end = phase::drive(shared.phases.clone(), |cx, phase| {
+        if !listens {
+            listens = true;
+            seated.listen(cx);
+        }
+        match seated.word() {
+            Some(denial) => Poll::Ready(End::KeptOut(denial)),
+            None => relay.poll(cx, &mut ledger, phase),
+        }
+    })
+    .await;
     match end {
-        End::Cut(denial) => cut(legs, relay, &denial, ledger).await,
+        End::Cut(denial) => cut(legs, relay, &denial, ledger, Ending::Cut).await,
+        End::KeptOut(denial) => cut(legs, relay, &denial, ledger, Ending::Quarantined).await,
         end => finish(relay, end, ledger).await,
     }
 }
 
 /// Ends what is under way: recorded first, then told to the client and cancelled in the server at the same time.
-async fn cut(legs: &Legs, relay: Relay, denial: &Denial, ledger: Ledger) {
+async fn cut(legs: &Legs, relay: Relay, denial: &Denial, ledger: Ledger, ending: Ending) {
     tracing::warn!(reason = denial.text(), "a session is cut");
     let mut last_words = relay.unsaid().to_vec();
     last_words.extend(ledger.farewell(denial));
     let cancel_request = ledger.cancel_request();
-    ledger.close(Ending::Cut).await;
+    ledger.close(ending).await;
     let Relay { client, server, .. } = relay;
     let cancelled = async {
         if let Some(request) = cancel_request {
@@ -178,6 +198,7 @@ async fn finish(relay: Relay, end: End, ledger: Ledger) {
             (Ending::Lost, Some(Refusal::OutOfStep { reason: out_of_step.to_string() }))
         }
         End::Cut(_) => (Ending::Cut, None),
+        End::KeptOut(_) => (Ending::Quarantined, None),
         End::Unrecordable(unwritable) => {
             tracing::error!(%unwritable, "a session is ended");
             (Ending::Lost, Some(Refusal::Unrecordable))
@@ -195,8 +216,18 @@ async fn finish(relay: Relay, end: End, ledger: Ledger) {
     farewell(client, &last_words).await;
 }
 
+fn kept_out(shared: &Shared, who: &Who) -> Option<Refusal> {
+    let held = shared.stage.quarantines.holds(who.db_user.as_deref(), &who.client_addr, shared.clock().now())?;
+    Some(Refusal::KeptOut { whom: held.whom, name: held.name.to_string(), until: held.until })
+}
+
 async fn refuse(client: Socket, ledger: Ledger, refusal: &Refusal) {
-    ledger.close(Ending::Refused { sqlstate: Some(refusal.sqlstate()) }).await;
+    let ending = match refusal {
+        // Nobody failed to authenticate.
+        Refusal::KeptOut { .. } => Ending::Quarantined,
+        refusal => Ending::Refused { sqlstate: Some(refusal.sqlstate()) },
+    };
+    ledger.close(ending).await;
     farewell(client, &refusal.to_bytes()).await;
 }
 

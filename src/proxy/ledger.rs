@@ -18,6 +18,7 @@ use uuid::{NoContext, Uuid};
 use super::gate::Gates;
 use crate::audit::{Intake, Unwritable};
 use crate::clock::{Clock, Timestamp};
+use crate::quarantine::Quarantines;
 use crate::session::event::{Subject, Who};
 use crate::session::gate::{Denial, Progress};
 use crate::session::{Ending, Event, Heard, OutOfStep, Outgoing, Passed, SharedSubjectColumns, Tracker};
@@ -40,6 +41,8 @@ pub struct Stage {
     pub clock: Clock,
     /// What may deny and cut.
     pub gates: Gates,
+    /// Who is kept out.
+    pub quarantines: Quarantines,
 }
 
 impl fmt::Debug for Stage {
@@ -55,6 +58,8 @@ pub struct Ledger {
     subjects: SharedSubjectColumns,
     between_messages: bool,
     is_gated: bool,
+    /// The gate that was asked whether it concerns this session.
+    gate: u64,
     page: Page,
 }
 
@@ -73,7 +78,14 @@ impl Ledger {
         let at = stage.clock.now();
         let tracker = Tracker::new(session_id(at), client_addr, at);
         let page = Page { stage, events: Vec::new(), retry: None };
-        Ledger { tracker, subjects: SharedSubjectColumns::default(), between_messages: true, is_gated: false, page }
+        Ledger {
+            tracker,
+            subjects: SharedSubjectColumns::default(),
+            between_messages: true,
+            is_gated: false,
+            gate: 0,
+            page,
+        }
     }
 
     /// The client's leg is encrypted from now on.
@@ -106,7 +118,12 @@ impl Ledger {
 
     /// Whether what the client says has to be judged before it goes on. Once it had to, it stays so.
     pub fn is_gated(&mut self) -> bool {
-        self.is_gated |= self.page.stage.gates.is_loaded();
+        let gates = &self.page.stage.gates;
+        let number = gates.number();
+        if number != self.gate {
+            self.gate = number;
+            self.is_gated |= gates.concern(self.tracker.who());
+        }
         self.is_gated
     }
 
@@ -203,6 +220,7 @@ impl Ledger {
     pub async fn close(self, ending: Ending) {
         let Ledger { tracker, mut page, .. } = self;
         let at = page.stage.clock.now();
+        page.stage.gates.closed(tracker.who().session_id);
         tracker.close(at, ending, &mut page.events);
         while let Err(unwritable) = poll_fn(|cx| page.poll_recorded(cx)).await {
             tracing::error!(%unwritable, "an event is given up");

@@ -24,6 +24,7 @@ mod ledger;
 mod legs;
 mod listener;
 mod phase;
+mod presence;
 mod refusal;
 mod relay;
 mod scram;

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use super::legs::BINDING_MEND;
 use super::{Address, scram};
+use crate::clock::Timestamp;
+use crate::policy::acting::Whom;
 use crate::wire::message;
 
 /// SQLSTATE `system_error`.
@@ -67,6 +69,15 @@ pub enum Refusal {
         /// As asked for.
         minor: u16,
     },
+    /// The user or the address is in quarantine. 28000.
+    KeptOut {
+        /// User or address.
+        whom: Whom,
+        /// Its name.
+        name: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// What was seen cannot be recorded. 58000.
     Unrecordable,
     /// The sidecar is stopping. 57P01.
@@ -91,6 +102,7 @@ impl Refusal {
             | Refusal::CertificateRequired
             | Refusal::CertificateOfAnother { .. }
             | Refusal::CannotBind
+            | Refusal::KeptOut { .. }
             | Refusal::Scram(scram::Fault::Negotiation | scram::Fault::Binding) => message::INVALID_AUTHORIZATION,
             Refusal::WrongPassword { .. } => message::INVALID_PASSWORD,
             Refusal::TooSlow => message::QUERY_CANCELED,
@@ -131,8 +143,18 @@ impl Refusal {
             Refusal::UnsupportedProtocol { major, minor } => {
                 format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 and later").into()
             }
+            Refusal::KeptOut { whom, name, until } => kept_out(*whom, name, *until).into(),
             Refusal::Unrecordable => "mitsuke cannot record the session".into(),
             Refusal::Stopping => "terminating connection due to administrator command".into(),
         }
+    }
+}
+
+/// What who is kept out is told, at the door and within.
+pub fn kept_out(whom: Whom, name: &str, until: Timestamp) -> String {
+    let until = until.to_jiff().strftime("%Y-%m-%d %H:%M:%S UTC");
+    match whom {
+        Whom::User => format!("mitsuke keeps role \"{name}\" out until {until}"),
+        Whom::Address => format!("mitsuke keeps {name} out until {until}"),
     }
 }

@@ -42,6 +42,8 @@ pub enum End {
     Drained,
     /// The sidecar is stopping, and there is no time left.
     OutOfTime,
+    /// The client is kept out from now on. As with a cut.
+    KeptOut(Denial),
     /// A policy cut what was under way. What came before was passed on, or is [`Relay::unsaid`].
     Cut(Denial),
 }

@@ -18,9 +18,13 @@ use super::connection::{self, Shared};
 use super::legs::Legs;
 use super::listener::{self, Accepted, Listener};
 use super::phase::Phase;
+use super::presence::Presence;
+use super::refusal::kept_out;
 use super::workers::Workers;
 use super::{Address, Config, Error, Stage};
 use crate::clock::Clock;
+use crate::quarantine::Quarantines;
+use crate::session::gate::Denial;
 
 /// Connections that have not said yet what they want, cancel requests among them, besides the sessions. One more
 /// waits in the system's queue.
@@ -65,7 +69,8 @@ impl Proxy {
 
     /// To be told of another configuration while it serves.
     pub fn control(&self) -> Control {
-        Control { legs: Arc::clone(&self.shared.legs), clock: self.shared.clock().clone() }
+        let presence = self.shared.presence.clone();
+        Control { legs: Arc::clone(&self.shared.legs), clock: self.shared.clock().clone(), presence }
     }
 
     /// Whether what is configured can work with the server that is there. A server that is away now is asked no more.
@@ -131,6 +136,7 @@ impl Proxy {
 pub struct Control {
     legs: Arc<ArcSwap<Legs>>,
     clock: Clock,
+    presence: Presence,
 }
 
 /// A configuration that is ready to be put in force.
@@ -144,6 +150,15 @@ impl Control {
     /// [`Error::Faulty`]; what is in force stays so.
     pub fn ready(&self, config: &Config) -> Result<Ready, Error> {
         load(config, &self.clock).map(Ready)
+    }
+
+    /// Ends the sessions of who is kept out now. How many.
+    pub fn keep_out(&self, quarantines: &Quarantines) -> usize {
+        let now = self.clock.now();
+        self.presence.tell(|user, address| {
+            let held = quarantines.holds(user, address, now)?;
+            Some(Denial::new(&kept_out(held.whom, &held.name, held.until)))
+        })
     }
 
     /// Puts it in force, but for what was bound or counted at the start: addresses, `connections_max`, and `drain_timeout`.

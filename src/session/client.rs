@@ -30,6 +30,8 @@ pub(super) struct ClientStream {
     pub(super) started: bool,
     /// The connection is of the replication protocol.
     pub(super) replication: bool,
+    /// The StartupMessage set something.
+    pub(super) own_settings: bool,
     pub(super) said_goodbye: bool,
     /// Bytes of the last call before the message that could not be followed, if there was one.
     followed: usize,
@@ -48,6 +50,7 @@ impl ClientStream {
         ClientStream {
             started: false,
             replication: false,
+            own_settings: false,
             said_goodbye: false,
             followed: 0,
             scanner: Scanner::new(Side::Frontend),
@@ -144,6 +147,7 @@ impl Tracker {
         match first {
             First::Startup(startup) => {
                 self.client.replication = startup.parameter("replication").is_some_and(asks_for_replication);
+                self.client.own_settings = startup.parameters.iter().any(|(name, value)| changes_names(name, value));
                 self.who = Arc::new(who(&self.who, &startup));
                 self.expect(Expect::Startup)
             }
@@ -379,6 +383,15 @@ fn who(before: &Who, startup: &Startup) -> Who {
         application_name: parameter("application_name"),
         certificate: before.certificate.clone(),
     }
+}
+
+/// Whether a parameter of the StartupMessage sets what names mean: itself, or within `options`.
+fn changes_names(name: &[u8], value: &[u8]) -> bool {
+    let words = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text).to_lowercase();
+        ["search", "role", "authorization"].iter().any(|word| text.contains(word))
+    };
+    words(name) || (name == b"options" && words(value))
 }
 
 /// `database`, or what PostgreSQL's `parse_bool` takes for true: an unambiguous beginning of one of the words.

@@ -29,6 +29,8 @@ pub enum Ending {
     },
     /// A policy cut what was under way.
     Cut,
+    /// The user or the address is kept out from now on.
+    Quarantined,
 }
 
 impl Tracker {
@@ -65,7 +67,10 @@ impl Tracker {
         unfinished.sort_by_key(|run| run.no);
         unfinished.dedup_by_key(|run| run.no);
         for run in unfinished {
-            self.end(run, How::plain(Outcome::Unknown), at, events);
+            // What had not sent a byte may not have run.
+            let is_cut = ending == Ending::Quarantined && run.bytes_out > 0;
+            let outcome = if is_cut { Outcome::Cut } else { Outcome::Unknown };
+            self.end(run, How::plain(outcome), at, events);
         }
         self.end_portals(at, events);
         let (outcome, sqlstate) = self.outcome(ending, idle);
@@ -90,6 +95,10 @@ impl Tracker {
             return (turned_away(sqlstate), fatal);
         }
         match ending {
+            Ending::Quarantined if !self.server.ready => {
+                (SessionOutcome::Refused, Some(message::INVALID_AUTHORIZATION.to_owned()))
+            }
+            Ending::Quarantined => (SessionOutcome::Terminated, Some(message::INVALID_AUTHORIZATION.to_owned())),
             Ending::Cut => (SessionOutcome::Terminated, Some(message::INSUFFICIENT_PRIVILEGE.to_owned())),
             Ending::Refused { sqlstate } => (turned_away(sqlstate.unwrap_or_default()), sqlstate.map(str::to_owned)),
             Ending::Stopped => (SessionOutcome::Terminated, Some(fatal.unwrap_or_else(|| STOPPED.to_owned()))),

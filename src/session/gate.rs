@@ -7,11 +7,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::event::Who;
+use super::event::{Origin, Who};
 use crate::clock::Timestamp;
 use crate::record::Protocol;
 use crate::wire::frame::HEADER_BYTES;
-use crate::wire::frontend::{self, kind};
+use crate::wire::frontend::{self, Name, kind};
 use crate::wire::message;
 
 /// The most of a message that is held until a gate has judged it, bytes. A longer one is judged by its beginning, in which a
@@ -49,6 +49,10 @@ pub struct Question<'a> {
     pub protocol: Protocol,
     /// In which message.
     pub message: Message,
+    /// The name that a Parse gives it, where it gives one.
+    pub name: Option<Name>,
+    /// Whether the client set anything when it connected (`options`, `search_path`, …) that may change what names mean.
+    pub own_settings: bool,
     /// The text that will run; [`super::UNKNOWN_TEXT`] where that is not certain.
     pub text: Cow<'a, [u8]>,
     /// The length of the whole text, bytes. Where it is more than `text` has, only the beginning is known: what cannot be judged
@@ -64,6 +68,22 @@ impl Denial {
     /// One sentence, which the client will see. A thousand bytes of it are sent at most.
     pub fn new(text: &str) -> Denial {
         Denial(text.into())
+    }
+
+    /// What a policy denies or cuts by. `part`: which statement of how many, where a Query has more than one.
+    pub fn by_policy(id: &str, title: &str, part: Option<(usize, usize)>) -> Denial {
+        match part {
+            Some((number, of)) => Denial::new(&format!("policy {id}: {title} (statement {number} of {of})")),
+            None => Denial::new(&format!("policy {id}: {title}")),
+        }
+    }
+
+    /// The policy, and which statement of a Query it is about, from 0, out of the words of [`Denial::by_policy`].
+    pub fn policy_of(text: &str) -> Option<(&str, Option<usize>)> {
+        let (id, rest) = text.strip_prefix("policy ")?.split_once(": ")?;
+        let part = rest.rsplit_once(" (statement ").and_then(|(_, part)| part.strip_suffix(')')?.split_once(" of "));
+        let part = part.and_then(|(number, _)| number.parse::<usize>().ok()?.checked_sub(1));
+        Some((id, part))
     }
 
     /// The words.
@@ -105,6 +125,8 @@ pub struct Progress<'a> {
     pub rows: u64,
     /// Distinct people; `None` where no column names one.
     pub people: Option<u64>,
+    /// Where RowDescription said the result's columns come from.
+    pub columns: Option<&'a [Origin]>,
     /// Bytes of the server's messages for it.
     pub bytes_out: u64,
 }
@@ -165,6 +187,15 @@ mod tests {
         assert_eq!(&parse[..10], b"P\0\0\0\x29name\0");
         assert!(parse.ends_with(b"statement\0\0\0"));
         assert_eq!(usize::try_from(u32::from_be_bytes(parse[1..5].try_into().unwrap())).unwrap(), parse.len() - 1);
+    }
+
+    #[test]
+    fn the_words_name_their_policy_and_their_statement() {
+        for part in [None, Some((2, 3))] {
+            let denial = Denial::by_policy("no-cards", "Cards: never by hand (statement of law)", part);
+            assert_eq!(Denial::policy_of(denial.text()), Some(("no-cards", part.map(|(number, _)| number - 1))));
+        }
+        assert_eq!(Denial::policy_of("permission denied for table cards"), None);
     }
 
     #[test]

@@ -197,8 +197,21 @@ impl Tracker {
             Message::Call => Protocol::Fastpath,
             Message::Parse | Message::Bind | Message::Execute => Protocol::Extended,
         };
-        let statement_no = self.statements.saturating_add(1);
-        Question { who: &self.who, at, statement_no, protocol, message, text, text_bytes }
+        let name = match message {
+            Message::Parse => first_name_of(out.held_body()).filter(|name| !name.is_unnamed()),
+            _ => None,
+        };
+        Question {
+            who: &self.who,
+            at,
+            statement_no: self.statements.saturating_add(1),
+            protocol,
+            message,
+            name,
+            own_settings: self.client.own_settings,
+            text,
+            text_bytes,
+        }
     }
 
     /// The answer to it.
@@ -264,7 +277,9 @@ impl Tracker {
                 Err(_) => (Message::Parse, prepared(None)),
             },
             kind::BIND => (Message::Bind, prepared(bind_of(body).and_then(|name| self.certain_statement(&name)))),
-            kind::EXECUTE => (Message::Execute, prepared(portal_of(body).and_then(|name| self.certain_portal(&name)))),
+            kind::EXECUTE => {
+                (Message::Execute, prepared(first_name_of(body).and_then(|name| self.certain_portal(&name))))
+            }
             _ => {
                 let text = frontend::function_oid(body).unwrap_or(0).to_string().into_bytes();
                 let text_bytes = length(&text);
@@ -290,7 +305,7 @@ impl Tracker {
         let sent = match self.client.header.kind {
             kind::BIND => bind_of(body).and_then(|name| self.names.sent_statement_id(&name)),
             kind::EXECUTE => {
-                let portal = portal_of(body);
+                let portal = first_name_of(body);
                 if portal.as_ref().is_some_and(|name| self.names.is_under_way(name)) {
                     return Stands::Free;
                 }
@@ -337,7 +352,8 @@ fn bind_of(body: &[u8]) -> Option<Name> {
     reader.c_string().ok().map(Name::new)
 }
 
-fn portal_of(body: &[u8]) -> Option<Name> {
+/// The first name in a message: of an Execute the portal, of a Parse the statement.
+fn first_name_of(body: &[u8]) -> Option<Name> {
     Reader::new(body).c_string().ok().map(Name::new)
 }
 

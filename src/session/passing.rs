@@ -148,6 +148,7 @@ impl Tracker {
             part: run.part,
             rows: run.rows,
             people,
+            columns: run.columns.as_deref(),
             bytes_out: run.bytes_out,
         };
         match look(&progress) {

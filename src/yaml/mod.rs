@@ -269,6 +269,18 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// A whole number, and its place, where it is there.
+    pub fn number(&mut self, name: &'static str, source: &mut Source<'_>) -> Option<(u64, Place)> {
+        let node = self.take(name)?;
+        match node.shape {
+            Shape::Number(number) => Some((number, node.place)),
+            _ => {
+                source.fault(node.place, format!("`{name}` is {}", node.called()), "write a whole number, 0 or more");
+                None
+            }
+        }
+    }
+
     /// A list of texts; empty where it is missing.
     pub fn texts(&mut self, name: &'static str, source: &mut Source<'_>) -> Vec<(String, Place)> {
         self.take(name).map_or_else(Vec::new, |node| texts(node, name, source))

@@ -5,8 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acting;
 mod alerts;
 mod authentication;
+mod backtest;
 mod bad_input;
 mod cancel;
 mod certificate_files;
@@ -35,11 +37,13 @@ mod policies;
 mod programs;
 mod proof;
 mod protocol;
+mod quiet;
 mod relay;
 mod replication;
 mod server_tls;
 mod smoke;
 mod sockets;
 mod start_up;
+mod telling;
 mod trail;
 mod verbatim;

@@ -7,6 +7,7 @@
 
 pub mod gate;
 pub mod programs;
+pub mod receiver;
 pub mod script;
 pub mod server;
 pub mod sidecar;

@@ -10,6 +10,7 @@ use mitsuke::audit::{self, Entry, Intake, IntakeReader};
 use mitsuke::clock::Clock;
 use mitsuke::demo::Postgres;
 use mitsuke::proxy::{Address, Config, Gate, Gates, Proxy, Stage};
+use mitsuke::quarantine::Quarantines;
 use mitsuke::session::{Event, SharedSubjectColumns};
 use tokio::sync::watch;
 
@@ -137,7 +138,9 @@ fn stage(subjects: SharedSubjectColumns, gates: Gates) -> (tempfile::TempDir, St
         flush: Duration::from_secs(600),
     };
     let (intake, reader) = Intake::open(&log, "test").expect("a new journal");
-    let stage = Stage { intake, subjects: Arc::new(move |_| subjects.clone()), clock: Clock::system(), gates };
+    let quarantines = Quarantines::default();
+    let stage =
+        Stage { intake, subjects: Arc::new(move |_| subjects.clone()), clock: Clock::system(), gates, quarantines };
     (folder, stage, reader)
 }
 

@@ -1,5 +1,6 @@
 //! `mitsuke policy list`: what is judged, as a table, as lines for programs, or as JSON.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, stdout};
 use std::sync::Arc;
@@ -9,9 +10,12 @@ use serde_json::json;
 
 use super::super::{Global, Status};
 use super::{Format, Origin, print};
+use crate::audit::Lake;
+use crate::clock::Timestamp;
+use crate::config::Config;
 use crate::policy::PolicySet;
 use crate::policy::definition::Policy;
-use crate::record::Severity;
+use crate::record::{Finding, Severity, Text};
 
 /// SGR parameters.
 const BOLD: &str = "1";
@@ -24,7 +28,7 @@ const DIM: &str = "2";
 pub struct List {
     #[command(flatten)]
     from: Origin,
-    /// text: a table on a terminal, tab-separated lines without a heading elsewhere; json: one object a line
+    /// text: a table on a terminal, tab-separated lines without a heading elsewhere; json: one object a line, with the time of the last finding
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -36,7 +40,7 @@ impl List {
         print(&match self.format {
             Format::Text if stdout().is_terminal() => table(&set),
             Format::Text => lines(&set),
-            Format::Json => objects(&set),
+            Format::Json => objects(&set, &last_findings(global)),
         })?;
         Ok(Status::Done)
     }
@@ -76,11 +80,24 @@ fn lines(set: &PolicySet) -> String {
     set.policies.iter().map(line).collect()
 }
 
-fn objects(set: &PolicySet) -> String {
+/// When each policy last found something, as the log has it; nothing where there is no log.
+fn last_findings(global: &Global) -> HashMap<Text, Timestamp> {
+    let mut last = HashMap::new();
+    let config = Config::load(global.config.as_deref()).map(|config| config.with_log(global.log.as_deref()));
+    let Some(lake) = config.ok().and_then(|config| Lake::open(&config.audit.path).ok()) else { return last };
+    for finding in lake.records::<Finding>(None).filter_map(Result::ok) {
+        let known = last.entry(finding.policy).or_insert(finding.common.at);
+        *known = finding.common.at.max(*known);
+    }
+    last
+}
+
+fn objects(set: &PolicySet, last: &HashMap<Text, Timestamp>) -> String {
     let object = |policy: &Arc<Policy>| {
         let object = json!({
             "id": policy.id, "status": policy.status, "severity": policy.severity, "on": policy.on,
             "action": policy.action, "cases": cases(set, policy), "tags": policy.tags, "title": policy.title,
+            "last_match": last.get(&policy.id).map(ToString::to_string),
         });
         format!("{object}\n")
     };

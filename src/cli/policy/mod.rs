@@ -1,5 +1,7 @@
 //! `mitsuke policy`: what is judged, and whether the policies' cases hold.
 
+mod backtest;
+mod explain;
 mod list;
 mod test;
 
@@ -13,6 +15,7 @@ use super::{Global, Status};
 use crate::config::Config;
 use crate::error::Faults;
 use crate::policy::{PolicySet, load, load_folder};
+use crate::yaml::spelling;
 
 /// The policies; their cases
 #[derive(Debug, Args)]
@@ -26,16 +29,14 @@ pub struct Policy {
 enum What {
     List(list::List),
     Test(test::Test),
-    /// What the policies would have found in the log (not there yet)
-    Backtest(Anything),
-    /// Why a policy did or did not match a statement (not there yet)
-    Explain(Anything),
+    Backtest(backtest::Backtest),
+    Explain(explain::Explain),
 }
 
 #[derive(Debug, Args)]
 struct Origin {
     /// A folder of policies, or one policy's file [default: the configuration's, else those built in]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, visible_alias = "policy", value_name = "PATH")]
     path: Option<PathBuf>,
 }
 
@@ -45,27 +46,16 @@ enum Format {
     Json,
 }
 
-/// Whatever was typed after a command that is not there yet.
-#[derive(Debug, Args)]
-struct Anything {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<String>,
-}
-
 impl Policy {
     /// Runs it.
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
         match self.what {
             What::List(list) => list.run(global),
             What::Test(test) => test.run(global),
-            What::Backtest(Anything { rest: _ }) => not_yet("backtest"),
-            What::Explain(Anything { rest: _ }) => not_yet("explain"),
+            What::Backtest(backtest) => backtest.run(global),
+            What::Explain(explain) => explain.run(global),
         }
     }
-}
-
-fn not_yet(name: &str) -> anyhow::Result<Status> {
-    anyhow::bail!("`mitsuke policy {name}` is not there yet in version {}; see CHANGELOG.md", env!("CARGO_PKG_VERSION"))
 }
 
 impl Origin {
@@ -79,6 +69,13 @@ impl Origin {
     }
 }
 
+/// A mistake in the name of a policy.
+fn unknown(set: &PolicySet, id: &str) -> anyhow::Error {
+    let known = set.policies.iter().map(|policy| &*policy.id);
+    let near = spelling::nearest(id, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    anyhow::anyhow!("there is no policy `{id}`{near}")
+}
+
 fn tell(Faults(faults): &Faults) {
     for fault in faults {
         eprintln!("{fault}");
@@ -87,7 +84,7 @@ fn tell(Faults(faults): &Faults) {
 }
 
 /// To standard output. Whoever closed the pipe has read enough.
-fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

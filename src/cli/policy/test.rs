@@ -4,11 +4,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::{Global, Status};
-use super::{Format, Origin, print, tell};
+use super::{Format, Origin, print, tell, unknown};
 use crate::error::{Fault, Faults};
 use crate::policy::PolicySet;
 use crate::policy::cases::{Case, CaseFile, Verdict};
-use crate::yaml::spelling;
 
 /// Runs the policies' cases
 ///
@@ -35,10 +34,7 @@ impl Test {
     pub fn run(&self, global: &Global) -> anyhow::Result<Status> {
         let Some(set) = self.from.load(global) else { return Ok(Status::Wrong) };
         if let Some(id) = self.ids.iter().find(|id| set.policy(id).is_none()) {
-            let known = set.policies.iter().map(|policy| &*policy.id);
-            let near =
-                spelling::nearest(id, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            anyhow::bail!("there is no policy `{id}`{near}");
+            return Err(unknown(&set, id));
         }
         let without: Vec<Fault> =
             set.without_cases.iter().filter(|fault| self.concerns(&id_of(fault))).cloned().collect();

@@ -20,6 +20,8 @@
 mod check;
 mod like;
 mod parse;
+mod partial;
+mod parts;
 mod tree;
 
 #[cfg(test)]
@@ -29,6 +31,8 @@ use super::list::Lists;
 use super::moment::Moment;
 use crate::record::{Column, Table};
 
+pub use self::partial::Bounds;
+pub use self::parts::Part;
 pub use self::tree::{Scope, Tri};
 
 /// The longest condition, bytes.
@@ -62,6 +66,7 @@ pub struct Mistake {
 pub struct Condition<R: Table> {
     text: String,
     root: tree::Boolean<R>,
+    parts: Vec<Part<R>>,
 }
 
 impl<R: Table> Condition<R> {
@@ -73,7 +78,8 @@ impl<R: Table> Condition<R> {
         stacker::grow(STACK_BYTES, || {
             let expression = parse::parse(text).map_err(|mistake| vec![mistake])?;
             let root = check::check(&expression, text, lists)?;
-            Ok(Condition { text: text.to_owned(), root })
+            let parts = parts::of(&expression, lists);
+            Ok(Condition { text: text.to_owned(), root, parts })
         })
     }
 
@@ -85,6 +91,41 @@ impl<R: Table> Condition<R> {
     /// Judges a record. Total: never fails, never panics.
     pub fn eval(&self, record: &R, moment: &Moment<'_>) -> Tri {
         self.root.eval(&Scope { record, moment })
+    }
+
+    /// Every truth value in it, the whole first, with what each is for a record.
+    pub fn parts(&self, record: &R, moment: &Moment<'_>) -> Vec<(&Part<R>, Tri)> {
+        let scope = Scope { record, moment };
+        self.parts.iter().map(|part| (part, part.root.eval(&scope))).collect()
+    }
+
+    /// Judges a record of which only some columns are known: NULL also where the answer depends on the others.
+    pub fn partial(&self, record: &R, moment: &Moment<'_>, known: &dyn Fn(&Column<R>) -> bool) -> Tri {
+        self.root.partial(&Scope { record, moment }, &|seen| seen.is_none_or(known))
+    }
+
+    /// As [`Condition::partial`], at whatever time.
+    pub fn at_any_time(&self, record: &R, known: &dyn Fn(&Column<R>) -> bool) -> Tri {
+        let zone = jiff::tz::TimeZone::UTC;
+        let moment = Moment::new(record.common().at, &zone);
+        self.root.partial(&Scope { record, moment: &moment }, &|seen| seen.is_some_and(known))
+    }
+
+    /// Whether it is made of known columns only.
+    pub fn knows(&self, known: &dyn Fn(&Column<R>) -> bool) -> bool {
+        self.root.knows(&|seen| seen.is_none_or(known))
+    }
+
+    /// The columns in it, in the order in which they stand there; some more than once.
+    pub fn columns(&self) -> Vec<&'static Column<R>> {
+        let mut columns = Vec::new();
+        self.root.columns(&mut |seen| columns.extend(seen));
+        columns
+    }
+
+    /// At which values of a number column its answer may change.
+    pub fn bounds(&self, column: &str) -> Bounds {
+        self.root.bounds(column)
     }
 
     /// The first column that this condition holds against a number from below (`persons > 1000`), and the number that

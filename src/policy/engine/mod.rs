@@ -5,10 +5,14 @@
 //! and [`super::throttle`]. The same records give the same findings, ids included, so that a replay after a crash
 //! does not tell an incident twice under two names.
 
+mod shared;
+mod state;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::baseline::Touched;
+use super::Mode;
+use super::condition::Tri;
 use super::definition::{AnyRule, Policy};
 use super::explanation::{Found, explain};
 use super::judged::Judged;
@@ -18,8 +22,11 @@ use super::permit::Use;
 use super::rule::Rule;
 use super::set::PolicySet;
 use super::throttle::Throttle;
-use super::window::Windows;
-use crate::record::{Finding, Session, Statement, Text, Transaction, Value};
+use super::window::{Amount, Windows};
+use crate::record::{Action, Finding, Kind, Session, Statement, Text, Transaction, Value};
+
+pub use self::shared::SharedEngine;
+use self::state::State;
 
 /// A policy set and what it has seen.
 pub struct Engine {
@@ -31,9 +38,10 @@ pub struct Engine {
 
 struct Judge {
     policy: Arc<Policy>,
-    windows: Option<Windows>,
-    touched: Option<Touched>,
+    state: State,
     throttle: Throttle,
+    /// A bit for each kind of statement that it can concern.
+    kinds: u32,
 }
 
 /// Whether a record is new or of the past.
@@ -81,6 +89,11 @@ impl Engine {
 
     /// Judges a statement. Fills its `permit` (where none is set) and its `policies`.
     pub fn statement(&mut self, statement: &mut Statement) -> Vec<Finding> {
+        self.statement_after(statement, None)
+    }
+
+    /// As [`Engine::statement`], where a policy has denied or cut it: that one has matched, whatever is left in the record.
+    pub fn statement_after(&mut self, statement: &mut Statement, acted: Option<&str>) -> Vec<Finding> {
         if statement.permit.is_none() {
             statement.permit = self.permits.cover(&self.set.permits, statement);
         }
@@ -88,15 +101,19 @@ impl Engine {
         let moment = Moment::new(statement.common.at, &set.timezone);
         let mut findings = Vec::new();
         let mut matched: Vec<Text> = Vec::new();
-        for judge in &mut self.judges {
+        let kind = statement.kind.map_or(u32::MAX, bit);
+        for judge in self.judges.iter_mut().filter(|judge| judge.kinds & kind != 0) {
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
-            let state = (&mut judge.windows, &mut judge.touched);
-            let Some(found) = observe(rule, state, statement, &moment) else { continue };
+            let has_acted = acted == Some(&*judge.policy.id);
+            let found = judge.state.observe(rule, statement, &moment);
+            let forced = || has_acted.then(|| interrupted(rule, judge.state.windows.as_ref(), statement));
+            let Some(mut found) = found.or_else(forced) else { continue };
+            found.action = has_acted.then_some(judge.policy.action);
             matched.push(judge.policy.id.clone());
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, Told::Now));
         }
         statement.policies = Some(matched.into());
-        findings
+        observed_only(set.mode, findings)
     }
 
     /// Judges a transaction.
@@ -120,10 +137,10 @@ impl Engine {
         self.permits.learn(statement);
         let set = self.set.clone();
         let moment = Moment::new(statement.common.at, &set.timezone);
-        for judge in &mut self.judges {
+        let kind = statement.kind.map_or(u32::MAX, bit);
+        for judge in self.judges.iter_mut().filter(|judge| judge.kinds & kind != 0) {
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
-            let state = (&mut judge.windows, &mut judge.touched);
-            let Some(found) = observe(rule, state, statement, &moment) else { continue };
+            let Some(found) = judge.state.observe(rule, statement, &moment) else { continue };
             let matched = statement.policies.as_deref().unwrap_or_default();
             let told = Told::Before { known: matched.contains(&judge.policy.id) };
             tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, told);
@@ -152,70 +169,70 @@ impl Engine {
         let mut findings = Vec::new();
         for judge in &mut self.judges {
             let Some(rule) = of(&judge.policy.rule) else { continue };
-            let state = (&mut judge.windows, &mut judge.touched);
-            let Some(found) = observe(rule, state, record, &moment) else { continue };
+            let Some(found) = judge.state.observe(rule, record, &moment) else { continue };
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, record, &moment, found, told));
         }
-        findings
+        observed_only(set.mode, findings)
     }
+}
+
+/// The kinds of statements that a policy can concern. One that has to see every record, to know since when somebody is about or what
+/// came before, has all of them.
+fn kinds(policy: &Policy) -> u32 {
+    let AnyRule::Statement(rule) = &policy.rule else { return u32::MAX };
+    let Some(when) = &rule.when else { return u32::MAX };
+    if rule.first.is_some() || rule.after.is_some() {
+        return u32::MAX;
+    }
+    let may = |kind: &Kind| {
+        let record = Statement { kind: Some(*kind), ..Statement::default() };
+        when.at_any_time(&record, &|column| column.name == "kind") != Tri::False
+    };
+    let all = Kind::ALL.iter().filter_map(|name| name.parse::<Kind>().ok());
+    all.filter(may).fold(0, |mask, kind| mask | bit(kind))
+}
+
+fn bit(kind: Kind) -> u32 {
+    1_u32.checked_shl(kind as u32).unwrap_or(u32::MAX)
 }
 
 impl Judge {
     fn new(policy: Arc<Policy>) -> Judge {
-        fn state<R: Judged>(rule: &Rule<R>) -> (Option<Windows>, Option<Touched>) {
-            let windows = rule.window.as_ref().map(|window| Windows::new(window.within_us));
-            (windows, rule.first.as_ref().map(|first| Touched::new(first.learn_us)))
-        }
-        let (windows, touched) = match &policy.rule {
-            AnyRule::Statement(rule) => state(rule),
-            AnyRule::Transaction(rule) => state(rule),
-            AnyRule::Session(rule) => state(rule),
-        };
-        Judge { policy, windows, touched, throttle: Throttle::default() }
+        let (state, kinds) = (State::new(&policy), kinds(&policy));
+        Judge { policy, state, throttle: Throttle::default(), kinds }
     }
 }
 
-/// Moves the policy's state; what it finds, if the record matches.
-fn observe<R: Judged>(
-    rule: &Rule<R>,
-    (windows, touched): (&mut Option<Windows>, &mut Option<Touched>),
-    record: &R,
-    moment: &Moment<'_>,
-) -> Option<Found> {
-    let at = record.judged_at();
-    if let (Some(first), Some(touched)) = (&rule.first, touched.as_mut()) {
-        touched.saw(Key::of(record, &first.by), at);
-    }
-    if !rule.concerns(record, moment) {
-        return None;
-    }
-    let mut found = Found { evidence: record.evidence().into_iter().collect(), ..Found::default() };
-    match rule.when.as_ref().and_then(|when| when.limit()) {
-        // What is new is not new by any number: there is no limit to name.
-        Some((column, threshold)) if rule.first.is_none() => {
-            if let Value::U64(observed) = (column.get)(record) {
-                (found.observed, found.threshold) = (Some(observed), Some(threshold));
-            }
-        }
-        _ => found.observed = record.persons(),
-    }
-    let mut matches = true;
-    if let (Some(first), Some(touched)) = (&rule.first, touched.as_mut()) {
-        let (keys, names) = first.things(record);
-        let new = touched.touch(Key::of(record, &first.by), at, &keys);
-        found.new = new.into_iter().filter_map(|index| names.get(index).cloned()).collect();
-        matches &= !found.new.is_empty();
-    }
-    if let (Some(window), Some(windows)) = (&rule.window, windows.as_mut()) {
-        let figure = windows.add(Key::of(record, &window.by), at, window.amount(record), record.evidence());
-        matches &= figure.total > window.above;
-        found.observed = Some(figure.total);
+/// What a policy found that did not let the statement come to its end.
+fn interrupted(rule: &Rule<Statement>, windows: Option<&Windows>, statement: &Statement) -> Found {
+    let mut found = Found { evidence: vec![statement.common.seq], ..Found::default() };
+    if let (Some(window), Some(windows)) = (&rule.window, windows) {
+        let key = Key::of(statement, &window.by);
+        found.observed = Some(windows.with(key, statement.judged_at(), &Amount::Number(0)));
         found.threshold = Some(window.above);
-        if record.evidence().is_some() {
-            found.evidence = figure.evidence;
-        }
+    } else if let Some((column, threshold)) = rule.when.as_ref().and_then(|when| when.limit())
+        && let Value::U64(observed) = (column.get)(statement)
+    {
+        (found.observed, found.threshold) = (Some(observed), Some(threshold));
     }
-    matches.then_some(found)
+    found
+}
+
+/// Where nothing intervenes, nothing was done.
+fn observed_only(mode: Mode, mut findings: Vec<Finding>) -> Vec<Finding> {
+    if mode == Mode::Observe {
+        findings.iter_mut().for_each(|finding| finding.action = Some(Action::Alert));
+    }
+    findings
+}
+
+/// What is done about a match: nothing more than to tell, unless the policy has acted, or keeps somebody out from now on.
+fn action(policy: &Policy, found: &Found) -> Action {
+    match (found.action, policy.action) {
+        (Some(done), _) => done,
+        (None, Action::Quarantine) => Action::Quarantine,
+        (None, _) => Action::Alert,
+    }
 }
 
 /// The finding, if the throttle admits one and the record is new.
@@ -233,7 +250,9 @@ fn tell<R: Judged>(
     }
     if let Some(limit) = &rule.throttle {
         let key = Key::of(record, &limit.by);
-        if !throttle.admits(key, record.judged_at(), found.observed.unwrap_or(0), limit.once_us) {
+        // Whoever comes back when the quarantine is over is kept out again.
+        let once_us = policy.quarantine.map_or(limit.once_us, |quarantine| limit.once_us.min(quarantine.for_us));
+        if !throttle.admits(key, record.judged_at(), found.observed.unwrap_or(0), once_us) {
             return None;
         }
     }
@@ -245,7 +264,7 @@ fn tell<R: Judged>(
         policy: policy.id.clone(),
         title: policy.title.clone(),
         severity: Some(policy.severity),
-        action: Some(policy.action),
+        action: Some(action(policy, &found)),
         observed: found.observed,
         threshold: found.threshold,
         evidence: record.evidence().map(|_| found.evidence.clone().into()),

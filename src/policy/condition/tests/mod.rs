@@ -4,6 +4,7 @@ mod hostile;
 mod meaning;
 mod mistakes;
 mod null;
+mod partial;
 
 use jiff::tz::TimeZone;
 

@@ -1,0 +1,282 @@
+//! What the guard denies, cuts, and leaves alone.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::catalog::Classification;
+use crate::clock::Timestamp;
+use crate::policy::list::Lists;
+use crate::policy::{Engine, Mode, definition, permit};
+use crate::record::{Statement, Text};
+use crate::wire::frontend::Name;
+use crate::yaml::Source as Yaml;
+
+const CLASSIFICATION: &str = "\
+levels: [internal, personal, sensitive]
+tables:
+  shop.customers: { subject: id, columns: { email: personal } }
+  shop.cards: { subject: customer_id, columns: { number: sensitive } }
+";
+
+const CARDS: &str = "on: statement\naction: deny\nwhen: has(relations, 'shop.cards') and db_user <> 'desk'\n";
+
+fn set(rests: &[&str], permits: &str) -> PolicySet {
+    let policies = rests.iter().enumerate().map(|(number, rest)| {
+        let yaml = format!(
+            "id: p{number}\ntitle: The title\nwhy: w\nstatus: stable\nseverity: high\ntags: [attack.t1213]\n{rest}"
+        );
+        let file = format!("p{number}.yaml");
+        let mut source = Yaml::new(Path::new(&file), &yaml);
+        let policy = definition::read(&mut source, &Lists::default()).1;
+        policy.map(Arc::new).unwrap_or_else(|| panic!("{:?}", source.faults))
+    });
+    let permits = permit::read(&mut Yaml::new(Path::new("permits.yaml"), permits));
+    PolicySet { policies: policies.collect(), permits, timezone: TimeZone::UTC, ..PolicySet::empty() }
+}
+
+struct Scene {
+    guard: Guard,
+    engine: SharedEngine,
+    who: Arc<Who>,
+    no: u64,
+}
+
+impl Scene {
+    fn new(rests: &[&str]) -> Scene {
+        Scene::with_permits(rests, "[]")
+    }
+
+    fn with_permits(rests: &[&str], permits: &str) -> Scene {
+        let set = Arc::new(set(rests, permits));
+        let engine = SharedEngine::new(Engine::new(Arc::clone(&set)));
+        let catalog = Catalog::new(Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless"));
+        let sources = vec![Source::Comment("user".to_owned()), Source::Setting("app.user".to_owned())];
+        let room = || Room::open(engine.clone(), catalog, sources);
+        let guard = Guard::new(&set, room).expect("threads").expect("a policy that acts");
+        Scene { guard, engine: engine.clone(), who: who("clerk"), no: 0 }
+    }
+
+    async fn ask(&mut self, message: Message, name: &str, text: &str) -> Option<String> {
+        if message != Message::Parse {
+            self.no += 1;
+        }
+        let protocol = if message == Message::Query { Protocol::Simple } else { Protocol::Extended };
+        let question = Question {
+            who: &self.who,
+            at: Timestamp(1_000_000),
+            statement_no: self.no.max(1),
+            protocol,
+            message,
+            name: Some(Name::new(name.as_bytes())).filter(|name| !name.is_unnamed()),
+            own_settings: false,
+            text: Cow::from(text.as_bytes()),
+            text_bytes: text.len() as u64,
+        };
+        match poll_fn(|cx| self.guard.poll_ask(cx, &question)).await {
+            Verdict::Allow => None,
+            Verdict::Deny(denial) => Some(denial.text().to_owned()),
+        }
+    }
+
+    #[track_caller]
+    fn denied(&mut self, text: &str) -> impl Future<Output = ()> {
+        self.judged(text, true)
+    }
+
+    #[track_caller]
+    fn allowed(&mut self, text: &str) -> impl Future<Output = ()> {
+        self.judged(text, false)
+    }
+
+    async fn judged(&mut self, text: &str, denied: bool) {
+        let verdict = self.ask(Message::Query, "", text).await;
+        assert_eq!(verdict.is_some(), denied, "{text}: {verdict:?}");
+    }
+
+    fn look(&self, rows: u64, people: Option<u64>) -> Going {
+        let (who, at) = (&self.who, Timestamp(1_000_000));
+        let statement_no = self.no;
+        self.guard.look(&Progress { who, at, statement_no, part: 0, rows, people, columns: None, bytes_out: rows * 10 })
+    }
+}
+
+fn who(db_user: &str) -> Arc<Who> {
+    Arc::new(Who {
+        session_id: Uuid::from_u128(7),
+        client_addr: "10.0.0.9".to_owned(),
+        database: Some("shop".to_owned()),
+        db_user: Some(db_user.to_owned()),
+        ..Who::default()
+    })
+}
+
+fn is_cut(going: &Going) -> bool {
+    matches!(going, Going::Cut(_))
+}
+
+#[tokio::test]
+async fn it_denies_what_a_policy_names_and_nothing_else() {
+    let mut scene = Scene::new(&[CARDS]);
+    scene.denied("select number from shop.cards").await;
+    scene.denied("select 1 from shop.customers c join cards k on true").await;
+    scene.denied("with x as (select * from shop.cards) select count(*) from x").await;
+    scene.denied("copy shop.cards to stdout").await;
+    scene.denied("insert into shop.cards values (1)").await;
+    scene.allowed("select email from shop.customers").await;
+    scene.allowed("select 'shop.cards'").await;
+    scene.allowed("select * from other.cards").await;
+    let told = scene.ask(Message::Query, "", "select 1; select * from shop.cards").await;
+    assert_eq!(told.as_deref(), Some("policy p0: The title (statement 2 of 2)"));
+    scene.who = who("desk");
+    scene.allowed("select number from shop.cards").await;
+}
+
+#[tokio::test]
+async fn what_is_not_understood_may_be_anything() {
+    let mut scene = Scene::new(&[CARDS]);
+    scene.denied("selec number frm").await;
+    // A ping is.
+    for ping in ["", ";", "-- ping", "/* ping */"] {
+        scene.allowed(ping).await;
+    }
+    scene.denied("execute nobody_knows").await;
+    scene.denied("fetch all from nobody_knows").await;
+    let unknown = String::from_utf8_lossy(UNKNOWN_TEXT).into_owned();
+    assert!(scene.ask(Message::Execute, "", &unknown).await.is_some());
+    // But not of another user, whom the policy cannot concern.
+    scene.who = who("desk");
+    scene.allowed("selec number frm").await;
+    assert_eq!(scene.ask(Message::Execute, "", &unknown).await, None);
+}
+
+#[tokio::test]
+async fn a_name_means_all_that_it_was_ever_given() {
+    let mut scene =
+        Scene::new(&["on: statement\naction: deny\nwhen: has(relations, 'shop.cards') and kind = 'select'\n"]);
+    scene.allowed("prepare harmless as select 1").await;
+    scene.allowed("execute harmless").await;
+    scene.allowed("deallocate harmless").await;
+    scene.denied("prepare harmless as delete from shop.cards; select * from shop.cards").await;
+    assert_eq!(scene.ask(Message::Parse, "by_protocol", "select 1").await, None);
+    scene.allowed("execute by_protocol").await;
+    scene.allowed("declare c cursor for select email from shop.customers").await;
+    scene.allowed("fetch 10 from c").await;
+}
+
+#[tokio::test]
+async fn a_search_path_that_may_be_set_counts() {
+    let mut scene = Scene::new(&["on: statement\naction: deny\nwhen: has(relations, 'vault.secrets')\n"]);
+    scene.allowed("select * from secrets").await;
+    scene.denied("set search_path = vault; select * from secrets").await;
+    scene.denied("select * from secrets").await;
+    scene.allowed("select * from public.secrets").await;
+}
+
+#[tokio::test]
+async fn a_role_or_an_end_user_that_is_not_certain_counts_against_a_statement() {
+    let mut scene = Scene::new(&[
+        "on: statement\naction: deny\nwhen: role = 'admin' and has(relations, 'shop.cards')\n",
+        "on: statement\naction: deny\nwhen: has(relations, 'shop.customers')\nunless: end_user = 'anna'\n",
+    ]);
+    scene.allowed("select * from shop.cards").await;
+    scene.allowed("select * from shop.customers /* user='anna' */").await;
+    scene.denied("select * from shop.customers /* user='ben' */").await;
+    scene.allowed("set role admin").await;
+    scene.denied("select * from shop.cards").await;
+    scene.allowed("select * from shop.customers /* user='anna' */").await;
+    scene.allowed("set app.\"user\" = 'ben'").await;
+    scene.denied("select * from shop.customers /* user='anna' */").await;
+}
+
+#[tokio::test]
+async fn a_permit_and_a_window_are_asked_of_the_engine() {
+    let permits = "- { id: OPS-1, db_user: clerk, relations: [shop.cards], persons_max: 10, \
+                   from: 1970-01-01T00:00Z, until: 1970-01-02T00:00Z }";
+    let mut scene = Scene::with_permits(
+        &["on: statement\naction: deny\nwhen: level = 'sensitive'\nunless: permit is not null\n"],
+        permits,
+    );
+    scene.allowed("select number from shop.cards").await;
+    scene.denied("select number from shop.cards, shop.customers").await;
+    let counted = "on: statement\naction: deny\nwhen: has(relations, 'shop.cards')\nwindow: { by: [db_user], within: 1h, count: true, above: 2 }\n";
+    let mut scene = Scene::new(&[counted]);
+    for seq in 1..=2 {
+        scene.allowed("select number from shop.cards").await;
+        let mut ended = Statement {
+            db_user: Some("clerk".into()),
+            relations: Some([Text::from("shop.cards")].into()),
+            ..Statement::default()
+        };
+        ended.common.seq = seq;
+        ended.common.at = Timestamp(1_000_000);
+        scene.engine.lock().statement(&mut ended);
+    }
+    scene.denied("select number from shop.cards").await;
+}
+
+#[tokio::test]
+async fn only_sessions_that_a_policy_can_concern_ask() {
+    let here = "on: statement\naction: deny\nwhen: db_user = 'clerk' and hour >= 0 and has(relations, 'x.y')\n";
+    let scene = Scene::new(&[here, "on: progress\naction: cut\nwhen: persons > 5 and database = 'lake'\n"]);
+    assert!(scene.guard.concerns(&who("clerk")));
+    assert!(!scene.guard.concerns(&who("shop_web")));
+    assert!(scene.guard.concerns(&Who { database: Some("lake".to_owned()), ..Who::clone(&who("shop_web")) }));
+    // At night too: a session may last.
+    let night = Scene::new(&["on: statement\naction: deny\nwhen: hour = 3\nunless: db_user = 'batch'\n"]);
+    assert!(night.guard.concerns(&who("clerk")));
+    assert!(!night.guard.concerns(&who("batch")));
+}
+
+#[tokio::test]
+async fn a_result_is_cut_at_the_limit_and_looked_at_when_it_matters() {
+    let mut scene = Scene::new(&["on: progress\naction: cut\nwhen: persons > 1000\n"]);
+    scene.allowed("select email from shop.customers").await;
+    assert_eq!(scene.look(1, Some(1)), Going::On { rows: u64::MAX, people: 1_000 });
+    assert!(!is_cut(&scene.look(5_000, Some(1_000))));
+    assert!(is_cut(&scene.look(5_000, Some(1_001))));
+    // Without a subject on the wire every row is one.
+    assert_eq!(scene.look(1, None), Going::On { rows: 1_000, people: u64::MAX });
+    assert!(is_cut(&scene.look(1_001, None)));
+    scene.allowed("select generate_series(1, 100000)").await;
+    assert_eq!(scene.look(90_000, None), Going::TO_THE_END);
+}
+
+#[tokio::test]
+async fn a_window_and_a_permit_move_the_limit() {
+    let day = "on: progress\naction: cut\nwhen: persons > 0\nunless: permit is not null\n\
+               window: { by: [db_user], within: 24h, sum: persons, above: 100 }\n";
+    let permits = "- { id: OPS-1, db_user: clerk, relations: [shop.cards], persons_max: 500, \
+                   from: 1970-01-01T00:00Z, until: 1970-01-02T00:00Z }";
+    let mut scene = Scene::with_permits(&[day], permits);
+    let mut ended = Statement { db_user: Some("clerk".into()), persons: Some(70), ..Statement::default() };
+    ended.common.at = Timestamp(500_000);
+    scene.engine.lock().statement(&mut ended);
+    scene.allowed("select email from shop.customers").await;
+    assert_eq!(scene.look(1, Some(1)), Going::On { rows: u64::MAX, people: 30 });
+    assert!(is_cut(&scene.look(31, Some(31))));
+    // Covered up to the permit's number.
+    scene.allowed("select number from shop.cards").await;
+    assert!(!is_cut(&scene.look(400, Some(400))));
+    assert!(!is_cut(&scene.look(500, Some(500))));
+    assert!(is_cut(&scene.look(501, Some(501))));
+}
+
+#[tokio::test]
+async fn a_result_that_was_never_asked_about_is_taken_for_somebody_s() {
+    let mut scene = Scene::new(&["on: progress\naction: cut\nwhen: persons > 10 and kind = 'select'\n"]);
+    scene.no = 5;
+    assert!(is_cut(&scene.look(11, None)));
+}
+
+#[test]
+fn where_policies_are_observed_or_only_alert_there_is_no_guard() {
+    let never = || Err(io::Error::other("nobody needs it"));
+    let observed = PolicySet { mode: Mode::Observe, ..set(&[CARDS], "[]") };
+    assert!(Guard::new(&observed, never).expect("not opened").is_none());
+    let alerting = set(&["on: statement\naction: alert\nwhen: persons > 5\n"], "[]");
+    assert!(Guard::new(&alerting, never).expect("not opened").is_none());
+}

@@ -1,0 +1,102 @@
+//! What one policy has seen, and what it makes of a record.
+
+use crate::policy::baseline::Touched;
+use crate::policy::definition::{AnyRule, Policy};
+use crate::policy::explanation::Found;
+use crate::policy::judged::Judged;
+use crate::policy::key::Key;
+use crate::policy::moment::Moment;
+use crate::policy::rule::Rule;
+use crate::policy::usual::Days;
+use crate::policy::window::{Amount, Windows};
+use crate::record::Value;
+
+/// See the module.
+pub(super) struct State {
+    pub(super) windows: Option<Windows>,
+    touched: Option<Touched>,
+    days: Option<Days>,
+    /// Records that `after` counts.
+    before: Option<Windows>,
+}
+
+impl State {
+    /// Nothing seen.
+    pub(super) fn new(policy: &Policy) -> State {
+        fn state<R: Judged>(rule: &Rule<R>) -> State {
+            State {
+                windows: rule.window.as_ref().map(|window| Windows::new(window.within_us)),
+                touched: rule.first.as_ref().map(|first| Touched::new(first.learn_us)),
+                days: rule.usual.as_ref().map(|usual| Days::new(usual.learn_us, usual.unusual)),
+                before: rule.after.as_ref().map(|after| Windows::new(after.within_us)),
+            }
+        }
+        match &policy.rule {
+            AnyRule::Statement(rule) => state(rule),
+            AnyRule::Transaction(rule) => state(rule),
+            AnyRule::Session(rule) => state(rule),
+        }
+    }
+
+    /// Moves the policy's state; what it finds, if the record matches.
+    pub(super) fn observe<R: Judged>(&mut self, rule: &Rule<R>, record: &R, moment: &Moment<'_>) -> Option<Found> {
+        let at = record.judged_at();
+        if let (Some(first), Some(touched)) = (&rule.first, self.touched.as_mut()) {
+            touched.saw(Key::of(record, &first.by), at);
+        }
+        let before = self.count_before(rule, record, moment);
+        if !rule.concerns(record, moment) {
+            return None;
+        }
+        let mut found = Found { evidence: record.evidence().into_iter().collect(), ..Found::default() };
+        match rule.when.as_ref().and_then(|when| when.limit()) {
+            // What is new is not new by any number: there is no limit to name.
+            Some((column, threshold)) if rule.first.is_none() => {
+                if let Value::U64(observed) = (column.get)(record) {
+                    (found.observed, found.threshold) = (Some(observed), Some(threshold));
+                }
+            }
+            _ => found.observed = record.persons(),
+        }
+        let mut matches = true;
+        if let Some(after) = &rule.after {
+            found.before = before;
+            matches &= before.is_some_and(|before| before >= after.times);
+        }
+        if let (Some(first), Some(touched)) = (&rule.first, self.touched.as_mut()) {
+            let (keys, names) = first.things(record);
+            let new = touched.touch(Key::of(record, &first.by), at, &keys);
+            found.new = new.into_iter().filter_map(|index| names.get(index).cloned()).collect();
+            matches &= !found.new.is_empty();
+        }
+        if let (Some(usual), Some(days)) = (&rule.usual, self.days.as_mut()) {
+            let amount = if let Value::U64(number) = (usual.column.get)(record) { number } else { 0 };
+            let (total, known) = days.add(Key::of(record, &usual.by), at, moment.day(), amount);
+            matches &= known.is_some_and(|known| total > known.limit && total >= usual.at_least);
+            found.observed = Some(total);
+            found.threshold = known.map(|known| known.limit);
+            found.usual = known;
+        }
+        if let (Some(window), Some(windows)) = (&rule.window, self.windows.as_mut()) {
+            let figure = windows.add(Key::of(record, &window.by), at, window.amount(record), record.evidence());
+            matches &= figure.total > window.above;
+            found.observed = Some(figure.total);
+            found.threshold = Some(window.above);
+            if record.evidence().is_some() {
+                found.evidence = figure.evidence;
+            }
+        }
+        matches.then_some(found)
+    }
+
+    /// How many records came before this one that `after` counts; the record itself is one of them for those that follow.
+    fn count_before<R: Judged>(&mut self, rule: &Rule<R>, record: &R, moment: &Moment<'_>) -> Option<u64> {
+        let (after, windows) = (rule.after.as_ref()?, self.before.as_mut()?);
+        let (key, at) = (Key::of(record, &after.by), record.judged_at());
+        let before = windows.with(key, at, &Amount::Number(0));
+        if after.concerns(record, moment) {
+            windows.add(key, at, Amount::Number(1), record.evidence());
+        }
+        Some(before)
+    }
+}
