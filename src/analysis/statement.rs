@@ -88,6 +88,11 @@ fn rows_of_tag(tag: &str) -> Option<u64> {
     tag.rsplit(' ').next()?.parse().ok()
 }
 
+/// A person takes at least so many bytes of a value that holds many …
+const PERSON_BYTES_MIN: u64 = 8;
+/// … and a row of no more bytes than this, its message included, holds one.
+const ONE_PERSON_BYTES_MAX: u64 = 48;
+
 fn count_people(record: &mut Statement, understanding: &Understanding, ended: &Ended, key: &Key) {
     let rows = record.rows_returned.unwrap_or(0);
     if !understanding.personal {
@@ -96,21 +101,36 @@ fn count_people(record: &mut Statement, understanding: &Understanding, ended: &E
         return;
     }
     record.personal_rows = Some(rows);
-    record.persons = Some(match &ended.people {
-        Some(People { distinct, exact, values }) => {
-            if !exact {
-                downgrade(record);
-            }
-            record.subjects = Some(values.iter().map(|value| Text::from(key.subject_hash(value))).collect());
-            *distinct
+    let counted = ended.people.as_ref().map(|people| people.distinct);
+    if let Some(People { exact, values, .. }) = &ended.people {
+        record.subjects = Some(values.iter().map(|value| Text::from(key.subject_hash(value))).collect());
+        if !exact {
+            downgrade(record);
         }
-        None => {
-            if understanding.people != PeopleRule::EachRowOne {
+    }
+    record.persons = Some(match (understanding.people, counted) {
+        (PeopleRule::Estimated { most }, counted) => {
+            downgrade(record);
+            counted.unwrap_or(0).max(estimate(rows, ended.bytes_out, most))
+        }
+        (_, Some(distinct)) => distinct,
+        (rule, None) => {
+            if rule != PeopleRule::EachRowOne {
                 downgrade(record);
             }
             rows
         }
     });
+}
+
+/// How many people may be in so many rows and bytes.
+fn estimate(rows: u64, bytes: u64, most: Option<u64>) -> u64 {
+    let each = bytes.checked_div(rows).unwrap_or(0);
+    if rows == 0 || each <= ONE_PERSON_BYTES_MAX {
+        return rows;
+    }
+    let by_bytes = bytes / PERSON_BYTES_MIN;
+    most.map_or(by_bytes, |most| by_bytes.min(most)).max(rows)
 }
 
 fn downgrade(record: &mut Statement) {

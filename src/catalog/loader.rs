@@ -192,6 +192,8 @@ const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d.refobjsubi
 const INHERITS: &str = "select inhrelid, inhparent from pg_catalog.pg_inherits";
 const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
     where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
+const SIZES: &str = "select c.oid, c.reltuples::int8 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 and n.nspname !~ '^pg_toast'";
 const COMMENTS: &str = "select objoid, objsubid::int2, description from pg_catalog.pg_description \
     where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
 const FUNCTIONS: &str = "select n.nspname::text, p.proname::text from pg_catalog.pg_proc p \
@@ -207,6 +209,7 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
     let dependencies = client.query(DEPENDENCIES, &[]).await?;
     let inherits = client.query(INHERITS, &[]).await?;
     let unique = client.query(UNIQUE, &[]).await?;
+    let sizes = client.query(SIZES, &[]).await?;
     let comments = client.query(COMMENTS, &[]).await?;
     let functions = client.query(FUNCTIONS, &[]).await?;
     let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
@@ -235,6 +238,10 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
         unique: unique
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        sizes: sizes
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0))))
             .collect::<Result<_, tokio_postgres::Error>>()?,
         comments: comments
             .iter()

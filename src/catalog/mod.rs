@@ -69,6 +69,11 @@ pub enum PeopleRule {
     EachRowOne,
     /// Every row returned is taken for one data subject, because it can't be known.
     AtMostOneEachRow,
+    /// Many people may be in one value: taken from the bytes, and from how many there are, where that is known.
+    Estimated {
+        /// Rows of the relations that they come from, as the server's statistics have it.
+        most: Option<u64>,
+    },
 }
 
 /// What a statement really touched: text, catalog and wire combined.

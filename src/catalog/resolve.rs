@@ -71,7 +71,7 @@ impl Resolver<'_> {
             columns: found.columns.into_iter().map(|column| column.name).collect(),
             level: level.and_then(|level| self.classification.name(level)).cloned(),
             personal,
-            people: if personal { people(analysis, &reads) } else { PeopleRule::Nobody },
+            people: if personal { self.people(analysis, &reads) } else { PeopleRule::Nobody },
             certainty,
             state: self.state,
         }
@@ -81,6 +81,20 @@ impl Resolver<'_> {
     fn opaque(&self, analysis: &Analysis) -> bool {
         let users_function = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.is_users_function(name));
         matches!(analysis.kind, Kind::Do | Kind::Call) || analysis.functions.iter().any(users_function)
+    }
+
+    fn people(&self, analysis: &Analysis, reads: &[Target<'_>]) -> PeopleRule {
+        let own = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.is_users_function(name));
+        if analysis.collects || analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call) {
+            return PeopleRule::Estimated { most: most(reads) };
+        }
+        let unique = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
+        let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
+        let reads_only = matches!(analysis.kind, Kind::Select | Kind::CopyOut);
+        match unique && analysis.single && plain && reads_only {
+            true => PeopleRule::EachRowOne,
+            false => PeopleRule::AtMostOneEachRow,
+        }
     }
 
     fn columns(
@@ -135,6 +149,11 @@ impl Resolver<'_> {
                 continue;
             }
             match self.snapshot.and_then(|snapshot| snapshot.relation(origin.table_oid)) {
+                // A row as a whole.
+                Some(relation) if origin.attribute == 0 => {
+                    found.columns.extend(relation.classified.values().flatten().cloned());
+                    found.inferred = true;
+                }
                 Some(relation) => {
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
                     found.inferred |= self.state != CatalogState::Fresh;
@@ -160,11 +179,20 @@ impl Resolver<'_> {
             Some(target) => vec![target],
             None => all.to_vec(),
         };
-        for target in targets {
+        for target in &targets {
             match &column.column {
                 Some(name) => found.columns.extend(self.column(target, name)),
                 None => found.columns.extend(self.everything(target)),
             }
+        }
+        // `c.row_to_json` is a function of the row, where the table has no such column.
+        let lacks = |name: &Text| {
+            let known = |target: &&Target<'_>| matches!(target, Target::Known(relation) if !relation.has_column(name));
+            !targets.is_empty() && targets.iter().all(known)
+        };
+        if named.is_some() && column.column.as_ref().is_some_and(lacks) {
+            found.assumed = true;
+            targets.iter().for_each(|target| found.columns.extend(self.everything(target)));
         }
     }
 
@@ -242,12 +270,15 @@ fn names(targets: &[Target<'_>]) -> Vec<Text> {
     names.into_iter().collect()
 }
 
-fn people(analysis: &Analysis, reads: &[Target<'_>]) -> PeopleRule {
-    let one_table = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
-    let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
-    let reads_only = matches!(analysis.kind, Kind::Select | Kind::CopyOut);
-    match one_table && plain && reads_only {
-        true => PeopleRule::EachRowOne,
-        false => PeopleRule::AtMostOneEachRow,
+/// Rows of the largest of the relations that have anything classified; `None` where the server has not counted one of them.
+fn most(reads: &[Target<'_>]) -> Option<u64> {
+    let mut most = None;
+    for target in reads {
+        match target {
+            Target::Known(relation) if relation.classified.is_empty() => {}
+            Target::Known(relation) => most = Some(most.unwrap_or(0).max(relation.size?)),
+            Target::Named { .. } => return None,
+        }
     }
+    most
 }

@@ -30,6 +30,8 @@ pub struct Rows {
     pub inherits: Vec<(Oid, Oid)>,
     /// Relation and the one column of a unique index.
     pub unique: Vec<(Oid, i16)>,
+    /// Relation and its number of rows, where the server has counted them.
+    pub sizes: Vec<(Oid, u64)>,
     /// Relation, column, its comment.
     pub comments: Vec<(Oid, i16, String)>,
     /// Schema and name of functions that are not PostgreSQL's own.
@@ -62,6 +64,18 @@ pub struct Relation {
     pub subject: Option<i16>,
     /// Whether no two rows have the same subject.
     pub subject_unique: bool,
+    /// Rows in it, and in what it is made from; `None` where the server has not counted them.
+    pub size: Option<u64>,
+}
+
+impl Relation {
+    /// Whether it has a column of this name, PostgreSQL's own among them. What is not known of may be there: the columns
+    /// of the system's catalogs are not read.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.columns.is_empty()
+            || self.columns.contains_key(name)
+            || matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")
+    }
 }
 
 /// See the module.
@@ -133,6 +147,8 @@ struct Builder<'a> {
     dependencies: HashMap<Oid, Vec<(Oid, i16)>>,
     parents: HashMap<Oid, Vec<Oid>>,
     unique: HashSet<(Oid, i16)>,
+    sizes: HashMap<Oid, u64>,
+    children: HashMap<Oid, Vec<Oid>>,
     commented: HashMap<(Oid, i16), Level>,
     search_path: &'a [Text],
     done: HashMap<Oid, Relation>,
@@ -149,6 +165,8 @@ impl<'a> Builder<'a> {
             dependencies: HashMap::new(),
             parents: HashMap::new(),
             unique: rows.unique.iter().copied().collect(),
+            sizes: rows.sizes.iter().copied().collect(),
+            children: HashMap::new(),
             commented: HashMap::new(),
             search_path: &rows.search_path,
             done: HashMap::new(),
@@ -161,6 +179,7 @@ impl<'a> Builder<'a> {
         }
         for (child, parent) in &rows.inherits {
             builder.parents.entry(*child).or_default().push(*parent);
+            builder.children.entry(*parent).or_default().push(*child);
         }
         for (oid, number, comment) in &rows.comments {
             let named = comment.split_whitespace().filter_map(|word| word.strip_prefix('@'));
@@ -185,6 +204,7 @@ impl<'a> Builder<'a> {
             classified: HashMap::new(),
             subject: None,
             subject_unique: false,
+            size: None,
             name: full,
         };
         match self.views.get(&oid).copied() {
@@ -211,6 +231,7 @@ impl<'a> Builder<'a> {
                 relation.classified.insert(*number, vec![Classified { name, level }]);
             }
         }
+        relation.size = self.rows_below(oid);
         let subject = self.classification.subject(schema, name);
         relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
         // A partition, and a table that inherits, is classified as its parents are.
@@ -235,23 +256,41 @@ impl<'a> Builder<'a> {
         relation.subject_unique = relation.subject.is_some_and(|number| self.unique.contains(&(oid, number)));
     }
 
+    /// Rows of a table and of those that inherit from it.
+    fn rows_below(&self, oid: Oid) -> Option<u64> {
+        let mut seen = HashSet::new();
+        let mut open = vec![oid];
+        let mut rows: Option<u64> = None;
+        while let Some(next) = open.pop() {
+            if seen.insert(next) {
+                rows = self.sizes.get(&next).map(|more| rows.unwrap_or(0).saturating_add(*more)).or(rows);
+                open.extend(self.children.get(&next).into_iter().flatten());
+            }
+        }
+        rows
+    }
+
     fn view(&mut self, oid: Oid, definition: &str, columns: &[(i16, &Text)], relation: &mut Relation, depth: usize) {
         let dependencies = self.dependencies.get(&oid).cloned().unwrap_or_default();
         let mut bases = BTreeSet::new();
         for (below, _) in &dependencies {
             self.finish(*below, depth + 1);
-            bases.extend(self.done.get(below).into_iter().flat_map(|below| below.bases.iter().cloned()));
+            let Some(below) = self.done.get(below) else { continue };
+            bases.extend(below.bases.iter().cloned());
+            relation.size = relation.size.max(below.size);
         }
         if !bases.is_empty() {
             relation.bases = bases.into_iter().collect();
         }
-        let followed = sql::view_columns(definition).filter(|followed| followed.len() == columns.len());
+        let followed = sql::view_columns(definition).filter(|followed| followed.columns.len() == columns.len());
+        let single = followed.as_ref().is_some_and(|followed| followed.single);
         for (index, (number, _)) in columns.iter().enumerate() {
-            let refs = followed.as_ref().and_then(|followed| followed.get(index)).map(|(_, refs)| refs);
+            let refs = followed.as_ref().and_then(|followed| followed.columns.get(index)).map(|(_, refs)| refs);
             let shown = match refs.and_then(|refs| self.shown(refs)) {
                 Some((shown, subject)) => {
-                    if subject && relation.subject.is_none() {
+                    if let Some(unique) = subject.filter(|_| relation.subject.is_none()) {
                         relation.subject = Some(*number);
+                        relation.subject_unique = unique && single;
                     }
                     shown
                 }
@@ -264,10 +303,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What these references show, and whether it is a subject column as it stands. `None` where one is not known.
-    fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, bool)> {
+    /// What these references show, and, where it is a subject column as it stands, whether no two rows have the same one.
+    /// `None` where one is not known.
+    fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, Option<bool>)> {
         let mut shown = BTreeSet::new();
-        let mut subject = false;
+        let mut subject = None;
         for found in refs {
             let name = found.relation.as_ref()?;
             let column = found.column.as_ref()?;
@@ -278,7 +318,9 @@ impl<'a> Builder<'a> {
             let below = self.done.get(oid)?;
             let number = below.columns.get(column)?;
             shown.extend(below.classified.get(number).into_iter().flatten().cloned());
-            subject |= found.plain && refs.len() == 1 && below.subject == Some(*number);
+            if found.plain && refs.len() == 1 && below.subject == Some(*number) {
+                subject = Some(below.subject_unique);
+            }
         }
         Some((shown.into_iter().collect(), subject))
     }

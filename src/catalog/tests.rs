@@ -45,6 +45,7 @@ fn rows() -> Rows {
         dependencies: vec![(3, 1, 1), (3, 1, 2), (6, 3, 2)],
         inherits: vec![(2, 1)],
         unique: vec![(1, 1)],
+        sizes: vec![(1, 500), (2, 300)],
         comments: vec![(4, 2, "free text @personal".to_owned())],
         functions: vec![(text("shop"), text("leak"))],
         search_path: vec![text("$user"), text("public")],

@@ -132,6 +132,30 @@ pub struct Analysis {
     pub effects: Vec<Effect>,
     /// sqlcommenter pairs (`/* user='anna' */`), names and values decoded.
     pub comment_tags: Vec<(Text, Text)>,
+    /// Whether no row of the one relation that is read can come out twice.
+    pub single: bool,
+    /// Whether many rows may end in one value: `json_agg`, `array(select …)`.
+    pub collects: bool,
+}
+
+impl Analysis {
+    /// What is said of a text that no parser takes.
+    pub fn unknown() -> Analysis {
+        Analysis {
+            kind: Kind::Other,
+            parse: Parse::None,
+            query: "".into(),
+            fingerprint: "".into(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+            functions: Vec::new(),
+            output: Output::Unknown,
+            effects: Vec::new(),
+            comment_tags: Vec::new(),
+            single: false,
+            collects: false,
+        }
+    }
 }
 
 /// Whether a setting's value may be kept: those that change what a statement means, and those named by `[identity]`.
@@ -154,12 +178,20 @@ pub fn analyze(text: &str) -> Vec<Analysis> {
     analyses
 }
 
-/// The columns of a view's definition, in order: each one's name and what it is made from. `None` where they cannot be
-/// followed.
-pub fn view_columns(definition: &str) -> Option<Vec<(Option<String>, Vec<ColumnRef>)>> {
+/// What a view's definition says.
+#[derive(Clone, Debug)]
+pub struct ViewColumns {
+    /// Its columns, in order: each one's name and what it is made from.
+    pub columns: Vec<(Option<String>, Vec<ColumnRef>)>,
+    /// See [`Analysis::single`].
+    pub single: bool,
+}
+
+/// The columns of a view's definition. `None` where they cannot be followed.
+pub fn view_columns(definition: &str) -> Option<ViewColumns> {
     let definition = definition.trim().trim_end_matches(';');
     if !statement::tree_is_safe(definition) {
         return None;
     }
-    output::of(definition).map(|outputs| outputs.by_column)
+    output::of(definition).map(|outputs| ViewColumns { columns: outputs.by_column, single: outputs.single })
 }

@@ -30,18 +30,13 @@ fn within(text: &str, depth: usize) -> Analysis {
     let Some(tokens) = Tokens::scan(text) else { return refused(text) };
     let mut analysis = Analysis {
         kind: kind(&tokens),
-        parse: Parse::None,
         query: tokens.redacted().into(),
-        fingerprint: "".into(),
-        reads: Vec::new(),
-        writes: Vec::new(),
-        functions: Vec::new(),
-        output: Output::Unknown,
-        effects: Vec::new(),
+        collects: tokens.collect_rows(),
         comment_tags: comment_tags(&tokens.comments)
             .into_iter()
             .map(|(key, value)| (key.into(), value.into()))
             .collect(),
+        ..Analysis::unknown()
     };
     if tokens.all.is_empty() {
         analysis.output = Output::Nothing;
@@ -92,6 +87,7 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
         ("copy", Some(inner)) if analysis.kind == Kind::CopyOut => {
             analysis.output = inner.output;
             analysis.parse = inner.parse;
+            analysis.single = inner.single;
         }
         ("create" | "select" | "with", _) if analysis.kind == Kind::Ddl => {
             analysis.output = Output::Nothing;
@@ -100,6 +96,7 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
         _ => match analysis.kind {
             Kind::CopyOut => {
                 analysis.parse = Parse::Full;
+                analysis.single = true;
                 analysis.output = copied_columns(tokens, analysis);
             }
             Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => tree(analysis, tokens, text, ctes),
@@ -129,6 +126,7 @@ fn tree(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, ctes: &[String
         return;
     }
     analysis.parse = Parse::Full;
+    analysis.single = outputs.single;
     analysis.output =
         if outputs.columns.is_empty() && analysis.kind != Kind::Select && tokens.find(0, "returning").is_none() {
             Output::Nothing
@@ -373,15 +371,8 @@ fn refused(text: &str) -> Analysis {
     let known = Tokens::scan(first).filter(|tokens| tokens.all.first().is_some_and(|lexeme| lexeme.keyword));
     Analysis {
         kind: known.as_ref().map_or(Kind::Other, kind),
-        parse: Parse::None,
         query: known.map_or_else(|| "…".into(), |tokens| format!("{} …", tokens.word(0)).into()),
-        fingerprint: "".into(),
-        reads: Vec::new(),
-        writes: Vec::new(),
-        functions: Vec::new(),
-        output: Output::Unknown,
-        effects: Vec::new(),
-        comment_tags: Vec::new(),
+        ..Analysis::unknown()
     }
 }
 

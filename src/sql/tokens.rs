@@ -148,6 +148,37 @@ impl<'t> Tokens<'t> {
         self.all.iter().filter(is_link).count()
     }
 
+    /// Whether something in it makes one value of many rows.
+    pub(super) fn collect_rows(&self) -> bool {
+        const COLLECT: [&str; 16] = [
+            "array_agg",
+            "string_agg",
+            "json_agg",
+            "jsonb_agg",
+            "json_agg_strict",
+            "jsonb_agg_strict",
+            "json_object_agg",
+            "jsonb_object_agg",
+            "json_object_agg_strict",
+            "jsonb_object_agg_strict",
+            "json_arrayagg",
+            "json_objectagg",
+            "xmlagg",
+            "range_agg",
+            "array_concat_agg",
+            "tsvector_agg",
+        ];
+        self.all.iter().enumerate().any(|(at, lexeme)| {
+            let of_query = |word: &str| lexeme.text.eq_ignore_ascii_case(word) && self.opens_query(at + 1);
+            COLLECT.iter().any(|name| lexeme.name() == *name) || of_query("array") || of_query("json_array")
+        })
+    }
+
+    /// Whether a parenthesis opens at `index`, and a query in it.
+    fn opens_query(&self, index: usize) -> bool {
+        self.word(index) == "(" && matches!(self.word(index + 1).as_str(), "select" | "with" | "values" | "table" | "(")
+    }
+
     /// The text with every constant replaced by a parameter (numbered on from those it has) and without comments.
     pub(super) fn redacted(&self) -> String {
         let mut next = self.all.iter().filter_map(Lexeme::parameter).max().unwrap_or(0).saturating_add(1);
