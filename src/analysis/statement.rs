@@ -72,7 +72,7 @@ fn add_end(record: &mut Statement, source: &Source<'_>, ended: &Ended, kind: Kin
     record.bytes_out = Some(ended.bytes_out);
     record.bytes_in = Some(ended.bytes_in);
     record.sqlstate = ended.sqlstate.as_deref().map(Text::from);
-    record.error = ended.error.as_deref().map(|message| redact_message(message).into());
+    record.error = ended.error.as_deref().map(|message| redacted_error(message, record.sqlstate.as_deref()).into());
     record.rows_returned = Some(match kind {
         // A header line or a binary trailer is a message too; the server's own count is of rows.
         Kind::CopyOut if ended.outcome == Outcome::Ok => tag_rows.unwrap_or(ended.rows_returned),
@@ -108,6 +108,10 @@ fn count_people(record: &mut Statement, understanding: &Understanding, ended: &E
             downgrade(record);
         }
     }
+    if ended.outcome == Outcome::Error {
+        record.persons = Some(rows.max(told_by_error(understanding.people, ended)));
+        return downgrade(record);
+    }
     record.persons = Some(match (understanding.people, counted) {
         (PeopleRule::Estimated { most }, counted) => {
             downgrade(record);
@@ -123,10 +127,21 @@ fn count_people(record: &mut Statement, understanding: &Understanding, ended: &E
     });
 }
 
-/// How many people may be in so many rows and bytes.
+/// How many people an error tells of: its message quotes the value that it does not like, or says whatever a function had it
+/// say.
+fn told_by_error(rule: PeopleRule, ended: &Ended) -> u64 {
+    let message = ended.error.as_deref().unwrap_or_default();
+    let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
+    match rule {
+        PeopleRule::Estimated { most } => estimate(u64::from(bytes > 0), bytes, most),
+        _ => u64::from(redact_message(message) != message),
+    }
+}
+
+/// How many people may be in so many rows and bytes. Without a row, in notices.
 fn estimate(rows: u64, bytes: u64, most: Option<u64>) -> u64 {
-    let each = bytes.checked_div(rows).unwrap_or(0);
-    if rows == 0 || each <= ONE_PERSON_BYTES_MAX {
+    let each = bytes.checked_div(rows).unwrap_or(bytes);
+    if each <= ONE_PERSON_BYTES_MAX {
         return rows;
     }
     let by_bytes = bytes / PERSON_BYTES_MIN;
@@ -137,6 +152,14 @@ fn downgrade(record: &mut Statement) {
     if record.certainty == Some(Certainty::Exact) {
         record.certainty = Some(Certainty::Inferred);
     }
+}
+
+/// RAISE without a code of its own (PostgreSQL manual, Appendix A).
+const RAISED: &str = "P0001";
+
+/// The server's message with the values out; nothing of one that a function wrote.
+fn redacted_error(message: &str, sqlstate: Option<&str>) -> String {
+    if sqlstate == Some(RAISED) { "…".to_owned() } else { redact_message(message) }
 }
 
 /// What stands before a quoted value in the server's messages.

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::classification::Classification;
+use super::functions::{Shown, reads_anything};
 use super::snapshot::{Classified, Relation, Snapshot};
 use super::{Context, PeopleRule, Understanding};
 use crate::record::{CatalogState, Certainty, Kind, Parse, Text};
@@ -48,6 +49,17 @@ struct Found {
     assumed: bool,
 }
 
+impl Found {
+    fn takes(&mut self, called: &Shown, snapshot: Option<&Snapshot>) {
+        self.columns.extend(called.columns.iter().cloned());
+        self.inferred |= !called.columns.is_empty();
+        self.assumed |= called.assumed || called.opaque;
+        if called.opaque {
+            self.columns.extend(snapshot.map(Snapshot::everything).unwrap_or_default().iter().cloned());
+        }
+    }
+}
+
 impl Resolver<'_> {
     /// Understands one statement.
     pub(super) fn understand(&self, analysis: &Analysis, wire: Option<&[Origin]>) -> Understanding {
@@ -55,9 +67,8 @@ impl Resolver<'_> {
         let writes: Vec<Target<'_>> = analysis.writes.iter().map(|name| self.target(name)).collect();
         let mut found = Found::default();
         self.columns(analysis, &reads, &writes, wire, &mut found);
-        if self.opaque(analysis) {
-            found.assumed = true;
-        }
+        let called = self.called(analysis, &reads);
+        found.takes(&called, self.snapshot);
         let level = found.columns.iter().map(|column| column.level).max();
         let personal = level.is_some_and(|level| self.classification.is_personal(level));
         let certainty = match (found.assumed, found.inferred) {
@@ -66,27 +77,71 @@ impl Resolver<'_> {
             (false, false) => Certainty::Exact,
         };
         Understanding {
-            relations_read: names(&reads),
+            relations_read: union(names(&reads), &called.bases),
             relations_written: names(&writes),
             columns: found.columns.into_iter().map(|column| column.name).collect(),
             level: level.and_then(|level| self.classification.name(level)).cloned(),
             personal,
-            people: if personal { self.people(analysis, &reads) } else { PeopleRule::Nobody },
+            people: if personal { self.people(analysis, &reads, &called) } else { PeopleRule::Nobody },
             certainty,
             state: self.state,
         }
     }
 
-    /// Whether something runs that the text does not show.
-    fn opaque(&self, analysis: &Analysis) -> bool {
-        let users_function = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.is_users_function(name));
-        matches!(analysis.kind, Kind::Do | Kind::Call) || analysis.functions.iter().any(users_function)
+    /// What the functions show that a statement calls, and the code that it brings.
+    fn called(&self, analysis: &Analysis, reads: &[Target<'_>]) -> Shown {
+        let reads_any = analysis.functions.iter().any(|name| reads_anything(name));
+        let mut called = Shown {
+            // Without a catalog, what a function does is not known; a block of code may do anything.
+            assumed: matches!(analysis.kind, Kind::Do | Kind::Call),
+            opaque: reads_any || self.shows_statistics(analysis, reads),
+            ..Shown::default()
+        };
+        let Some(snapshot) = self.snapshot else { return called };
+        let is_column = |name: &str| {
+            reads.iter().any(|target| matches!(target, Target::Known(relation) if relation.columns.contains_key(name)))
+        };
+        let shown = analysis.functions.iter().filter_map(|name| snapshot.function(name));
+        let operators = analysis.operators.iter().filter_map(|name| snapshot.operator(name));
+        shown.chain(operators).for_each(|shown| called.takes(shown.clone()));
+        // One that was made a moment ago; or `email(c)`, which is `c.email`.
+        let mut names = analysis.functions.iter().chain(&analysis.operators);
+        called.opaque |= names.any(|name| snapshot.is_unheard_of(name) && !is_column(name));
+        if let Some(code) = &analysis.code {
+            called.takes(snapshot.code(code));
+        }
+        called
     }
 
-    fn people(&self, analysis: &Analysis, reads: &[Target<'_>]) -> PeopleRule {
-        let own = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.is_users_function(name));
-        if analysis.collects || analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call) {
-            return PeopleRule::Estimated { most: most(reads) };
+    /// Whether the planner's statistics are read: they hold the most common values of every column.
+    fn shows_statistics(&self, analysis: &Analysis, reads: &[Target<'_>]) -> bool {
+        const STATISTICS: [&str; 5] = [
+            "pg_catalog.pg_stats",
+            "pg_catalog.pg_statistic",
+            "pg_catalog.pg_stats_ext",
+            "pg_catalog.pg_stats_ext_exprs",
+            "pg_catalog.pg_statistic_ext_data",
+        ];
+        let bounds = |column: &ColumnRef| {
+            column.column.as_deref().is_none_or(|name| {
+                ["most_common", "histogram", "stavalues", "stxd"].iter().any(|begin| name.starts_with(begin))
+            })
+        };
+        let values = match &analysis.output {
+            Output::Columns(columns) => columns.iter().any(bounds),
+            Output::Unknown => true,
+            Output::Nothing => false,
+        };
+        let views = analysis.reads.iter().map(|name| format!("pg_catalog.{}", name.name));
+        values && !reads.is_empty() && views.into_iter().any(|name| STATISTICS.contains(&name.as_str()))
+    }
+
+    fn people(&self, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> PeopleRule {
+        let own = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.function(name).is_some());
+        let calls = analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call);
+        if analysis.collects || calls || called.opaque || !called.columns.is_empty() {
+            let most = if called.opaque { None } else { most(reads).max(called.size) };
+            return PeopleRule::Estimated { most };
         }
         let unique = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
         let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
@@ -281,4 +336,12 @@ fn most(reads: &[Target<'_>]) -> Option<u64> {
         }
     }
     most
+}
+
+fn union(names: Vec<Text>, more: &BTreeSet<Text>) -> Vec<Text> {
+    if more.is_empty() {
+        return names;
+    }
+    let all: BTreeSet<Text> = names.into_iter().chain(more.iter().cloned()).collect();
+    all.into_iter().collect()
 }

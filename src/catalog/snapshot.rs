@@ -5,12 +5,16 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::classification::{Classification, Level};
+use super::functions::{Function, Functions, Shown};
 use crate::record::Text;
 use crate::session::SubjectColumns;
 use crate::sql;
 
 /// Views of views are followed so deep.
 const VIEW_DEPTH_MAX: usize = 16;
+
+/// Classified columns that are kept as what anything may be.
+const EVERYTHING_MAX: usize = 1_000;
 
 /// A relation's OID.
 pub type Oid = u32;
@@ -34,8 +38,12 @@ pub struct Rows {
     pub sizes: Vec<(Oid, u64)>,
     /// Relation, column, its comment.
     pub comments: Vec<(Oid, i16, String)>,
-    /// Schema and name of functions that are not PostgreSQL's own.
-    pub functions: Vec<(Text, Text)>,
+    /// Functions that are not PostgreSQL's own.
+    pub functions: Vec<Function>,
+    /// Operators that are not: name, and schema and name of the function behind.
+    pub operators: Vec<(Text, Text, Text)>,
+    /// Names of PostgreSQL's own functions and operators.
+    pub built_in: Vec<Text>,
     /// The database's default search path.
     pub search_path: Vec<Text>,
 }
@@ -69,6 +77,14 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// What is classified in a column; in all of them, where none is named or there is none of this name.
+    pub fn shows(&self, column: Option<&str>) -> Vec<Classified> {
+        match column.and_then(|column| self.columns.get(column)) {
+            Some(number) => self.classified.get(number).cloned().unwrap_or_default(),
+            None => self.classified.values().flatten().cloned().collect(),
+        }
+    }
+
     /// Whether it has a column of this name, PostgreSQL's own among them. What is not known of may be there: the columns
     /// of the system's catalogs are not read.
     pub fn has_column(&self, name: &str) -> bool {
@@ -83,7 +99,11 @@ impl Relation {
 pub struct Snapshot {
     relations: HashMap<Oid, Relation>,
     by_name: HashMap<(Text, Text), Oid>,
-    functions: HashSet<Text>,
+    functions: Functions,
+    /// Schemas in which a relation of this name is.
+    schemas: HashMap<Text, Vec<Text>>,
+    /// Everything classified, of tables.
+    everything: Vec<Classified>,
     /// The database's default search path.
     pub search_path: Vec<Text>,
 }
@@ -98,12 +118,75 @@ impl Snapshot {
         }
         let by_name =
             rows.relations.iter().map(|(oid, schema, name, _)| ((schema.clone(), name.clone()), *oid)).collect();
-        let functions = rows
-            .functions
-            .iter()
-            .flat_map(|(schema, name)| [name.clone(), format!("{schema}.{name}").into()])
-            .collect();
-        Snapshot { relations: builder.done, by_name, functions, search_path: rows.search_path.clone() }
+        let mut schemas: HashMap<Text, Vec<Text>> = HashMap::new();
+        for (_, schema, name, _) in &rows.relations {
+            schemas.entry(name.clone()).or_default().push(schema.clone());
+        }
+        let mut snapshot = Snapshot {
+            relations: builder.done,
+            by_name,
+            functions: Functions::default(),
+            schemas,
+            everything: Vec::new(),
+            search_path: rows.search_path.clone(),
+        };
+        let mut everything: BTreeSet<Classified> = BTreeSet::new();
+        snapshot.relations.values().for_each(|relation| everything.extend(relation.shows(None)));
+        snapshot.everything = everything.into_iter().take(EVERYTHING_MAX).collect();
+        let find = |name: &sql::RelationName, path: Option<&[Text]>| snapshot.meant(name, path);
+        let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, &find);
+        snapshot.functions = functions;
+        snapshot
+    }
+
+    /// The relations that a name in a function's body may mean: by the search path, or, where that has none, of any schema.
+    fn meant(&self, name: &sql::RelationName, path: Option<&[Text]>) -> Vec<&Relation> {
+        if let Some(schema) = &name.schema {
+            return self.named(schema, &name.name).into_iter().collect();
+        }
+        let path = path.unwrap_or(&self.search_path);
+        match path.iter().find_map(|schema| self.named(schema, &name.name)) {
+            Some(relation) => vec![relation],
+            None => self.of_any_schema(&name.name),
+        }
+    }
+
+    /// The relations of this name, in any schema but PostgreSQL's own.
+    pub fn of_any_schema(&self, name: &str) -> Vec<&Relation> {
+        let schemas = self.schemas.get(name).into_iter().flatten();
+        let users = schemas.filter(|schema| !matches!(&***schema, "pg_catalog" | "information_schema"));
+        users.filter_map(|schema| self.named(schema, name)).collect()
+    }
+
+    /// What a function of this name shows, where it is the users' own.
+    pub fn function(&self, name: &str) -> Option<&Shown> {
+        self.functions.shown(name)
+    }
+
+    /// What an operator of this name shows, where it is the users' own.
+    pub fn operator(&self, name: &str) -> Option<&Shown> {
+        self.functions.behind_operator(name)
+    }
+
+    /// Whether there is no function or operator of this name, or was none when the catalog was read.
+    pub fn is_unheard_of(&self, function: &str) -> bool {
+        self.functions.is_unheard_of(function)
+    }
+
+    /// What a block of code shows: all of every relation it names, and what the functions show that it calls.
+    pub fn code(&self, code: &sql::Code) -> Shown {
+        let mut shown = Shown { opaque: code.dynamic, assumed: true, sets_path: code.sets_path, ..Shown::default() };
+        for relation in code.relations.iter().flat_map(|name| self.meant(name, None)) {
+            shown.names(relation);
+            shown.columns.extend(relation.shows(None));
+        }
+        code.functions.iter().filter_map(|name| self.function(name)).for_each(|inner| shown.takes(inner.clone()));
+        shown
+    }
+
+    /// Everything classified in the database, as far as it is kept.
+    pub fn everything(&self) -> &[Classified] {
+        &self.everything
     }
 
     /// By OID.
@@ -114,11 +197,6 @@ impl Snapshot {
     /// By name.
     pub fn named(&self, schema: &str, name: &str) -> Option<&Relation> {
         self.relations.get(self.by_name.get(&(schema.into(), name.into()))?)
-    }
-
-    /// Whether a function of this name, with or without its schema, is the users' own: it may read anything.
-    pub fn is_users_function(&self, name: &str) -> bool {
-        self.functions.contains(name)
     }
 
     /// Columns that name a data subject, views' too.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::functions::Function;
 use super::*;
 use crate::sql;
 
@@ -47,7 +48,14 @@ fn rows() -> Rows {
         unique: vec![(1, 1)],
         sizes: vec![(1, 500), (2, 300)],
         comments: vec![(4, 2, "free text @personal".to_owned())],
-        functions: vec![(text("shop"), text("leak"))],
+        functions: vec![Function {
+            schema: text("shop"),
+            name: text("leak"),
+            language: text("plpython3u"),
+            ..Function::default()
+        }],
+        operators: Vec::new(),
+        built_in: vec![text("lower"), text("count")],
         search_path: vec![text("$user"), text("public")],
     }
 }

@@ -5,6 +5,7 @@
 //! [`Output::Unknown`] says so. No literal of the text survives in an [`Analysis`], except names and settings listed
 //! in [`Effect`].
 
+mod code;
 mod output;
 mod shape;
 mod statement;
@@ -14,6 +15,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::code::Code;
 pub use self::shape::{holds_for_shape, shape};
 use crate::record::{Kind, Parse, Text};
 
@@ -136,6 +138,10 @@ pub struct Analysis {
     pub single: bool,
     /// Whether many rows may end in one value: `json_agg`, `array(select …)`.
     pub collects: bool,
+    /// What a DO block names.
+    pub code: Option<Code>,
+    /// Operators used that may be anybody's.
+    pub operators: Vec<Text>,
 }
 
 impl Analysis {
@@ -154,6 +160,8 @@ impl Analysis {
             comment_tags: Vec::new(),
             single: false,
             collects: false,
+            code: None,
+            operators: Vec::new(),
         }
     }
 }

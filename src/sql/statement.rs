@@ -9,7 +9,7 @@ use pg_query::protobuf::Token;
 use pg_query::protobuf::summary_result::Context;
 
 use super::tokens::{Lexeme, Tokens, comment_tags};
-use super::{Analysis, Effect, Output, RelationName, kept_setting, output};
+use super::{Analysis, Code, Effect, Output, RelationName, kept_setting, output};
 use crate::record::{Kind, Parse, Text};
 
 /// `sqlparser` sees no longer statements …
@@ -32,6 +32,8 @@ fn within(text: &str, depth: usize) -> Analysis {
         kind: kind(&tokens),
         query: tokens.redacted().into(),
         collects: tokens.collect_rows(),
+        code: Code::of_do(&tokens),
+        operators: tokens.operators(),
         comment_tags: comment_tags(&tokens.comments)
             .into_iter()
             .map(|(key, value)| (key.into(), value.into()))

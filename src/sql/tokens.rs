@@ -2,9 +2,12 @@
 //!
 //! In: a text. Out: [`Tokens`], comments apart. A text the scanner refuses has none.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use pg_query::protobuf::{KeywordKind, Token};
+
+use crate::record::Text;
 
 /// One token: what it is, and its text.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +177,13 @@ impl<'t> Tokens<'t> {
         })
     }
 
+    /// Operators but those of one letter, sorted, distinct.
+    pub(super) fn operators(&self) -> Vec<Text> {
+        let operators: BTreeSet<&str> =
+            self.all.iter().filter(|lexeme| lexeme.token == Token::Op).map(|lexeme| lexeme.text).collect();
+        operators.into_iter().map(Text::from).collect()
+    }
+
     /// Whether a parenthesis opens at `index`, and a query in it.
     fn opens_query(&self, index: usize) -> bool {
         self.word(index) == "(" && matches!(self.word(index + 1).as_str(), "select" | "with" | "values" | "table" | "(")
@@ -211,6 +221,20 @@ impl Lexeme<'_> {
             self.token,
             Token::Sconst | Token::Usconst | Token::Fconst | Token::Iconst | Token::Bconst | Token::Xconst
         )
+    }
+
+    /// Whether it may be the name of something: an identifier, or a word that is not reserved.
+    pub(super) fn is_name(&self) -> bool {
+        matches!(self.token, Token::Ident | Token::Uident) || self.keyword
+    }
+
+    /// What stands in a string; `None` for one with escapes of its own.
+    pub(super) fn content(&self) -> Option<String> {
+        if let Some(rest) = self.text.strip_prefix('$') {
+            let tag = rest.split_once('$')?.0.len() + 2;
+            return self.text.get(tag..self.text.len().checked_sub(tag)?).map(str::to_owned);
+        }
+        self.text.starts_with('\'').then(|| self.value())
     }
 
     fn parameter(&self) -> Option<u32> {

@@ -23,13 +23,15 @@ macro_rules! families {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../evasion/", $name, ".sql")))),+] };
 }
 
-const FAMILIES: [(&str, &str); 14] = families![
+const FAMILIES: [(&str, &str); 16] = families![
     "plain",
     "expressions",
     "aggregates",
     "subqueries",
     "joins",
     "relations",
+    "functions",
+    "doors",
     "writing",
     "cursors",
     "prepared",
