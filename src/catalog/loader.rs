@@ -12,6 +12,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, NoTls, Row, Socket};
 
 use super::functions::Function;
+use super::lineage::Lineage;
 use super::snapshot::{Rows, Snapshot};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
@@ -106,7 +107,7 @@ pub async fn check(config: &Config, classification: &Classification) -> Vec<Faul
         Ok(rows) => rows,
         Err(error) => return fault(format!("the catalog cannot be read: {}", in_full(&error))),
     };
-    let snapshot = Snapshot::build(&rows, classification);
+    let snapshot = Snapshot::build(&rows, classification, &Lineage::default());
     let mut faults = Vec::new();
     for (schema, table, columns, line) in classification.named() {
         let Some(relation) = snapshot.named(schema, table) else {
@@ -202,6 +203,9 @@ const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::tex
     (select pg_catalog.substr(setting, 13) from pg_catalog.unnest(p.proconfig) setting where setting like 'search_path=%') \
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     join pg_catalog.pg_language l on l.oid = p.prolang where n.nspname not in ('pg_catalog', 'information_schema')";
+const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
+    where not t.tgisinternal union all \
+    select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
 const OPERATORS: &str = "select o.oprname::text, n.nspname::text, p.proname::text from pg_catalog.pg_operator o \
     join pg_catalog.pg_proc p on p.oid = o.oprcode join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema')";
@@ -227,6 +231,7 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
     // `BEGIN ATOMIC` came with 14.
     let body = if version >= 140_000 { "pg_catalog.pg_get_function_sqlbody(p.oid)" } else { "null" };
     let functions = client.query(&FUNCTIONS.replace("SQL_BODY", body), &[]).await?;
+    let triggers = client.query(TRIGGERS, &[]).await?;
     let operators = client.query(OPERATORS, &[]).await?;
     let built_in = client.query(BUILT_IN, &[]).await?;
     let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
@@ -265,6 +270,7 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
             .collect::<Result<_, tokio_postgres::Error>>()?,
         functions: functions.iter().map(function).collect::<Result<_, tokio_postgres::Error>>()?,
+        triggers: triggers.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect(),
         operators: operators
             .iter()
             .map(|row| Ok((text(row.try_get(0)?), text(row.try_get(1)?), text(row.try_get(2)?))))

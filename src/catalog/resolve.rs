@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::classification::Classification;
 use super::functions::{Shown, reads_anything};
+use super::lineage::{Holds, Lineage};
 use super::snapshot::{Classified, Relation, Snapshot};
 use super::{Context, PeopleRule, Understanding};
 use crate::record::{CatalogState, Certainty, Kind, Parse, Text};
@@ -21,20 +22,33 @@ pub(super) struct Resolver<'a> {
     pub(super) snapshot: Option<&'a Snapshot>,
     pub(super) state: CatalogState,
     pub(super) context: &'a Context,
+    pub(super) lineage: &'a Lineage,
 }
 
 /// A relation that a statement names.
-enum Target<'a> {
+pub(super) enum Target<'a> {
     /// In the snapshot.
     Known(&'a Relation),
+    /// The session's own.
+    Temporary { table: Text, holds: &'a Holds },
     /// Not in it, or there is none: its schema is a guess where `qualified` is false.
     Named { schema: Text, table: Text },
 }
 
 impl Target<'_> {
+    /// Schema and name, of what everybody sees.
+    pub(super) fn parts(&self) -> Option<(Text, Text)> {
+        match self {
+            Target::Known(relation) => Some(relation.parts.clone()),
+            Target::Named { schema, table } => Some((schema.clone(), table.clone())),
+            Target::Temporary { .. } => None,
+        }
+    }
+
     fn name(&self) -> Text {
         match self {
             Target::Known(relation) => relation.name.clone(),
+            Target::Temporary { table, .. } => format!("pg_temp.{table}").into(),
             Target::Named { schema, table } => format!("{schema}.{table}").into(),
         }
     }
@@ -42,14 +56,19 @@ impl Target<'_> {
 
 /// The columns found so far, and how.
 #[derive(Default)]
-struct Found {
-    columns: BTreeSet<Classified>,
+pub(super) struct Found {
+    pub(super) columns: BTreeSet<Classified>,
     /// From the text alone: an expression, or no wire to confirm it.
     inferred: bool,
     assumed: bool,
 }
 
 impl Found {
+    /// More may be among the columns than was shown.
+    pub(super) fn doubt(&mut self) {
+        self.assumed = true;
+    }
+
     fn takes(&mut self, called: &Shown, snapshot: Option<&Snapshot>) {
         self.columns.extend(called.columns.iter().cloned());
         self.inferred |= !called.columns.is_empty();
@@ -63,12 +82,17 @@ impl Found {
 impl Resolver<'_> {
     /// Understands one statement.
     pub(super) fn understand(&self, analysis: &Analysis, wire: Option<&[Origin]>) -> Understanding {
-        let reads: Vec<Target<'_>> = analysis.reads.iter().map(|name| self.target(name)).collect();
-        let writes: Vec<Target<'_>> = analysis.writes.iter().map(|name| self.target(name)).collect();
         let mut found = Found::default();
+        let reads = self.targets(&analysis.reads, &mut found);
+        let writes = self.targets(&analysis.writes, &mut found);
+        // A name that may mean several things is a doubt about what is shown, not about what is touched.
+        found.assumed &= !matches!(analysis.output, Output::Nothing);
         self.columns(analysis, &reads, &writes, wire, &mut found);
         let called = self.called(analysis, &reads);
         found.takes(&called, self.snapshot);
+        let learned = self.learned(analysis, &reads, &called);
+        self.filled_at_once(analysis, &learned, &mut found);
+        let brought_back = self.brought_back(analysis, &mut found);
         let level = found.columns.iter().map(|column| column.level).max();
         let personal = level.is_some_and(|level| self.classification.is_personal(level));
         let certainty = match (found.assumed, found.inferred) {
@@ -76,15 +100,22 @@ impl Resolver<'_> {
             (false, true) => Certainty::Inferred,
             (false, false) => Certainty::Exact,
         };
+        let people = match (personal, brought_back) {
+            (false, _) => PeopleRule::Nobody,
+            (true, true) => PeopleRule::Estimated { most: None },
+            (true, false) => self.people(analysis, &reads, &called),
+        };
+        let consequences = self.consequences(analysis, learned, &found, &called);
         Understanding {
             relations_read: union(names(&reads), &called.bases),
             relations_written: names(&writes),
             columns: found.columns.into_iter().map(|column| column.name).collect(),
             level: level.and_then(|level| self.classification.name(level)).cloned(),
             personal,
-            people: if personal { self.people(analysis, &reads, &called) } else { PeopleRule::Nobody },
+            people,
             certainty,
             state: self.state,
+            consequences,
         }
     }
 
@@ -189,7 +220,7 @@ impl Resolver<'_> {
             Output::Unknown => {
                 found.assumed = true;
                 for target in &all {
-                    found.columns.extend(self.everything(target));
+                    self.show(target, None, found);
                 }
             }
         }
@@ -206,18 +237,19 @@ impl Resolver<'_> {
             match self.snapshot.and_then(|snapshot| snapshot.relation(origin.table_oid)) {
                 // A row as a whole.
                 Some(relation) if origin.attribute == 0 => {
-                    found.columns.extend(relation.classified.values().flatten().cloned());
+                    self.show(&Target::Known(relation), None, found);
                     found.inferred = true;
                 }
                 Some(relation) => {
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
+                    self.show_lineage(relation, relation.column_named(origin.attribute).map(|name| &**name), found);
                     found.inferred |= self.state != CatalogState::Fresh;
                 }
                 None => {
                     // Newer than the snapshot, or there is none: the label is all there is.
                     found.inferred = true;
                     for target in all {
-                        found.columns.extend(self.column(target, &origin.name));
+                        self.show(target, Some(&origin.name), found);
                     }
                     rest |= self.snapshot.is_some();
                 }
@@ -226,61 +258,143 @@ impl Resolver<'_> {
         rest
     }
 
-    fn text_column(&self, column: &ColumnRef, analysis: &Analysis, all: &[&Target<'_>], found: &mut Found) {
+    pub(super) fn text_column(&self, column: &ColumnRef, analysis: &Analysis, all: &[&Target<'_>], found: &mut Found) {
         let named = column.relation.as_ref();
-        let here = named.is_some_and(|name| analysis.reads.contains(name) || analysis.writes.contains(name));
-        let target = named.filter(|_| here).map(|name| self.target(name));
-        let targets: Vec<&Target<'_>> = match &target {
-            Some(target) => vec![target],
+        let here = named.filter(|name| analysis.reads.contains(name) || analysis.writes.contains(name));
+        let own = here.map(|name| self.targets(std::slice::from_ref(name), found));
+        let targets: Vec<&Target<'_>> = match &own {
+            Some(own) => own.iter().collect(),
             None => all.to_vec(),
         };
         for target in &targets {
-            match &column.column {
-                Some(name) => found.columns.extend(self.column(target, name)),
-                None => found.columns.extend(self.everything(target)),
-            }
+            self.show(target, column.column.as_deref(), found);
         }
-        // `c.row_to_json` is a function of the row, where the table has no such column.
+        // `c.row_to_json` is a function of the row, where the table has no such column. Or it has it since a moment ago.
         let lacks = |name: &Text| {
-            let known = |target: &&Target<'_>| matches!(target, Target::Known(relation) if !relation.has_column(name));
+            let known = |target: &&Target<'_>| {
+                matches!(target, Target::Known(relation)
+                if !relation.has_column(name) && self.marked(relation, name).is_none())
+            };
             !targets.is_empty() && targets.iter().all(known)
         };
         if named.is_some() && column.column.as_ref().is_some_and(lacks) {
             found.assumed = true;
-            targets.iter().for_each(|target| found.columns.extend(self.everything(target)));
+            targets.iter().for_each(|target| self.show(target, None, found));
         }
     }
 
-    fn column(&self, target: &Target<'_>, column: &str) -> Vec<Classified> {
-        match target {
-            Target::Known(relation) => {
+    /// What a column is known to be filled from, beside what the catalog has.
+    fn marked(&self, relation: &Relation, column: &str) -> Option<()> {
+        let (schema, table) = &relation.parts;
+        let shown = self.lineage.of(schema, table)?.shows(Some(column), self.classification).0;
+        (!shown.is_empty()).then_some(())
+    }
+
+    fn show_lineage(&self, relation: &Relation, column: Option<&str>, found: &mut Found) {
+        let (schema, table) = &relation.parts;
+        if let Some(holds) = self.lineage.of(schema, table) {
+            self.show_marks(holds, column, found);
+        }
+        found.inferred |= relation.filled;
+        // What is behind a view was filled since it was followed, perhaps.
+        let behind = relation.bases.iter().filter(|base| **base != relation.name && self.state != CatalogState::Fresh);
+        for (schema, table) in behind.filter_map(|base| base.split_once('.')) {
+            let before = found.columns.len();
+            if let Some(holds) = self.lineage.of(schema, table) {
+                self.show_marks(holds, None, found);
+            }
+            found.assumed |= found.columns.len() > before;
+        }
+        if !relation.copied_in.is_empty() {
+            found.columns.extend(relation.copied_in.iter().cloned());
+            found.assumed = true;
+        }
+    }
+
+    pub(super) fn show_marks(&self, holds: &Holds, column: Option<&str>, found: &mut Found) {
+        let (shown, of_the_column) = holds.shows(column, self.classification);
+        // What is known for certain is no less certain for being told twice.
+        let before = found.columns.len();
+        found.columns.extend(shown);
+        let adds = found.columns.len() > before;
+        found.inferred |= adds;
+        found.assumed |= adds && !of_the_column;
+    }
+
+    /// What a column shows; all of them, where none is named.
+    pub(super) fn show(&self, target: &Target<'_>, column: Option<&str>, found: &mut Found) {
+        match (target, column) {
+            (Target::Known(relation), Some(column)) => {
                 let number = relation.columns.get(column);
-                number.and_then(|number| relation.classified.get(number)).cloned().unwrap_or_default()
+                found
+                    .columns
+                    .extend(number.and_then(|number| relation.classified.get(number)).into_iter().flatten().cloned());
+                self.show_lineage(relation, Some(column), found);
             }
-            Target::Named { schema, table } => {
-                let level = self.classification.level(schema, table, column);
-                let named = |level| Classified { name: format!("{schema}.{table}.{column}").into(), level };
-                level.map(named).into_iter().collect()
+            (Target::Known(relation), None) => {
+                found.columns.extend(relation.classified.values().flatten().cloned());
+                self.show_lineage(relation, None, found);
             }
-        }
-    }
-
-    fn everything(&self, target: &Target<'_>) -> Vec<Classified> {
-        match target {
-            Target::Known(relation) => relation.classified.values().flatten().cloned().collect(),
-            Target::Named { schema, table } => {
+            (Target::Temporary { holds, .. }, column) => self.show_marks(holds, column, found),
+            (Target::Named { schema, table }, column) => {
+                if let Some(holds) = self.lineage.of(schema, table) {
+                    self.show_marks(holds, column, found);
+                }
+                self.show_below(schema, table, found);
                 let named = self.classification.named().find(|(s, t, ..)| s == &&**schema && t == &&**table);
-                let columns = named.map(|(_, _, columns, _)| columns).unwrap_or_default();
+                let all = named.map(|(_, _, columns, _)| columns).unwrap_or_default();
                 let classified = |column: &str| {
                     let level = self.classification.level(schema, table, column)?;
                     Some(Classified { name: format!("{schema}.{table}.{column}").into(), level })
                 };
-                columns.into_iter().filter_map(classified).collect()
+                match column {
+                    Some(column) => found.columns.extend(classified(column)),
+                    None => found.columns.extend(all.into_iter().filter_map(classified)),
+                }
             }
         }
     }
 
-    fn target(&self, name: &RelationName) -> Target<'_> {
+    /// Everything that a view is over which the catalog does not have yet.
+    fn show_below(&self, schema: &str, table: &str, found: &mut Found) {
+        let before = found.columns.len();
+        for (schema, table) in self.lineage.below(schema, table) {
+            if let Some(relation) = self.snapshot.and_then(|snapshot| snapshot.named(schema, table)) {
+                found.columns.extend(relation.classified.values().flatten().cloned());
+            }
+            if let Some(holds) = self.lineage.of(schema, table) {
+                self.show_marks(holds, None, found);
+            }
+        }
+        found.assumed |= found.columns.len() > before;
+    }
+
+    /// The relations that names mean. An unqualified one may mean several, where what was SET is not known.
+    fn targets(&self, names: &[RelationName], found: &mut Found) -> Vec<Target<'_>> {
+        let mut targets = Vec::with_capacity(names.len());
+        for name in names {
+            let of_session = matches!(name.schema.as_deref(), None | Some("pg_temp"));
+            if let Some((holds, certain)) = self.context.own.of(&name.name).filter(|_| of_session) {
+                targets.push(Target::Temporary { table: name.name.clone(), holds });
+                if certain || name.schema.is_some() {
+                    continue;
+                }
+            }
+            if name.schema.is_none() && self.context.own.path_unknown {
+                let known = self.snapshot.map(|snapshot| snapshot.of_any_schema(&name.name)).unwrap_or_default();
+                found.assumed |= known.len() != 1;
+                let before = targets.len();
+                targets.extend(known.into_iter().map(Target::Known));
+                if targets.len() > before {
+                    continue;
+                }
+            }
+            targets.push(self.target(name));
+        }
+        targets
+    }
+
+    pub(super) fn target(&self, name: &RelationName) -> Target<'_> {
         let known = |schema: &str| self.snapshot.and_then(|snapshot| snapshot.named(schema, &name.name));
         if let Some(schema) = &name.schema {
             return known(schema)
@@ -319,7 +433,7 @@ fn names(targets: &[Target<'_>]) -> Vec<Text> {
         .iter()
         .flat_map(|target| match target {
             Target::Known(relation) => relation.bases.clone(),
-            named @ Target::Named { .. } => vec![named.name()],
+            other => vec![other.name()],
         })
         .collect();
     names.into_iter().collect()
@@ -332,7 +446,8 @@ fn most(reads: &[Target<'_>]) -> Option<u64> {
         match target {
             Target::Known(relation) if relation.classified.is_empty() => {}
             Target::Known(relation) => most = Some(most.unwrap_or(0).max(relation.size?)),
-            Target::Named { .. } => return None,
+            Target::Temporary { holds, .. } if holds.is_empty() => {}
+            Target::Temporary { .. } | Target::Named { .. } => return None,
         }
     }
     most

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::classification::{Classification, Level};
 use super::functions::{Function, Functions, Shown};
+use super::lineage::Lineage;
 use crate::record::Text;
 use crate::session::SubjectColumns;
 use crate::sql;
@@ -40,6 +41,8 @@ pub struct Rows {
     pub comments: Vec<(Oid, i16, String)>,
     /// Functions that are not PostgreSQL's own.
     pub functions: Vec<Function>,
+    /// Relation, and the code of a trigger or a rule on it.
+    pub triggers: Vec<(Oid, String)>,
     /// Operators that are not: name, and schema and name of the function behind.
     pub operators: Vec<(Text, Text, Text)>,
     /// Names of PostgreSQL's own functions and operators.
@@ -64,10 +67,16 @@ pub struct Relation {
     pub name: Text,
     /// Base relations behind a view; itself for any other.
     pub bases: Vec<Text>,
+    /// Its schema and its own name.
+    pub parts: (Text, Text),
     /// Columns by name.
     pub columns: HashMap<Text, i16>,
     /// What a column shows, by attribute number; absent: nothing classified.
     pub classified: HashMap<i16, Vec<Classified>>,
+    /// Whether anything in it is known from what it was filled with, and not from the classification.
+    pub filled: bool,
+    /// What a trigger or a rule of another relation may copy into any of its columns.
+    pub copied_in: Vec<Classified>,
     /// The column that says whose a row is.
     pub subject: Option<i16>,
     /// Whether no two rows have the same subject.
@@ -77,6 +86,18 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// The column of this number.
+    pub fn column_named(&self, number: i16) -> Option<&Text> {
+        self.columns.iter().find(|(_, its)| **its == number).map(|(name, _)| name)
+    }
+
+    /// Its columns, in order.
+    pub fn in_order(&self) -> Vec<&Text> {
+        let mut columns: Vec<(&i16, &Text)> = self.columns.iter().map(|(name, number)| (number, name)).collect();
+        columns.sort_unstable();
+        columns.into_iter().map(|(_, name)| name).collect()
+    }
+
     /// What is classified in a column; in all of them, where none is named or there is none of this name.
     pub fn shows(&self, column: Option<&str>) -> Vec<Classified> {
         match column.and_then(|column| self.columns.get(column)) {
@@ -109,9 +130,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Joins the rows and the classification.
-    pub fn build(rows: &Rows, classification: &Classification) -> Snapshot {
-        let mut builder = Builder::new(rows, classification);
+    /// Joins the rows, the classification, and what is known of where classified columns went.
+    pub fn build(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Snapshot {
+        let mut builder = Builder::new(rows, classification, lineage);
         let oids: Vec<Oid> = rows.relations.iter().map(|(oid, ..)| *oid).collect();
         for oid in &oids {
             builder.finish(*oid, 0);
@@ -134,9 +155,32 @@ impl Snapshot {
         snapshot.relations.values().for_each(|relation| everything.extend(relation.shows(None)));
         snapshot.everything = everything.into_iter().take(EVERYTHING_MAX).collect();
         let find = |name: &sql::RelationName, path: Option<&[Text]>| snapshot.meant(name, path);
+        let copied = snapshot.copied(&rows.triggers);
         let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, &find);
         snapshot.functions = functions;
+        for (oid, columns) in copied {
+            if let Some(relation) = snapshot.relations.get_mut(&oid) {
+                relation.copied_in = columns.into_iter().collect();
+            }
+        }
         snapshot
+    }
+
+    /// What triggers and rules copy, by the relation that they copy it into: all that is classified where they are, into every
+    /// relation that they write.
+    fn copied(&self, triggers: &[(Oid, String)]) -> HashMap<Oid, BTreeSet<Classified>> {
+        let mut copied: HashMap<Oid, BTreeSet<Classified>> = HashMap::new();
+        for (oid, code) in triggers {
+            let Some(from) = self.relations.get(oid).filter(|from| !from.classified.is_empty()) else { continue };
+            let code = sql::Code::of(code);
+            for into in code.writes.iter().flat_map(|name| self.meant(name, None)).filter(|into| into.name != from.name)
+            {
+                if let Some(oid) = self.by_name.get(&into.parts) {
+                    copied.entry(*oid).or_default().extend(from.shows(None));
+                }
+            }
+        }
+        copied
     }
 
     /// The relations that a name in a function's body may mean: by the search path, or, where that has none, of any schema.
@@ -218,6 +262,7 @@ impl Snapshot {
 
 struct Builder<'a> {
     classification: &'a Classification,
+    lineage: &'a Lineage,
     names: HashMap<Oid, (&'a Text, &'a Text)>,
     oids: HashMap<(&'a str, &'a str), Oid>,
     columns: HashMap<Oid, Vec<(i16, &'a Text)>>,
@@ -233,9 +278,10 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(rows: &'a Rows, classification: &'a Classification) -> Builder<'a> {
+    fn new(rows: &'a Rows, classification: &'a Classification, lineage: &'a Lineage) -> Builder<'a> {
         let mut builder = Builder {
             classification,
+            lineage,
             names: rows.relations.iter().map(|(oid, schema, name, _)| (*oid, (schema, name))).collect(),
             oids: rows.relations.iter().map(|(oid, schema, name, _)| ((&**schema, &**name), *oid)).collect(),
             columns: HashMap::new(),
@@ -278,8 +324,11 @@ impl<'a> Builder<'a> {
         let columns = self.columns.get(&oid).cloned().unwrap_or_default();
         let mut relation = Relation {
             bases: vec![full.clone()],
+            parts: (schema.clone(), name.clone()),
             columns: columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect(),
             classified: HashMap::new(),
+            filled: false,
+            copied_in: Vec::new(),
             subject: None,
             subject_unique: false,
             size: None,
@@ -309,6 +358,7 @@ impl<'a> Builder<'a> {
                 relation.classified.insert(*number, vec![Classified { name, level }]);
             }
         }
+        self.fill(columns, relation);
         relation.size = self.rows_below(oid);
         let subject = self.classification.subject(schema, name);
         relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
@@ -316,6 +366,7 @@ impl<'a> Builder<'a> {
         for parent in self.parents.get(&oid).cloned().unwrap_or_default() {
             self.finish(parent, depth + 1);
             let Some(parent) = self.done.get(&parent) else { continue };
+            relation.filled |= parent.filled;
             for (column, number) in &parent.columns {
                 let Some(here) = relation.columns.get(column) else { continue };
                 for classified in parent.classified.get(number).into_iter().flatten() {
@@ -332,6 +383,21 @@ impl<'a> Builder<'a> {
             }
         }
         relation.subject_unique = relation.subject.is_some_and(|number| self.unique.contains(&(oid, number)));
+    }
+
+    /// What it was filled with, renamed from, or made of.
+    fn fill(&self, columns: &[(i16, &Text)], relation: &mut Relation) {
+        let (schema, table) = &relation.parts;
+        let Some(holds) = self.lineage.of(schema, table) else { return };
+        for (number, column) in columns {
+            for mark in holds.shows(Some(column), self.classification).0 {
+                let present = relation.classified.entry(*number).or_default();
+                if !present.iter().any(|other| other.name == mark.name) {
+                    present.push(mark);
+                    relation.filled = true;
+                }
+            }
+        }
     }
 
     /// Rows of a table and of those that inherit from it.
@@ -356,6 +422,7 @@ impl<'a> Builder<'a> {
             let Some(below) = self.done.get(below) else { continue };
             bases.extend(below.bases.iter().cloned());
             relation.size = relation.size.max(below.size);
+            relation.filled |= below.filled;
         }
         if !bases.is_empty() {
             relation.bases = bases.into_iter().collect();

@@ -54,6 +54,7 @@ fn rows() -> Rows {
             language: text("plpython3u"),
             ..Function::default()
         }],
+        triggers: Vec::new(),
         operators: Vec::new(),
         built_in: vec![text("lower"), text("count")],
         search_path: vec![text("$user"), text("public")],
@@ -69,7 +70,12 @@ fn catalog() -> Catalog {
 }
 
 fn context(database: &str) -> Context {
-    Context { database: database.into(), role: "clerk".into(), search_path: Some(vec!["shop".into(), "public".into()]) }
+    Context {
+        database: database.into(),
+        role: "clerk".into(),
+        search_path: Some(vec!["shop".into(), "public".into()]),
+        ..Context::default()
+    }
 }
 
 fn understand(text: &str, database: &str, wire: Option<&[Origin]>) -> Understanding {

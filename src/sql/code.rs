@@ -19,6 +19,8 @@ const NAMES_MAX: usize = 4_096;
 pub struct Code {
     /// What may be a relation: `a` and `a.b` wherever they stand.
     pub relations: Vec<RelationName>,
+    /// Those of them that it may write.
+    pub writes: Vec<RelationName>,
     /// What is called, as written, in lower case unless quoted.
     pub functions: Vec<Text>,
     /// Whether it executes what it puts together, or could not be read.
@@ -32,13 +34,14 @@ impl Code {
     pub fn of(body: &str) -> Code {
         let opaque = Code { dynamic: true, sets_path: true, ..Code::default() };
         let Some(tokens) = Tokens::scan(body) else { return opaque };
-        let (mut relations, mut functions) = (BTreeSet::new(), BTreeSet::new());
+        let (mut relations, mut functions, mut writes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for (at, lexeme) in tokens.all.iter().enumerate() {
             if !lexeme.is_name() {
                 continue;
             }
             let name = lexeme.name();
             let qualified = tokens.word(at + 1) == "." && tokens.all.get(at + 2).is_some_and(Lexeme::is_name);
+            let written = at > 0 && matches!(tokens.word(at - 1).as_str(), "into" | "update" | "only");
             let after_dot = at > 0 && tokens.word(at - 1) == ".";
             if tokens.word(at + 1) == "(" && !after_dot {
                 functions.insert(Text::from(name.as_str()));
@@ -48,7 +51,11 @@ impl Code {
                 if tokens.word(at + 3) == "(" {
                     functions.insert(format!("{name}.{second}").into());
                 }
-                relations.insert(RelationName { schema: Some(name.as_str().into()), name: second.into() });
+                let both = RelationName { schema: Some(name.as_str().into()), name: second.into() };
+                writes.extend(written.then(|| both.clone()));
+                relations.insert(both);
+            } else if written {
+                writes.insert(RelationName { schema: None, name: name.as_str().into() });
             }
             relations.insert(RelationName { schema: None, name: name.into() });
         }
@@ -59,6 +66,7 @@ impl Code {
         let dynamic = says("execute");
         Code {
             relations: relations.into_iter().collect(),
+            writes: writes.into_iter().collect(),
             functions: functions.into_iter().collect(),
             dynamic,
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),

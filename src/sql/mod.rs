@@ -6,6 +6,7 @@
 //! in [`Effect`].
 
 mod code;
+mod flow;
 mod output;
 mod shape;
 mod statement;
@@ -16,6 +17,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use self::code::Code;
+pub use self::flow::{Fate, Flow};
 pub use self::shape::{holds_for_shape, shape};
 use crate::record::{Kind, Parse, Text};
 
@@ -107,6 +109,12 @@ pub enum Effect {
         /// Its name.
         name: Text,
     },
+    /// DISCARD ALL, DISCARD TEMP: what the session had for itself is gone.
+    Discarded,
+    /// ROLLBACK TO a savepoint: what was SET since is undone.
+    RolledBackToSavepoint,
+    /// The search path may be any from now on.
+    PathUnknown,
     /// Changed the schema: what is known of the catalog is stale.
     SchemaChanged,
 }
@@ -142,6 +150,10 @@ pub struct Analysis {
     pub code: Option<Code>,
     /// Operators used that may be anybody's.
     pub operators: Vec<Text>,
+    /// Where what it reads goes on to.
+    pub flows: Vec<Flow>,
+    /// Whether it shows a setting that a session may have made of anything.
+    pub shows_setting: bool,
 }
 
 impl Analysis {
@@ -162,6 +174,8 @@ impl Analysis {
             collects: false,
             code: None,
             operators: Vec::new(),
+            flows: Vec::new(),
+            shows_setting: false,
         }
     }
 }

@@ -98,6 +98,12 @@ impl<'t> Tokens<'t> {
         None
     }
 
+    /// The names in the list that opens at `from`, before `to`.
+    pub(super) fn names_between(&self, from: usize, to: usize) -> Vec<Text> {
+        let listed = self.all.iter().take(to).skip(from + 1).take_while(|lexeme| lexeme.text != ")");
+        listed.filter(|lexeme| lexeme.text != ",").map(|lexeme| lexeme.name().into()).collect()
+    }
+
     /// How deep parentheses and brackets nest.
     pub(super) fn depth(&self) -> usize {
         let (mut depth, mut deepest) = (0_usize, 0);

@@ -11,8 +11,6 @@ select email::int from shop.customers
 select 1 / (length(email) - length(email)) from shop.customers where cast(email as int) > 0
 --> assumed | email | 1 | error
 do $$ declare x text; begin select string_agg(email, ',') into x from shop.customers; raise exception '%', x; end $$
---> innocent
-insert into shop.products (id, title) select id + 900, email from shop.customers where false
 
 -- in a notification
 listen leak
@@ -36,3 +34,16 @@ explain select email from shop.customers
 explain analyze select email from shop.customers
 --> innocent
 explain (verbose, costs off) select lower(email) from shop.customers where email = 'x'
+
+-- in a setting
+select set_config('my.leak', string_agg(email, ','), false) from shop.customers
+--> inferred / assumed | email | 40
+select current_setting('my.leak')
+--> inferred / assumed | email | 40
+show my.leak
+
+-- in a large object
+select lo_from_bytea(4711, convert_to(string_agg(email, ','), 'UTF8')) from shop.customers
+--> inferred / assumed | email | 40
+select lo_get(4711)
+select lo_unlink(4711)

@@ -261,3 +261,10 @@ SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = 'sho
 SELECT pg_try_advisory_lock(4711)
 --> innocent
 SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' ESCAPE '\'
+
+-- a temporary table by the name of the other
+create temp table customers (id int, email text)
+insert into customers values (1, 'nobody')
+set search_path to pg_temp, shop
+--> innocent
+select lower(email) from customers

@@ -38,3 +38,9 @@ execute p
 set search_path to shop
 --> exact / inferred | email | 40
 execute p
+
+-- into a table
+prepare p as select email from shop.customers
+create temp table t_executed as execute p
+--> exact / inferred / assumed | email | 40
+select * from t_executed

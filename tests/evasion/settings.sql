@@ -79,3 +79,13 @@ select email from shop.customers
 update pg_settings set setting = 'shop' where name = 'search_path'
 --> inferred / assumed | email | 40
 select lower(email) from customers
+
+-- a SET undone by a savepoint
+set search_path to shop
+begin
+savepoint s
+set search_path to other
+rollback to savepoint s
+--> inferred / assumed | email | 40
+select lower(email) from customers
+commit

@@ -35,3 +35,11 @@ begin
 --> innocent
 merge into shop.products p using shop.customers c on c.id = p.id when matched then update set price = price
 rollback
+
+-- into another table and back at once
+begin
+--> inferred / assumed | email | 40
+insert into shop.notes (body) select email from shop.customers returning body
+--> inferred / assumed | email | 40
+with w as (insert into shop.notes (body) select email from shop.customers returning body) select body from w
+rollback

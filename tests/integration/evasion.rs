@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use mitsuke::record::{CatalogState, Certainty, Outcome, Statement};
 
-use crate::support::programs::psql_script;
+use crate::support::programs::{psql, psql_script};
 use crate::support::server::{self, SUPERUSER, database, direct, shared};
 use crate::support::sidecar::Sidecar;
+use crate::support::wait_for;
 use crate::support::wire::{Client, bind, describe, execute, packet, parse, query, sync};
 use corpus::{Case, Expected, Family, Step};
 
@@ -23,7 +24,7 @@ macro_rules! families {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../evasion/", $name, ".sql")))),+] };
 }
 
-const FAMILIES: [(&str, &str); 16] = families![
+const FAMILIES: [(&str, &str); 17] = families![
     "plain",
     "expressions",
     "aggregates",
@@ -32,6 +33,7 @@ const FAMILIES: [(&str, &str); 16] = families![
     "relations",
     "functions",
     "doors",
+    "copies",
     "writing",
     "cursors",
     "prepared",
@@ -71,7 +73,9 @@ fn families() -> Vec<Family> {
     FAMILIES.iter().map(|(name, text)| Family::parse(name, text)).collect()
 }
 
-fn judge(by: By) {
+/// A new database with the corpus's schema, and a sidecar that knows its catalog and its classification. The folder is
+/// the policies'.
+fn set_up() -> (String, Sidecar, tempfile::TempDir) {
     let name = database();
     psql_script(&direct(shared(), &name), SCHEMA).expect_success();
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -87,7 +91,40 @@ fn judge(by: By) {
         direct(shared(), &name),
         folder.path().display()
     );
-    let mut sidecar = Sidecar::start(&more);
+    let sidecar = Sidecar::start(&more);
+    (name, sidecar, folder)
+}
+
+/// What a table was filled with is known in another session, after a kill and a start.
+#[test]
+fn where_columns_went_outlives_a_restart() {
+    let (name, mut sidecar, _policies) = set_up();
+    let ask = |sidecar: &Sidecar, sql: &str| psql(&sidecar.url(&name), sql).expect_success();
+    ask(&sidecar, "create table other.kept as select email as a, city as b from shop.customers");
+    ask(&sidecar, "alter table shop.staff rename to people");
+    wait_for("both in the log", || (sidecar.records::<Statement>().len() >= 2).then_some(()));
+    sidecar.kill();
+    sidecar.launch();
+    ask(&sidecar, "select a from other.kept");
+    ask(&sidecar, "select b from other.kept");
+    ask(&sidecar, "select email from shop.people");
+    sidecar.stop();
+    let mut statements = sidecar.records::<Statement>();
+    statements.sort_by_key(|statement| statement.common.seq);
+    let last: Vec<(Vec<&str>, Option<u64>, Option<Certainty>)> = statements[statements.len() - 3..]
+        .iter()
+        .map(|record| {
+            let columns = record.columns.iter().flat_map(|columns| columns.iter()).map(|column| &**column);
+            (columns.collect(), record.persons, record.certainty)
+        })
+        .collect();
+    assert_eq!(last[0], (vec!["shop.customers.email"], Some(40), Some(Certainty::Inferred)));
+    assert_eq!((&last[1].0, last[1].1), (&vec![], Some(0)));
+    assert_eq!(last[2], (vec!["shop.staff.email"], Some(5), Some(Certainty::Inferred)));
+}
+
+fn judge(by: By) {
+    let (name, mut sidecar, _policies) = set_up();
     let major = server::major(shared());
     let families = families();
     for (family, case) in families.iter().flat_map(|family| family.cases.iter().map(move |case| (family, case))) {

@@ -6,6 +6,8 @@
 
 // What an expression is made from.
 mod expression;
+// What INSERT and UPDATE fill in.
+mod filling;
 // Whether each row of one table comes out once at most.
 mod single;
 
@@ -22,6 +24,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use self::expression::{args_refs, expr_refs};
+pub(super) use self::filling::filled;
 use super::{ColumnRef, RelationName};
 
 /// What could not be followed.
