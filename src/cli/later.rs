@@ -14,8 +14,6 @@ pub enum Later {
     Classify(Anything),
     /// Who may read classified columns, and who did (not there yet)
     Access(Anything),
-    /// Who read the record of one person (not there yet)
-    Who(Anything),
     /// A bundle for the incident responder (not there yet)
     Case(Anything),
     /// The web console over a log (not there yet)
@@ -36,7 +34,6 @@ impl Later {
             Later::Verify(anything) => ("verify", anything.rest),
             Later::Classify(anything) => ("classify", anything.rest),
             Later::Access(anything) => ("access", anything.rest),
-            Later::Who(anything) => ("who", anything.rest),
             Later::Case(anything) => ("case", anything.rest),
             Later::Console(anything) => ("console", anything.rest),
         };

@@ -12,6 +12,7 @@ mod policy;
 mod query;
 mod report;
 mod run;
+mod who;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -80,6 +81,7 @@ enum Command {
     Query(query::Query),
     Report(report::Report),
     Policy(policy::Policy),
+    Who(who::Who),
     #[command(flatten)]
     Later(later::Later),
 }
@@ -97,6 +99,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Query(command) => command.run(&cli.global),
         Command::Report(command) => command.run(&cli.global),
         Command::Policy(command) => command.run(&cli.global),
+        Command::Who(command) => command.run(&cli.global),
         Command::Later(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -123,6 +123,33 @@ fn where_columns_went_outlives_a_restart() {
     assert_eq!(last[2], (vec!["shop.staff.email"], Some(5), Some(Certainty::Inferred)));
 }
 
+/// Whoever returned a person's record is found by the person's key, whatever the format the key was sent in; and nobody without
+/// the key file.
+#[test]
+fn who_read_the_record_of_one_person() {
+    let (name, mut sidecar, _policies) = set_up();
+    for sql in [
+        "select id, email from shop.customers where id = 7",
+        "select id, email from shop.customers where id = 8",
+        "select email from shop.customers where id = 7",
+        "select id, city from shop.customers where id = 7",
+        "select id, email from shop.customers where id <= 10",
+    ] {
+        psql(&sidecar.url(&name), sql).expect_success();
+    }
+    sidecar.stop();
+    let told = sidecar.command(["who", "shop.customers", "7"]).expect_success();
+    let returned = |word: &str| told.lines().filter(|line| line.split_whitespace().nth(1) == Some(word)).count();
+    assert_eq!((returned("yes"), returned("perhaps")), (2, 1), "{told}");
+    assert!(told.ends_with("2 returned this person's record, 1 may have\n") && !told.contains("= 7"), "{told}");
+    let json = sidecar.command(["who", "shop.customers", "7", "--format", "json"]).expect_success();
+    let first: serde_json::Value =
+        serde_json::from_str(json.lines().next().unwrap_or_default()).expect("an object a line");
+    assert_eq!((&first["returned"], &first["persons"]), (&"yes".into(), &1.into()));
+    assert_eq!(sidecar.command(["who", "shop.customers", "4711"]).expect_success().lines().count(), 2);
+    assert_eq!(sidecar.command(["who", "shop.orders", "7"]).expect_success().lines().count(), 1);
+}
+
 fn judge(by: By) {
     let (name, mut sidecar, _policies) = set_up();
     let major = server::major(shared());
