@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use crate::record::{Kind, Parse};
-use crate::sql::{Analysis, Output, analyze, holds_for_shape, shape};
+use crate::sql::{Analysis, analyze, holds_for_shape, shape};
 
 /// Threads that parse.
 const PARSER_THREADS: usize = 2;
@@ -123,18 +122,7 @@ fn not_understood() -> Analyses {
 
 /// What is said of a text that could not be analysed at all.
 pub(crate) fn unknown() -> Arc<Analysis> {
-    Arc::new(Analysis {
-        kind: Kind::Other,
-        parse: Parse::None,
-        query: "".into(),
-        fingerprint: "".into(),
-        reads: Vec::new(),
-        writes: Vec::new(),
-        functions: Vec::new(),
-        output: Output::Unknown,
-        effects: Vec::new(),
-        comment_tags: Vec::new(),
-    })
+    Arc::new(Analysis::unknown())
 }
 
 /// What is known, by the text itself, or by its shape where the analysis holds for all texts of one.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::session::{Saved, Session};
 use super::stage::Stage;
 use crate::audit::{Checkpoint, Gap, GapCause, Position};
+use crate::catalog::Kept;
 use crate::clock::Timestamp;
 use crate::record::{Action, Common, Finding, Session as SessionRecord, SessionOutcome, Severity, Text};
 use crate::session::event::Event;
@@ -17,6 +18,13 @@ use crate::session::event::Event;
 impl Stage {
     /// Takes up the books where the last checkpoint left them.
     pub(super) fn restore(&mut self) {
+        match self.log.kept_lineage() {
+            Ok(files) => {
+                let marks = files.iter().filter_map(|file| serde_json::from_slice::<Vec<Kept>>(file).ok());
+                self.catalog.restore(marks.flatten().collect());
+            }
+            Err(error) => tracing::warn!(%error, "where classified columns went before the restart is not known"),
+        }
         let Some(checkpoint) = self.log.recovered().cloned() else { return };
         self.emitted_through = Some(checkpoint.emitted_through);
         self.through = Some(checkpoint.emitted_through);
@@ -75,6 +83,18 @@ impl Stage {
             Vec::new()
         });
         Some(Checkpoint { replay_from, emitted_through, state })
+    }
+
+    /// Writes down where classified columns went, for the next start.
+    pub(super) fn keep_lineage(&mut self) {
+        if !self.lineage_changed {
+            return;
+        }
+        let kept = serde_json::to_vec(&self.catalog.kept()).map_err(|error| error.to_string());
+        match kept.and_then(|bytes| self.log.keep_lineage(&bytes).map_err(|error| error.to_string())) {
+            Ok(()) => self.lineage_changed = false,
+            Err(error) => tracing::error!(%error, "where classified columns went could not be written down"),
+        }
     }
 
     /// Events that were let through unrecorded are themselves recorded.

@@ -12,10 +12,11 @@ use super::parsers::{Analyses, Parsers, Pending, unknown};
 use super::settings::Settings;
 use super::transaction::Fold;
 use crate::audit::Position;
+use crate::catalog::Own;
 use crate::clock::Timestamp;
-use crate::record::{Outcome, Protocol, Text};
+use crate::record::{Kind, Outcome, Protocol, Text};
 use crate::session::event::{Begun, Who};
-use crate::sql::{Analysis, Effect};
+use crate::sql::{Analysis, Effect, Output};
 
 /// Prepared statements and cursors remembered, each, per session.
 const NAMES_MAX: usize = 1_024;
@@ -141,6 +142,8 @@ pub(super) struct Session {
     pub(super) saved: Saved,
     whose: Arc<Whose>,
     pub(super) open: BTreeMap<u64, Open>,
+    /// What it has made for itself.
+    pub(super) own: Arc<Own>,
     prepared: HashMap<Text, Arc<Analysis>>,
     cursors: HashMap<Text, Arc<Analysis>>,
 }
@@ -164,7 +167,7 @@ impl Session {
         let running = std::mem::take(&mut saved.running);
         let open = running.into_iter().map(|(number, running)| (number, Open::restored(running))).collect();
         let whose = Arc::new(Whose::new(&saved.who));
-        Session { saved, whose, open, prepared: HashMap::new(), cursors: HashMap::new() }
+        Session { saved, whose, open, own: Arc::default(), prepared: HashMap::new(), cursors: HashMap::new() }
     }
 
     /// Whose a record is that belongs to `who`.
@@ -199,9 +202,19 @@ impl Session {
             Effect::Fetch { name } => Some(self.cursors.get(name)),
             _ => None,
         });
-        match named {
-            None => Arc::clone(analysis),
+        let meant = match named {
+            None => return Arc::clone(analysis),
             Some(meant) => meant.map_or_else(unknown, Arc::clone),
+        };
+        // CREATE TABLE … AS EXECUTE fills what it makes.
+        match analysis.kind {
+            Kind::Ddl => Arc::new(Analysis {
+                flows: analysis.flows.clone(),
+                writes: analysis.writes.clone(),
+                output: Output::Nothing,
+                ..Analysis::clone(&meant)
+            }),
+            _ => meant,
         }
     }
 
@@ -220,7 +233,18 @@ impl Session {
                     self.prepared.remove(name);
                 }
                 Effect::Deallocate { name: None } => self.prepared.clear(),
-                effect => self.saved.settings.apply(effect),
+                Effect::RolledBackToSavepoint | Effect::PathUnknown => {
+                    let own = Arc::make_mut(&mut self.own);
+                    own.path_unknown = true;
+                    own.shaken();
+                }
+                Effect::Discarded => Arc::make_mut(&mut self.own).discarded(),
+                effect => {
+                    if matches!(effect, Effect::Set { name, .. } if &**name == "search_path") {
+                        Arc::make_mut(&mut self.own).path_unknown = false;
+                    }
+                    self.saved.settings.apply(effect);
+                }
             }
         }
     }

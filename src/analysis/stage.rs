@@ -86,6 +86,8 @@ pub struct Stage {
     /// Told after they are durable.
     findings: SyncSender<Finding>,
     undelivered: Vec<Finding>,
+    /// What is known of where classified columns went is not on disk yet.
+    pub(super) lineage_changed: bool,
     /// Records appended since the last commit.
     pub(super) uncommitted: usize,
     /// The last event that was taken.
@@ -120,6 +122,7 @@ impl Stage {
             sessions: HashMap::new(),
             findings,
             undelivered: Vec::new(),
+            lineage_changed: false,
             uncommitted: 0,
             through: None,
             emitted_through: None,
@@ -284,7 +287,11 @@ impl Stage {
     fn end_transaction(&mut self, id: Uuid, at: Timestamp, outcome: TransactionOutcome) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(fold) = session.saved.transaction.take() else { return };
-        session.saved.settings.transaction_ended(outcome == TransactionOutcome::Committed);
+        let committed = outcome == TransactionOutcome::Committed;
+        session.saved.settings.transaction_ended(committed);
+        if !session.own.is_empty() {
+            Arc::make_mut(&mut session.own).transaction_ended(committed);
+        }
         if let Some(mut record) = fold.end(at, outcome) {
             self.log.number(&mut record);
             let findings = self.engine.lock().transaction(&record);
@@ -307,6 +314,7 @@ impl Stage {
             database: database.clone(),
             role: role.clone().unwrap_or_default(),
             search_path: settings.search_path(),
+            own: Arc::clone(&session.own),
         };
         let columns = ended.and_then(|ended| ended.columns.as_ref());
         let understood = self.understood.understand(&self.catalog, &meant, context, columns);
@@ -329,10 +337,19 @@ impl Stage {
         };
         let record = statement::record(&source, &self.key);
         self.log_statement(id, record, &understood.understanding, analysis, ended);
+        self.learn(id, &database, &understood.understanding, ended);
         let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
         if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
             self.catalog.schema_changed(&database);
         }
+    }
+
+    /// Takes note of what a statement that succeeded leaves behind.
+    fn learn(&mut self, id: Uuid, database: &Text, understanding: &Understanding, ended: Option<&Ended>) {
+        let Some(ended) = ended.filter(|ended| ended.outcome == Outcome::Ok) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let alone = ended.ready == Some(TransactionStatus::Idle) && ended.part == 0;
+        self.lineage_changed |= self.catalog.learn(database, &mut session.own, &understanding.consequences, alone);
     }
 
     fn log_statement(
@@ -473,6 +490,7 @@ impl Stage {
     }
 
     fn commit(&mut self) -> Result<(), StageError> {
+        self.keep_lineage();
         if let Some(checkpoint) = self.checkpoint() {
             // The records stay where they are meanwhile; the intake fills, and its limit decides what clients see.
             let mut tries: u32 = 0;

@@ -75,7 +75,7 @@ fn add_end(record: &mut Statement, source: &Source<'_>, ended: &Ended, kind: Kin
     record.error = ended.error.as_deref().map(|message| match ended.outcome {
         // A policy's words, which hold no value.
         Outcome::Denied | Outcome::Cut => Text::from(message),
-        _ => redact_message(message).into(),
+        _ => redacted_error(message, record.sqlstate.as_deref()).into(),
     });
     record.rows_returned = Some(match kind {
         // A header line or a binary trailer is a message too; the server's own count is of rows.
@@ -92,6 +92,11 @@ fn rows_of_tag(tag: &str) -> Option<u64> {
     tag.rsplit(' ').next()?.parse().ok()
 }
 
+/// A person takes at least so many bytes of a value that holds many …
+const PERSON_BYTES_MIN: u64 = 8;
+/// … and a row of no more bytes than this, its message included, holds one.
+const ONE_PERSON_BYTES_MAX: u64 = 48;
+
 fn count_people(record: &mut Statement, understanding: &Understanding, ended: &Ended, key: &Key) {
     let rows = record.rows_returned.unwrap_or(0);
     if !understanding.personal {
@@ -100,16 +105,25 @@ fn count_people(record: &mut Statement, understanding: &Understanding, ended: &E
         return;
     }
     record.personal_rows = Some(rows);
-    record.persons = Some(match &ended.people {
-        Some(People { distinct, exact, values }) => {
-            if !exact {
-                downgrade(record);
-            }
-            record.subjects = Some(values.iter().map(|value| Text::from(key.subject_hash(value))).collect());
-            *distinct
+    let counted = ended.people.as_ref().map(|people| people.distinct);
+    if let Some(People { exact, values, .. }) = &ended.people {
+        record.subjects = Some(values.iter().map(|value| Text::from(key.subject_hash(value))).collect());
+        if !exact {
+            downgrade(record);
         }
-        None => {
-            if understanding.people != PeopleRule::EachRowOne {
+    }
+    if ended.outcome == Outcome::Error {
+        record.persons = Some(rows.max(told_by_error(understanding.people, ended)));
+        return downgrade(record);
+    }
+    record.persons = Some(match (understanding.people, counted) {
+        (PeopleRule::Estimated { most }, counted) => {
+            downgrade(record);
+            counted.unwrap_or(0).max(estimate(rows, ended.bytes_out, most))
+        }
+        (_, Some(distinct)) => distinct,
+        (rule, None) => {
+            if rule != PeopleRule::EachRowOne {
                 downgrade(record);
             }
             rows
@@ -117,10 +131,39 @@ fn count_people(record: &mut Statement, understanding: &Understanding, ended: &E
     });
 }
 
+/// How many people an error tells of: its message quotes the value that it does not like, or says whatever a function had it
+/// say.
+fn told_by_error(rule: PeopleRule, ended: &Ended) -> u64 {
+    let message = ended.error.as_deref().unwrap_or_default();
+    let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
+    match rule {
+        PeopleRule::Estimated { most } => estimate(u64::from(bytes > 0), bytes, most),
+        _ => u64::from(redact_message(message) != message),
+    }
+}
+
+/// How many people may be in so many rows and bytes. Without a row, in notices.
+fn estimate(rows: u64, bytes: u64, most: Option<u64>) -> u64 {
+    let each = bytes.checked_div(rows).unwrap_or(bytes);
+    if each <= ONE_PERSON_BYTES_MAX {
+        return rows;
+    }
+    let by_bytes = bytes / PERSON_BYTES_MIN;
+    most.map_or(by_bytes, |most| by_bytes.min(most)).max(rows)
+}
+
 fn downgrade(record: &mut Statement) {
     if record.certainty == Some(Certainty::Exact) {
         record.certainty = Some(Certainty::Inferred);
     }
+}
+
+/// RAISE without a code of its own (PostgreSQL manual, Appendix A).
+const RAISED: &str = "P0001";
+
+/// The server's message with the values out; nothing of one that a function wrote.
+fn redacted_error(message: &str, sqlstate: Option<&str>) -> String {
+    if sqlstate == Some(RAISED) { "…".to_owned() } else { redact_message(message) }
 }
 
 /// What stands before a quoted value in the server's messages.

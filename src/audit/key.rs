@@ -49,7 +49,11 @@ impl Key {
         }
     }
 
-    fn load(path: &Path) -> Result<Key, Error> {
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds something else than 64 hexadecimal digits.
+    pub fn load(path: &Path) -> Result<Key, Error> {
         let length = fs::metadata(path).map_err(Error::io("read", path))?.len();
         if length > KEY_FILE_BYTES_MAX {
             return Err(Error::NotAKey(path.to_path_buf()));

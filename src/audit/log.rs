@@ -169,6 +169,22 @@ impl Log {
         })
     }
 
+    /// Keeps what is to be known after a restart of where classified columns went.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep_lineage(&self, bytes: &[u8]) -> Result<(), Error> {
+        super::lineage::keep(&self.path, &self.writer, bytes)
+    }
+
+    /// What every writer of this log has kept of it.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn kept_lineage(&self) -> Result<Vec<Vec<u8>>, Error> {
+        super::lineage::kept(&self.path)
+    }
+
     /// The checkpoint of the last commit before this process; `None` for a new log.
     pub fn recovered(&self) -> Option<&Checkpoint> {
         self.recovered.as_ref()

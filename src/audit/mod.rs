@@ -21,6 +21,7 @@ pub mod intake;
 mod journal;
 mod key;
 mod lake;
+mod lineage;
 mod log;
 mod parquet;
 pub mod schema;

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, NoTls, Socket};
+use tokio_postgres::{Client, NoTls, Row, Socket};
 
+use super::functions::Function;
+use super::lineage::Lineage;
 use super::snapshot::{Rows, Snapshot};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
@@ -105,7 +107,7 @@ pub async fn check(config: &Config, classification: &Classification) -> Vec<Faul
         Ok(rows) => rows,
         Err(error) => return fault(format!("the catalog cannot be read: {}", in_full(&error))),
     };
-    let snapshot = Snapshot::build(&rows, classification);
+    let snapshot = Snapshot::build(&rows, classification, &Lineage::default());
     let mut faults = Vec::new();
     for (schema, table, columns, line) in classification.named() {
         let Some(relation) = snapshot.named(schema, table) else {
@@ -192,10 +194,26 @@ const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d.refobjsubi
 const INHERITS: &str = "select inhrelid, inhparent from pg_catalog.pg_inherits";
 const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
     where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
+const SIZES: &str = "select c.oid, c.reltuples::int8 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 and n.nspname !~ '^pg_toast'";
 const COMMENTS: &str = "select objoid, objsubid::int2, description from pg_catalog.pg_description \
     where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
-const FUNCTIONS: &str = "select n.nspname::text, p.proname::text from pg_catalog.pg_proc p \
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
+const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::text, coalesce(SQL_BODY, p.prosrc, ''), \
+    exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'), \
+    (select pg_catalog.substr(setting, 13) from pg_catalog.unnest(p.proconfig) setting where setting like 'search_path=%') \
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
+    join pg_catalog.pg_language l on l.oid = p.prolang where n.nspname not in ('pg_catalog', 'information_schema')";
+const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
+    where not t.tgisinternal union all \
+    select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
+const OPERATORS: &str = "select o.oprname::text, n.nspname::text, p.proname::text from pg_catalog.pg_operator o \
+    join pg_catalog.pg_proc p on p.oid = o.oprcode join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
+    where n.nspname not in ('pg_catalog', 'information_schema')";
+const BUILT_IN: &str = "select distinct p.proname::text from pg_catalog.pg_proc p \
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname in ('pg_catalog', 'information_schema') \
+    union select o.oprname::text from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace \
+    where n.nspname = 'pg_catalog'";
+const VERSION: &str = "select pg_catalog.current_setting('server_version_num')::int4";
 const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 
 async fn rows(client: &Client) -> Result<Rows, Error> {
@@ -207,8 +225,15 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
     let dependencies = client.query(DEPENDENCIES, &[]).await?;
     let inherits = client.query(INHERITS, &[]).await?;
     let unique = client.query(UNIQUE, &[]).await?;
+    let sizes = client.query(SIZES, &[]).await?;
     let comments = client.query(COMMENTS, &[]).await?;
-    let functions = client.query(FUNCTIONS, &[]).await?;
+    let version: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
+    // `BEGIN ATOMIC` came with 14.
+    let body = if version >= 140_000 { "pg_catalog.pg_get_function_sqlbody(p.oid)" } else { "null" };
+    let functions = client.query(&FUNCTIONS.replace("SQL_BODY", body), &[]).await?;
+    let triggers = client.query(TRIGGERS, &[]).await?;
+    let operators = client.query(OPERATORS, &[]).await?;
+    let built_in = client.query(BUILT_IN, &[]).await?;
     let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
     Ok(Rows {
         relations: relations
@@ -236,14 +261,38 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect::<Result<_, tokio_postgres::Error>>()?,
+        sizes: sizes
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0))))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
         comments: comments
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
             .collect::<Result<_, tokio_postgres::Error>>()?,
-        functions: functions
+        functions: functions.iter().map(function).collect::<Result<_, tokio_postgres::Error>>()?,
+        triggers: triggers.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect(),
+        operators: operators
             .iter()
-            .map(|row| Ok((text(row.try_get(0)?), text(row.try_get(1)?))))
+            .map(|row| Ok((text(row.try_get(0)?), text(row.try_get(1)?), text(row.try_get(2)?))))
             .collect::<Result<_, tokio_postgres::Error>>()?,
-        search_path: path.split(',').map(|schema| Text::from(schema.trim().trim_matches('"'))).collect(),
+        built_in: built_in.iter().map(|row| Ok(text(row.try_get(0)?))).collect::<Result<_, tokio_postgres::Error>>()?,
+        search_path: schemas(&path),
     })
+}
+
+fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
+    let path: Option<&str> = row.try_get(5)?;
+    Ok(Function {
+        schema: row.try_get::<_, &str>(0)?.into(),
+        name: row.try_get::<_, &str>(1)?.into(),
+        language: row.try_get::<_, &str>(2)?.into(),
+        body: row.try_get(3)?,
+        in_extension: row.try_get(4)?,
+        search_path: path.map(schemas),
+    })
+}
+
+/// The schemas of a search path.
+fn schemas(path: &str) -> Vec<Text> {
+    path.split(',').map(|schema| Text::from(schema.trim().trim_matches('"'))).collect()
 }

@@ -1,10 +1,13 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `functions`, `lineage`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
 mod classification;
+mod consequences;
+mod functions;
+mod lineage;
 pub mod loader;
 mod resolve;
 pub mod snapshot;
@@ -20,6 +23,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 pub use self::classification::{Classification, Level};
+pub use self::lineage::{Kept, Own};
+use self::lineage::{Learned, Lineage};
 use self::resolve::Resolver;
 use self::snapshot::{Rows, Snapshot};
 use crate::record::{CatalogState, Certainty, Text};
@@ -58,6 +63,8 @@ pub struct Context {
     pub role: Text,
     /// The search path in force, as SET gave it; `None`: the database's default.
     pub search_path: Option<Vec<Text>>,
+    /// What the session has made for itself.
+    pub own: Arc<Own>,
 }
 
 /// How people are counted where the wire did not count them.
@@ -69,6 +76,11 @@ pub enum PeopleRule {
     EachRowOne,
     /// Every row returned is taken for one data subject, because it can't be known.
     AtMostOneEachRow,
+    /// Many people may be in one value: taken from the bytes, and from how many there are, where that is known.
+    Estimated {
+        /// Rows of the relations that they come from, as the server's statistics have it.
+        most: Option<u64>,
+    },
 }
 
 /// What a statement really touched: text, catalog and wire combined.
@@ -90,6 +102,22 @@ pub struct Understanding {
     pub certainty: Certainty,
     /// What was known of the catalog.
     pub state: CatalogState,
+    /// What follows from it for later statements, where it succeeds.
+    pub consequences: Consequences,
+}
+
+/// What a statement leaves behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consequences {
+    learned: Vec<Learned>,
+    /// Classified columns that went into large objects …
+    large_objects: Vec<snapshot::Classified>,
+    /// … and into settings.
+    settings: Vec<snapshot::Classified>,
+    /// It may have changed the search path.
+    pub sets_path: bool,
+    /// It may have done anything.
+    pub opaque: bool,
 }
 
 /// What is known of every database in use. Cheap to clone; shared by the analysis, the data plane and the loader.
@@ -103,6 +131,8 @@ struct Inner {
     databases: RwLock<HashMap<Text, Database>>,
     /// Rises with every change of the two.
     version: AtomicU64,
+    /// What was kept of databases that nobody has used since.
+    kept: RwLock<Vec<Kept>>,
     wake: Notify,
 }
 
@@ -112,6 +142,7 @@ struct Database {
     /// Kept so that another classification can be laid over them.
     rows: Arc<Rows>,
     subjects: SharedSubjectColumns,
+    lineage: Arc<Lineage>,
     stale: bool,
     /// A change was seen that no reading begun before it can hold.
     changes: u64,
@@ -124,6 +155,7 @@ impl Catalog {
             classification: ArcSwap::from_pointee(classification),
             databases: RwLock::default(),
             version: AtomicU64::new(0),
+            kept: RwLock::default(),
             wake: Notify::new(),
         };
         Catalog { inner: Arc::new(inner) }
@@ -132,16 +164,21 @@ impl Catalog {
     /// What a statement really touched. `wire`: the result's columns, as RowDescription had them.
     pub fn understand(&self, analysis: &Analysis, context: &Context, wire: Option<&[Origin]>) -> Understanding {
         let classification = self.inner.classification.load();
-        let (snapshot, stale) = self
-            .read()
-            .get(&context.database)
-            .map_or((None, false), |database| (database.snapshot.clone(), database.stale));
+        let (snapshot, stale, lineage) = self.read().get(&context.database).map_or_else(Default::default, |database| {
+            (database.snapshot.clone(), database.stale, Arc::clone(&database.lineage))
+        });
         let state = match (&snapshot, stale) {
             (None, _) => CatalogState::None,
             (Some(_), true) => CatalogState::Stale,
             (Some(_), false) => CatalogState::Fresh,
         };
-        let resolver = Resolver { classification: &classification, snapshot: snapshot.as_deref(), state, context };
+        let resolver = Resolver {
+            classification: &classification,
+            snapshot: snapshot.as_deref(),
+            state,
+            context,
+            lineage: &lineage,
+        };
         resolver.understand(analysis, wire)
     }
 
@@ -179,9 +216,68 @@ impl Catalog {
         }
         let mut databases = self.write();
         if databases.len() < DATABASES_MAX {
-            databases.insert(database.into(), Database::default());
+            let mut lineage = Lineage::default();
+            let mut kept = self.inner.kept.write().unwrap_or_else(PoisonError::into_inner);
+            kept.extract_if(.., |kept| **Lineage::database(kept) == *database).for_each(|kept| lineage.restore(kept));
+            databases.insert(database.into(), Database { lineage: Arc::new(lineage), ..Database::default() });
             self.inner.wake.notify_one();
         }
+    }
+
+    /// Takes what follows from a statement that succeeded. `alone`: it was its own transaction. True where there is more, or
+    /// less, to keep.
+    pub fn learn(&self, database: &str, own: &mut Arc<Own>, follows: &Consequences, alone: bool) -> bool {
+        let classification = self.inner.classification.load();
+        let (mine, everybodys): (Vec<&Learned>, Vec<&Learned>) =
+            follows.learned.iter().partition(|learned| learned.temporary);
+        if !mine.is_empty() || !follows.settings.is_empty() || follows.sets_path || follows.opaque {
+            let own = Arc::make_mut(own);
+            mine.into_iter().for_each(|learned| own.learn(learned));
+            own.fill_settings(&follows.settings, &classification);
+            own.path_unknown |= follows.sets_path;
+            if follows.opaque {
+                own.shaken();
+            }
+        }
+        if everybodys.is_empty() && follows.large_objects.is_empty() {
+            return false;
+        }
+        let mut databases = self.write();
+        let Some(database) = databases.get_mut(database) else { return false };
+        let lineage = Arc::make_mut(&mut database.lineage);
+        let mut changed = lineage.fill_large_objects(&follows.large_objects, &classification);
+        for learned in everybodys {
+            changed |= lineage.learn(learned, alone);
+        }
+        if changed {
+            // Views and functions over what was filled are to be followed again.
+            database.stale = true;
+            database.changes = database.changes.saturating_add(1);
+            self.inner.wake.notify_one();
+            self.changed_now();
+        }
+        changed
+    }
+
+    /// What is known of where classified columns went, of every database.
+    pub fn kept(&self) -> Vec<Kept> {
+        let mut kept = self.inner.kept.read().unwrap_or_else(PoisonError::into_inner).clone();
+        kept.extend(self.read().iter().flat_map(|(name, database)| database.lineage.kept(name)));
+        kept
+    }
+
+    /// Takes what was kept before a restart.
+    pub fn restore(&self, mut kept: Vec<Kept>) {
+        let classification = self.inner.classification.load();
+        for (name, database) in self.write().iter_mut() {
+            let lineage = Arc::make_mut(&mut database.lineage);
+            kept.extract_if(.., |kept| Lineage::database(kept) == name).for_each(|kept| lineage.restore(kept));
+            if database.snapshot.is_some() {
+                database.snapshot = Some(Arc::new(Snapshot::build(&database.rows, &classification, &database.lineage)));
+            }
+        }
+        *self.inner.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
+        self.changed_now();
     }
 
     /// DDL passed: what is known of this database is stale until it has been read again.
@@ -197,7 +293,7 @@ impl Catalog {
     /// Another classification is in force from now on, for every database.
     pub fn set_classification(&self, classification: Classification) {
         for database in self.write().values_mut().filter(|database| database.snapshot.is_some()) {
-            let snapshot = Snapshot::build(&database.rows, &classification);
+            let snapshot = Snapshot::build(&database.rows, &classification, &database.lineage);
             database.subjects = Arc::new(snapshot.subject_columns());
             database.snapshot = Some(Arc::new(snapshot));
         }
@@ -212,13 +308,17 @@ impl Catalog {
 
     /// Takes what was read of a database, by a reading that began after so many changes.
     fn put(&self, database: &str, rows: Rows, changes: u64) {
-        let snapshot = Snapshot::build(&rows, &self.inner.classification.load());
+        let lineage = self.read().get(database).map(|database| Arc::clone(&database.lineage)).unwrap_or_default();
+        let snapshot = Snapshot::build(&rows, &self.inner.classification.load(), &lineage);
         let subjects = Arc::new(snapshot.subject_columns());
         if let Some(known) = self.write().get_mut(database) {
             known.snapshot = Some(Arc::new(snapshot));
             known.rows = Arc::new(rows);
             known.subjects = subjects;
             known.stale = known.changes != changes;
+            if !known.stale {
+                Arc::make_mut(&mut known.lineage).forget_new_views();
+            }
         }
         self.changed_now();
     }

@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 
 use super::classification::Classification;
+use super::functions::{Shown, reads_anything};
+use super::lineage::{Holds, Lineage};
 use super::snapshot::{Classified, Relation, Snapshot};
 use super::{Context, PeopleRule, Understanding};
 use crate::record::{CatalogState, Certainty, Kind, Parse, Text};
@@ -20,20 +22,33 @@ pub(super) struct Resolver<'a> {
     pub(super) snapshot: Option<&'a Snapshot>,
     pub(super) state: CatalogState,
     pub(super) context: &'a Context,
+    pub(super) lineage: &'a Lineage,
 }
 
 /// A relation that a statement names.
-enum Target<'a> {
+pub(super) enum Target<'a> {
     /// In the snapshot.
     Known(&'a Relation),
+    /// The session's own.
+    Temporary { table: Text, holds: &'a Holds },
     /// Not in it, or there is none: its schema is a guess where `qualified` is false.
     Named { schema: Text, table: Text },
 }
 
 impl Target<'_> {
+    /// Schema and name, of what everybody sees.
+    pub(super) fn parts(&self) -> Option<(Text, Text)> {
+        match self {
+            Target::Known(relation) => Some(relation.parts.clone()),
+            Target::Named { schema, table } => Some((schema.clone(), table.clone())),
+            Target::Temporary { .. } => None,
+        }
+    }
+
     fn name(&self) -> Text {
         match self {
             Target::Known(relation) => relation.name.clone(),
+            Target::Temporary { table, .. } => format!("pg_temp.{table}").into(),
             Target::Named { schema, table } => format!("{schema}.{table}").into(),
         }
     }
@@ -41,23 +56,43 @@ impl Target<'_> {
 
 /// The columns found so far, and how.
 #[derive(Default)]
-struct Found {
-    columns: BTreeSet<Classified>,
+pub(super) struct Found {
+    pub(super) columns: BTreeSet<Classified>,
     /// From the text alone: an expression, or no wire to confirm it.
     inferred: bool,
     assumed: bool,
 }
 
+impl Found {
+    /// More may be among the columns than was shown.
+    pub(super) fn doubt(&mut self) {
+        self.assumed = true;
+    }
+
+    fn takes(&mut self, called: &Shown, snapshot: Option<&Snapshot>) {
+        self.columns.extend(called.columns.iter().cloned());
+        self.inferred |= !called.columns.is_empty();
+        self.assumed |= called.assumed || called.opaque;
+        if called.opaque {
+            self.columns.extend(snapshot.map(Snapshot::everything).unwrap_or_default().iter().cloned());
+        }
+    }
+}
+
 impl Resolver<'_> {
     /// Understands one statement.
     pub(super) fn understand(&self, analysis: &Analysis, wire: Option<&[Origin]>) -> Understanding {
-        let reads: Vec<Target<'_>> = analysis.reads.iter().map(|name| self.target(name)).collect();
-        let writes: Vec<Target<'_>> = analysis.writes.iter().map(|name| self.target(name)).collect();
         let mut found = Found::default();
+        let reads = self.targets(&analysis.reads, &mut found);
+        let writes = self.targets(&analysis.writes, &mut found);
+        // A name that may mean several things is a doubt about what is shown, not about what is touched.
+        found.assumed &= !matches!(analysis.output, Output::Nothing);
         self.columns(analysis, &reads, &writes, wire, &mut found);
-        if self.opaque(analysis) {
-            found.assumed = true;
-        }
+        let called = self.called(analysis, &reads);
+        found.takes(&called, self.snapshot);
+        let learned = self.learned(analysis, &reads, &called);
+        self.filled_at_once(analysis, &learned, &mut found);
+        let brought_back = self.brought_back(analysis, &mut found);
         let level = found.columns.iter().map(|column| column.level).max();
         let personal = level.is_some_and(|level| self.classification.is_personal(level));
         let certainty = match (found.assumed, found.inferred) {
@@ -65,22 +100,87 @@ impl Resolver<'_> {
             (false, true) => Certainty::Inferred,
             (false, false) => Certainty::Exact,
         };
+        let people = match (personal, brought_back) {
+            (false, _) => PeopleRule::Nobody,
+            (true, true) => PeopleRule::Estimated { most: None },
+            (true, false) => self.people(analysis, &reads, &called),
+        };
+        let consequences = self.consequences(analysis, learned, &found, &called);
         Understanding {
-            relations_read: names(&reads),
+            relations_read: union(names(&reads), &called.bases),
             relations_written: names(&writes),
             columns: found.columns.into_iter().map(|column| column.name).collect(),
             level: level.and_then(|level| self.classification.name(level)).cloned(),
             personal,
-            people: if personal { people(analysis, &reads) } else { PeopleRule::Nobody },
+            people,
             certainty,
             state: self.state,
+            consequences,
         }
     }
 
-    /// Whether something runs that the text does not show.
-    fn opaque(&self, analysis: &Analysis) -> bool {
-        let users_function = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.is_users_function(name));
-        matches!(analysis.kind, Kind::Do | Kind::Call) || analysis.functions.iter().any(users_function)
+    /// What the functions show that a statement calls, and the code that it brings.
+    fn called(&self, analysis: &Analysis, reads: &[Target<'_>]) -> Shown {
+        let reads_any = analysis.functions.iter().any(|name| reads_anything(name));
+        let mut called = Shown {
+            // Without a catalog, what a function does is not known; a block of code may do anything.
+            assumed: matches!(analysis.kind, Kind::Do | Kind::Call),
+            opaque: reads_any || self.shows_statistics(analysis, reads),
+            ..Shown::default()
+        };
+        let Some(snapshot) = self.snapshot else { return called };
+        let is_column = |name: &str| {
+            reads.iter().any(|target| matches!(target, Target::Known(relation) if relation.columns.contains_key(name)))
+        };
+        let shown = analysis.functions.iter().filter_map(|name| snapshot.function(name));
+        let operators = analysis.operators.iter().filter_map(|name| snapshot.operator(name));
+        shown.chain(operators).for_each(|shown| called.takes(shown.clone()));
+        // One that was made a moment ago; or `email(c)`, which is `c.email`.
+        let mut names = analysis.functions.iter().chain(&analysis.operators);
+        called.opaque |= names.any(|name| snapshot.is_unheard_of(name) && !is_column(name));
+        if let Some(code) = &analysis.code {
+            called.takes(snapshot.code(code));
+        }
+        called
+    }
+
+    /// Whether the planner's statistics are read: they hold the most common values of every column.
+    fn shows_statistics(&self, analysis: &Analysis, reads: &[Target<'_>]) -> bool {
+        const STATISTICS: [&str; 5] = [
+            "pg_catalog.pg_stats",
+            "pg_catalog.pg_statistic",
+            "pg_catalog.pg_stats_ext",
+            "pg_catalog.pg_stats_ext_exprs",
+            "pg_catalog.pg_statistic_ext_data",
+        ];
+        let bounds = |column: &ColumnRef| {
+            column.column.as_deref().is_none_or(|name| {
+                ["most_common", "histogram", "stavalues", "stxd"].iter().any(|begin| name.starts_with(begin))
+            })
+        };
+        let values = match &analysis.output {
+            Output::Columns(columns) => columns.iter().any(bounds),
+            Output::Unknown => true,
+            Output::Nothing => false,
+        };
+        let views = analysis.reads.iter().map(|name| format!("pg_catalog.{}", name.name));
+        values && !reads.is_empty() && views.into_iter().any(|name| STATISTICS.contains(&name.as_str()))
+    }
+
+    fn people(&self, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> PeopleRule {
+        let own = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.function(name).is_some());
+        let calls = analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call);
+        if analysis.collects || calls || called.opaque || !called.columns.is_empty() {
+            let most = if called.opaque { None } else { most(reads).max(called.size) };
+            return PeopleRule::Estimated { most };
+        }
+        let unique = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
+        let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
+        let reads_only = matches!(analysis.kind, Kind::Select | Kind::CopyOut);
+        match unique && analysis.single && plain && reads_only {
+            true => PeopleRule::EachRowOne,
+            false => PeopleRule::AtMostOneEachRow,
+        }
     }
 
     fn columns(
@@ -120,7 +220,7 @@ impl Resolver<'_> {
             Output::Unknown => {
                 found.assumed = true;
                 for target in &all {
-                    found.columns.extend(self.everything(target));
+                    self.show(target, None, found);
                 }
             }
         }
@@ -135,15 +235,21 @@ impl Resolver<'_> {
                 continue;
             }
             match self.snapshot.and_then(|snapshot| snapshot.relation(origin.table_oid)) {
+                // A row as a whole.
+                Some(relation) if origin.attribute == 0 => {
+                    self.show(&Target::Known(relation), None, found);
+                    found.inferred = true;
+                }
                 Some(relation) => {
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
+                    self.show_lineage(relation, relation.column_named(origin.attribute).map(|name| &**name), found);
                     found.inferred |= self.state != CatalogState::Fresh;
                 }
                 None => {
                     // Newer than the snapshot, or there is none: the label is all there is.
                     found.inferred = true;
                     for target in all {
-                        found.columns.extend(self.column(target, &origin.name));
+                        self.show(target, Some(&origin.name), found);
                     }
                     rest |= self.snapshot.is_some();
                 }
@@ -152,52 +258,143 @@ impl Resolver<'_> {
         rest
     }
 
-    fn text_column(&self, column: &ColumnRef, analysis: &Analysis, all: &[&Target<'_>], found: &mut Found) {
+    pub(super) fn text_column(&self, column: &ColumnRef, analysis: &Analysis, all: &[&Target<'_>], found: &mut Found) {
         let named = column.relation.as_ref();
-        let here = named.is_some_and(|name| analysis.reads.contains(name) || analysis.writes.contains(name));
-        let target = named.filter(|_| here).map(|name| self.target(name));
-        let targets: Vec<&Target<'_>> = match &target {
-            Some(target) => vec![target],
+        let here = named.filter(|name| analysis.reads.contains(name) || analysis.writes.contains(name));
+        let own = here.map(|name| self.targets(std::slice::from_ref(name), found));
+        let targets: Vec<&Target<'_>> = match &own {
+            Some(own) => own.iter().collect(),
             None => all.to_vec(),
         };
-        for target in targets {
-            match &column.column {
-                Some(name) => found.columns.extend(self.column(target, name)),
-                None => found.columns.extend(self.everything(target)),
-            }
+        for target in &targets {
+            self.show(target, column.column.as_deref(), found);
+        }
+        // `c.row_to_json` is a function of the row, where the table has no such column. Or it has it since a moment ago.
+        let lacks = |name: &Text| {
+            let known = |target: &&Target<'_>| {
+                matches!(target, Target::Known(relation)
+                if !relation.has_column(name) && self.marked(relation, name).is_none())
+            };
+            !targets.is_empty() && targets.iter().all(known)
+        };
+        if named.is_some() && column.column.as_ref().is_some_and(lacks) {
+            found.assumed = true;
+            targets.iter().for_each(|target| self.show(target, None, found));
         }
     }
 
-    fn column(&self, target: &Target<'_>, column: &str) -> Vec<Classified> {
-        match target {
-            Target::Known(relation) => {
+    /// What a column is known to be filled from, beside what the catalog has.
+    fn marked(&self, relation: &Relation, column: &str) -> Option<()> {
+        let (schema, table) = &relation.parts;
+        let shown = self.lineage.of(schema, table)?.shows(Some(column), self.classification).0;
+        (!shown.is_empty()).then_some(())
+    }
+
+    fn show_lineage(&self, relation: &Relation, column: Option<&str>, found: &mut Found) {
+        let (schema, table) = &relation.parts;
+        if let Some(holds) = self.lineage.of(schema, table) {
+            self.show_marks(holds, column, found);
+        }
+        found.inferred |= relation.filled;
+        // What is behind a view was filled since it was followed, perhaps.
+        let behind = relation.bases.iter().filter(|base| **base != relation.name && self.state != CatalogState::Fresh);
+        for (schema, table) in behind.filter_map(|base| base.split_once('.')) {
+            let before = found.columns.len();
+            if let Some(holds) = self.lineage.of(schema, table) {
+                self.show_marks(holds, None, found);
+            }
+            found.assumed |= found.columns.len() > before;
+        }
+        if !relation.copied_in.is_empty() {
+            found.columns.extend(relation.copied_in.iter().cloned());
+            found.assumed = true;
+        }
+    }
+
+    pub(super) fn show_marks(&self, holds: &Holds, column: Option<&str>, found: &mut Found) {
+        let (shown, of_the_column) = holds.shows(column, self.classification);
+        // What is known for certain is no less certain for being told twice.
+        let before = found.columns.len();
+        found.columns.extend(shown);
+        let adds = found.columns.len() > before;
+        found.inferred |= adds;
+        found.assumed |= adds && !of_the_column;
+    }
+
+    /// What a column shows; all of them, where none is named.
+    pub(super) fn show(&self, target: &Target<'_>, column: Option<&str>, found: &mut Found) {
+        match (target, column) {
+            (Target::Known(relation), Some(column)) => {
                 let number = relation.columns.get(column);
-                number.and_then(|number| relation.classified.get(number)).cloned().unwrap_or_default()
+                found
+                    .columns
+                    .extend(number.and_then(|number| relation.classified.get(number)).into_iter().flatten().cloned());
+                self.show_lineage(relation, Some(column), found);
             }
-            Target::Named { schema, table } => {
-                let level = self.classification.level(schema, table, column);
-                let named = |level| Classified { name: format!("{schema}.{table}.{column}").into(), level };
-                level.map(named).into_iter().collect()
+            (Target::Known(relation), None) => {
+                found.columns.extend(relation.classified.values().flatten().cloned());
+                self.show_lineage(relation, None, found);
             }
-        }
-    }
-
-    fn everything(&self, target: &Target<'_>) -> Vec<Classified> {
-        match target {
-            Target::Known(relation) => relation.classified.values().flatten().cloned().collect(),
-            Target::Named { schema, table } => {
+            (Target::Temporary { holds, .. }, column) => self.show_marks(holds, column, found),
+            (Target::Named { schema, table }, column) => {
+                if let Some(holds) = self.lineage.of(schema, table) {
+                    self.show_marks(holds, column, found);
+                }
+                self.show_below(schema, table, found);
                 let named = self.classification.named().find(|(s, t, ..)| s == &&**schema && t == &&**table);
-                let columns = named.map(|(_, _, columns, _)| columns).unwrap_or_default();
+                let all = named.map(|(_, _, columns, _)| columns).unwrap_or_default();
                 let classified = |column: &str| {
                     let level = self.classification.level(schema, table, column)?;
                     Some(Classified { name: format!("{schema}.{table}.{column}").into(), level })
                 };
-                columns.into_iter().filter_map(classified).collect()
+                match column {
+                    Some(column) => found.columns.extend(classified(column)),
+                    None => found.columns.extend(all.into_iter().filter_map(classified)),
+                }
             }
         }
     }
 
-    fn target(&self, name: &RelationName) -> Target<'_> {
+    /// Everything that a view is over which the catalog does not have yet.
+    fn show_below(&self, schema: &str, table: &str, found: &mut Found) {
+        let before = found.columns.len();
+        for (schema, table) in self.lineage.below(schema, table) {
+            if let Some(relation) = self.snapshot.and_then(|snapshot| snapshot.named(schema, table)) {
+                found.columns.extend(relation.classified.values().flatten().cloned());
+            }
+            if let Some(holds) = self.lineage.of(schema, table) {
+                self.show_marks(holds, None, found);
+            }
+        }
+        found.assumed |= found.columns.len() > before;
+    }
+
+    /// The relations that names mean. An unqualified one may mean several, where what was SET is not known.
+    fn targets(&self, names: &[RelationName], found: &mut Found) -> Vec<Target<'_>> {
+        let mut targets = Vec::with_capacity(names.len());
+        for name in names {
+            let of_session = matches!(name.schema.as_deref(), None | Some("pg_temp"));
+            if let Some((holds, certain)) = self.context.own.of(&name.name).filter(|_| of_session) {
+                targets.push(Target::Temporary { table: name.name.clone(), holds });
+                if certain || name.schema.is_some() {
+                    continue;
+                }
+            }
+            if name.schema.is_none() && self.context.own.path_unknown {
+                let known = self.snapshot.map(|snapshot| snapshot.of_any_schema(&name.name)).unwrap_or_default();
+                found.assumed |= known.len() != 1;
+                let before = targets.len();
+                targets.extend(known.into_iter().map(Target::Known));
+                if targets.len() > before {
+                    continue;
+                }
+            }
+            targets.push(self.target(name));
+        }
+        targets
+    }
+
+    pub(super) fn target(&self, name: &RelationName) -> Target<'_> {
         let known = |schema: &str| self.snapshot.and_then(|snapshot| snapshot.named(schema, &name.name));
         if let Some(schema) = &name.schema {
             return known(schema)
@@ -236,18 +433,30 @@ fn names(targets: &[Target<'_>]) -> Vec<Text> {
         .iter()
         .flat_map(|target| match target {
             Target::Known(relation) => relation.bases.clone(),
-            named @ Target::Named { .. } => vec![named.name()],
+            other => vec![other.name()],
         })
         .collect();
     names.into_iter().collect()
 }
 
-fn people(analysis: &Analysis, reads: &[Target<'_>]) -> PeopleRule {
-    let one_table = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
-    let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
-    let reads_only = matches!(analysis.kind, Kind::Select | Kind::CopyOut);
-    match one_table && plain && reads_only {
-        true => PeopleRule::EachRowOne,
-        false => PeopleRule::AtMostOneEachRow,
+/// Rows of the largest of the relations that have anything classified; `None` where the server has not counted one of them.
+fn most(reads: &[Target<'_>]) -> Option<u64> {
+    let mut most = None;
+    for target in reads {
+        match target {
+            Target::Known(relation) if relation.classified.is_empty() => {}
+            Target::Known(relation) => most = Some(most.unwrap_or(0).max(relation.size?)),
+            Target::Temporary { holds, .. } if holds.is_empty() => {}
+            Target::Temporary { .. } | Target::Named { .. } => return None,
+        }
     }
+    most
+}
+
+fn union(names: Vec<Text>, more: &BTreeSet<Text>) -> Vec<Text> {
+    if more.is_empty() {
+        return names;
+    }
+    let all: BTreeSet<Text> = names.into_iter().chain(more.iter().cloned()).collect();
+    all.into_iter().collect()
 }

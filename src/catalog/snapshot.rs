@@ -5,12 +5,17 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::classification::{Classification, Level};
+use super::functions::{Function, Functions, Shown};
+use super::lineage::Lineage;
 use crate::record::Text;
 use crate::session::SubjectColumns;
 use crate::sql;
 
 /// Views of views are followed so deep.
 const VIEW_DEPTH_MAX: usize = 16;
+
+/// Classified columns that are kept as what anything may be.
+const EVERYTHING_MAX: usize = 1_000;
 
 /// A relation's OID.
 pub type Oid = u32;
@@ -30,10 +35,18 @@ pub struct Rows {
     pub inherits: Vec<(Oid, Oid)>,
     /// Relation and the one column of a unique index.
     pub unique: Vec<(Oid, i16)>,
+    /// Relation and its number of rows, where the server has counted them.
+    pub sizes: Vec<(Oid, u64)>,
     /// Relation, column, its comment.
     pub comments: Vec<(Oid, i16, String)>,
-    /// Schema and name of functions that are not PostgreSQL's own.
-    pub functions: Vec<(Text, Text)>,
+    /// Functions that are not PostgreSQL's own.
+    pub functions: Vec<Function>,
+    /// Relation, and the code of a trigger or a rule on it.
+    pub triggers: Vec<(Oid, String)>,
+    /// Operators that are not: name, and schema and name of the function behind.
+    pub operators: Vec<(Text, Text, Text)>,
+    /// Names of PostgreSQL's own functions and operators.
+    pub built_in: Vec<Text>,
     /// The database's default search path.
     pub search_path: Vec<Text>,
 }
@@ -54,14 +67,52 @@ pub struct Relation {
     pub name: Text,
     /// Base relations behind a view; itself for any other.
     pub bases: Vec<Text>,
+    /// Its schema and its own name.
+    pub parts: (Text, Text),
     /// Columns by name.
     pub columns: HashMap<Text, i16>,
     /// What a column shows, by attribute number; absent: nothing classified.
     pub classified: HashMap<i16, Vec<Classified>>,
+    /// Whether anything in it is known from what it was filled with, and not from the classification.
+    pub filled: bool,
+    /// What a trigger or a rule of another relation may copy into any of its columns.
+    pub copied_in: Vec<Classified>,
     /// The column that says whose a row is.
     pub subject: Option<i16>,
     /// Whether no two rows have the same subject.
     pub subject_unique: bool,
+    /// Rows in it, and in what it is made from; `None` where the server has not counted them.
+    pub size: Option<u64>,
+}
+
+impl Relation {
+    /// The column of this number.
+    pub fn column_named(&self, number: i16) -> Option<&Text> {
+        self.columns.iter().find(|(_, its)| **its == number).map(|(name, _)| name)
+    }
+
+    /// Its columns, in order.
+    pub fn in_order(&self) -> Vec<&Text> {
+        let mut columns: Vec<(&i16, &Text)> = self.columns.iter().map(|(name, number)| (number, name)).collect();
+        columns.sort_unstable();
+        columns.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// What is classified in a column; in all of them, where none is named or there is none of this name.
+    pub fn shows(&self, column: Option<&str>) -> Vec<Classified> {
+        match column.and_then(|column| self.columns.get(column)) {
+            Some(number) => self.classified.get(number).cloned().unwrap_or_default(),
+            None => self.classified.values().flatten().cloned().collect(),
+        }
+    }
+
+    /// Whether it has a column of this name, PostgreSQL's own among them. What is not known of may be there: the columns
+    /// of the system's catalogs are not read.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.columns.is_empty()
+            || self.columns.contains_key(name)
+            || matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")
+    }
 }
 
 /// See the module.
@@ -69,27 +120,117 @@ pub struct Relation {
 pub struct Snapshot {
     relations: HashMap<Oid, Relation>,
     by_name: HashMap<(Text, Text), Oid>,
-    functions: HashSet<Text>,
+    functions: Functions,
+    /// Schemas in which a relation of this name is.
+    schemas: HashMap<Text, Vec<Text>>,
+    /// Everything classified, of tables.
+    everything: Vec<Classified>,
     /// The database's default search path.
     pub search_path: Vec<Text>,
 }
 
 impl Snapshot {
-    /// Joins the rows and the classification.
-    pub fn build(rows: &Rows, classification: &Classification) -> Snapshot {
-        let mut builder = Builder::new(rows, classification);
+    /// Joins the rows, the classification, and what is known of where classified columns went.
+    pub fn build(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Snapshot {
+        let mut builder = Builder::new(rows, classification, lineage);
         let oids: Vec<Oid> = rows.relations.iter().map(|(oid, ..)| *oid).collect();
         for oid in &oids {
             builder.finish(*oid, 0);
         }
         let by_name =
             rows.relations.iter().map(|(oid, schema, name, _)| ((schema.clone(), name.clone()), *oid)).collect();
-        let functions = rows
-            .functions
-            .iter()
-            .flat_map(|(schema, name)| [name.clone(), format!("{schema}.{name}").into()])
-            .collect();
-        Snapshot { relations: builder.done, by_name, functions, search_path: rows.search_path.clone() }
+        let mut schemas: HashMap<Text, Vec<Text>> = HashMap::new();
+        for (_, schema, name, _) in &rows.relations {
+            schemas.entry(name.clone()).or_default().push(schema.clone());
+        }
+        let mut snapshot = Snapshot {
+            relations: builder.done,
+            by_name,
+            functions: Functions::default(),
+            schemas,
+            everything: Vec::new(),
+            search_path: rows.search_path.clone(),
+        };
+        let mut everything: BTreeSet<Classified> = BTreeSet::new();
+        snapshot.relations.values().for_each(|relation| everything.extend(relation.shows(None)));
+        snapshot.everything = everything.into_iter().take(EVERYTHING_MAX).collect();
+        let find = |name: &sql::RelationName, path: Option<&[Text]>| snapshot.meant(name, path);
+        let copied = snapshot.copied(&rows.triggers);
+        let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, &find);
+        snapshot.functions = functions;
+        for (oid, columns) in copied {
+            if let Some(relation) = snapshot.relations.get_mut(&oid) {
+                relation.copied_in = columns.into_iter().collect();
+            }
+        }
+        snapshot
+    }
+
+    /// What triggers and rules copy, by the relation that they copy it into: all that is classified where they are, into every
+    /// relation that they write.
+    fn copied(&self, triggers: &[(Oid, String)]) -> HashMap<Oid, BTreeSet<Classified>> {
+        let mut copied: HashMap<Oid, BTreeSet<Classified>> = HashMap::new();
+        for (oid, code) in triggers {
+            let Some(from) = self.relations.get(oid).filter(|from| !from.classified.is_empty()) else { continue };
+            let code = sql::Code::of(code);
+            for into in code.writes.iter().flat_map(|name| self.meant(name, None)).filter(|into| into.name != from.name)
+            {
+                if let Some(oid) = self.by_name.get(&into.parts) {
+                    copied.entry(*oid).or_default().extend(from.shows(None));
+                }
+            }
+        }
+        copied
+    }
+
+    /// The relations that a name in a function's body may mean: by the search path, or, where that has none, of any schema.
+    fn meant(&self, name: &sql::RelationName, path: Option<&[Text]>) -> Vec<&Relation> {
+        if let Some(schema) = &name.schema {
+            return self.named(schema, &name.name).into_iter().collect();
+        }
+        let path = path.unwrap_or(&self.search_path);
+        match path.iter().find_map(|schema| self.named(schema, &name.name)) {
+            Some(relation) => vec![relation],
+            None => self.of_any_schema(&name.name),
+        }
+    }
+
+    /// The relations of this name, in any schema but PostgreSQL's own.
+    pub fn of_any_schema(&self, name: &str) -> Vec<&Relation> {
+        let schemas = self.schemas.get(name).into_iter().flatten();
+        let users = schemas.filter(|schema| !matches!(&***schema, "pg_catalog" | "information_schema"));
+        users.filter_map(|schema| self.named(schema, name)).collect()
+    }
+
+    /// What a function of this name shows, where it is the users' own.
+    pub fn function(&self, name: &str) -> Option<&Shown> {
+        self.functions.shown(name)
+    }
+
+    /// What an operator of this name shows, where it is the users' own.
+    pub fn operator(&self, name: &str) -> Option<&Shown> {
+        self.functions.behind_operator(name)
+    }
+
+    /// Whether there is no function or operator of this name, or was none when the catalog was read.
+    pub fn is_unheard_of(&self, function: &str) -> bool {
+        self.functions.is_unheard_of(function)
+    }
+
+    /// What a block of code shows: all of every relation it names, and what the functions show that it calls.
+    pub fn code(&self, code: &sql::Code) -> Shown {
+        let mut shown = Shown { opaque: code.dynamic, assumed: true, sets_path: code.sets_path, ..Shown::default() };
+        for relation in code.relations.iter().flat_map(|name| self.meant(name, None)) {
+            shown.names(relation);
+            shown.columns.extend(relation.shows(None));
+        }
+        code.functions.iter().filter_map(|name| self.function(name)).for_each(|inner| shown.takes(inner.clone()));
+        shown
+    }
+
+    /// Everything classified in the database, as far as it is kept.
+    pub fn everything(&self) -> &[Classified] {
+        &self.everything
     }
 
     /// By OID.
@@ -105,11 +246,6 @@ impl Snapshot {
     /// The schemas that have a relation of this name.
     pub fn schemas_with(&self, name: &str) -> Vec<Text> {
         self.by_name.keys().filter(|(_, known)| **known == *name).map(|(schema, _)| schema.clone()).collect()
-    }
-
-    /// Whether a function of this name, with or without its schema, is the users' own: it may read anything.
-    pub fn is_users_function(&self, name: &str) -> bool {
-        self.functions.contains(name)
     }
 
     /// Columns that name a data subject, views' too.
@@ -131,6 +267,7 @@ impl Snapshot {
 
 struct Builder<'a> {
     classification: &'a Classification,
+    lineage: &'a Lineage,
     names: HashMap<Oid, (&'a Text, &'a Text)>,
     oids: HashMap<(&'a str, &'a str), Oid>,
     columns: HashMap<Oid, Vec<(i16, &'a Text)>>,
@@ -138,15 +275,18 @@ struct Builder<'a> {
     dependencies: HashMap<Oid, Vec<(Oid, i16)>>,
     parents: HashMap<Oid, Vec<Oid>>,
     unique: HashSet<(Oid, i16)>,
+    sizes: HashMap<Oid, u64>,
+    children: HashMap<Oid, Vec<Oid>>,
     commented: HashMap<(Oid, i16), Level>,
     search_path: &'a [Text],
     done: HashMap<Oid, Relation>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(rows: &'a Rows, classification: &'a Classification) -> Builder<'a> {
+    fn new(rows: &'a Rows, classification: &'a Classification, lineage: &'a Lineage) -> Builder<'a> {
         let mut builder = Builder {
             classification,
+            lineage,
             names: rows.relations.iter().map(|(oid, schema, name, _)| (*oid, (schema, name))).collect(),
             oids: rows.relations.iter().map(|(oid, schema, name, _)| ((&**schema, &**name), *oid)).collect(),
             columns: HashMap::new(),
@@ -154,6 +294,8 @@ impl<'a> Builder<'a> {
             dependencies: HashMap::new(),
             parents: HashMap::new(),
             unique: rows.unique.iter().copied().collect(),
+            sizes: rows.sizes.iter().copied().collect(),
+            children: HashMap::new(),
             commented: HashMap::new(),
             search_path: &rows.search_path,
             done: HashMap::new(),
@@ -166,6 +308,7 @@ impl<'a> Builder<'a> {
         }
         for (child, parent) in &rows.inherits {
             builder.parents.entry(*child).or_default().push(*parent);
+            builder.children.entry(*parent).or_default().push(*child);
         }
         for (oid, number, comment) in &rows.comments {
             let named = comment.split_whitespace().filter_map(|word| word.strip_prefix('@'));
@@ -186,10 +329,14 @@ impl<'a> Builder<'a> {
         let columns = self.columns.get(&oid).cloned().unwrap_or_default();
         let mut relation = Relation {
             bases: vec![full.clone()],
+            parts: (schema.clone(), name.clone()),
             columns: columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect(),
             classified: HashMap::new(),
+            filled: false,
+            copied_in: Vec::new(),
             subject: None,
             subject_unique: false,
+            size: None,
             name: full,
         };
         match self.views.get(&oid).copied() {
@@ -216,12 +363,15 @@ impl<'a> Builder<'a> {
                 relation.classified.insert(*number, vec![Classified { name, level }]);
             }
         }
+        self.fill(columns, relation);
+        relation.size = self.rows_below(oid);
         let subject = self.classification.subject(schema, name);
         relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
         // A partition, and a table that inherits, is classified as its parents are.
         for parent in self.parents.get(&oid).cloned().unwrap_or_default() {
             self.finish(parent, depth + 1);
             let Some(parent) = self.done.get(&parent) else { continue };
+            relation.filled |= parent.filled;
             for (column, number) in &parent.columns {
                 let Some(here) = relation.columns.get(column) else { continue };
                 for classified in parent.classified.get(number).into_iter().flatten() {
@@ -240,23 +390,57 @@ impl<'a> Builder<'a> {
         relation.subject_unique = relation.subject.is_some_and(|number| self.unique.contains(&(oid, number)));
     }
 
+    /// What it was filled with, renamed from, or made of.
+    fn fill(&self, columns: &[(i16, &Text)], relation: &mut Relation) {
+        let (schema, table) = &relation.parts;
+        let Some(holds) = self.lineage.of(schema, table) else { return };
+        for (number, column) in columns {
+            for mark in holds.shows(Some(column), self.classification).0 {
+                let present = relation.classified.entry(*number).or_default();
+                if !present.iter().any(|other| other.name == mark.name) {
+                    present.push(mark);
+                    relation.filled = true;
+                }
+            }
+        }
+    }
+
+    /// Rows of a table and of those that inherit from it.
+    fn rows_below(&self, oid: Oid) -> Option<u64> {
+        let mut seen = HashSet::new();
+        let mut open = vec![oid];
+        let mut rows: Option<u64> = None;
+        while let Some(next) = open.pop() {
+            if seen.insert(next) {
+                rows = self.sizes.get(&next).map(|more| rows.unwrap_or(0).saturating_add(*more)).or(rows);
+                open.extend(self.children.get(&next).into_iter().flatten());
+            }
+        }
+        rows
+    }
+
     fn view(&mut self, oid: Oid, definition: &str, columns: &[(i16, &Text)], relation: &mut Relation, depth: usize) {
         let dependencies = self.dependencies.get(&oid).cloned().unwrap_or_default();
         let mut bases = BTreeSet::new();
         for (below, _) in &dependencies {
             self.finish(*below, depth + 1);
-            bases.extend(self.done.get(below).into_iter().flat_map(|below| below.bases.iter().cloned()));
+            let Some(below) = self.done.get(below) else { continue };
+            bases.extend(below.bases.iter().cloned());
+            relation.size = relation.size.max(below.size);
+            relation.filled |= below.filled;
         }
         if !bases.is_empty() {
             relation.bases = bases.into_iter().collect();
         }
-        let followed = sql::view_columns(definition).filter(|followed| followed.len() == columns.len());
+        let followed = sql::view_columns(definition).filter(|followed| followed.columns.len() == columns.len());
+        let single = followed.as_ref().is_some_and(|followed| followed.single);
         for (index, (number, _)) in columns.iter().enumerate() {
-            let refs = followed.as_ref().and_then(|followed| followed.get(index)).map(|(_, refs)| refs);
+            let refs = followed.as_ref().and_then(|followed| followed.columns.get(index)).map(|(_, refs)| refs);
             let shown = match refs.and_then(|refs| self.shown(refs)) {
                 Some((shown, subject)) => {
-                    if subject && relation.subject.is_none() {
+                    if let Some(unique) = subject.filter(|_| relation.subject.is_none()) {
                         relation.subject = Some(*number);
+                        relation.subject_unique = unique && single;
                     }
                     shown
                 }
@@ -269,10 +453,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What these references show, and whether it is a subject column as it stands. `None` where one is not known.
-    fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, bool)> {
+    /// What these references show, and, where it is a subject column as it stands, whether no two rows have the same one.
+    /// `None` where one is not known.
+    fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, Option<bool>)> {
         let mut shown = BTreeSet::new();
-        let mut subject = false;
+        let mut subject = None;
         for found in refs {
             let name = found.relation.as_ref()?;
             let column = found.column.as_ref()?;
@@ -283,7 +468,9 @@ impl<'a> Builder<'a> {
             let below = self.done.get(oid)?;
             let number = below.columns.get(column)?;
             shown.extend(below.classified.get(number).into_iter().flatten().cloned());
-            subject |= found.plain && refs.len() == 1 && below.subject == Some(*number);
+            if found.plain && refs.len() == 1 && below.subject == Some(*number) {
+                subject = Some(below.subject_unique);
+            }
         }
         Some((shown.into_iter().collect(), subject))
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::functions::Function;
 use super::*;
 use crate::sql;
 
@@ -45,8 +46,17 @@ fn rows() -> Rows {
         dependencies: vec![(3, 1, 1), (3, 1, 2), (6, 3, 2)],
         inherits: vec![(2, 1)],
         unique: vec![(1, 1)],
+        sizes: vec![(1, 500), (2, 300)],
         comments: vec![(4, 2, "free text @personal".to_owned())],
-        functions: vec![(text("shop"), text("leak"))],
+        functions: vec![Function {
+            schema: text("shop"),
+            name: text("leak"),
+            language: text("plpython3u"),
+            ..Function::default()
+        }],
+        triggers: Vec::new(),
+        operators: Vec::new(),
+        built_in: vec![text("lower"), text("count")],
         search_path: vec![text("$user"), text("public")],
     }
 }
@@ -60,7 +70,12 @@ fn catalog() -> Catalog {
 }
 
 fn context(database: &str) -> Context {
-    Context { database: database.into(), role: "clerk".into(), search_path: Some(vec!["shop".into(), "public".into()]) }
+    Context {
+        database: database.into(),
+        role: "clerk".into(),
+        search_path: Some(vec!["shop".into(), "public".into()]),
+        ..Context::default()
+    }
 }
 
 fn understand(text: &str, database: &str, wire: Option<&[Origin]>) -> Understanding {

@@ -12,8 +12,6 @@ pub enum Later {
     Classify(Anything),
     /// Who may read classified columns, and who did (not there yet)
     Access(Anything),
-    /// Who read the record of one person (not there yet)
-    Who(Anything),
     /// A bundle for the incident responder (not there yet)
     Case(Anything),
     /// The web console over a log (not there yet)
@@ -33,7 +31,6 @@ impl Later {
         let (name, _rest) = match self {
             Later::Classify(anything) => ("classify", anything.rest),
             Later::Access(anything) => ("access", anything.rest),
-            Later::Who(anything) => ("who", anything.rest),
             Later::Case(anything) => ("case", anything.rest),
             Later::Console(anything) => ("console", anything.rest),
         };

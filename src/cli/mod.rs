@@ -14,6 +14,7 @@ mod query;
 mod report;
 mod run;
 mod verify;
+mod who;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -84,6 +85,7 @@ enum Command {
     Policy(policy::Policy),
     Verify(verify::Verify),
     Quarantine(quarantine::Quarantine),
+    Who(who::Who),
     #[command(flatten)]
     Later(later::Later),
 }
@@ -103,6 +105,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Policy(command) => command.run(&cli.global),
         Command::Verify(command) => command.run(&cli.global),
         Command::Quarantine(command) => command.run(&cli.global),
+        Command::Who(command) => command.run(&cli.global),
         Command::Later(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -161,7 +161,13 @@ impl Books {
     pub fn contexts(&self, analysis: &Analysis, catalog: &Catalog, who: &Who) -> Vec<Context> {
         let database: Text = who.database.as_deref().unwrap_or_default().into();
         let role: Text = who.db_user.as_deref().unwrap_or_default().into();
-        let context = |search_path| Context { database: database.clone(), role: role.clone(), search_path };
+        let context = |search_path| Context {
+            database: database.clone(),
+            role: role.clone(),
+            search_path,
+            // What a session has filled itself is known when that has ended, to the analysis.
+            own: Arc::default(),
+        };
         let mut contexts = vec![context(None)];
         let bare: Vec<&Text> = analysis
             .reads

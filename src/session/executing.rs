@@ -29,6 +29,7 @@ impl Tracker {
                 Some(Expect::Query(asked) | Expect::Call(asked)) if !asked.over => {
                     let mut run = Run::new(asked.no, asked.parts);
                     run.bytes_in = std::mem::take(&mut asked.bytes_in);
+                    run.count_out(std::mem::take(&mut self.loose_out));
                     Some(run)
                 }
                 Some(Expect::Execute(_)) => Some(self.executed(kind, at, subjects, events)),

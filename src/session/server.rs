@@ -189,8 +189,15 @@ impl Tracker {
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
         match header.kind {
-            // These may come at any time.
-            kind::NOTICE_RESPONSE | kind::NOTIFICATION_RESPONSE => Ok(()),
+            // These may come at any time. What a notice says, the statement says that runs: it may be a row of a table.
+            kind::NOTICE_RESPONSE => {
+                match &mut self.current {
+                    Some(run) => run.count_out(header.total_bytes()),
+                    None => self.loose_out = self.loose_out.saturating_add(header.total_bytes()),
+                }
+                Ok(())
+            }
+            kind::NOTIFICATION_RESPONSE => Ok(()),
             kind::PARAMETER_STATUS => {
                 self.parameter(body);
                 Ok(())

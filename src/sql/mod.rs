@@ -5,6 +5,8 @@
 //! [`Output::Unknown`] says so. No literal of the text survives in an [`Analysis`], except names and settings listed
 //! in [`Effect`].
 
+mod code;
+mod flow;
 mod output;
 mod shape;
 mod statement;
@@ -14,6 +16,8 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::code::Code;
+pub use self::flow::{Fate, Flow};
 pub use self::shape::{holds_for_shape, shape};
 use crate::record::{Kind, Parse, Text};
 
@@ -105,6 +109,12 @@ pub enum Effect {
         /// Its name.
         name: Text,
     },
+    /// DISCARD ALL, DISCARD TEMP: what the session had for itself is gone.
+    Discarded,
+    /// ROLLBACK TO a savepoint: what was SET since is undone.
+    RolledBackToSavepoint,
+    /// The search path may be any from now on.
+    PathUnknown,
     /// Changed the schema: what is known of the catalog is stale.
     SchemaChanged,
 }
@@ -132,6 +142,42 @@ pub struct Analysis {
     pub effects: Vec<Effect>,
     /// sqlcommenter pairs (`/* user='anna' */`), names and values decoded.
     pub comment_tags: Vec<(Text, Text)>,
+    /// Whether no row of the one relation that is read can come out twice.
+    pub single: bool,
+    /// Whether many rows may end in one value: `json_agg`, `array(select …)`.
+    pub collects: bool,
+    /// What a DO block names.
+    pub code: Option<Code>,
+    /// Operators used that may be anybody's.
+    pub operators: Vec<Text>,
+    /// Where what it reads goes on to.
+    pub flows: Vec<Flow>,
+    /// Whether it shows a setting that a session may have made of anything.
+    pub shows_setting: bool,
+}
+
+impl Analysis {
+    /// What is said of a text that no parser takes.
+    pub fn unknown() -> Analysis {
+        Analysis {
+            kind: Kind::Other,
+            parse: Parse::None,
+            query: "".into(),
+            fingerprint: "".into(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+            functions: Vec::new(),
+            output: Output::Unknown,
+            effects: Vec::new(),
+            comment_tags: Vec::new(),
+            single: false,
+            collects: false,
+            code: None,
+            operators: Vec::new(),
+            flows: Vec::new(),
+            shows_setting: false,
+        }
+    }
 }
 
 /// Whether a setting's value may be kept: those that change what a statement means, and those named by `[identity]`.
@@ -154,12 +200,20 @@ pub fn analyze(text: &str) -> Vec<Analysis> {
     analyses
 }
 
-/// The columns of a view's definition, in order: each one's name and what it is made from. `None` where they cannot be
-/// followed.
-pub fn view_columns(definition: &str) -> Option<Vec<(Option<String>, Vec<ColumnRef>)>> {
+/// What a view's definition says.
+#[derive(Clone, Debug)]
+pub struct ViewColumns {
+    /// Its columns, in order: each one's name and what it is made from.
+    pub columns: Vec<(Option<String>, Vec<ColumnRef>)>,
+    /// See [`Analysis::single`].
+    pub single: bool,
+}
+
+/// The columns of a view's definition. `None` where they cannot be followed.
+pub fn view_columns(definition: &str) -> Option<ViewColumns> {
     let definition = definition.trim().trim_end_matches(';');
     if !statement::tree_is_safe(definition) {
         return None;
     }
-    output::of(definition).map(|outputs| outputs.by_column)
+    output::of(definition).map(|outputs| ViewColumns { columns: outputs.by_column, single: outputs.single })
 }

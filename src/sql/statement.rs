@@ -9,7 +9,7 @@ use pg_query::protobuf::Token;
 use pg_query::protobuf::summary_result::Context;
 
 use super::tokens::{Lexeme, Tokens, comment_tags};
-use super::{Analysis, Effect, Output, RelationName, kept_setting, output};
+use super::{Analysis, Code, Effect, Output, RelationName, flow, kept_setting, output};
 use crate::record::{Kind, Parse, Text};
 
 /// `sqlparser` sees no longer statements …
@@ -30,18 +30,15 @@ fn within(text: &str, depth: usize) -> Analysis {
     let Some(tokens) = Tokens::scan(text) else { return refused(text) };
     let mut analysis = Analysis {
         kind: kind(&tokens),
-        parse: Parse::None,
         query: tokens.redacted().into(),
-        fingerprint: "".into(),
-        reads: Vec::new(),
-        writes: Vec::new(),
-        functions: Vec::new(),
-        output: Output::Unknown,
-        effects: Vec::new(),
+        collects: tokens.collect_rows(),
+        code: Code::of_do(&tokens),
+        operators: tokens.operators(),
         comment_tags: comment_tags(&tokens.comments)
             .into_iter()
             .map(|(key, value)| (key.into(), value.into()))
             .collect(),
+        ..Analysis::unknown()
     };
     if tokens.all.is_empty() {
         analysis.output = Output::Nothing;
@@ -58,6 +55,11 @@ fn within(text: &str, depth: usize) -> Analysis {
     }
     relations(&summary, &mut analysis);
     analysis.effects = effects(&tokens, analysis.kind, &summary.statement_types);
+    analysis.shows_setting = shows_setting(&tokens, &analysis);
+    analysis.flows = flow::of(&tokens, text, &analysis, within_limits(&tokens));
+    if let Some(name) = executed_into(&tokens) {
+        analysis.effects.push(Effect::Execute { name });
+    }
     let inner = (depth < WITHIN_MAX).then(|| inner(&tokens)).flatten().map(|text| within(text, depth + 1));
     finish(&mut analysis, &tokens, text, inner, &summary.cte_names);
     analysis
@@ -87,11 +89,13 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
             analysis.parse = inner.parse;
             if executes(tokens) {
                 analysis.effects.extend(inner.effects);
+                analysis.flows = inner.flows;
             }
         }
         ("copy", Some(inner)) if analysis.kind == Kind::CopyOut => {
             analysis.output = inner.output;
             analysis.parse = inner.parse;
+            analysis.single = inner.single;
         }
         ("create" | "select" | "with", _) if analysis.kind == Kind::Ddl => {
             analysis.output = Output::Nothing;
@@ -100,6 +104,7 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
         _ => match analysis.kind {
             Kind::CopyOut => {
                 analysis.parse = Parse::Full;
+                analysis.single = true;
                 analysis.output = copied_columns(tokens, analysis);
             }
             Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => tree(analysis, tokens, text, ctes),
@@ -129,6 +134,7 @@ fn tree(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, ctes: &[String
         return;
     }
     analysis.parse = Parse::Full;
+    analysis.single = outputs.single;
     analysis.output =
         if outputs.columns.is_empty() && analysis.kind != Kind::Select && tokens.find(0, "returning").is_none() {
             Output::Nothing
@@ -277,7 +283,8 @@ fn effects(tokens: &Tokens<'_>, kind: Kind, statement_types: &[String]) -> Vec<E
     match word(0).as_str() {
         "begin" | "start" => vec![Effect::TransactionBegun],
         "commit" | "end" => vec![Effect::TransactionCommitted],
-        "rollback" if tokens.find(0, "to").is_some() || word(1) == "prepared" => Vec::new(),
+        "rollback" if word(1) == "prepared" => Vec::new(),
+        "rollback" if tokens.find(0, "to").is_some() => vec![Effect::RolledBackToSavepoint],
         "rollback" | "abort" => vec![Effect::TransactionRolledBack],
         "set" => set(tokens),
         "reset" if tokens.are(1, &["all"]) => vec![Effect::ResetAll],
@@ -286,8 +293,14 @@ fn effects(tokens: &Tokens<'_>, kind: Kind, statement_types: &[String]) -> Vec<E
         }
         "reset" => vec![Effect::Set { name: setting(tokens, 1).0, value: None, local: false }],
         "discard" if word(1) == "all" => {
-            vec![Effect::ResetAll, Effect::Role { role: None, local: false }, Effect::Deallocate { name: None }]
+            vec![
+                Effect::ResetAll,
+                Effect::Role { role: None, local: false },
+                Effect::Deallocate { name: None },
+                Effect::Discarded,
+            ]
         }
+        "discard" if word(1).starts_with("temp") => vec![Effect::Discarded],
         "execute" => vec![Effect::Execute { name: name(1) }],
         "deallocate" => {
             let at = if word(1) == "prepare" { 2 } else { 1 };
@@ -297,6 +310,9 @@ fn effects(tokens: &Tokens<'_>, kind: Kind, statement_types: &[String]) -> Vec<E
             tokens.all.last().map(|last| Effect::Fetch { name: last.name().into() }).into_iter().collect()
         }
         "select" | "with" if kind == Kind::Select => configured(tokens),
+        "update" if tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case("pg_settings")) => {
+            vec![Effect::PathUnknown]
+        }
         _ if kind == Kind::Ddl || kind == Kind::Do || statement_types.iter().any(|name| name.starts_with("Create")) => {
             vec![Effect::SchemaChanged]
         }
@@ -315,13 +331,32 @@ fn setting(tokens: &Tokens<'_>, from: usize) -> (Text, usize) {
     (name.into(), at)
 }
 
-/// `set_config('name', 'value', local)` with constants.
+/// SHOW of a setting that is somebody's own, and what does the same.
+fn shows_setting(tokens: &Tokens<'_>, analysis: &Analysis) -> bool {
+    let named = |name: &Text| matches!(&**name, "current_setting" | "pg_catalog.current_setting");
+    let shown = tokens.word(0) == "show" && (tokens.word(2) == "." || tokens.word(1) == "all");
+    shown || analysis.functions.iter().any(named) || analysis.reads.iter().any(|name| &*name.name == "pg_settings")
+}
+
+/// The statement that CREATE TABLE … AS EXECUTE runs.
+fn executed_into(tokens: &Tokens<'_>) -> Option<Text> {
+    let at = tokens.find(0, "as").filter(|_| tokens.word(0) == "create")?;
+    (tokens.word(at + 1) == "execute").then(|| tokens.word(at + 2).into())
+}
+
+/// `set_config('name', 'value', local)` with constants; with anything else, the search path may be any.
 fn configured(tokens: &Tokens<'_>) -> Vec<Effect> {
     let mut effects = Vec::new();
     for (at, window) in tokens.all.windows(7).enumerate() {
         let [function, _, name, comma, value, _, local] = window else { continue };
         let constants = name.token == Token::Sconst && value.token == Token::Sconst && comma.text == ",";
-        if !function.text.eq_ignore_ascii_case("set_config") || tokens.word(at + 1) != "(" || !constants {
+        if !function.text.eq_ignore_ascii_case("set_config") || tokens.word(at + 1) != "(" {
+            continue;
+        }
+        if !constants {
+            let other =
+                name.token == Token::Sconst && comma.text == "," && name.value().to_lowercase() != "search_path";
+            effects.extend((!other).then_some(Effect::PathUnknown));
             continue;
         }
         let (setting, value) = (name.value().to_lowercase(), Text::from(value.value()));
@@ -373,15 +408,8 @@ fn refused(text: &str) -> Analysis {
     let known = Tokens::scan(first).filter(|tokens| tokens.all.first().is_some_and(|lexeme| lexeme.keyword));
     Analysis {
         kind: known.as_ref().map_or(Kind::Other, kind),
-        parse: Parse::None,
         query: known.map_or_else(|| "…".into(), |tokens| format!("{} …", tokens.word(0)).into()),
-        fingerprint: "".into(),
-        reads: Vec::new(),
-        writes: Vec::new(),
-        functions: Vec::new(),
-        output: Output::Unknown,
-        effects: Vec::new(),
-        comment_tags: Vec::new(),
+        ..Analysis::unknown()
     }
 }
 

@@ -121,7 +121,7 @@ fn effects_are_told() {
     let cases = [
         ("begin", vec![Effect::TransactionBegun]),
         ("commit", vec![Effect::TransactionCommitted]),
-        ("rollback to s", vec![]),
+        ("rollback to s", vec![Effect::RolledBackToSavepoint]),
         ("set local role auditor", vec![Effect::Role { role: Some(text("auditor")), local: true }]),
         ("set session authorization 'Anna'", vec![Effect::Role { role: Some(text("Anna")), local: false }]),
         ("reset role", vec![Effect::Role { role: None, local: false }]),

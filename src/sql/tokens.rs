@@ -2,9 +2,12 @@
 //!
 //! In: a text. Out: [`Tokens`], comments apart. A text the scanner refuses has none.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use pg_query::protobuf::{KeywordKind, Token};
+
+use crate::record::Text;
 
 /// One token: what it is, and its text.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +98,12 @@ impl<'t> Tokens<'t> {
         None
     }
 
+    /// The names in the list that opens at `from`, before `to`.
+    pub(super) fn names_between(&self, from: usize, to: usize) -> Vec<Text> {
+        let listed = self.all.iter().take(to).skip(from + 1).take_while(|lexeme| lexeme.text != ")");
+        listed.filter(|lexeme| lexeme.text != ",").map(|lexeme| lexeme.name().into()).collect()
+    }
+
     /// How deep parentheses and brackets nest.
     pub(super) fn depth(&self) -> usize {
         let (mut depth, mut deepest) = (0_usize, 0);
@@ -148,6 +157,44 @@ impl<'t> Tokens<'t> {
         self.all.iter().filter(is_link).count()
     }
 
+    /// Whether something in it makes one value of many rows.
+    pub(super) fn collect_rows(&self) -> bool {
+        const COLLECT: [&str; 16] = [
+            "array_agg",
+            "string_agg",
+            "json_agg",
+            "jsonb_agg",
+            "json_agg_strict",
+            "jsonb_agg_strict",
+            "json_object_agg",
+            "jsonb_object_agg",
+            "json_object_agg_strict",
+            "jsonb_object_agg_strict",
+            "json_arrayagg",
+            "json_objectagg",
+            "xmlagg",
+            "range_agg",
+            "array_concat_agg",
+            "tsvector_agg",
+        ];
+        self.all.iter().enumerate().any(|(at, lexeme)| {
+            let of_query = |word: &str| lexeme.text.eq_ignore_ascii_case(word) && self.opens_query(at + 1);
+            COLLECT.iter().any(|name| lexeme.name() == *name) || of_query("array") || of_query("json_array")
+        })
+    }
+
+    /// Operators but those of one letter, sorted, distinct.
+    pub(super) fn operators(&self) -> Vec<Text> {
+        let operators: BTreeSet<&str> =
+            self.all.iter().filter(|lexeme| lexeme.token == Token::Op).map(|lexeme| lexeme.text).collect();
+        operators.into_iter().map(Text::from).collect()
+    }
+
+    /// Whether a parenthesis opens at `index`, and a query in it.
+    fn opens_query(&self, index: usize) -> bool {
+        self.word(index) == "(" && matches!(self.word(index + 1).as_str(), "select" | "with" | "values" | "table" | "(")
+    }
+
     /// The text with every constant replaced by a parameter (numbered on from those it has) and without comments.
     pub(super) fn redacted(&self) -> String {
         let mut next = self.all.iter().filter_map(Lexeme::parameter).max().unwrap_or(0).saturating_add(1);
@@ -180,6 +227,20 @@ impl Lexeme<'_> {
             self.token,
             Token::Sconst | Token::Usconst | Token::Fconst | Token::Iconst | Token::Bconst | Token::Xconst
         )
+    }
+
+    /// Whether it may be the name of something: an identifier, or a word that is not reserved.
+    pub(super) fn is_name(&self) -> bool {
+        matches!(self.token, Token::Ident | Token::Uident) || self.keyword
+    }
+
+    /// What stands in a string; `None` for one with escapes of its own.
+    pub(super) fn content(&self) -> Option<String> {
+        if let Some(rest) = self.text.strip_prefix('$') {
+            let tag = rest.split_once('$')?.0.len() + 2;
+            return self.text.get(tag..self.text.len().checked_sub(tag)?).map(str::to_owned);
+        }
+        self.text.starts_with('\'').then(|| self.value())
     }
 
     fn parameter(&self) -> Option<u32> {

@@ -25,6 +25,7 @@ mod documents;
 mod drain;
 mod drivers;
 mod ends;
+mod evasion;
 mod large;
 #[cfg(feature = "query")]
 mod log;

@@ -4,19 +4,27 @@
 //! output expressions, followed through aliases, CTEs, sub-selects, joins and set operations; or nothing where the tree
 //! holds anything that is not followed here, which means the worst.
 
+// What an expression is made from.
+mod expression;
+// What INSERT and UPDATE fill in.
+mod filling;
+// Whether each row of one table comes out once at most.
+mod single;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FromTable, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, ObjectName, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, Table, TableAlias, TableFactor, TableObject,
-    TableWithJoins, UpdateTableFromKind, Visit, Visitor, With,
+    Expr, FromTable, Ident, Join, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Statement, Table, TableAlias, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, Visit, Visitor, With,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
+use self::expression::{args_refs, expr_refs};
+pub(super) use self::filling::filled;
 use super::{ColumnRef, RelationName};
 
 /// What could not be followed.
@@ -58,6 +66,8 @@ pub(super) struct Outputs {
     pub(super) by_column: Vec<(Option<String>, Vec<ColumnRef>)>,
     /// Every relation named, CTEs included, to be held against the other parser's.
     pub(super) relations: BTreeSet<RelationName>,
+    /// Whether no row of the one relation in FROM can come out twice.
+    pub(super) single: bool,
 }
 
 /// Reads `text`, which must be one statement; `None` where the parser or the following of names fails.
@@ -71,7 +81,7 @@ pub(super) fn of(text: &str) -> Option<Outputs> {
     let mut refs: Vec<ColumnRef> = by_column.iter().flat_map(|(_, refs)| refs).cloned().collect();
     refs.sort_unstable();
     refs.dedup();
-    Some(Outputs { columns: refs, by_column, relations: named.0 })
+    Some(Outputs { columns: refs, by_column, relations: named.0, single: single::statement(statement) })
 }
 
 fn parse(text: &str) -> Option<Statement> {
@@ -410,112 +420,6 @@ fn qualified(parts: &[Ident], scope: Scope<'_>, plain: bool) -> Vec<ColumnRef> {
         [column] => scope.column(None, &folded(column), plain),
         [] => Vec::new(),
     }
-}
-
-fn all_refs<'e>(exprs: impl IntoIterator<Item = &'e Expr>, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
-    let mut refs = Vec::new();
-    for expr in exprs {
-        refs.extend(expr_refs(expr, scope)?);
-    }
-    Ok(refs)
-}
-
-fn expr_refs(expr: &Expr, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
-    match expr {
-        Expr::Identifier(ident) => Ok(scope.column(None, &folded(ident), false)),
-        Expr::CompoundIdentifier(parts) => Ok(qualified(parts, scope, false)),
-        Expr::Value(_) | Expr::TypedString(_) | Expr::Exists { .. } => Ok(Vec::new()),
-        Expr::Interval(interval) => expr_refs(&interval.value, scope),
-        Expr::Subquery(query) => {
-            let inner = Scope { ctes: scope.ctes, relations: &[], outer: Some(&scope) };
-            let columns = query_columns(query, inner)?;
-            Ok(columns.iter().flat_map(|column| &column.refs).map(loosened).collect())
-        }
-        Expr::Function(function) => function_refs(function, scope),
-        Expr::Case { operand, conditions, else_result, .. } => {
-            let whens = conditions.iter().flat_map(|when| [&when.condition, &when.result]);
-            all_refs(whens.chain(operand.as_deref()).chain(else_result.as_deref()), scope)
-        }
-        Expr::BinaryOp { left, right, .. }
-        | Expr::AnyOp { left, right, .. }
-        | Expr::AllOp { left, right, .. }
-        | Expr::IsDistinctFrom(left, right)
-        | Expr::IsNotDistinctFrom(left, right)
-        | Expr::Position { expr: left, r#in: right }
-        | Expr::AtTimeZone { timestamp: left, time_zone: right }
-        | Expr::Like { expr: left, pattern: right, .. }
-        | Expr::ILike { expr: left, pattern: right, .. }
-        | Expr::SimilarTo { expr: left, pattern: right, .. } => all_refs([&**left, &**right], scope),
-        Expr::Between { expr, low, high, .. } => all_refs([&**expr, &**low, &**high], scope),
-        Expr::InList { expr, list, .. } => all_refs(std::iter::once(&**expr).chain(list), scope),
-        Expr::Substring { expr, substring_from, substring_for, .. } => {
-            all_refs(std::iter::once(&**expr).chain(substring_from.as_deref()).chain(substring_for.as_deref()), scope)
-        }
-        Expr::Trim { expr, trim_what, .. } => all_refs(std::iter::once(&**expr).chain(trim_what.as_deref()), scope),
-        Expr::Overlay { expr, overlay_what, .. } => all_refs([&**expr, &**overlay_what], scope),
-        Expr::UnaryOp { expr, .. }
-        | Expr::Cast { expr, .. }
-        | Expr::Nested(expr)
-        | Expr::Collate { expr, .. }
-        | Expr::Extract { expr, .. }
-        | Expr::Ceil { expr, .. }
-        | Expr::Floor { expr, .. }
-        | Expr::InSubquery { expr, .. }
-        | Expr::IsNormalized { expr, .. }
-        | Expr::IsTrue(expr)
-        | Expr::IsNotTrue(expr)
-        | Expr::IsFalse(expr)
-        | Expr::IsNotFalse(expr)
-        | Expr::IsNull(expr)
-        | Expr::IsNotNull(expr)
-        | Expr::IsUnknown(expr)
-        | Expr::IsNotUnknown(expr) => expr_refs(expr, scope),
-        Expr::Tuple(list) => all_refs(list, scope),
-        Expr::Array(array) => all_refs(&array.elem, scope),
-        Expr::CompoundFieldAccess { root, .. } => expr_refs(root, scope),
-        _ => Err(Unfollowed),
-    }
-}
-
-fn function_refs(function: &Function, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
-    let name = function.name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
-    if name == "count" {
-        // A number of rows says nothing of anybody in them.
-        return Ok(Vec::new());
-    }
-    match &function.args {
-        FunctionArguments::None => Ok(Vec::new()),
-        FunctionArguments::List(list) => args_refs(&list.args, scope),
-        FunctionArguments::Subquery(query) => {
-            let inner = Scope { ctes: scope.ctes, relations: &[], outer: Some(&scope) };
-            let columns = query_columns(query, inner)?;
-            Ok(columns.iter().flat_map(|column| &column.refs).map(loosened).collect())
-        }
-    }
-}
-
-fn args_refs(args: &[FunctionArg], scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
-    let mut refs = Vec::new();
-    for arg in args {
-        let (FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } | FunctionArg::Unnamed(arg)) = arg;
-        match arg {
-            FunctionArgExpr::Expr(expr) => refs.extend(expr_refs(expr, scope)?),
-            FunctionArgExpr::QualifiedWildcard(name) => {
-                let alias = name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
-                let relation = scope.relation(&alias).ok_or(Unfollowed)?;
-                refs.extend(everything(relation).iter().flat_map(|column| &column.refs).map(loosened));
-            }
-            FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => refs.extend(
-                scope
-                    .relations
-                    .iter()
-                    .flat_map(everything)
-                    .flat_map(|column| column.refs)
-                    .map(|found| loosened(&found)),
-            ),
-        }
-    }
-    Ok(refs)
 }
 
 fn renamed(columns: Vec<Column>, alias: &TableAlias) -> Vec<Column> {

@@ -1,0 +1,190 @@
+//! What a statement leaves behind: which relations hold classified columns from then on, and what else later statements mean.
+//!
+//! In: a statement's analysis, and what it was understood to read. Out: [`Consequences`]. PURE.
+
+use super::Consequences;
+use super::functions::Shown;
+use super::lineage::{Holds, Learned};
+use super::resolve::{Found, Resolver, Target};
+use super::snapshot::Classified;
+use crate::record::Text;
+use crate::sql::{Analysis, ColumnRef, Fate, Flow, Output};
+
+impl Resolver<'_> {
+    /// What relations are filled with.
+    pub(super) fn learned(&self, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> Vec<Learned> {
+        let learned = analysis.flows.iter().map(|flow| self.follow(flow, analysis, reads, called));
+        learned.filter(Learned::says_something).collect()
+    }
+
+    fn follow(&self, flow: &Flow, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> Learned {
+        let mut learned = self.into(flow);
+        if flow.fate == Fate::Emptied {
+            return learned;
+        }
+        if flow.is_view {
+            learned.over = reads.iter().filter_map(Target::parts).collect();
+        }
+        let functions: Vec<Classified> = called.columns.iter().cloned().collect();
+        learned.fill(None, &functions, self.classification);
+        let all: Vec<&Target<'_>> = reads.iter().collect();
+        let Some(columns) = flow.columns.as_ref().and_then(|columns| self.expanded(columns, analysis, &all)) else {
+            let mut found = Found::default();
+            reads.iter().for_each(|target| self.show(target, None, &mut found));
+            let found: Vec<Classified> = found.columns.into_iter().collect();
+            learned.fill(None, &found, self.classification);
+            return learned;
+        };
+        let by_position = self.positions(flow, columns.len());
+        for (index, (name, found)) in columns.into_iter().enumerate() {
+            let name = by_position.as_ref().map_or(name, |names| names.get(index).cloned().flatten());
+            learned.fill(name.as_deref(), &found, self.classification);
+        }
+        learned
+    }
+
+    /// The relation, without what it is filled with.
+    fn into(&self, flow: &Flow) -> Learned {
+        let own = self.context.own.of(&flow.into.name).is_some_and(|(_, certain)| certain) && flow.fate != Fate::Made;
+        let temporary = flow.temporary || (own && flow.into.schema.is_none());
+        let (schema, table) = match self.target(&flow.into) {
+            _ if temporary => (Text::from("pg_temp"), flow.into.name.clone()),
+            // A new one does not stand where one of its name was found behind it in the path.
+            Target::Known(relation) => relation.parts.clone(),
+            Target::Named { schema, table } => (schema, table),
+            Target::Temporary { table, .. } => ("pg_temp".into(), table),
+        };
+        Learned {
+            schema,
+            table,
+            fate: flow.fate,
+            temporary,
+            until_commit: flow.until_commit,
+            holds: Holds::default(),
+            over: Vec::new(),
+        }
+    }
+
+    /// Each column that is filled in, stars written out; `None` where it is not known how many a star is.
+    fn expanded(
+        &self,
+        columns: &[(Option<Text>, Vec<ColumnRef>)],
+        analysis: &Analysis,
+        reads: &[&Target<'_>],
+    ) -> Option<Vec<(Option<Text>, Vec<Classified>)>> {
+        let mut expanded = Vec::with_capacity(columns.len());
+        for (name, refs) in columns {
+            let star = match (&name, &refs[..]) {
+                (None, [ColumnRef { relation: Some(relation), column: None, plain: true }]) => Some(relation),
+                _ => None,
+            };
+            let Some(relation) = star else {
+                let mut found = Found::default();
+                refs.iter().for_each(|column| self.text_column(column, analysis, reads, &mut found));
+                expanded.push((name.clone(), found.columns.into_iter().collect()));
+                continue;
+            };
+            let target = self.own_or(relation);
+            let names: Vec<Text> = match &target {
+                Target::Known(known) if !known.columns.is_empty() => known.in_order().into_iter().cloned().collect(),
+                Target::Temporary { holds, .. } => holds.columns().cloned().collect(),
+                Target::Named { schema, table } => {
+                    self.lineage.of(schema, table).map(|holds| holds.columns().cloned().collect()).unwrap_or_default()
+                }
+                Target::Known(_) => return None,
+            };
+            if names.is_empty() {
+                return None;
+            }
+            for name in names {
+                let mut found = Found::default();
+                self.show(&target, Some(&name), &mut found);
+                expanded.push((Some(name), found.columns.into_iter().collect()));
+            }
+        }
+        Some(expanded)
+    }
+
+    fn own_or(&self, name: &crate::sql::RelationName) -> Target<'_> {
+        match self.context.own.of(&name.name) {
+            Some((holds, _)) if matches!(name.schema.as_deref(), None | Some("pg_temp")) => {
+                Target::Temporary { table: name.name.clone(), holds }
+            }
+            _ => self.target(name),
+        }
+    }
+
+    /// The names of the columns that so many values go into, where that is by position.
+    fn positions(&self, flow: &Flow, count: usize) -> Option<Vec<Option<Text>>> {
+        if !flow.names.is_empty() {
+            let names = flow.names.iter().cloned().map(Some);
+            return Some(names.chain(std::iter::repeat(None)).take(count).collect());
+        }
+        // What an INSERT … SELECT calls its columns says nothing of where they go; anything else is filled by name.
+        let by_position = flow.fate == Fate::Filled && flow.inserts;
+        match self.own_or(&flow.into) {
+            Target::Known(relation) if by_position => {
+                let names = relation.in_order().into_iter().cloned().map(Some);
+                Some(names.chain(std::iter::repeat(None)).take(count).collect())
+            }
+            _ if by_position => Some(vec![None; count]),
+            _ => None,
+        }
+    }
+
+    /// What a statement fills in, it may return.
+    pub(super) fn filled_at_once(&self, analysis: &Analysis, learned: &[Learned], found: &mut Found) {
+        if analysis.output == Output::Nothing || !analysis.effects.is_empty() {
+            return;
+        }
+        for filled in learned.iter().filter(|learned| learned.fate == Fate::Filled) {
+            let mut returned = Found::default();
+            self.show_marks(&filled.holds, None, &mut returned);
+            if !returned.columns.is_empty() {
+                found.columns.extend(returned.columns);
+                found.doubt();
+            }
+        }
+    }
+
+    /// What went into large objects and settings comes back out of them. True where it may.
+    pub(super) fn brought_back(&self, analysis: &Analysis, found: &mut Found) -> bool {
+        let mut back = Found::default();
+        let opens = |name: &Text| matches!(own_name(name), "lo_get" | "loread" | "lo_export" | "lo_open" | "lo_read");
+        if analysis.functions.iter().any(opens) {
+            self.show_marks(self.lineage.of_large_objects(), None, &mut back);
+        }
+        if analysis.shows_setting {
+            self.show_marks(self.context.own.settings(), None, &mut back);
+        }
+        if back.columns.is_empty() {
+            return false;
+        }
+        found.columns.extend(back.columns);
+        found.doubt();
+        true
+    }
+
+    /// Everything that follows, where the statement succeeds.
+    pub(super) fn consequences(
+        &self,
+        analysis: &Analysis,
+        learned: Vec<Learned>,
+        found: &Found,
+        called: &Shown,
+    ) -> Consequences {
+        let calls = |names: &[&str]| analysis.functions.iter().any(|name| names.contains(&own_name(name)));
+        let all = |into: bool| if into { found.columns.iter().cloned().collect() } else { Vec::new() };
+        Consequences {
+            learned,
+            large_objects: all(calls(&["lo_from_bytea", "lo_put", "lowrite", "lo_import"])),
+            settings: all(calls(&["set_config"]) || called.sets_path),
+            sets_path: called.sets_path || called.opaque,
+            opaque: called.opaque || called.assumed,
+        }
+    }
+}
+
+fn own_name(name: &str) -> &str {
+    name.strip_prefix("pg_catalog.").unwrap_or(name)
+}

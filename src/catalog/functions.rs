@@ -1,0 +1,261 @@
+//! What the users' functions show: their bodies, followed as far as they can be.
+//!
+//! In: functions as the loader read them, and what relations show. Out: for a name, the classified columns that it may return
+//! and the base relations it may read. PURE. A body in SQL is followed; one in PL/pgSQL shows all of every relation that it
+//! names; one that makes statements as it runs, or in a language that is not read here, may show anything.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::snapshot::{Classified, Relation};
+use crate::record::Text;
+use crate::sql::{self, Code, Output, RelationName};
+
+/// Functions that call functions are followed so deep.
+const CALL_DEPTH_MAX: usize = 16;
+
+/// A function as the loader read it.
+#[derive(Clone, Debug, Default)]
+pub struct Function {
+    /// Its schema.
+    pub schema: Text,
+    /// Its name.
+    pub name: Text,
+    /// `sql`, `plpgsql`, `c`, …
+    pub language: Text,
+    /// Its body; of `BEGIN ATOMIC`, as PostgreSQL writes it.
+    pub body: String,
+    /// Whether it belongs to an extension.
+    pub in_extension: bool,
+    /// The search path that it sets for itself.
+    pub search_path: Option<Vec<Text>>,
+}
+
+/// What a function may show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Classified columns.
+    pub columns: BTreeSet<Classified>,
+    /// Base relations that it reads or writes.
+    pub bases: BTreeSet<Text>,
+    /// Rows of the largest of them that has anything classified.
+    pub size: Option<u64>,
+    /// It may read anything.
+    pub opaque: bool,
+    /// More than it returns is among `columns`, perhaps.
+    pub assumed: bool,
+    /// It may change what names mean after it.
+    pub sets_path: bool,
+}
+
+/// The relations that a name may mean, by a search path.
+type Find<'f, 'r> = dyn Fn(&RelationName, Option<&[Text]>) -> Vec<&'r Relation> + 'f;
+
+/// The users' functions by name, with and without schema, and their operators.
+#[derive(Clone, Debug, Default)]
+pub struct Functions {
+    shown: HashMap<Text, Shown>,
+    operators: HashMap<Text, Text>,
+    built_in: HashSet<Text>,
+}
+
+impl Functions {
+    /// Follows every body.
+    pub(super) fn build<'a>(
+        functions: &'a [Function],
+        operators: &[(Text, Text, Text)],
+        built_in: &[Text],
+        find: &Find<'_, 'a>,
+    ) -> Functions {
+        let mut by_name: HashMap<Text, Vec<&Function>> = HashMap::new();
+        for function in functions {
+            by_name.entry(function.name.clone()).or_default().push(function);
+            by_name.entry(format!("{}.{}", function.schema, function.name).into()).or_default().push(function);
+        }
+        let mut follower = Follower { by_name: &by_name, find, done: HashMap::new() };
+        for name in by_name.keys() {
+            follower.shown(name, 0);
+        }
+        let operator =
+            |(name, schema, function): &(Text, Text, Text)| (name.clone(), format!("{schema}.{function}").into());
+        Functions {
+            shown: follower.done,
+            operators: operators.iter().map(operator).collect(),
+            built_in: built_in.iter().cloned().collect(),
+        }
+    }
+
+    /// What a function of this name, with or without its schema, shows; `None` where it is PostgreSQL's own.
+    pub fn shown(&self, name: &str) -> Option<&Shown> {
+        self.shown.get(name)
+    }
+
+    /// What the function behind an operator of the users' shows.
+    pub fn behind_operator(&self, name: &str) -> Option<&Shown> {
+        self.shown.get(self.operators.get(name)?)
+    }
+
+    /// Whether it is neither the users' nor PostgreSQL's own: made a moment ago, or no function.
+    pub fn is_unheard_of(&self, name: &str) -> bool {
+        let own = name.strip_prefix("pg_catalog.").unwrap_or(name);
+        let known = self.shown.contains_key(name) || self.operators.contains_key(name) || self.built_in.contains(own);
+        !self.built_in.is_empty() && !known
+    }
+}
+
+struct Follower<'f, 'r> {
+    by_name: &'f HashMap<Text, Vec<&'f Function>>,
+    find: &'f Find<'f, 'r>,
+    done: HashMap<Text, Shown>,
+}
+
+impl Follower<'_, '_> {
+    fn shown(&mut self, name: &Text, depth: usize) -> Shown {
+        if let Some(known) = self.done.get(name) {
+            return known.clone();
+        }
+        let Some(functions) = self.by_name.get(name) else { return Shown::default() };
+        if depth > CALL_DEPTH_MAX {
+            return Shown { opaque: true, ..Shown::default() };
+        }
+        // One that calls itself finds nothing more in itself.
+        self.done.insert(name.clone(), Shown::default());
+        let mut shown = Shown::default();
+        for function in functions {
+            self.body(function, &mut shown, depth);
+        }
+        self.done.insert(name.clone(), shown.clone());
+        shown
+    }
+
+    fn body(&mut self, function: &Function, shown: &mut Shown, depth: usize) {
+        match &*function.language {
+            "sql" => self.sql(function, shown, depth),
+            "plpgsql" => self.code(&Code::of(&function.body), function, shown, depth),
+            "c" | "internal" if function.in_extension => shown.opaque |= takes_sql(&function.name),
+            "internal" if &*function.body == "aggregate_dummy" => {}
+            _ => shown.opaque = true,
+        }
+    }
+
+    fn sql(&mut self, function: &Function, shown: &mut Shown, depth: usize) {
+        let body = plain(&function.body);
+        let analyses = sql::analyze(&body);
+        let last = analyses.len().saturating_sub(1);
+        for (index, analysis) in analyses.iter().enumerate() {
+            let path = function.search_path.as_deref();
+            let named: Vec<(&RelationName, Vec<&Relation>)> =
+                analysis.reads.iter().chain(&analysis.writes).map(|name| (name, (self.find)(name, path))).collect();
+            named.iter().flat_map(|(_, found)| found).for_each(|relation| shown.names(relation));
+            match &analysis.output {
+                Output::Columns(refs) if index == last => {
+                    for column in refs {
+                        let of = |name: &&RelationName| column.relation.as_ref().is_none_or(|its| its == *name);
+                        let meant = named.iter().filter(|(name, _)| of(name)).flat_map(|(_, found)| found);
+                        meant.for_each(|relation| shown.columns.extend(relation.shows(column.column.as_deref())));
+                    }
+                }
+                Output::Unknown => {
+                    shown.assumed = true;
+                    let all = named.iter().flat_map(|(_, found)| found);
+                    all.for_each(|relation| shown.columns.extend(relation.shows(None)));
+                    shown.opaque |= analysis.reads.is_empty() && analysis.parse == crate::record::Parse::None;
+                }
+                Output::Columns(_) | Output::Nothing => {}
+            }
+            for called in &analysis.functions {
+                let inner = self.shown(called, depth + 1);
+                shown.takes(inner);
+                shown.opaque |= reads_anything(called);
+                shown.sets_path |= &**called == "set_config";
+            }
+        }
+    }
+
+    fn code(&mut self, code: &Code, function: &Function, shown: &mut Shown, depth: usize) {
+        shown.assumed = true;
+        shown.opaque |= code.dynamic;
+        shown.sets_path |= code.sets_path;
+        for name in &code.relations {
+            for relation in (self.find)(name, function.search_path.as_deref()) {
+                shown.names(relation);
+                shown.columns.extend(relation.shows(None));
+            }
+        }
+        for called in &code.functions {
+            let inner = self.shown(called, depth + 1);
+            shown.takes(inner);
+            shown.opaque |= reads_anything(called);
+        }
+        // What reads nothing classified hides nothing.
+        shown.assumed = shown.opaque || !shown.columns.is_empty();
+    }
+}
+
+impl Shown {
+    pub(super) fn names(&mut self, relation: &Relation) {
+        self.bases.extend(relation.bases.iter().cloned());
+        if !relation.classified.is_empty() {
+            self.size = self.size.max(relation.size);
+        }
+    }
+
+    pub(super) fn takes(&mut self, inner: Shown) {
+        self.columns.extend(inner.columns);
+        self.bases.extend(inner.bases);
+        self.size = self.size.max(inner.size);
+        self.opaque |= inner.opaque;
+        self.assumed |= inner.assumed;
+        self.sets_path |= inner.sets_path;
+    }
+}
+
+/// PostgreSQL's functions that take a statement, a table's name or a file's, and may read anything by it.
+pub(super) fn reads_anything(name: &str) -> bool {
+    const READ: [&str; 18] = [
+        "query_to_xml",
+        "query_to_xml_and_xmlschema",
+        "table_to_xml",
+        "table_to_xml_and_xmlschema",
+        "schema_to_xml",
+        "schema_to_xml_and_xmlschema",
+        "database_to_xml",
+        "database_to_xml_and_xmlschema",
+        "cursor_to_xml",
+        "ts_stat",
+        "ts_rewrite",
+        "pg_read_file",
+        "pg_read_binary_file",
+        "pg_logical_slot_get_changes",
+        "pg_logical_slot_peek_changes",
+        "pg_logical_slot_get_binary_changes",
+        "pg_logical_slot_peek_binary_changes",
+        "pg_logical_emit_message",
+    ];
+    READ.contains(&name.strip_prefix("pg_catalog.").unwrap_or(name))
+}
+
+/// Functions of extensions that take a statement or read a page of the disk.
+fn takes_sql(name: &str) -> bool {
+    let begins = ["dblink", "crosstab", "connectby", "xpath_table", "heap_page", "bt_page", "get_raw_page", "pg_file_"];
+    begins.iter().any(|begin| name.starts_with(begin)) || name == "xquery_table"
+}
+
+/// The body of `BEGIN ATOMIC`, and of `RETURN`, as statements.
+fn plain(body: &str) -> String {
+    let trimmed = body.trim();
+    let upper: String = trimmed.chars().take(12).collect::<String>().to_ascii_uppercase();
+    if upper == "BEGIN ATOMIC" {
+        let inside = trimmed.get(12..).unwrap_or_default().trim();
+        let end = inside.len().saturating_sub(3);
+        return match inside.get(end..) {
+            Some(last) if last.eq_ignore_ascii_case("end") => inside.get(..end).unwrap_or_default().to_owned(),
+            _ => inside.to_owned(),
+        };
+    }
+    match trimmed.get(..7) {
+        Some(word) if word.eq_ignore_ascii_case("return ") => {
+            format!("select {}", trimmed.get(7..).unwrap_or_default())
+        }
+        _ => body.to_owned(),
+    }
+}

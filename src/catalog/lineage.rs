@@ -1,0 +1,283 @@
+//! Where classified columns went on to: relations filled from them, in one database or in one session alone.
+//!
+//! In: what statements that succeeded made and filled. Out: for a relation's column, what it may hold. PURE. Holds names only,
+//! never a value. What is filled stays marked until the relation is made anew or emptied outside a transaction: a rollback
+//! leaves a mark too many, never one too few.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::classification::Classification;
+use super::snapshot::Classified;
+use crate::record::Text;
+
+/// Marks kept for one database, or one session. Beyond, the oldest stay and a new one is not remembered.
+const MARKS_MAX: usize = 10_000;
+
+/// A classified column's name and its level's.
+type Mark = (Text, Text);
+
+/// What one relation may hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Holds {
+    columns: BTreeMap<Text, BTreeSet<Mark>>,
+    /// In any of its columns.
+    anywhere: BTreeSet<Mark>,
+}
+
+impl Holds {
+    /// Its columns that hold anything.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &Text> {
+        self.columns.keys()
+    }
+
+    /// What a column may hold, and whether that is certain of the column; of all of them, where none is named.
+    pub(super) fn shows(&self, column: Option<&str>, classification: &Classification) -> (Vec<Classified>, bool) {
+        let named = match column {
+            Some(column) => self.columns.get(column).into_iter().flatten().collect::<Vec<_>>(),
+            None => self.columns.values().flatten().collect(),
+        };
+        let marks = named.into_iter().chain(&self.anywhere);
+        (marks.filter_map(|mark| classified(mark, classification)).collect(), self.anywhere.is_empty())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.columns.is_empty() && self.anywhere.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.columns.values().map(BTreeSet::len).sum::<usize>().saturating_add(self.anywhere.len())
+    }
+
+    fn add(&mut self, more: Holds) {
+        for (column, marks) in more.columns {
+            self.columns.entry(column).or_default().extend(marks);
+        }
+        self.anywhere.extend(more.anywhere);
+    }
+}
+
+fn classified((name, level): &Mark, classification: &Classification) -> Option<Classified> {
+    Some(Classified { name: name.clone(), level: classification.level_named(level)? })
+}
+
+fn mark(classified: &Classified, classification: &Classification) -> Option<Mark> {
+    Some((classified.name.clone(), classification.name(classified.level)?.clone()))
+}
+
+/// What a statement did to one relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    pub(super) schema: Text,
+    pub(super) table: Text,
+    pub(super) fate: crate::sql::Fate,
+    /// In the session's own schema, and so seen by nobody else.
+    pub(super) temporary: bool,
+    pub(super) until_commit: bool,
+    pub(super) holds: Holds,
+    /// What a view is over.
+    pub(super) over: Vec<(Text, Text)>,
+}
+
+impl Learned {
+    /// What columns are filled with, by name, and what may be in any.
+    pub(super) fn fill(&mut self, column: Option<&str>, from: &[Classified], classification: &Classification) {
+        let marks: Vec<Mark> = from.iter().filter_map(|classified| mark(classified, classification)).collect();
+        match column {
+            _ if marks.is_empty() => {}
+            Some(column) => self.holds.columns.entry(column.into()).or_default().extend(marks),
+            None => self.holds.anywhere.extend(marks),
+        }
+    }
+
+    /// Whether anything follows from it for somebody.
+    pub(super) fn says_something(&self) -> bool {
+        self.temporary || self.fate != crate::sql::Fate::Filled || !self.holds.is_empty() || !self.over.is_empty()
+    }
+}
+
+/// The relations of one database.
+#[derive(Clone, Debug, Default)]
+pub struct Lineage {
+    relations: HashMap<(Text, Text), Holds>,
+    /// Views that the catalog may not have yet, and what each is over.
+    over: HashMap<(Text, Text), Vec<(Text, Text)>>,
+    large_objects: Holds,
+}
+
+/// One mark, as it is kept on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    database: Text,
+    /// Empty for large objects.
+    schema: Text,
+    table: Text,
+    column: Option<Text>,
+    from: Text,
+    level: Text,
+}
+
+impl Lineage {
+    pub(super) fn of(&self, schema: &str, table: &str) -> Option<&Holds> {
+        self.relations.get(&(schema.into(), table.into()))
+    }
+
+    /// What a view is over that was made a moment ago.
+    pub(super) fn below(&self, schema: &str, table: &str) -> &[(Text, Text)] {
+        self.over.get(&(schema.into(), table.into())).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The catalog was read: it has every view that was made before.
+    pub(super) fn forget_new_views(&mut self) {
+        self.over.clear();
+    }
+
+    pub(super) fn of_large_objects(&self) -> &Holds {
+        &self.large_objects
+    }
+
+    /// Takes what a statement did. True where something changed. `alone`: nothing can undo it.
+    pub(super) fn learn(&mut self, learned: &Learned, alone: bool) -> bool {
+        use crate::sql::Fate;
+        let key = (learned.schema.clone(), learned.table.clone());
+        if !learned.over.is_empty() && self.over.len() < MARKS_MAX {
+            self.over.insert(key.clone(), learned.over.clone());
+        }
+        let gone = match learned.fate {
+            Fate::Made => self.relations.remove(&key).is_some(),
+            Fate::Emptied if alone => self.relations.remove(&key).is_some(),
+            _ => false,
+        };
+        if learned.holds.is_empty() || learned.fate == Fate::Emptied {
+            return gone;
+        }
+        let marks: usize = self.relations.values().map(Holds::len).sum();
+        if marks.saturating_add(learned.holds.len()) > MARKS_MAX {
+            tracing::warn!(relation = %learned.table, "what it was filled from is not remembered: {MARKS_MAX} are");
+            return gone;
+        }
+        let here = self.relations.entry(key).or_default();
+        let before = here.clone();
+        here.add(learned.holds.clone());
+        gone || *here != before
+    }
+
+    pub(super) fn fill_large_objects(&mut self, from: &[Classified], classification: &Classification) -> bool {
+        let before = self.large_objects.len();
+        self.large_objects.anywhere.extend(from.iter().filter_map(|found| mark(found, classification)));
+        self.large_objects.len() != before
+    }
+
+    pub(super) fn kept(&self, database: &Text) -> Vec<Kept> {
+        let mut all = Vec::new();
+        let large = (Text::from(""), Text::from(""));
+        for ((schema, table), holds) in self.relations.iter().chain(std::iter::once((&large, &self.large_objects))) {
+            let named =
+                holds.columns.iter().flat_map(|(column, marks)| marks.iter().map(move |mark| (Some(column), mark)));
+            for (column, (from, level)) in named.chain(holds.anywhere.iter().map(|mark| (None, mark))) {
+                all.push(Kept {
+                    database: database.clone(),
+                    schema: schema.clone(),
+                    table: table.clone(),
+                    column: column.cloned(),
+                    from: from.clone(),
+                    level: level.clone(),
+                });
+            }
+        }
+        all
+    }
+
+    pub(super) fn restore(&mut self, kept: Kept) {
+        let holds = match (&*kept.schema, &*kept.table) {
+            ("", "") => &mut self.large_objects,
+            _ => self.relations.entry((kept.schema, kept.table)).or_default(),
+        };
+        match kept.column {
+            Some(column) => holds.columns.entry(column).or_default().insert((kept.from, kept.level)),
+            None => holds.anywhere.insert((kept.from, kept.level)),
+        };
+    }
+
+    /// The database of a kept mark.
+    pub(super) fn database(kept: &Kept) -> &Text {
+        &kept.database
+    }
+}
+
+/// What one session has made for itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Own {
+    temporary: BTreeMap<Text, Temporary>,
+    settings: Holds,
+    /// The search path may be any.
+    pub path_unknown: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Temporary {
+    holds: Holds,
+    /// It is there, so that its name means nothing else.
+    certain: bool,
+    /// Made in the transaction that is open.
+    fresh: bool,
+    until_commit: bool,
+}
+
+impl Own {
+    /// The temporary relation of this name, and whether it is certain to be there.
+    pub(super) fn of(&self, table: &str) -> Option<(&Holds, bool)> {
+        self.temporary.get(table).map(|own| (&own.holds, own.certain))
+    }
+
+    pub(super) fn settings(&self) -> &Holds {
+        &self.settings
+    }
+
+    /// Takes what a statement did to a relation that only this session has.
+    pub(super) fn learn(&mut self, learned: &Learned) {
+        use crate::sql::Fate;
+        if self.temporary.len() >= MARKS_MAX && !self.temporary.contains_key(&learned.table) {
+            return;
+        }
+        let own = self.temporary.entry(learned.table.clone()).or_default();
+        own.holds.add(learned.holds.clone());
+        match learned.fate {
+            Fate::Made | Fate::Replaced => {
+                own.certain = learned.fate == Fate::Made;
+                own.fresh = true;
+                own.until_commit = learned.until_commit;
+            }
+            Fate::Emptied => own.certain = false,
+            Fate::Filled => {}
+        }
+    }
+
+    pub(super) fn fill_settings(&mut self, from: &[Classified], classification: &Classification) {
+        self.settings.anywhere.extend(from.iter().filter_map(|found| mark(found, classification)));
+    }
+
+    /// A transaction is over, or a part of it undone.
+    pub fn transaction_ended(&mut self, committed: bool) {
+        for own in self.temporary.values_mut() {
+            own.certain &= !(own.until_commit || own.fresh && !committed);
+            own.fresh = false;
+        }
+    }
+
+    /// Something ran that may have dropped anything.
+    pub fn shaken(&mut self) {
+        self.temporary.values_mut().for_each(|own| own.certain = false);
+    }
+
+    /// DISCARD.
+    pub fn discarded(&mut self) {
+        self.temporary.clear();
+    }
+
+    /// Whether nothing is known of it.
+    pub fn is_empty(&self) -> bool {
+        *self == Own::default()
+    }
+}

@@ -1,0 +1,114 @@
+//! `mitsuke who`: the statements that returned the record of one person.
+//!
+//! In: a table, and the value of its subject column. Out: every statement of the log that read the table and whose data subjects
+//! hold the keyed hash of that value; and those that may have returned it, because more people were in their result than
+//! are kept by hash. The value itself is neither logged nor looked for.
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::{Global, Status};
+use crate::audit::{Key, Lake};
+use crate::config::Config;
+use crate::record::{Kind, Statement};
+
+/// The form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One object a line
+    Json,
+}
+
+/// Who read the record of one person
+///
+/// Finds the statements that returned the person's row, by the keyed hash of the subject column's value: it needs the key file
+/// that the log was written under. A statement whose result held more people than are kept by hash, or whose people could not be
+/// told apart, is shown as `perhaps`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mitsuke who shop.customers 4711
+  mitsuke who shop.customers 4711 --format json --log /var/lib/mitsuke/mitsuke-log")]
+pub struct Who {
+    /// The table, with its schema
+    table: String,
+    /// The value of its subject column, as the classification names it
+    key: String,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Whether a statement returned the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Returned {
+    Yes,
+    Perhaps,
+}
+
+impl Who {
+    /// Looks.
+    pub fn run(self, global: &Global) -> anyhow::Result<Status> {
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let key = Key::load(&config.audit.key_file).with_context(|| {
+            "people stand in the log under the key it was written with; name its file in [privacy].key_file".to_owned()
+        })?;
+        let hash = key.subject_hash(&self.key);
+        let lake = Lake::open(&config.audit.path)?;
+        let (mut yes, mut perhaps) = (0_u64, 0_u64);
+        for statement in lake.records::<Statement>(None) {
+            let statement = statement?;
+            let Some(returned) = returned(&statement, &self.table, &hash) else { continue };
+            match returned {
+                Returned::Yes => yes = yes.saturating_add(1),
+                Returned::Perhaps => perhaps = perhaps.saturating_add(1),
+            }
+            match self.format {
+                Format::Text => println!("{}", line(&statement, returned)),
+                Format::Json => println!("{}", object(&statement, returned)),
+            }
+        }
+        if self.format == Format::Text {
+            println!("{yes} returned this person's record, {perhaps} may have");
+        }
+        Ok(Status::Done)
+    }
+}
+
+fn returned(statement: &Statement, table: &str, hash: &str) -> Option<Returned> {
+    let read = statement.relations.iter().flat_map(|relations| relations.iter()).any(|relation| **relation == *table);
+    let persons = statement.persons.filter(|persons| read && *persons > 0)?;
+    let subjects = statement.subjects.as_deref().unwrap_or_default();
+    if subjects.iter().any(|subject| **subject == *hash) {
+        return Some(Returned::Yes);
+    }
+    let told_apart = u64::try_from(subjects.len()).unwrap_or(u64::MAX);
+    (persons > told_apart).then_some(Returned::Perhaps)
+}
+
+fn line(statement: &Statement, returned: Returned) -> String {
+    let text = |text: &Option<crate::record::Text>| text.as_deref().unwrap_or("-").to_owned();
+    let query: String = text(&statement.query).split_whitespace().collect::<Vec<_>>().join(" ");
+    let returned = if returned == Returned::Yes { "yes    " } else { "perhaps" };
+    let at = statement.common.at;
+    let who = [&statement.db_user, &statement.end_user, &statement.client_addr].map(text).join("  ");
+    format!("{at}  {returned}  {who}  {} people  {query}", statement.persons.unwrap_or(0))
+}
+
+fn object(statement: &Statement, returned: Returned) -> serde_json::Value {
+    json!({
+        "at": statement.common.at.to_string(),
+        "returned": if returned == Returned::Yes { "yes" } else { "perhaps" },
+        "writer": &*statement.common.writer,
+        "seq": statement.common.seq,
+        "session_id": statement.common.session_id.as_deref(),
+        "db_user": statement.db_user.as_deref(),
+        "end_user": statement.end_user.as_deref(),
+        "client_addr": statement.client_addr.as_deref(),
+        "kind": statement.kind.map(Kind::as_str),
+        "query": statement.query.as_deref(),
+        "persons": statement.persons,
+    })
+}

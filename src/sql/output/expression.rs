@@ -1,0 +1,119 @@
+//! What an expression is made from: every column in it, wherever it stands.
+//!
+//! In: an expression and the scope it stands in. Out: references to columns, or nothing where it holds what is not followed.
+
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query};
+
+use super::{ColumnRef, Followed, Scope, Unfollowed, everything, folded, loosened, qualified, query_columns};
+
+fn all_refs<'e>(exprs: impl IntoIterator<Item = &'e Expr>, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    let mut refs = Vec::new();
+    for expr in exprs {
+        refs.extend(expr_refs(expr, scope)?);
+    }
+    Ok(refs)
+}
+
+pub(super) fn expr_refs(expr: &Expr, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    match expr {
+        Expr::Identifier(ident) => Ok(scope.column(None, &folded(ident), false)),
+        Expr::CompoundIdentifier(parts) => Ok(qualified(parts, scope, false)),
+        Expr::Value(_) | Expr::TypedString(_) | Expr::Exists { .. } => Ok(Vec::new()),
+        Expr::Interval(interval) => expr_refs(&interval.value, scope),
+        Expr::Subquery(query) => subquery_refs(query, scope),
+        // Whether a value is among those of a query tells of them.
+        Expr::InSubquery { expr, subquery, .. } => {
+            let mut refs = expr_refs(expr, scope)?;
+            refs.extend(subquery_refs(subquery, scope)?);
+            Ok(refs)
+        }
+        Expr::Function(function) => function_refs(function, scope),
+        Expr::Case { operand, conditions, else_result, .. } => {
+            let whens = conditions.iter().flat_map(|when| [&when.condition, &when.result]);
+            all_refs(whens.chain(operand.as_deref()).chain(else_result.as_deref()), scope)
+        }
+        Expr::BinaryOp { left, right, .. }
+        | Expr::AnyOp { left, right, .. }
+        | Expr::AllOp { left, right, .. }
+        | Expr::IsDistinctFrom(left, right)
+        | Expr::IsNotDistinctFrom(left, right)
+        | Expr::Position { expr: left, r#in: right }
+        | Expr::AtTimeZone { timestamp: left, time_zone: right }
+        | Expr::Like { expr: left, pattern: right, .. }
+        | Expr::ILike { expr: left, pattern: right, .. }
+        | Expr::SimilarTo { expr: left, pattern: right, .. } => all_refs([&**left, &**right], scope),
+        Expr::Between { expr, low, high, .. } => all_refs([&**expr, &**low, &**high], scope),
+        Expr::InList { expr, list, .. } => all_refs(std::iter::once(&**expr).chain(list), scope),
+        Expr::Substring { expr, substring_from, substring_for, .. } => {
+            all_refs(std::iter::once(&**expr).chain(substring_from.as_deref()).chain(substring_for.as_deref()), scope)
+        }
+        Expr::Trim { expr, trim_what, .. } => all_refs(std::iter::once(&**expr).chain(trim_what.as_deref()), scope),
+        Expr::Overlay { expr, overlay_what, .. } => all_refs([&**expr, &**overlay_what], scope),
+        Expr::UnaryOp { expr, .. }
+        | Expr::Cast { expr, .. }
+        | Expr::Nested(expr)
+        | Expr::Collate { expr, .. }
+        | Expr::Extract { expr, .. }
+        | Expr::Ceil { expr, .. }
+        | Expr::Floor { expr, .. }
+        | Expr::IsNormalized { expr, .. }
+        | Expr::IsTrue(expr)
+        | Expr::IsNotTrue(expr)
+        | Expr::IsFalse(expr)
+        | Expr::IsNotFalse(expr)
+        | Expr::IsNull(expr)
+        | Expr::IsNotNull(expr)
+        | Expr::IsUnknown(expr)
+        | Expr::IsNotUnknown(expr) => expr_refs(expr, scope),
+        Expr::Tuple(list) => all_refs(list, scope),
+        Expr::Array(array) => all_refs(&array.elem, scope),
+        Expr::CompoundFieldAccess { root, .. } => expr_refs(root, scope),
+        _ => Err(Unfollowed),
+    }
+}
+
+fn function_refs(function: &Function, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    let name = function.name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
+    if name == "count" {
+        // A number of rows says nothing of anybody in them.
+        return Ok(Vec::new());
+    }
+    let mut refs = match &function.args {
+        FunctionArguments::None => Vec::new(),
+        FunctionArguments::List(list) => args_refs(&list.args, scope)?,
+        FunctionArguments::Subquery(query) => subquery_refs(query, scope)?,
+    };
+    // `mode() within group (order by email)` returns one of them.
+    refs.extend(all_refs(function.within_group.iter().map(|order| &order.expr), scope)?);
+    Ok(refs)
+}
+
+fn subquery_refs(query: &Query, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    let inner = Scope { ctes: scope.ctes, relations: &[], outer: Some(&scope) };
+    let columns = query_columns(query, inner)?;
+    Ok(columns.iter().flat_map(|column| &column.refs).map(loosened).collect())
+}
+
+pub(super) fn args_refs(args: &[FunctionArg], scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    let mut refs = Vec::new();
+    for arg in args {
+        let (FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } | FunctionArg::Unnamed(arg)) = arg;
+        match arg {
+            FunctionArgExpr::Expr(expr) => refs.extend(expr_refs(expr, scope)?),
+            FunctionArgExpr::QualifiedWildcard(name) => {
+                let alias = name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
+                let relation = scope.relation(&alias).ok_or(Unfollowed)?;
+                refs.extend(everything(relation).iter().flat_map(|column| &column.refs).map(loosened));
+            }
+            FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => refs.extend(
+                scope
+                    .relations
+                    .iter()
+                    .flat_map(everything)
+                    .flat_map(|column| column.refs)
+                    .map(|found| loosened(&found)),
+            ),
+        }
+    }
+    Ok(refs)
+}

@@ -1,0 +1,88 @@
+-- what a function reads
+--> inferred / assumed | email | 40
+select shop.emails()
+--> inferred / assumed | email | 40
+select * from shop.emails()
+--> inferred / assumed | email | 1
+select shop.email_of(1)
+--> inferred / assumed | phone | 1
+select shop.phone_of(1)
+--> inferred / assumed | name, email, phone, my_number | 40
+select * from shop.all_customers()
+--> inferred / assumed | name, email, phone, my_number | 40
+select email from shop.all_customers()
+--> inferred / assumed | email | 40
+select * from shop.pairs()
+--> inferred / assumed | email | 1
+select * from shop.one()
+--> inferred / assumed | email | 1
+select (shop.one()).mail
+--> inferred / assumed | email | 40
+select shop.outer_emails()
+--> inferred / assumed | email | 40
+select shop.modern()
+--> assumed | name, email, phone, my_number | 40
+select * from shop.dynamic('select email from shop.customers')
+--> inferred / assumed | email | 40
+select shop.email_of(id) from generate_series(1, 40) id
+--> inferred / assumed | email | 40
+select p.e from generate_series(1, 40) i, lateral shop.email_of(i) as p (e)
+--> inferred / assumed | email | 40
+select string_agg(e, ',') from shop.emails() e
+--> inferred / assumed | email | 1
+select upper(shop.email_of(1))
+--> inferred / assumed | email | 40
+copy (select shop.emails()) to stdout
+
+-- unqualified, by the search path
+set search_path to shop
+--> inferred / assumed | email | 40
+select emails()
+
+-- a procedure
+--> inferred / assumed | email | 40
+call shop.tell(null)
+
+-- a cursor that a function opened
+begin
+select shop.cursor_of()
+--> inferred / assumed | email | 40
+fetch all from fc
+commit
+
+-- a function made a moment ago
+create function other.made() returns setof text language sql as 'select email from shop.customers'
+--> inferred / assumed | email | 40
+select other.made()
+drop function other.made()
+
+-- a function of the session's own
+create function pg_temp.mine() returns setof text language sql as 'select email from shop.customers'
+--> inferred / assumed | email | 40
+select pg_temp.mine()
+
+-- an operator with a function behind it
+create function other.peek(int, int) returns text language sql as 'select email from shop.customers where id = $1'
+create operator other.### (leftarg = int, rightarg = int, function = other.peek)
+--> inferred / assumed | email | 1
+select 1 operator(other.###) 1
+drop operator other.### (int, int)
+drop function other.peek(int, int)
+
+-- functions that take SQL as text
+--> assumed | name, email, phone, my_number | 40
+select query_to_xml('select email from shop.customers', false, false, '')
+--> assumed | name, email, phone, my_number | 40
+select table_to_xml('shop.customers', false, false, '')
+--> assumed | name, email, phone, my_number | 40
+select schema_to_xml('shop', false, false, '')
+--> assumed | name, email, phone, my_number | 40
+select database_to_xml(false, false, '')
+--> assumed | email | 1
+select word from ts_stat('select to_tsvector(email) from shop.customers where id = 1')
+
+-- innocent ones
+--> innocent
+select shop.doubled(2)
+--> innocent
+select shop.price_of(1)

@@ -1,0 +1,45 @@
+-- for somebody else's column
+--> inferred | email | 40
+select c.email from shop.orders o join shop.customers c on c.id = o.customer_id
+--> exact | email, shop.orders.ship_to | 40
+select o.customer_id, c.email, o.ship_to from shop.orders o join shop.customers c on c.id = o.customer_id
+--> exact / inferred | email | 40
+select email from shop.customers c join shop.orders o on o.customer_id = c.id
+--> exact / inferred | email | 40
+select email from shop.orders o left join shop.customers c on c.id = o.customer_id
+--> exact / inferred | email | 40
+select email from shop.customers natural join (select id from shop.orders where id <= 40) o
+--> exact / inferred | email | 40
+select email from shop.customers join shop.visits v on v.customer_id = id
+--> exact / inferred / assumed | email, name, phone, my_number | 10
+select * from shop.customers join shop.products using (id)
+--> exact / inferred / assumed | email, name, phone, my_number | 10
+select * from shop.customers natural join shop.products
+--> exact / inferred / assumed | email | 40
+select j.email from (shop.customers c join shop.orders o on o.customer_id = c.id) as j (id, name, email)
+--> exact / inferred / assumed | email | 10
+select u.id, email from shop.customers join shop.products using (id) as u
+--> exact / inferred | email, shop.staff.email | 5
+select * from (select id, email from shop.customers) a full join (select id, email from shop.staff) b using (id, email) where id <= 5
+
+-- with itself
+--> inferred | email | 40
+select a.email from shop.customers a, shop.customers b
+--> inferred | email | 40
+select a.email, b.city from shop.customers a join shop.customers b on a.city = b.city
+
+-- multiplied
+--> inferred | email | 40
+select email from shop.customers, generate_series(1, 3)
+--> inferred | email | 40
+select email from shop.customers, (values (1), (2)) x
+--> inferred | email | 40
+select email from shop.customers union all select email from shop.customers
+--> inferred | email | 40
+select email, generate_series(1, 2) from shop.customers
+--> inferred | email, shop.visits.ip | 40
+select c.email, v.ip from shop.customers c join shop.visits v on v.customer_id = c.id
+--> exact | shop.orders.ship_to | 40
+select customer_id, ship_to from shop.orders
+--> inferred | shop.orders.ship_to | 40
+select ship_to from shop.orders

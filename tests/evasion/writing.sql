@@ -1,0 +1,45 @@
+-- RETURNING
+--> exact / inferred | email | 40
+update shop.customers set city = city returning email
+--> exact / inferred | name, email, phone, my_number | 1
+update shop.customers set city = city where id = 1 returning *
+--> inferred | email | 40
+update shop.customers set city = city returning lower(email)
+--> exact / inferred | email | 10
+update shop.products p set price = price from shop.customers c where p.id = 1 and c.id = 1 or p.id = c.id returning c.email, p.id
+--> exact / inferred | email | 1
+insert into shop.customers (id, email) values (1, 'x') on conflict (id) do update set city = 'City 1' returning email
+--> exact / inferred | email | 1
+insert into shop.customers as k (id, email) values (1, 'x') on conflict (id) do update set city = k.city returning k.email
+
+-- RETURNING of a DELETE
+begin
+--> exact / inferred | shop.orders.ship_to | 40
+delete from shop.orders returning ship_to
+rollback
+
+-- RETURNING of another table's rows
+begin
+--> exact / inferred | email | 40
+delete from shop.orders o using shop.customers c where c.id = o.customer_id returning c.email
+rollback
+
+-- RETURNING in a CTE
+--> inferred | email | 40
+with u as (update shop.customers set city = city returning email) select * from u
+--> inferred | email | 40
+with u as (update shop.customers set city = city returning *) select lower(email) from u
+
+-- MERGE
+begin
+--> innocent
+merge into shop.products p using shop.customers c on c.id = p.id when matched then update set price = price
+rollback
+
+-- into another table and back at once
+begin
+--> inferred / assumed | email | 40
+insert into shop.notes (body) select email from shop.customers returning body
+--> inferred / assumed | email | 40
+with w as (insert into shop.notes (body) select email from shop.customers returning body) select body from w
+rollback

@@ -1,0 +1,253 @@
+//! The evasion corpus: every way to get classified data out, and every innocent statement, through the real binary before a
+//! real server, by either protocol; what the log says of each is held against what is true.
+
+mod corpus;
+
+use std::collections::BTreeMap;
+
+use mitsuke::record::{CatalogState, Certainty, Outcome, Statement};
+
+use crate::support::programs::{psql, psql_script};
+use crate::support::server::{self, SUPERUSER, database, direct, shared};
+use crate::support::sidecar::Sidecar;
+use crate::support::wait_for;
+use crate::support::wire::{Client, bind, describe, execute, packet, parse, query, sync};
+use corpus::{Case, Expected, Family, Step};
+
+const SCHEMA: &str = include_str!("../evasion/schema.sql");
+const CLASSIFICATION: &str = include_str!("../evasion/classification.yaml");
+/// A policy, so that the folder of policies is one.
+const POLICY: &str = include_str!("../../policies/bulk/bulk-personal-read.yaml");
+const POLICY_CASES: &str = include_str!("../../policies/bulk/bulk-personal-read.cases.yaml");
+
+macro_rules! families {
+    ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../evasion/", $name, ".sql")))),+] };
+}
+
+const FAMILIES: [(&str, &str); 17] = families![
+    "plain",
+    "expressions",
+    "aggregates",
+    "subqueries",
+    "joins",
+    "relations",
+    "functions",
+    "doors",
+    "copies",
+    "writing",
+    "cursors",
+    "prepared",
+    "copy",
+    "settings",
+    "hostile",
+    "innocent",
+    "innocent_psql",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Simple,
+    Extended,
+}
+
+#[test]
+fn what_reaches_the_client_is_known_by_the_simple_protocol() {
+    judge(By::Simple);
+}
+
+#[test]
+fn what_reaches_the_client_is_known_by_the_extended_protocol() {
+    judge(By::Extended);
+}
+
+#[test]
+fn the_corpus_is_as_large_as_it_is_said_to_be() {
+    let steps = families().into_iter().flat_map(|family| family.cases).flat_map(|case| case.steps);
+    let expected: Vec<Expected> = steps.filter_map(|step| step.expected).collect();
+    let (innocent, leaks): (Vec<&Expected>, Vec<&Expected>) =
+        expected.iter().partition(|expected| expected.is_innocent());
+    assert!(leaks.len() >= 150 && innocent.len() >= 100, "{} leaks, {} innocent", leaks.len(), innocent.len());
+}
+
+fn families() -> Vec<Family> {
+    FAMILIES.iter().map(|(name, text)| Family::parse(name, text)).collect()
+}
+
+/// A new database with the corpus's schema, and a sidecar that knows its catalog and its classification. The folder is
+/// the policies'.
+fn set_up() -> (String, Sidecar, tempfile::TempDir) {
+    let name = database();
+    psql_script(&direct(shared(), &name), SCHEMA).expect_success();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (file, text) in [
+        ("classification.yaml", CLASSIFICATION),
+        ("bulk-personal-read.yaml", POLICY),
+        ("bulk-personal-read.cases.yaml", POLICY_CASES),
+    ] {
+        std::fs::write(folder.path().join(file), text).expect("a file of the policies");
+    }
+    let more = format!(
+        "[catalog]\nurl = \"{}\"\n[policies]\npath = \"{}\"\ntimezone = \"UTC\"\n",
+        direct(shared(), &name),
+        folder.path().display()
+    );
+    let sidecar = Sidecar::start(&more);
+    (name, sidecar, folder)
+}
+
+/// What a table was filled with is known in another session, after a kill and a start.
+#[test]
+fn where_columns_went_outlives_a_restart() {
+    let (name, mut sidecar, _policies) = set_up();
+    let ask = |sidecar: &Sidecar, sql: &str| psql(&sidecar.url(&name), sql).expect_success();
+    ask(&sidecar, "create table other.kept as select email as a, city as b from shop.customers");
+    ask(&sidecar, "alter table shop.staff rename to people");
+    wait_for("both in the log", || (sidecar.records::<Statement>().len() >= 2).then_some(()));
+    sidecar.kill();
+    sidecar.launch();
+    ask(&sidecar, "select a from other.kept");
+    ask(&sidecar, "select b from other.kept");
+    ask(&sidecar, "select email from shop.people");
+    sidecar.stop();
+    let mut statements = sidecar.records::<Statement>();
+    statements.sort_by_key(|statement| statement.common.seq);
+    let last: Vec<(Vec<&str>, Option<u64>, Option<Certainty>)> = statements[statements.len() - 3..]
+        .iter()
+        .map(|record| {
+            let columns = record.columns.iter().flat_map(|columns| columns.iter()).map(|column| &**column);
+            (columns.collect(), record.persons, record.certainty)
+        })
+        .collect();
+    assert_eq!(last[0], (vec!["shop.customers.email"], Some(40), Some(Certainty::Inferred)));
+    assert_eq!((&last[1].0, last[1].1), (&vec![], Some(0)));
+    assert_eq!(last[2], (vec!["shop.staff.email"], Some(5), Some(Certainty::Inferred)));
+}
+
+/// Whoever returned a person's record is found by the person's key, whatever the format the key was sent in; and nobody without
+/// the key file.
+#[test]
+fn who_read_the_record_of_one_person() {
+    let (name, mut sidecar, _policies) = set_up();
+    for sql in [
+        "select id, email from shop.customers where id = 7",
+        "select id, email from shop.customers where id = 8",
+        "select email from shop.customers where id = 7",
+        "select id, city from shop.customers where id = 7",
+        "select id, email from shop.customers where id <= 10",
+    ] {
+        psql(&sidecar.url(&name), sql).expect_success();
+    }
+    sidecar.stop();
+    let told = sidecar.command(["who", "shop.customers", "7"]).expect_success();
+    let returned = |word: &str| told.lines().filter(|line| line.split_whitespace().nth(1) == Some(word)).count();
+    assert_eq!((returned("yes"), returned("perhaps")), (2, 1), "{told}");
+    assert!(told.ends_with("2 returned this person's record, 1 may have\n") && !told.contains("= 7"), "{told}");
+    let json = sidecar.command(["who", "shop.customers", "7", "--format", "json"]).expect_success();
+    let first: serde_json::Value =
+        serde_json::from_str(json.lines().next().unwrap_or_default()).expect("an object a line");
+    assert_eq!((&first["returned"], &first["persons"]), (&"yes".into(), &1.into()));
+    assert_eq!(sidecar.command(["who", "shop.customers", "4711"]).expect_success().lines().count(), 2);
+    assert_eq!(sidecar.command(["who", "shop.orders", "7"]).expect_success().lines().count(), 1);
+}
+
+fn judge(by: By) {
+    let (name, mut sidecar, _policies) = set_up();
+    let major = server::major(shared());
+    let families = families();
+    for (family, case) in families.iter().flat_map(|family| family.cases.iter().map(move |case| (family, case))) {
+        play(&sidecar.address(), &name, by, &application(family, case), case, major);
+    }
+    sidecar.stop();
+    let mut logged: BTreeMap<String, Vec<Statement>> = BTreeMap::new();
+    for statement in sidecar.records::<Statement>() {
+        let application = statement.application_name.as_deref().unwrap_or_default().to_owned();
+        logged.entry(application).or_default().push(statement);
+    }
+    let mut wrong = Vec::new();
+    for (family, case) in families.iter().flat_map(|family| family.cases.iter().map(move |case| (family, case))) {
+        let mut statements = logged.remove(&application(family, case)).unwrap_or_default();
+        statements.sort_by_key(|statement| statement.statement_no);
+        wrong
+            .extend(judge_case(case, statements, by, major).into_iter().map(|what| format!("{}: {what}", family.name)));
+    }
+    assert!(wrong.is_empty(), "{by:?}: {} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn application(family: &Family, case: &Case) -> String {
+    format!("{}:{}", family.name, case.line)
+}
+
+/// Runs a case's statements in one session.
+fn play(address: &str, database: &str, by: By, application: &str, case: &Case, major: u32) {
+    let mut client = Client::connect(address);
+    let words = format!("user\0{SUPERUSER}\0database\0{database}\0application_name\0{application}\0\0");
+    client.say(&packet(196_608, words.as_bytes()));
+    client.hear_until_ready(1);
+    client.heard.clear();
+    for step in case.steps.iter().filter(|step| step.runs(by == By::Extended, major)) {
+        let message = match by {
+            By::Simple => query(&step.text.replace("\\;", ";")),
+            By::Extended => {
+                [parse("", &step.text), bind("", "", &[]), describe(b'P', ""), execute("", 0), sync()].concat()
+            }
+        };
+        client.say(&message);
+        client.hear_until_ready(1);
+        let failed = crate::support::wire::last_error(&client.heard);
+        let may_fail = step.expected.as_ref().is_some_and(|expected| expected.error);
+        assert_eq!(failed.is_some(), may_fail, "{application}: {}: {failed:?}", step.short());
+        client.heard.clear();
+    }
+}
+
+/// What the log says wrong of a case.
+fn judge_case(case: &Case, statements: Vec<Statement>, by: By, major: u32) -> Vec<String> {
+    let steps: Vec<&Step> = case.steps.iter().filter(|step| step.runs(by == By::Extended, major)).collect();
+    if statements.len() < steps.len() {
+        return vec![format!("line {}: {} records of {} statements", case.line, statements.len(), steps.len())];
+    }
+    let last = steps.len().saturating_sub(1);
+    let mut wrong = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        // Several statements in one message are the last of their case.
+        let records = if number == last { &statements[number..] } else { &statements[number..=number] };
+        if let Some(expected) = &step.expected {
+            wrong.extend(
+                judge_step(expected, records).map(|what| format!("line {}: {}: {what}", step.line, step.short())),
+            );
+        }
+    }
+    wrong
+}
+
+fn judge_step(expected: &Expected, records: &[Statement]) -> Option<String> {
+    let named = records.iter().filter_map(|record| record.columns.as_ref());
+    let mut columns: Vec<&str> = named.flat_map(|columns| columns.iter()).map(|column| &**column).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let persons: u64 = records.iter().filter_map(|record| record.persons).sum();
+    let rows: u64 = records.iter().filter_map(|record| record.personal_rows).sum();
+    let certainty = records.iter().filter_map(|record| record.certainty).max_by_key(|certainty| match certainty {
+        Certainty::Exact => 0,
+        Certainty::Inferred => 1,
+        Certainty::Assumed => 2,
+    })?;
+    let told = format!("the log says {certainty:?}, {columns:?}, {persons} people, {rows} rows");
+    if expected.is_innocent() {
+        return (persons > 0 || rows > 0).then(|| format!("{told}; nobody's data left"));
+    }
+    let fresh = records.iter().all(|record| record.catalog == Some(CatalogState::Fresh));
+    let ends = if expected.error { Outcome::Error } else { Outcome::Ok };
+    let ended = records.iter().any(|record| record.outcome == Some(ends));
+    let named = expected.columns.iter().all(|column| columns.contains(&column.as_str()));
+    let only = columns.iter().all(|column| expected.columns.iter().any(|other| other == column));
+    let right = match certainty {
+        Certainty::Exact => named && only && persons == expected.people,
+        Certainty::Inferred => named && only && persons >= expected.people,
+        Certainty::Assumed => named && persons >= expected.people,
+    };
+    // While the catalog is being read again, nothing is exact.
+    let sure = expected.certainty.contains(&certainty)
+        || (!fresh && certainty == Certainty::Inferred && expected.certainty.contains(&Certainty::Exact));
+    (!right || !sure || !ended).then(|| format!("{told}; expected {expected:?}"))
+}
