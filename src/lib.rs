@@ -13,7 +13,7 @@
 //!            ├─ catalog   what the names and OIDs mean; which columns are personal, and whose
 //!            ├─ policy    which findings follow; by guard, which statements are denied or cut
 //!            │ Statement, Transaction, Session, Finding
-//!          audit      record journal → Parquet
+//!          audit      record journal → Parquet, each file in a signed chain
 //!            │
 //!   alert · query · report
 //! ```
@@ -51,14 +51,14 @@ pub mod catalog;
 pub mod policy;
 // Who is kept out for a time.
 pub mod quarantine;
-// Intake journal, record journal, Parquet, and the reader of them.
+// Intake journal, record journal, Parquet, the chain that proves it, and the reader of them.
 pub mod audit;
 // SQL over the log.
 #[cfg(feature = "query")]
 pub mod query;
 // Events → records: sql, catalog and policy joined, beside the data plane.
 pub mod analysis;
-// Findings → stdout and mail.
+// Findings → stdout, mail, webhook, syslog.
 pub mod alert;
 // The log → the weekly report; without the feature `query`, only what a week is.
 pub mod report;

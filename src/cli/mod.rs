@@ -134,13 +134,20 @@ fn in_full(error: &anyhow::Error) -> String {
 /// Opens the log to read.
 #[cfg(feature = "query")]
 fn open_log(log: &std::path::Path) -> anyhow::Result<crate::query::Engine> {
-    use crate::audit::Error::Io;
     use crate::query::{Engine, Error};
 
     Engine::open(log).map_err(|error| match error {
-        Error::Log(error @ Io { .. }) => anyhow::anyhow!("{error}; name the folder of a log with --log"),
+        Error::Log(error) => unopened(error),
         error => error.into(),
     })
+}
+
+/// With how to mend it, where the log cannot be opened.
+fn unopened(error: crate::audit::Error) -> anyhow::Error {
+    match error {
+        error @ crate::audit::Error::Io { .. } => anyhow::anyhow!("{error}; name the folder of a log with --log"),
+        error => error.into(),
+    }
 }
 
 /// Help and version as they are; a mistake in one line.

@@ -64,7 +64,8 @@ impl Verify {
         let verification = audit::verify(&config.audit.path, &held, &mut |progress| {
             bar.set_length(progress.all);
             bar.set_position(progress.done);
-        })?;
+        });
+        let verification = verification.map_err(super::unopened)?;
         bar.finish_and_clear();
         let text = match self.format {
             Format::Text => text(&verification, held.keys.is_empty()),

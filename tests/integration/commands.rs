@@ -100,7 +100,7 @@ fn a_mistake_in_usage_says_what_would_be_right() {
         (&["report", "--format", "pdf"], "write one of html, text, json"),
         (&["report", "--mail", "--output", "x"], "'--mail' cannot be used with '--output"),
         (&["demo", "--log", "x"], "say where with --folder"),
-        (&["verify"], "`mitsuke verify` is not there yet in version 0.1.0; see CHANGELOG.md"),
+        (&["classify"], "`mitsuke classify` is not there yet in version 0.1.0; see CHANGELOG.md"),
     ] {
         let told = told(folder.path(), arguments);
         assert!(told.starts_with("mitsuke: ") && told.contains(wanted), "{told}");
@@ -227,7 +227,7 @@ fn a_question_that_cannot_be_answered_says_why() {
 fn a_folder_without_a_log_is_told_from_a_log_without_records() {
     let folder = folder();
     write(&folder, "file", "");
-    for command in [&["query", "select 1"][..], &["report"]] {
+    for command in [&["query", "select 1"][..], &["report"], &["verify"]] {
         let told = |log: &str| told(folder.path(), &[command, &["--log", log]].concat());
         assert!(told(".").starts_with("mitsuke: . is not a log: it has neither a journal nor tables"), "{}", told("."));
         for name in ["file", "nowhere"] {
@@ -243,6 +243,9 @@ fn a_folder_without_a_log_is_told_from_a_log_without_records() {
     let report = run(folder.path(), &["report", "--log", &log, "--week", "2026-W47", "--format", "text"]);
     assert_eq!(report.err(), format!("mitsuke: {log} holds nothing of 2026-W47; --week names another week\n"));
     assert!(report.expect_success().contains("Findings: 0 critical, 0 high, 0 medium, 0 low"));
-    let mail = told(folder.path(), &["report", "--log", &log, "--mail"]);
-    assert!(mail.contains("no [[alert]] of kind \"mail\" says how to send"), "{mail}");
+    let mail = run(folder.path(), &["report", "--log", &log, "--mail"]);
+    assert_eq!(mail.output.status.code(), Some(2));
+    // Before it may stand that the week is empty: whether a connection that was made to see if it listens is served before
+    // the sidecar is told to stop, is not certain.
+    assert!(mail.err().contains("no [[alert]] of kind \"mail\" says how to send"), "{}", mail.err());
 }
