@@ -28,7 +28,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// The type of what [`write`] gives, for HTTP.
+    /// The type of what `write` gives, for HTTP.
     pub fn media_type(self) -> &'static str {
         match self {
             Form::Text | Form::Cef => "text/plain; charset=utf-8",
