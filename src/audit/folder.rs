@@ -1,7 +1,8 @@
 //! Where everything lies under `[log].path`, and the few file operations that the rest shares.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -34,6 +35,24 @@ pub fn partition(log: &Path, table: &str, date: &str) -> PathBuf {
 /// Makes a folder and those above it.
 pub fn create(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(Error::io("create", path))
+}
+
+/// Writes a file that is not there yet, and its folder: made under another name and linked, so that nobody ever reads half of it,
+/// and the first of two wins.
+pub fn put_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create(parent)?;
+    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(Error::io("create", path))?;
+    let written = file.write_all(content).and_then(|()| {
+        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+        file.as_file().sync_all()
+    });
+    written.map_err(Error::io("write", path))?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::io("create", path)(error.error)),
+        Ok(_) => sync(parent),
+    }
 }
 
 /// Makes the names in a folder durable.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -99,19 +99,9 @@ fn derive(secret: &[u8], salt: &[u8], info: &[u8]) -> [u8; KEY_BYTES] {
     bytes
 }
 
-/// Made under another name and linked, so that nobody ever reads half a key, and the first of two wins.
 fn create(path: &Path) -> Result<(), Error> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    folder::create(parent)?;
     let secret = random::<KEY_BYTES>().map_err(Error::io("make a key for", path))?;
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(Error::io("create", path))?;
-    let written = writeln!(file, "{}", hex(&secret)).and_then(|()| file.as_file().sync_all());
-    written.map_err(Error::io("write", path))?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Error::io("create", path)(error.error)),
-        Ok(_) => folder::sync(parent),
-    }
+    folder::put_new(path, format!("{}\n", hex(&secret)).as_bytes(), 0o600)
 }
 
 /// Random bytes of the system.

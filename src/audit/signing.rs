@@ -6,8 +6,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -68,7 +67,7 @@ impl SigningKey {
         };
         let public = public_beside(path);
         if !public.exists() {
-            put(&public, key.public().to_pem().as_bytes(), 0o644)?;
+            folder::put_new(&public, key.public().to_pem().as_bytes(), 0o644)?;
         }
         Ok(key)
     }
@@ -148,28 +147,13 @@ fn to_pem(label: &str, der: &[u8]) -> String {
 fn create(path: &Path) -> Result<(), Error> {
     let seed = Zeroizing::new(random::<32>().map_err(Error::io("make a key for", path))?);
     let der = Zeroizing::new([&PRIVATE_PREFIX[..], &seed[..]].concat());
-    put(path, Zeroizing::new(to_pem("PRIVATE KEY", &der)).as_bytes(), 0o600)
-}
-
-/// Made under another name and linked, so that nobody ever reads half of it, and the first of two wins.
-fn put(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    folder::create(parent)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(Error::io("create", path))?;
-    let written = file.write_all(content).and_then(|()| {
-        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-        file.as_file().sync_all()
-    });
-    written.map_err(Error::io("write", path))?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Error::io("create", path)(error.error)),
-        Ok(_) => folder::sync(parent),
-    }
+    folder::put_new(path, Zeroizing::new(to_pem("PRIVATE KEY", &der)).as_bytes(), 0o600)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
