@@ -116,6 +116,14 @@ pub(crate) fn part(analyses: &Analyses, index: usize) -> Arc<Analysis> {
     analyses.get(index).or_else(|| analyses.last()).map_or_else(unknown, Arc::clone)
 }
 
+/// The analysis of a text that was sent to be prepared. Several statements in one are refused by the server, whole: their record
+/// shows all of them.
+pub(crate) fn prepared(analyses: &Analyses) -> Arc<Analysis> {
+    let [first, _, ..] = &analyses[..] else { return part(analyses, 0) };
+    let queries: Vec<&str> = analyses.iter().map(|analysis| &*analysis.query).collect();
+    Arc::new(Analysis { query: queries.join("; ").into(), fingerprint: "".into(), ..Analysis::clone(first) })
+}
+
 fn not_understood() -> Analyses {
     Arc::new([unknown()])
 }
@@ -154,9 +162,9 @@ impl Cache {
 /// Two generations: what is used moves to the young one; when that is full, the old one is forgotten whole.
 #[derive(Default)]
 struct Generations {
-    young: HashMap<Box<[u8]>, Analyses>,
+    young: HashMap<Box<[u8]>, Analyses, ahash::RandomState>,
     young_bytes: usize,
-    old: HashMap<Box<[u8]>, Analyses>,
+    old: HashMap<Box<[u8]>, Analyses, ahash::RandomState>,
 }
 
 impl Generations {

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::parsers::{Analyses, Parsers, Pending, unknown};
+use super::parsers::{Analyses, Parsers, Pending, part, prepared, unknown};
 use super::settings::Settings;
 use super::transaction::Fold;
+use super::understood::Recent;
 use crate::audit::Position;
 use crate::catalog::Own;
 use crate::clock::Timestamp;
@@ -84,6 +85,14 @@ impl Open {
         }
     }
 
+    /// The analysis of what ends next.
+    pub(super) fn analysis(&self, analyses: &Analyses) -> Arc<Analysis> {
+        match self.protocol {
+            Protocol::Extended => prepared(analyses),
+            _ => part(analyses, self.parts),
+        }
+    }
+
     fn saved(&self, analyses: &Analyses) -> Running {
         Running {
             who: Arc::clone(&self.who),
@@ -141,6 +150,7 @@ impl Whose {
 pub(super) struct Session {
     pub(super) saved: Saved,
     whose: Arc<Whose>,
+    pub(super) recent: Recent,
     pub(super) open: BTreeMap<u64, Open>,
     /// What it has made for itself.
     pub(super) own: Arc<Own>,
@@ -167,7 +177,15 @@ impl Session {
         let running = std::mem::take(&mut saved.running);
         let open = running.into_iter().map(|(number, running)| (number, Open::restored(running))).collect();
         let whose = Arc::new(Whose::new(&saved.who));
-        Session { saved, whose, open, own: Arc::default(), prepared: HashMap::new(), cursors: HashMap::new() }
+        Session {
+            saved,
+            whose,
+            recent: Recent::default(),
+            open,
+            own: Arc::default(),
+            prepared: HashMap::new(),
+            cursors: HashMap::new(),
+        }
     }
 
     /// Whose a record is that belongs to `who`.

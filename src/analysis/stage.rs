@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use super::Config;
 use super::identity::end_user;
-use super::parsers::{Analyses, Parsers, Pending, part};
+use super::parsers::{self, Analyses, Parsers, Pending};
 use super::session::{Open, Session};
 use super::statement;
 use super::transaction::Fold;
-use super::understood;
+use super::understood::{self, Understood};
 use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
 use crate::catalog::{Catalog, Context, Understanding};
 use crate::clock::{Clock, Timestamp};
@@ -82,7 +82,7 @@ pub struct Stage {
     pub(super) key: Key,
     pub(super) parsers: Parsers,
     understood: understood::Cache,
-    pub(super) sessions: HashMap<Uuid, Session>,
+    pub(super) sessions: HashMap<Uuid, Session, ahash::RandomState>,
     /// Told after they are durable.
     findings: SyncSender<Finding>,
     undelivered: Vec<Finding>,
@@ -119,7 +119,7 @@ impl Stage {
             key,
             parsers: Parsers::start()?,
             understood: understood::Cache::default(),
-            sessions: HashMap::new(),
+            sessions: HashMap::default(),
             findings,
             undelivered: Vec::new(),
             lineage_changed: false,
@@ -139,7 +139,10 @@ impl Stage {
         loop {
             for message in control.try_iter() {
                 match message {
-                    Control::Policies(set) => self.engine.lock().replace(set),
+                    Control::Policies(set) => {
+                        self.engine.lock().replace(set);
+                        self.understood.clear();
+                    }
                 }
             }
             let entry = reader.next(WAIT)?;
@@ -206,7 +209,7 @@ impl Stage {
         // Its first execution finds the analysis in the cache.
         let analyses = self.parsers.analyse(&prepared.text);
         if let Some(session) = self.sessions.get_mut(&prepared.who.session_id) {
-            session.remember_prepared(&prepared.name, &part(&analyses, 0));
+            session.remember_prepared(&prepared.name, &parsers::prepared(&analyses));
         }
     }
 
@@ -216,7 +219,7 @@ impl Stage {
         session.saved.who = Arc::clone(&ended.who);
         let Some(mut open) = session.open.remove(&ended.statement_no) else { return };
         let analyses = self.parsers.finish(&mut open.pending);
-        let analysis = part(&analyses, open.parts);
+        let analysis = open.analysis(&analyses);
         self.emit(id, &open, Some(ended), &analysis);
         open.parts = open.parts.saturating_add(1);
         open.part_at = ended.at;
@@ -317,7 +320,7 @@ impl Stage {
             own: Arc::clone(&session.own),
         };
         let columns = ended.and_then(|ended| ended.columns.as_ref());
-        let understood = self.understood.understand(&self.catalog, &meant, context, columns);
+        let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
         let end_user = end_user(&self.config.end_user, &analysis.comment_tags, settings.named(), who);
         session.saved.statement_no = session.saved.statement_no.saturating_add(1);
         if session.saved.transaction.is_none() {
@@ -336,7 +339,9 @@ impl Stage {
             end_user,
         };
         let record = statement::record(&source, &self.key);
-        self.log_statement(id, record, &understood.understanding, analysis, ended);
+        // EXECUTE and FETCH have a text of their own.
+        let is_alike = ended.is_some() && Arc::ptr_eq(analysis, &meant);
+        self.log_statement(id, record, &understood, is_alike, analysis, ended);
         self.learn(id, &database, &understood.understanding, ended);
         let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
         if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
@@ -356,15 +361,19 @@ impl Stage {
         &mut self,
         id: Uuid,
         mut record: Statement,
-        understanding: &Understanding,
+        understood: &Understood,
+        is_alike: bool,
         analysis: &Analysis,
         ended: Option<&Ended>,
     ) {
         self.log.number(&mut record);
-        let findings = self.engine.lock().statement_after(&mut record, ended.and_then(acted));
+        let mut engine = self.engine.lock();
+        let concerned = is_alike.then(|| understood.concerned(&engine, &record));
+        let findings = engine.statement_after(&mut record, concerned, ended.and_then(acted));
+        drop(engine);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let fold = session.saved.transaction.get_or_insert_with(|| Fold::begin(session.saved.transaction_no, &record));
-        fold.add(&record, understanding, &analysis.effects);
+        fold.add(&record, &understood.understanding, &analysis.effects);
         let ok = record.outcome == Some(Outcome::Ok);
         let ends_with = match ended.map(|ended| ended.tag.as_str()) {
             Some("COMMIT") => Some(TransactionOutcome::Committed),
@@ -433,7 +442,7 @@ impl Stage {
         for (_, mut open) in std::mem::take(&mut session.open) {
             let analyses = self.parsers.finish(&mut open.pending);
             if open.parts == 0 || open.parts < analyses.len() {
-                let analysis = part(&analyses, open.parts);
+                let analysis = open.analysis(&analyses);
                 self.emit(id, &open, None, &analysis);
             }
         }

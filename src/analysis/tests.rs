@@ -226,6 +226,23 @@ fn every_statement_of_a_query_is_a_record_of_its_own_and_what_an_error_kept_from
 }
 
 #[test]
+fn several_statements_that_were_sent_to_be_prepared_are_one_record_with_all_their_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut script = Script::new(1);
+    script.begun("select 1; select email from shop.customers");
+    if let Some(Event::Begun(begun)) = script.events.last_mut() {
+        begun.protocol = Protocol::Extended;
+    }
+    let ended = script.ended("", Some(TransactionStatus::Idle));
+    (ended.outcome, ended.sqlstate) = (Outcome::Error, Some("42601".to_owned()));
+    script.closed();
+    run(folder.path(), &script.events);
+    let statements: Vec<Statement> = records(folder.path());
+    assert_eq!(statements.len(), 1);
+    assert_eq!(statements[0].query.as_deref(), Some("select $1; select email from shop.customers"));
+}
+
+#[test]
 fn transactions_are_added_up_and_innocent_implicit_ones_left_out() {
     let folder = tempfile::tempdir().expect("folder");
     let mut script = Script::new(1);

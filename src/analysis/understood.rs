@@ -4,10 +4,11 @@
 //! with the lists that a record has of it. What is kept holds as long as the catalog is the same.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{Catalog, Context, Understanding};
-use crate::record::{Text, Texts};
+use crate::policy::{Concerned, Engine};
+use crate::record::{Column, Statement, Text, Texts};
 use crate::session::event::Origin;
 use crate::sql::Analysis;
 
@@ -22,9 +23,26 @@ pub(super) struct Understood {
     /// Classified, and returned.
     pub(super) columns: Texts,
     pub(super) functions: Texts,
+    /// The policies that its executions can concern, once it has been executed.
+    concerned: OnceLock<Concerned>,
 }
 
+/// The columns of a record that are the same for all executions.
+const SETTLED: [&str; 9] =
+    ["kind", "query", "fingerprint", "parse", "catalog", "relations", "columns", "level", "functions"];
+/// Those that are, too, where it returns nobody's data.
+const SETTLED_IF_IMPERSONAL: [&str; 2] = ["persons", "personal_rows"];
+
 impl Understood {
+    /// The policies that its executions can concern, of which `record` is one that has ended.
+    pub(super) fn concerned(&self, engine: &Engine, record: &Statement) -> &Concerned {
+        let impersonal = !self.understanding.personal;
+        let settled = |column: &Column<Statement>| {
+            SETTLED.contains(&column.name) || (impersonal && SETTLED_IF_IMPERSONAL.contains(&column.name))
+        };
+        self.concerned.get_or_init(|| engine.concerned(record, &settled))
+    }
+
     fn new(understanding: Understanding, analysis: &Analysis) -> Understood {
         let mut relations: Vec<Text> =
             understanding.relations_read.iter().chain(&understanding.relations_written).cloned().collect();
@@ -34,6 +52,7 @@ impl Understood {
             relations: relations.into(),
             columns: understanding.columns.iter().cloned().collect(),
             functions: analysis.functions.iter().cloned().collect(),
+            concerned: OnceLock::new(),
             understanding,
         }
     }
@@ -44,7 +63,9 @@ impl Understood {
 pub(super) struct Cache {
     /// The catalog's, when what is kept was found.
     version: u64,
-    kept: HashMap<Key, Kept>,
+    /// How often everything was forgotten.
+    epoch: u64,
+    kept: HashMap<Key, Kept, ahash::RandomState>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -60,11 +81,48 @@ struct Kept {
     _analysis: Arc<Analysis>,
 }
 
+/// What a session's last statements touched: the same statement again needs no look at its texts.
+#[derive(Default)]
+pub(super) struct Recent {
+    /// [`Cache::epoch`], when what is here was found.
+    epoch: u64,
+    context: Context,
+    /// The latest last.
+    found: Vec<Found>,
+}
+
+/// So many are remembered, a session.
+const RECENT_MAX: usize = 8;
+
+struct Found {
+    analysis: Arc<Analysis>,
+    columns: Option<Arc<[Origin]>>,
+    understood: Arc<Understood>,
+}
+
+impl Found {
+    /// By where they lie, which is the same only for the same.
+    fn is_of(&self, analysis: &Arc<Analysis>, columns: Option<&Arc<[Origin]>>) -> bool {
+        let same_columns = match (&self.columns, columns) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        same_columns && Arc::ptr_eq(&self.analysis, analysis)
+    }
+}
+
 impl Cache {
-    /// What a statement touched.
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.kept.clear();
+        self.epoch += 1;
+    }
+
+    /// What a statement touched, of a session whose last ones touched `recent`.
     pub(super) fn understand(
         &mut self,
         catalog: &Catalog,
+        recent: &mut Recent,
         analysis: &Arc<Analysis>,
         context: Context,
         columns: Option<&Arc<[Origin]>>,
@@ -72,9 +130,30 @@ impl Cache {
         // Before the catalog is asked: what changes in between is taken for newer than what is found.
         let version = catalog.version();
         if version != self.version || self.kept.len() >= KEPT_MAX {
-            self.kept.clear();
+            self.clear();
             self.version = version;
         }
+        if recent.epoch != self.epoch || recent.context != context {
+            *recent = Recent { epoch: self.epoch, context: context.clone(), found: Vec::new() };
+        } else if let Some(found) = recent.found.iter().find(|found| found.is_of(analysis, columns)) {
+            return Arc::clone(&found.understood);
+        }
+        let understood = self.look_up(catalog, analysis, context, columns);
+        if recent.found.len() >= RECENT_MAX {
+            recent.found.remove(0);
+        }
+        let (analysis, columns) = (Arc::clone(analysis), columns.cloned());
+        recent.found.push(Found { analysis, columns, understood: Arc::clone(&understood) });
+        understood
+    }
+
+    fn look_up(
+        &mut self,
+        catalog: &Catalog,
+        analysis: &Arc<Analysis>,
+        context: Context,
+        columns: Option<&Arc<[Origin]>>,
+    ) -> Arc<Understood> {
         let key = Key { analysis: Arc::as_ptr(analysis).addr(), columns: columns.cloned(), context };
         if let Some(kept) = self.kept.get(&key) {
             return Arc::clone(&kept.understood);
@@ -95,15 +174,37 @@ mod tests {
     #[test]
     fn the_same_is_found_once_and_anew_when_the_catalog_changes() {
         let catalog = Catalog::new(Classification::built_in());
-        let mut cache = Cache::default();
+        let (mut cache, mut one, mut two) = (Cache::default(), Recent::default(), Recent::default());
         let analysis = Arc::new(analyze("select email from shop.customers").remove(0));
         let context = |role: &str| Context { role: role.into(), ..Context::default() };
-        let first = cache.understand(&catalog, &analysis, context("a"), None);
-        assert!(Arc::ptr_eq(&first, &cache.understand(&catalog, &analysis, context("a"), None)));
-        assert!(!Arc::ptr_eq(&first, &cache.understand(&catalog, &analysis, context("b"), None)));
         let columns: Arc<[Origin]> = [].into();
-        assert!(!Arc::ptr_eq(&first, &cache.understand(&catalog, &analysis, context("a"), Some(&columns))));
+        let first = cache.understand(&catalog, &mut one, &analysis, context("a"), None);
+        for recent in [&mut one, &mut two] {
+            for _ in 0..2 {
+                assert!(Arc::ptr_eq(&first, &cache.understand(&catalog, recent, &analysis, context("a"), None)));
+                assert!(!Arc::ptr_eq(&first, &cache.understand(&catalog, recent, &analysis, context("b"), None)));
+                let described = cache.understand(&catalog, recent, &analysis, context("a"), Some(&columns));
+                assert!(!Arc::ptr_eq(&first, &described));
+            }
+        }
         catalog.set_classification(Classification::built_in());
-        assert!(!Arc::ptr_eq(&first, &cache.understand(&catalog, &analysis, context("a"), None)));
+        assert!(!Arc::ptr_eq(&first, &cache.understand(&catalog, &mut one, &analysis, context("a"), None)));
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_session_is_bounded_and_cleared_with_the_rest() {
+        let catalog = Catalog::new(Classification::built_in());
+        let (mut cache, mut recent) = (Cache::default(), Recent::default());
+        let analyses: Vec<_> =
+            (0..2 * RECENT_MAX).map(|n| Arc::new(analyze(&format!("select {n}")).remove(0))).collect();
+        for analysis in analyses.iter().chain(&analyses) {
+            let found = cache.understand(&catalog, &mut recent, analysis, Context::default(), None);
+            assert!(Arc::ptr_eq(&found, &cache.understand(&catalog, &mut recent, analysis, Context::default(), None)));
+            assert!(recent.found.len() <= RECENT_MAX);
+        }
+        let before = cache.understand(&catalog, &mut recent, &analyses[0], Context::default(), None);
+        cache.clear();
+        let after = cache.understand(&catalog, &mut recent, &analyses[0], Context::default(), None);
+        assert!(!Arc::ptr_eq(&before, &after));
     }
 }

@@ -5,13 +5,16 @@
 //! `confirmed` is what the server has said: an execution is counted with it, and where the two differ the announcement
 //! is put right. Bounded by the constants of [`super`]: the statement longest unused is forgotten first.
 
-use std::collections::HashMap;
+use std::collections;
 use std::sync::Arc;
 
 use super::run::{Columns, Run};
 use super::{PORTALS_MAX, PREPARED_STATEMENTS_MAX, PREPARED_TEXT_BYTES_MAX, UNKNOWN_TEXT};
 use crate::wire::bind::Formats;
 use crate::wire::frontend::{Name, Target};
+
+/// Looked into several times a statement.
+type HashMap<K, V> = collections::HashMap<K, V, ahash::RandomState>;
 
 /// A Parse, whether confirmed or not.
 #[derive(Debug)]

@@ -35,7 +35,12 @@ impl Like {
     }
 
     fn same(&self, wanted: char, found: char) -> bool {
-        wanted == found || (self.fold && wanted.to_lowercase().eq(found.to_lowercase()))
+        wanted == found
+            || (self.fold
+                && match wanted.is_ascii() && found.is_ascii() {
+                    true => wanted.eq_ignore_ascii_case(&found),
+                    false => wanted.to_lowercase().eq(found.to_lowercase()),
+                })
     }
 
     /// Whether the whole of `text` matches.

@@ -23,7 +23,7 @@ use super::rule::Rule;
 use super::set::PolicySet;
 use super::throttle::Throttle;
 use super::window::{Amount, Windows};
-use crate::record::{Action, Finding, Kind, Session, Statement, Text, Transaction, Value};
+use crate::record::{Action, Column, Finding, Kind, Session, Statement, Text, Transaction, Value};
 
 pub use self::shared::SharedEngine;
 use self::state::State;
@@ -34,14 +34,29 @@ pub struct Engine {
     permits: Use,
     /// One a policy that is not off, in the set's order.
     judges: Vec<Judge>,
+    /// Which of them a statement can concern, by its kind.
+    of_kind: Vec<Judges>,
+    /// Which a statement of no kind can concern.
+    of_any: Judges,
+    /// How many sets came before this one.
+    replaced: u64,
 }
 
 struct Judge {
     policy: Arc<Policy>,
     state: State,
     throttle: Throttle,
-    /// A bit for each kind of statement that it can concern.
-    kinds: u32,
+}
+
+/// Places in [`Engine::judges`].
+type Judges = Arc<[usize]>;
+
+/// Which policies the executions of one statement can concern: what is the same in all of them has ruled out the others.
+#[derive(Clone, Debug)]
+pub struct Concerned {
+    judges: Judges,
+    /// [`Engine::replaced`], when this was found.
+    replaced: u64,
 }
 
 /// Whether a record is new or of the past.
@@ -57,7 +72,16 @@ impl Engine {
     /// An engine that has seen nothing.
     pub fn new(set: Arc<PolicySet>) -> Engine {
         let judges = set.active().map(|policy| Judge::new(policy.clone())).collect();
-        Engine { set, permits: Use::default(), judges }
+        let mut engine = Engine {
+            set,
+            permits: Use::default(),
+            judges,
+            of_kind: Vec::new(),
+            of_any: Judges::default(),
+            replaced: 0,
+        };
+        engine.sort();
+        engine
     }
 
     /// The set in force.
@@ -78,6 +102,43 @@ impl Engine {
         self.judges = judges.collect();
         self.permits.keep(&set.permits);
         self.set = set;
+        self.replaced += 1;
+        self.sort();
+    }
+
+    /// Finds out which kinds of statements each policy can concern.
+    fn sort(&mut self) {
+        let may = |kind: Kind| {
+            let alike = Statement { kind: Some(kind), ..Statement::default() };
+            self.concern(&alike, &|column| column.name == "kind")
+        };
+        let mut of_kind = vec![Judges::default(); Kind::ALL.len()];
+        for kind in Kind::ALL.iter().filter_map(|name| name.parse::<Kind>().ok()) {
+            if let Some(judges) = of_kind.get_mut(kind as usize) {
+                *judges = may(kind);
+            }
+        }
+        self.of_any = self.concern(&Statement::default(), &|_| false);
+        self.of_kind = of_kind;
+    }
+
+    fn concern(&self, alike: &Statement, settled: &dyn Fn(&Column<Statement>) -> bool) -> Judges {
+        let concerned = self.judges.iter().enumerate().filter(|(_, judge)| may_concern(&judge.policy, alike, settled));
+        concerned.map(|(index, _)| index).collect()
+    }
+
+    /// Which policies can concern statements that are like `alike` in their `settled` columns, whatever is in the others.
+    pub fn concerned(&self, alike: &Statement, settled: &dyn Fn(&Column<Statement>) -> bool) -> Concerned {
+        Concerned { judges: self.concern(alike, settled), replaced: self.replaced }
+    }
+
+    /// As has been found for statements like it, where the set is still the same; by its kind, else.
+    fn judges_of(&self, statement: &Statement, concerned: Option<&Concerned>) -> Judges {
+        match (concerned.filter(|concerned| concerned.replaced == self.replaced), statement.kind) {
+            (Some(concerned), _) => concerned.judges.clone(),
+            (None, Some(kind)) => self.of_kind.get(kind as usize).unwrap_or(&self.of_any).clone(),
+            (None, None) => self.of_any.clone(),
+        }
     }
 
     /// How much of the past an engine has to learn to judge as one that has always run; `None`: nothing.
@@ -89,11 +150,17 @@ impl Engine {
 
     /// Judges a statement. Fills its `permit` (where none is set) and its `policies`.
     pub fn statement(&mut self, statement: &mut Statement) -> Vec<Finding> {
-        self.statement_after(statement, None)
+        self.statement_after(statement, None, None)
     }
 
-    /// As [`Engine::statement`], where a policy has denied or cut it: that one has matched, whatever is left in the record.
-    pub fn statement_after(&mut self, statement: &mut Statement, acted: Option<&str>) -> Vec<Finding> {
+    /// As [`Engine::statement`], of statements like it having been found whom they can concern; and where a policy has denied or
+    /// cut it: that one has matched, whatever is left in the record.
+    pub fn statement_after(
+        &mut self,
+        statement: &mut Statement,
+        concerned: Option<&Concerned>,
+        acted: Option<&str>,
+    ) -> Vec<Finding> {
         if statement.permit.is_none() {
             statement.permit = self.permits.cover(&self.set.permits, statement);
         }
@@ -101,8 +168,8 @@ impl Engine {
         let moment = Moment::new(statement.common.at, &set.timezone);
         let mut findings = Vec::new();
         let mut matched: Vec<Text> = Vec::new();
-        let kind = statement.kind.map_or(u32::MAX, bit);
-        for judge in self.judges.iter_mut().filter(|judge| judge.kinds & kind != 0) {
+        for index in self.judges_of(statement, concerned.filter(|_| acted.is_none())).iter() {
+            let Some(judge) = self.judges.get_mut(*index) else { continue };
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let has_acted = acted == Some(&*judge.policy.id);
             let found = judge.state.observe(rule, statement, &moment);
@@ -137,8 +204,8 @@ impl Engine {
         self.permits.learn(statement);
         let set = self.set.clone();
         let moment = Moment::new(statement.common.at, &set.timezone);
-        let kind = statement.kind.map_or(u32::MAX, bit);
-        for judge in self.judges.iter_mut().filter(|judge| judge.kinds & kind != 0) {
+        for index in self.judges_of(statement, None).iter() {
+            let Some(judge) = self.judges.get_mut(*index) else { continue };
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let Some(found) = judge.state.observe(rule, statement, &moment) else { continue };
             let matched = statement.policies.as_deref().unwrap_or_default();
@@ -176,30 +243,18 @@ impl Engine {
     }
 }
 
-/// The kinds of statements that a policy can concern. One that has to see every record, to know since when somebody is about or what
-/// came before, has all of them.
-fn kinds(policy: &Policy) -> u32 {
-    let AnyRule::Statement(rule) = &policy.rule else { return u32::MAX };
-    let Some(when) = &rule.when else { return u32::MAX };
-    if rule.first.is_some() || rule.after.is_some() {
-        return u32::MAX;
-    }
-    let may = |kind: &Kind| {
-        let record = Statement { kind: Some(*kind), ..Statement::default() };
-        when.at_any_time(&record, &|column| column.name == "kind") != Tri::False
-    };
-    let all = Kind::ALL.iter().filter_map(|name| name.parse::<Kind>().ok());
-    all.filter(may).fold(0, |mask, kind| mask | bit(kind))
-}
-
-fn bit(kind: Kind) -> u32 {
-    1_u32.checked_shl(kind as u32).unwrap_or(u32::MAX)
+/// Whether a policy can concern a statement of which so much is known. One that has to see every record, to know since when
+/// somebody is about or what came before, is concerned by all of them.
+fn may_concern(policy: &Policy, alike: &Statement, settled: &dyn Fn(&Column<Statement>) -> bool) -> bool {
+    let AnyRule::Statement(rule) = &policy.rule else { return false };
+    let Some(when) = &rule.when else { return true };
+    rule.first.is_some() || rule.after.is_some() || when.at_any_time(alike, settled) != Tri::False
 }
 
 impl Judge {
     fn new(policy: Arc<Policy>) -> Judge {
-        let (state, kinds) = (State::new(&policy), kinds(&policy));
-        Judge { policy, state, throttle: Throttle::default(), kinds }
+        let state = State::new(&policy);
+        Judge { policy, state, throttle: Throttle::default() }
     }
 }
 

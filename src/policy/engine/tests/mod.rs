@@ -1,6 +1,7 @@
 //! The engine as a whole: what it finds, how often it says so, and what a restart changes (nothing).
 
 mod baselines;
+mod concern;
 mod explanations;
 mod permits;
 mod restart;
@@ -15,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::policy::definition;
 use crate::policy::list::Lists;
 use crate::policy::permit;
-use crate::record::{Action, SessionOutcome, Severity};
+use crate::record::{Action, Outcome, SessionOutcome, Severity};
 use crate::yaml::Source;
 
 const SECOND: i64 = 1_000_000;
@@ -236,24 +237,4 @@ fn the_look_back_reaches_as_far_as_anything_remembers() {
     let permit =
         "- { id: A, db_user: b, relations: [x], persons_max: 1, from: 2026-01-01T00:00Z, until: 2026-01-11T00:00Z }";
     assert_eq!(days(&Engine::new(with_permits(&[], permit))), Some(10));
-}
-
-#[test]
-fn a_policy_sees_the_kinds_that_it_can_concern_and_all_where_it_has_to() {
-    let of = |rest: &str| kinds(&policy("a", rest));
-    assert_eq!(of("when: kind = 'select' and persons > 5"), bit(Kind::Select));
-    assert_eq!(
-        of("when: kind in ('ddl', 'grant') or (kind = 'do' and hour < 6)"),
-        bit(Kind::Ddl) | bit(Kind::Grant) | bit(Kind::Do)
-    );
-    assert_eq!(of("when: not (kind <> 'copy_out')"), bit(Kind::CopyOut));
-    let all = Kind::ALL.iter().filter_map(|name| name.parse().ok()).fold(0, |mask, kind| mask | bit(kind));
-    assert_eq!(of("when: persons > 5") & all, all);
-    assert_eq!(of("when: kind = 'select' or persons > 5") & all, all);
-    assert_eq!(of("when: kind is null"), 0, "a record without a kind is judged whatever the mask is");
-    assert_eq!(of("when: kind = 'select'\nbaseline: { by: [db_user], first: relation }") & all, all);
-    // What is ruled out changes nothing: no kind at all is always judged.
-    let mut engine = engine(&["when: kind = 'select' and persons > 5"]);
-    assert_eq!(engine.statement(&mut Statement { kind: Some(Kind::Select), ..statement(1, 0, 6) }).len(), 1);
-    assert_eq!(engine.statement(&mut Statement { kind: Some(Kind::Ddl), ..statement(2, 0, 6) }).len(), 0);
 }
