@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time;
 
-use super::admission::{self, Opening};
+use super::admission::{self, Admitted, Opening};
 use super::buffer::Buffer;
 use super::cancel;
 use super::greeting::{self, Greeting};
@@ -21,7 +21,7 @@ use super::ledger::{Ledger, Stage};
 use super::legs::Legs;
 use super::listener::Accepted;
 use super::phase::{self, Phase};
-use super::presence::Presence;
+use super::presence::{Presence, Seated};
 use super::refusal::Refusal;
 use super::relay::{End, Relay};
 use super::socket::Socket;
@@ -67,9 +67,20 @@ impl Shared {
 /// Serves a connection to its end. `place` is one among those who have not said yet what they want; it is given back
 /// when they have.
 pub async fn serve(shared: Arc<Shared>, accepted: Accepted, place: OwnedSemaphorePermit) {
+    // Boxed, so that a connection that waits, as most do for most of their life, holds nothing of how it began and how it will end.
+    let Some(mut session) = Box::pin(begin(shared, accepted, place)).await else { return };
+    let end = session.run().await;
+    Box::pin(session.end(end)).await;
+}
+
+/// Everything up to the session's first message. `None`: it came to nothing, and is over.
+async fn begin(shared: Arc<Shared>, accepted: Accepted, place: OwnedSemaphorePermit) -> Option<Box<Session>> {
     let mut ledger = Ledger::open(shared.stage.clone(), accepted.client_addr.clone());
-    // A client may be gone before it is served.
-    let Ok(mut client) = accepted.socket() else { return ledger.close(Ending::Refused { sqlstate: None }).await };
+    let Ok(mut client) = accepted.socket() else {
+        // A client may be gone before it is served.
+        ledger.close(Ending::Refused { sqlstate: None }).await;
+        return None;
+    };
     let legs = shared.legs.load_full();
     let greeting = greet(&shared, &legs, &mut client).await;
     if let Some(encrypted) = client.encrypted() {
@@ -78,12 +89,13 @@ pub async fn serve(shared: Arc<Shared>, accepted: Accepted, place: OwnedSemaphor
     match greeting {
         Greeting::Session(first) => {
             drop(place);
-            session(&shared, &legs, client, first, ledger).await;
+            return open(shared, legs, client, first, ledger).await;
         }
         Greeting::Cancel(request) => cancel::pass_on(request.pending(), client, &legs.upstream).await,
         Greeting::Refused(refusal) => refuse(client, ledger, &refusal).await,
         Greeting::Nothing | Greeting::Nonsense => ledger.close(Ending::Refused { sqlstate: None }).await,
     }
+    None
 }
 
 /// A client that says nothing in time is treated as one that says nonsense.
@@ -110,60 +122,101 @@ fn subject(certificate: tls::Certificate) -> Subject {
     Subject { name, common_name }
 }
 
-async fn session(shared: &Shared, legs: &Legs, mut client: Socket, mut first: Buffer, mut ledger: Ledger) {
+/// Joins both legs.
+async fn open(
+    shared: Arc<Shared>,
+    legs: Arc<Legs>,
+    mut client: Socket,
+    mut first: Buffer,
+    mut ledger: Ledger,
+) -> Option<Box<Session>> {
     // What came behind the StartupMessage may have to be judged, or may be an answer to what the server has not asked yet.
     let behind = first.split_off(startup::length(first.pending()));
-    if let Err(out_of_step) = ledger.client(first.pending()) {
-        return refuse(client, ledger, &Refusal::OutOfStep { reason: out_of_step.to_string() }).await;
+    match try_open(&shared, &legs, &mut client, Opening { first, behind }, &mut ledger).await {
+        Ok(Opened { server, under_way, seat, seated }) => {
+            let relay = Relay::new(client, server, under_way, &mut ledger);
+            Some(Box::new(Session { relay, ledger, legs, phases: shared.phases.clone(), seated, _seat: seat }))
+        }
+        Err(refusal) => {
+            refuse(client, ledger, &refusal).await;
+            None
+        }
     }
-    let Ok(_seat) = shared.seats.try_acquire() else {
-        return refuse(client, ledger, &Refusal::TooManyConnections).await;
-    };
-    if let Some(objection) = legs.objection(&client, ledger.who()) {
-        return refuse(client, ledger, &objection).await;
+}
+
+struct Opened {
+    server: Socket,
+    under_way: Admitted,
+    seat: OwnedSemaphorePermit,
+    seated: Seated,
+}
+
+async fn try_open(
+    shared: &Shared,
+    legs: &Legs,
+    client: &mut Socket,
+    opening: Opening,
+    ledger: &mut Ledger,
+) -> Result<Opened, Refusal> {
+    ledger
+        .client(opening.first.pending())
+        .map_err(|out_of_step| Refusal::OutOfStep { reason: out_of_step.to_string() })?;
+    let seat = Arc::clone(&shared.seats).try_acquire_owned().map_err(|_| Refusal::TooManyConnections)?;
+    if let Some(objection) = legs.objection(client, ledger.who()) {
+        return Err(objection);
     }
     let seated = shared.presence.sit(ledger.who());
     if let Some(refusal) = kept_out(shared, ledger.who()) {
-        return refuse(client, ledger, &refusal).await;
+        return Err(refusal);
     }
     let address = &legs.upstream.address;
-    let mut server = match legs.upstream.connect().await {
-        Ok(server) => server,
-        Err(error) => {
-            tracing::warn!(%address, %error, "the server cannot be reached");
-            let refusal = Refusal::ServerAway { address: address.clone(), reason: error.to_string() };
-            return refuse(client, ledger, &refusal).await;
+    let mut server = legs.upstream.connect().await.map_err(|error| {
+        tracing::warn!(%address, %error, "the server cannot be reached");
+        Refusal::ServerAway { address: address.clone(), reason: error.to_string() }
+    })?;
+    let mut phases = shared.phases.clone();
+    let admission = admission::admit(legs, client, &mut server, opening, ledger);
+    let under_way = tokio::select! {
+        admitted = time::timeout(legs.config.startup_timeout, admission) => admitted.unwrap_or(Err(Refusal::TooSlow)),
+        _ = phases.wait_for(|phase| *phase > Phase::Open) => Err(Refusal::Stopping),
+    }?;
+    Ok(Opened { server, under_way, seat, seated })
+}
+
+/// A session that runs.
+struct Session {
+    relay: Relay,
+    ledger: Ledger,
+    legs: Arc<Legs>,
+    phases: watch::Receiver<Phase>,
+    seated: Seated,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Session {
+    async fn run(&mut self) -> End {
+        let Session { relay, ledger, phases, seated, .. } = self;
+        let mut listens = false;
+        phase::drive(phases.clone(), |cx, phase| {
+            if !listens {
+                listens = true;
+                seated.listen(cx);
+            }
+            match seated.word() {
+                Some(denial) => Poll::Ready(End::KeptOut(denial)),
+                None => relay.poll(cx, ledger, phase),
+            }
+        })
+        .await
+    }
+
+    async fn end(self: Box<Session>, end: End) {
+        let Session { relay, ledger, legs, .. } = *self;
+        match end {
+            End::Cut(denial) => cut(&legs, relay, &denial, ledger, Ending::Cut).await,
+            End::KeptOut(denial) => cut(&legs, relay, &denial, ledger, Ending::Quarantined).await,
+            end => finish(relay, end, ledger).await,
         }
-    };
-    let admitted = {
-        let mut phases = shared.phases.clone();
-        let admission = admission::admit(legs, &mut client, &mut server, Opening { first, behind }, &mut ledger);
-        tokio::select! {
-            admitted = time::timeout(legs.config.startup_timeout, admission) => admitted.unwrap_or(Err(Refusal::TooSlow)),
-            _ = phases.wait_for(|phase| *phase > Phase::Open) => Err(Refusal::Stopping),
-        }
-    };
-    let under_way = match admitted {
-        Ok(under_way) => under_way,
-        Err(refusal) => return refuse(client, ledger, &refusal).await,
-    };
-    let mut relay = Relay::new(client, server, under_way, &mut ledger);
-    let mut listens = false;
-    let end = phase::drive(shared.phases.clone(), |cx, phase| {
-        if !listens {
-            listens = true;
-            seated.listen(cx);
-        }
-        match seated.word() {
-            Some(denial) => Poll::Ready(End::KeptOut(denial)),
-            None => relay.poll(cx, &mut ledger, phase),
-        }
-    })
-    .await;
-    match end {
-        End::Cut(denial) => cut(legs, relay, &denial, ledger, Ending::Cut).await,
-        End::KeptOut(denial) => cut(legs, relay, &denial, ledger, Ending::Quarantined).await,
-        end => finish(relay, end, ledger).await,
     }
 }
 
@@ -242,4 +295,19 @@ async fn farewell(mut client: Socket, last_words: &[u8]) {
     };
     // A client that is gone, or does not listen, cannot be told.
     let _ = time::timeout(FAREWELL_TIMEOUT, said).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_that_waits_is_small() {
+        assert!(bytes(serve) < 1_024, "{}", bytes(serve));
+        assert!(size_of::<Session>() < 2_048, "{}", size_of::<Session>());
+    }
 }
