@@ -9,6 +9,9 @@ use mitsuke::sql;
 
 use super::{DIRECT, Texts};
 
+/// The server's answer to a Parse of several statements.
+const SEVERAL_IN_ONE: &str = "cannot insert multiple commands into a prepared statement";
+
 /// One entry, its continuation lines joined.
 struct Entry {
     process: String,
@@ -23,13 +26,14 @@ pub fn texts(log: &str) -> Texts {
     // What each process is running, as it said itself.
     let mut running: HashMap<String, String> = HashMap::new();
     // An error whose STATEMENT may follow.
-    let mut failed: HashMap<String, bool> = HashMap::new();
+    let mut failed: HashMap<String, String> = HashMap::new();
     let mut analyses: HashMap<String, Vec<String>> = HashMap::new();
-    let mut add = |database: &str, text: &str| {
+    let mut add = |database: &str, text: &str, whole: bool| {
         let parts = analyses
             .entry(text.to_owned())
             .or_insert_with(|| sql::analyze(text).iter().map(|analysis| analysis.query.to_string()).collect());
-        for part in parts {
+        let parts = if whole { vec![parts.join("; ")] } else { parts.clone() };
+        for part in &parts {
             *counts.entry((database.to_owned(), part.clone())).or_default() += 1;
         }
     };
@@ -40,17 +44,19 @@ pub fn texts(log: &str) -> Texts {
         }
         match (entry.level.as_str(), ran(&entry.message)) {
             ("LOG", Some(text)) => {
-                add(&entry.database, &text);
+                add(&entry.database, &text, false);
                 running.insert(entry.process, text);
             }
             ("ERROR" | "FATAL", _) => {
-                failed.insert(entry.process, true);
+                failed.insert(entry.process, entry.message);
             }
-            // One that was announced has been counted.
-            ("STATEMENT", _)
-                if failed.remove(&entry.process).is_some() && running.get(&entry.process) != Some(&entry.message) =>
-            {
-                add(&entry.database, &entry.message);
+            // One that was announced has been counted. A Parse of several statements is refused as the one that it was to be.
+            ("STATEMENT", _) => {
+                if let Some(error) = failed.remove(&entry.process)
+                    && running.get(&entry.process) != Some(&entry.message)
+                {
+                    add(&entry.database, &entry.message, error == SEVERAL_IN_ONE);
+                }
             }
             _ => {}
         }
