@@ -12,8 +12,9 @@
 //! # What an append costs
 //!
 //! Encoding, AES-256-GCM and one copy under a mutex: no system call, except one futex call when the reader has been
-//! idle, page faults as the kernel sees fit, and a new file every 16 MiB. With [`Durability::Disk`] it
-//! blocks its thread for one `fdatasync`, which those who wait at the same time share.
+//! idle, page faults as the kernel sees fit, and a new file every 16 MiB. With [`Durability::Disk`] the event's session waits
+//! for one `fdatasync` of a thread that does nothing else ([`Intake::on_disk`]); all that wait at the same time share it, and no other
+//! session waits.
 //!
 //! # What it leans on
 //!
@@ -21,6 +22,7 @@
 //! ext4 and xfs; copy-on-write file systems may still run out of them: keep the log on one of the former.
 
 mod codec;
+mod disk;
 mod map;
 mod reader;
 mod segment;
@@ -29,12 +31,15 @@ mod tests;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use self::disk::{Attempt, Disk};
 pub use self::reader::IntakeReader;
 use self::segment::{Cipher, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES_MAX, GAP_OFFSET, HEADER_BYTES, Header};
 use super::{Config, Durability, Error, Key, Unwritable, UnwritableReason, WhenUnwritable, folder, journal};
@@ -103,6 +108,8 @@ pub enum GapCause {
 #[derive(Clone)]
 pub struct Intake {
     shared: Arc<Shared>,
+    /// Where [`Config::durability`] is [`Durability::Disk`].
+    disk: Option<Disk>,
     /// Counted: the reader is finished when all are gone.
     _alive: Arc<()>,
 }
@@ -115,9 +122,10 @@ struct Shared {
     sizes: Sizes,
     state: Mutex<State>,
     wake: Condvar,
-    /// The last position that is on the disk; held during `fdatasync`, so that others share it.
-    synced: Mutex<Position>,
 }
+
+/// Ready when the disk has an event.
+pub type OnDisk = Pin<Box<dyn Future<Output = Result<(), Unwritable>> + Send>>;
 
 struct State {
     current: map::Appender,
@@ -202,21 +210,27 @@ impl Intake {
             sizes,
             state: Mutex::new(state),
             wake: Condvar::new(),
-            synced: Mutex::new(Position(0)),
         });
+        let disk = match config.durability {
+            Durability::Disk => {
+                let theirs = Arc::clone(&shared);
+                Some(Disk::start(move || theirs.sync()).map_err(Error::io("start a thread for", &shared.folder))?)
+            }
+            Durability::Relaxed | Durability::Process => None,
+        };
         let alive = Arc::new(());
         let reader = IntakeReader::new(Arc::clone(&shared), Arc::downgrade(&alive), recovered, segment);
-        Ok((Intake { shared, _alive: alive }, reader))
+        Ok((Intake { shared, disk, _alive: alive }, reader))
     }
 
-    /// Writes events down, in order, and takes them out of `events`. When it returns `Ok`, what [`Config::durability`] promises
-    /// holds for all of them.
+    /// Writes events down, in order, and takes them out of `events`; gives the position of the last. What [`Config::durability`]
+    /// promises holds for all of them, but for [`Durability::Disk`] once [`Intake::on_disk`] of that position is ready.
     ///
     /// # Errors
-    /// [`Unwritable`]: with [`WhenUnwritable::Block`] the caller waits some milliseconds and calls again with what is left, also
-    /// where that is nothing: all may be written and not yet on the disk. Never with [`WhenUnwritable::Pass`], unless an event
-    /// can't be written at all; it is the first that is left then.
-    pub fn append(&self, events: &mut Vec<Event>) -> Result<(), Unwritable> {
+    /// [`Unwritable`]: with [`WhenUnwritable::Block`] the caller waits some milliseconds and calls again with what is left. Never
+    /// with [`WhenUnwritable::Pass`], unless an event can't be written at all; it is the first that is left then.
+    pub fn append(&self, events: &mut Vec<Event>) -> Result<Position, Unwritable> {
+        let mut last = Position(0);
         while !events.is_empty() {
             let appended = BUFFER.with_borrow_mut(|buffer| {
                 let count = encode(events, buffer);
@@ -226,12 +240,16 @@ impl Intake {
                 }
                 result
             });
-            appended.map_err(|reason| Unwritable { reason })?;
+            last = appended.map_err(|reason| Unwritable { reason })?;
         }
-        if self.shared.durability == Durability::Disk {
-            self.shared.sync().map_err(|reason| Unwritable { reason })?;
-        }
-        Ok(())
+        Ok(last)
+    }
+
+    /// Ready when the disk has everything through that position; `None` where nobody promised that. It never fails with
+    /// [`WhenUnwritable::Pass`]; else, the caller waits some milliseconds and asks again.
+    pub fn on_disk(&self, through: Position) -> Option<OnDisk> {
+        let waiting = self.disk.as_ref()?.wait(through);
+        Some(Box::pin(async move { waiting.await.map_err(|reason| Unwritable { reason }) }))
     }
 
     /// Events that were let through unrecorded since the start.
@@ -280,7 +298,12 @@ impl Shared {
     }
 
     /// Appends one entry, the first `count` of `events`, or lets it through; takes them out.
-    fn append(&self, buffer: &mut Vec<u8>, events: &mut Vec<Event>, count: usize) -> Result<(), UnwritableReason> {
+    fn append(
+        &self,
+        buffer: &mut Vec<u8>,
+        events: &mut Vec<Event>,
+        count: usize,
+    ) -> Result<Position, UnwritableReason> {
         if buffer.len() + ENTRY_OVERHEAD_BYTES_MAX + HEADER_BYTES > self.sizes.segment_bytes {
             return Err(UnwritableReason::TooLong);
         }
@@ -293,7 +316,7 @@ impl Shared {
                 WhenUnwritable::Pass => {
                     state.let_through(&events[..count]);
                     events.drain(..count);
-                    Ok(())
+                    Ok(state.last())
                 }
             };
         }
@@ -314,7 +337,7 @@ impl Shared {
             state.reader_asleep = false;
             self.wake.notify_one();
         }
-        Ok(())
+        Ok(state.last())
     }
 
     /// Begins the next segment.
@@ -370,28 +393,31 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until everything appended is on the disk. Who comes while another waits finds it done.
-    fn sync(&self) -> Result<(), UnwritableReason> {
-        let last = Position(self.lock().next.0 - 1);
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if *synced >= last {
-            return Ok(());
-        }
+    /// Has the disk take everything appended. With [`WhenUnwritable::Pass`], what it does not take is told and passed over.
+    fn sync(&self) -> Attempt {
         let (segment, through) = {
             let state = self.lock();
-            (Arc::clone(&state.segment), Position(state.next.0 - 1))
+            (Arc::clone(&state.segment), state.last())
         };
         // A segment that is no longer the current one was synced when it was left.
-        match (segment.view.sync(), self.when_unwritable) {
-            (Ok(()), _) => *synced = through,
-            (Err(error), WhenUnwritable::Block) => return Err(UnwritableReason::System(error.kind())),
-            (Err(error), WhenUnwritable::Pass) => tracing::error!(%error, "the intake journal is not on the disk"),
-        }
-        Ok(())
+        let result = match (segment.view.sync(), self.when_unwritable) {
+            (Ok(()), _) => Ok(()),
+            (Err(error), WhenUnwritable::Block) => Err(UnwritableReason::System(error.kind())),
+            (Err(error), WhenUnwritable::Pass) => {
+                tracing::error!(%error, "the intake journal is not on the disk");
+                Ok(())
+            }
+        };
+        Attempt { through, result }
     }
 }
 
 impl State {
+    /// The last event that was appended.
+    fn last(&self) -> Position {
+        Position(self.next.0.saturating_sub(1))
+    }
+
     fn let_through(&mut self, events: &[Event]) {
         let count = events.len() as u64;
         self.passed += count;

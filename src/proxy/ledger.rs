@@ -16,7 +16,7 @@ use tokio::time::{self, Sleep};
 use uuid::{NoContext, Uuid};
 
 use super::gate::Gates;
-use crate::audit::{Intake, Unwritable};
+use crate::audit::{Intake, OnDisk, Position, Unwritable};
 use crate::clock::{Clock, Timestamp};
 use crate::quarantine::Quarantines;
 use crate::session::event::{Subject, Who};
@@ -68,8 +68,19 @@ pub struct Ledger {
 struct Page {
     stage: Stage,
     events: Vec<Event>,
+    /// Written last, and not known to be on the disk, where that is promised.
+    off_disk: Option<(Position, Awaited)>,
     /// Set while the journal cannot be written.
     retry: Option<Pin<Box<Sleep>>>,
+}
+
+/// The disk's word.
+struct Awaited(OnDisk);
+
+impl fmt::Debug for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Awaited")
+    }
 }
 
 impl Ledger {
@@ -77,7 +88,7 @@ impl Ledger {
     pub fn open(stage: Stage, client_addr: String) -> Ledger {
         let at = stage.clock.now();
         let tracker = Tracker::new(session_id(at), client_addr, at);
-        let page = Page { stage, events: Vec::new(), retry: None };
+        let page = Page { stage, events: Vec::new(), off_disk: None, retry: None };
         Ledger {
             tracker,
             subjects: SharedSubjectColumns::default(),
@@ -231,23 +242,38 @@ impl Ledger {
 
 impl Page {
     fn poll_recorded(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unwritable>> {
-        // Also where nothing is left to write, after a write that is not on the disk yet.
-        while !self.events.is_empty() || self.retry.is_some() {
+        loop {
             if let Some(retry) = &mut self.retry {
                 ready!(retry.as_mut().poll(cx));
                 self.retry = None;
             }
-            match self.stage.intake.append(&mut self.events) {
-                Ok(()) => {}
-                Err(unwritable) => {
-                    if !unwritable.reason.may_pass() {
-                        return Poll::Ready(Err(unwritable));
-                    }
-                    self.retry = Some(Box::pin(time::sleep(RETRY_AFTER)));
+            if let Some((through, Awaited(on_disk))) = &mut self.off_disk {
+                if let Err(unwritable) = ready!(on_disk.as_mut().poll(cx)) {
+                    tracing::warn!(%unwritable, "the intake journal is not on the disk yet");
+                    let through = *through;
+                    self.wait_for_disk(through);
+                    self.retry_later();
+                    continue;
                 }
+                self.off_disk = None;
+            }
+            if self.events.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            match self.stage.intake.append(&mut self.events) {
+                Ok(through) => self.wait_for_disk(through),
+                Err(unwritable) if unwritable.reason.may_pass() => self.retry_later(),
+                Err(unwritable) => return Poll::Ready(Err(unwritable)),
             }
         }
-        Poll::Ready(Ok(()))
+    }
+
+    fn wait_for_disk(&mut self, through: Position) {
+        self.off_disk = self.stage.intake.on_disk(through).map(|on_disk| (through, Awaited(on_disk)));
+    }
+
+    fn retry_later(&mut self) {
+        self.retry = Some(Box::pin(time::sleep(RETRY_AFTER)));
     }
 }
 

@@ -196,6 +196,23 @@ fn kill_9_under_pgbench_loses_no_transaction_that_it_had_seen_completed() {
     }
 }
 
+/// Every session waits for the disk by itself, and all that wait share its word.
+#[test]
+fn with_the_disk_s_promise_many_sessions_at_once_are_served_and_logged() {
+    let mut sidecar = Sidecar::start("durability = \"disk\"\n");
+    let url = sidecar.url("postgres");
+    let script = sidecar.config().with_file_name("one.sql");
+    std::fs::write(&script, "select 1 as on_disk;\n").expect("a script");
+    let file = script.display().to_string();
+    for mode in ["simple", "prepared"] {
+        programs::pgbench(&url, &["-n", "-M", mode, "-c", "24", "-j", "1", "-t", "20", "-f", &file]).expect_success();
+    }
+    sidecar.stop();
+    let statements = sidecar.records::<Statement>();
+    let counts = logged_counts(&statements, "postgres");
+    assert_eq!(counts.get("select $1 as on_disk"), Some(&(2 * 24 * 20)), "{counts:?}");
+}
+
 /// Lines by client, of the files that `pgbench -l` wrote: `client_id transaction_no …`.
 fn seen_by_client(folder: &std::path::Path) -> BTreeMap<String, usize> {
     let mut seen = BTreeMap::new();

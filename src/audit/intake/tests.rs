@@ -106,7 +106,7 @@ fn a_full_journal_refuses_and_goes_on_once_a_checkpoint_makes_room() {
     let mut appended = 0;
     let refused = loop {
         match intake.append(&mut events(appended + 1..=appended + 1)) {
-            Ok(()) => appended += 1,
+            Ok(_) => appended += 1,
             Err(refused) => break refused,
         }
     };
