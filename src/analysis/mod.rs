@@ -9,6 +9,7 @@ pub(crate) mod parsers;
 mod recovery;
 mod session;
 mod settings;
+pub(crate) mod sighted;
 mod stage;
 mod statement;
 mod transaction;

@@ -256,6 +256,7 @@ impl Stage {
                 error: open.denial.clone(),
                 columns: None,
                 people: None,
+                sighted: Vec::new(),
                 ready: None,
             };
             self.emit(id, open, Some(&skipped), analysis);
@@ -336,7 +337,11 @@ impl Stage {
             end_user,
         };
         let record = statement::record(&source, &self.key);
-        self.log_statement(id, record, &understood.understanding, analysis, ended);
+        let sighted = ended.filter(|ended| !ended.sighted.is_empty()).map(|ended| (&ended.sighted, record.clone()));
+        let seq = self.log_statement(id, record, &understood.understanding, analysis, ended);
+        if let Some((sighted, record)) = sighted {
+            self.tell_sighted(sighted, &database, &record, seq);
+        }
         self.learn(id, &database, &understood.understanding, ended);
         let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
         if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
@@ -359,10 +364,11 @@ impl Stage {
         understanding: &Understanding,
         analysis: &Analysis,
         ended: Option<&Ended>,
-    ) {
+    ) -> u64 {
         self.log.number(&mut record);
+        let seq = record.common.seq;
         let findings = self.engine.lock().statement_after(&mut record, ended.and_then(acted));
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return seq };
         let fold = session.saved.transaction.get_or_insert_with(|| Fold::begin(session.saved.transaction_no, &record));
         fold.add(&record, understanding, &analysis.effects);
         let ok = record.outcome == Some(Outcome::Ok);
@@ -382,6 +388,7 @@ impl Stage {
         if let Some(outcome) = ends_with {
             self.end_transaction(id, at, outcome);
         }
+        seq
     }
 
     pub(super) fn closed(&mut self, closed: &Closed) {

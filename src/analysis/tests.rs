@@ -92,6 +92,7 @@ impl Script {
             error: None,
             columns: None,
             people: None,
+            sighted: Vec::new(),
             ready,
         }));
         match self.events.last_mut() {

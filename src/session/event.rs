@@ -164,8 +164,27 @@ pub struct Ended {
     pub columns: Option<Arc<[Origin]>>,
     /// People counted from the values of subject columns; `None` where the result had no such column.
     pub people: Option<People>,
+    /// Columns that nobody classified and that turned out, in this result, to look personal.
+    pub sighted: Vec<Sighted>,
     /// The transaction status, where ReadyForQuery followed in the same read.
     pub ready: Option<TransactionStatus>,
+}
+
+/// A column whose values look personal. Counts, no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighted {
+    /// The table.
+    pub table_oid: u32,
+    /// Its attribute number there.
+    pub attribute: i16,
+    /// Like what: `e-mail addresses`.
+    pub what: String,
+    /// Whether the values hold one among other words.
+    pub holds: bool,
+    /// So many …
+    pub count: u32,
+    /// … of so many different values.
+    pub of: u32,
 }
 
 /// One output column, as RowDescription has it.

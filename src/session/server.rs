@@ -153,8 +153,8 @@ impl Tracker {
         let (piece, last) = self.server.scanner.body(input);
         let captured = match header.kind {
             kind::DATA_ROW => {
-                if let Some(people) = self.current.as_mut().and_then(|run| run.people.as_mut()) {
-                    people.row(piece, last);
+                if let Some(run) = &mut self.current {
+                    run.row(piece, last);
                 }
                 return Ok(last);
             }

@@ -260,6 +260,7 @@ impl Tracker {
             sqlstate: how.sqlstate,
             error: how.error,
             people: run.take_people(),
+            sighted: run.take_sighted(),
             columns: run.columns,
             ready: None,
         }));

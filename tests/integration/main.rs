@@ -13,6 +13,7 @@ mod bad_input;
 mod cancel;
 mod certificate_files;
 mod channel_binding;
+mod classify;
 mod client_certificate;
 mod client_tls;
 mod commands;

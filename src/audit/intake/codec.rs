@@ -161,6 +161,7 @@ mod tests {
                 [Origin { name, table_oid: 1, attribute: -2, type_oid: 25 }].into()
             }),
             people: None,
+            sighted: Vec::new(),
             ready: None,
         };
         let prepared = Prepared {
