@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `functions`, `lineage`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `functions`, `lineage`, `renamed`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -9,13 +9,14 @@ mod consequences;
 mod functions;
 mod lineage;
 pub mod loader;
+mod renamed;
 mod resolve;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -135,6 +136,8 @@ struct Inner {
     version: AtomicU64,
     /// What was kept of databases that nobody has used since.
     kept: RwLock<Vec<Kept>>,
+    /// There is more to keep, by what was read.
+    grew: AtomicBool,
     /// Columns that nobody classified and that look personal, by database: those that were told of.
     told: Mutex<HashSet<(Text, Text)>>,
     wake: Notify,
@@ -168,6 +171,7 @@ impl Catalog {
             databases: RwLock::default(),
             version: AtomicU64::new(0),
             kept: RwLock::default(),
+            grew: AtomicBool::new(false),
             told: Mutex::default(),
             wake: Notify::new(),
         };
@@ -297,6 +301,11 @@ impl Catalog {
         kept
     }
 
+    /// Whether there is more to keep since this was asked last, by what was read of the catalog.
+    pub fn has_grown(&self) -> bool {
+        self.inner.grew.swap(false, Ordering::Relaxed)
+    }
+
     /// Takes what was kept before a restart.
     pub fn restore(&self, mut kept: Vec<Kept>) {
         let classification = self.inner.classification.load();
@@ -339,9 +348,23 @@ impl Catalog {
 
     /// Takes what was read of a database, by a reading that began after so many changes.
     fn put(&self, database: &str, rows: Rows, changes: u64) {
-        let lineage = self.read().get(database).map(|database| Arc::clone(&database.lineage)).unwrap_or_default();
-        let snapshot = Snapshot::build(&rows, &self.inner.classification.load(), &lineage);
+        let known = self.read().get(database).map(|known| (Arc::clone(&known.lineage), known.snapshot.clone()));
+        let (mut lineage, before) = known.unwrap_or_default();
+        let classification = self.inner.classification.load();
+        let renamed =
+            before.as_ref().map(|before| renamed::learned(before, &rows, &classification)).unwrap_or_default();
+        for renamed in &renamed {
+            Arc::make_mut(&mut lineage).learn(renamed, false);
+        }
+        let mut snapshot = Snapshot::build(&rows, &classification, &lineage);
+        if let Some(before) = &before {
+            renamed::carry_subjects(before, &mut snapshot);
+        }
         if let Some(known) = self.write().get_mut(database) {
+            for renamed in &renamed {
+                Arc::make_mut(&mut known.lineage).learn(renamed, false);
+                self.inner.grew.store(true, Ordering::Relaxed);
+            }
             known.subjects = to_be_read(&snapshot, &known.unsettled);
             known.snapshot = Some(Arc::new(snapshot));
             known.rows = Arc::new(rows);

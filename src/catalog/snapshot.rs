@@ -235,6 +235,11 @@ impl Snapshot {
         &self.everything
     }
 
+    /// Each relation, to change.
+    pub(super) fn for_each_mut(&mut self, mut each: impl FnMut(Oid, &mut Relation)) {
+        self.relations.iter_mut().for_each(|(oid, relation)| each(*oid, relation));
+    }
+
     /// By OID.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
         self.relations.get(&oid)

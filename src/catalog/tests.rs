@@ -139,6 +139,26 @@ fn partitions_and_comments_are_classified() {
     assert_eq!(columns(&found), ["shop.orders.note"]);
 }
 
+/// Renamed, moved, and a column renamed, by somebody who did not come through here; and read again once more.
+#[test]
+fn what_is_renamed_is_followed_by_oid() {
+    let catalog = catalog();
+    let mut renamed = rows();
+    renamed.relations[0].1 = "archive".into();
+    renamed.relations[0].2 = "clients".into();
+    renamed.columns[1].2 = "contact".into();
+    let analysis = sql::analyze("select id, contact from archive.clients").remove(0);
+    for _ in 0..2 {
+        catalog.put("shop", renamed.clone(), 0);
+        let wire = [origin("id", 1, 1), origin("contact", 1, 2)];
+        let found = catalog.understand(&analysis, &context("shop"), Some(&wire));
+        assert_eq!(columns(&found), ["shop.customers.email"]);
+        assert!(found.personal && found.certainty != Certainty::Exact);
+        assert!(catalog.subject_columns("shop").0.contains_key(&(1, 1)));
+    }
+    assert!(catalog.has_grown() && !catalog.has_grown());
+}
+
 /// Of a comment and a label the higher one counts; a label of another purpose says nothing.
 #[test]
 fn security_labels_are_classified() {
