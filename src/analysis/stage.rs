@@ -335,6 +335,7 @@ impl Stage {
             transaction_no: session.saved.transaction_no,
             role,
             end_user,
+            literals: self.config.literals,
         };
         let record = statement::record(&source, &self.key);
         let sighted = ended.filter(|ended| !ended.sighted.is_empty()).map(|ended| (&ended.sighted, record.clone()));

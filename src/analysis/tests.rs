@@ -19,6 +19,7 @@ use crate::record::{
 };
 use crate::session::Event;
 use crate::session::event::{Begun, Closed, Ended, Opened, Origin, People, Prepared, Ready, TransactionStatus, Who};
+use crate::wire::bind::Parameters;
 
 const CLASSIFICATION: &str = "\
 levels: [internal, personal, sensitive]
@@ -67,6 +68,7 @@ impl Script {
             protocol: Protocol::Simple,
             text: text.as_bytes().into(),
             text_bytes: text.len() as u64,
+            parameters: Parameters::default(),
             bytes_in: text.len() as u64 + 6,
         }));
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::record::{Outcome, Protocol, SessionOutcome};
+use crate::wire::bind::Parameters;
 
 /// Who is connected, as far as start-up and ParameterStatus have told. Replaced as a whole when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +130,9 @@ pub struct Begun {
     pub text_bytes: u64,
     /// Bytes of all the messages that make it up so far.
     pub bytes_in: u64,
+    /// The first short values of its Bind's parameters, raw.
+    #[serde(skip)]
+    pub parameters: Parameters,
 }
 
 /// See [`Event::Ended`].

@@ -293,7 +293,7 @@ impl Tracker {
                 self.names.confirm_statement(name, prepared);
                 None
             }
-            Some(Expect::Bind(bind)) => self.names.confirm_portal(bind.portal, bind.id, bind.statement, bind.formats),
+            Some(Expect::Bind(bind)) => self.names.confirm_portal(bind.portal.clone(), *bind),
             Some(Expect::Describe(target, name)) => {
                 self.names.described(target, &name, None);
                 None

@@ -25,11 +25,20 @@ const YEARS: std::ops::Range<i16> = 1800..2200;
 pub fn are_values(analysis: &Analysis) -> bool {
     let kind = matches!(
         analysis.kind,
-        Kind::Select | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge | Kind::CopyOut | Kind::CopyIn | Kind::Fetch
+        Kind::Select
+            | Kind::Insert
+            | Kind::Update
+            | Kind::Delete
+            | Kind::Merge
+            | Kind::CopyOut
+            | Kind::CopyIn
+            | Kind::Fetch
     );
     let takes_secrets = |name: &str| {
         let name = name.rsplit('.').next().unwrap_or(name);
-        ["dblink", "pgp_", "crypt", "encrypt", "decrypt", "hmac", "digest", "set_config", "password"].iter().any(|word| name.contains(word))
+        ["dblink", "pgp_", "crypt", "encrypt", "decrypt", "hmac", "digest", "set_config", "password"]
+            .iter()
+            .any(|word| name.contains(word))
     };
     kind && analysis.fingerprint.len() > 1 && !analysis.functions.iter().any(|name| takes_secrets(name))
 }
@@ -105,7 +114,7 @@ fn push(found: &mut Vec<String>, text: &str, minus: bool) {
         return;
     }
     add(found, canonical(text));
-    if minus {
+    if minus && text.starts_with(|first: char| first.is_ascii_digit()) {
         add(found, canonical(&format!("-{text}")));
     }
 }
@@ -119,7 +128,9 @@ fn add(found: &mut Vec<String>, text: String) {
 /// `host=… password=…`, `postgresql://user:…@…`.
 fn looks_like_connection(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    (lower.contains("password") && lower.contains('=')) || lower.contains("postgres://") || lower.contains("postgresql://")
+    (lower.contains("password") && lower.contains('='))
+        || lower.contains("postgres://")
+        || lower.contains("postgresql://")
 }
 
 /// The readings of a parameter.
@@ -160,7 +171,9 @@ pub fn parameter(binary: bool, bytes: &[u8], found: &mut Vec<String>) {
 
 /// Microseconds since 2000.
 fn moment(found: &mut Vec<String>, micros: i64, form: &str) {
-    let at = micros.checked_add(SECONDS_TO_2000 * 1_000_000).and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
+    let at = micros
+        .checked_add(SECONDS_TO_2000 * 1_000_000)
+        .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
     if let Some(at) = at.filter(|at| YEARS.contains(&jiff::tz::Offset::UTC.to_datetime(*at).year())) {
         add(found, at.strftime(form).to_string());
     }
@@ -171,11 +184,17 @@ fn numeric(bytes: &[u8]) -> Option<String> {
     let mut shorts = bytes.chunks_exact(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]]));
     let (count, weight, sign, scale) = (shorts.next()?, shorts.next()?, shorts.next()?, shorts.next()?);
     let digits: Vec<i16> = shorts.collect();
-    let fits = usize::try_from(count).ok()? == digits.len() && bytes.len().is_multiple_of(2) && (-64..=64).contains(&weight);
-    if !fits || !matches!(sign, 0 | 0x4000) || !(0..=256).contains(&scale) || digits.iter().any(|digit| !(0..10_000).contains(digit)) {
+    let fits =
+        usize::try_from(count).ok()? == digits.len() && bytes.len().is_multiple_of(2) && (-64..=64).contains(&weight);
+    if !fits
+        || !matches!(sign, 0 | 0x4000)
+        || !(0..=256).contains(&scale)
+        || digits.iter().any(|digit| !(0..10_000).contains(digit))
+    {
         return None;
     }
-    let digit = |place: i16| usize::try_from(weight - place).ok().and_then(|index| digits.get(index)).copied().unwrap_or(0);
+    let digit =
+        |place: i16| usize::try_from(weight - place).ok().and_then(|index| digits.get(index)).copied().unwrap_or(0);
     let mut text = if sign == 0 { String::new() } else { "-".to_owned() };
     for place in (0..=weight.max(0)).rev() {
         let _ = write!(text, "{:04}", digit(place));
@@ -195,7 +214,8 @@ pub fn canonical(text: &str) -> String {
     if let Some(number) = canonical_number(text.trim_start()) {
         return number;
     }
-    let is_uuid_like = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'{' | b'}'));
+    let is_uuid_like =
+        text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'{' | b'}'));
     match uuid::Uuid::try_parse(text).ok().filter(|_| is_uuid_like) {
         Some(uuid) => uuid.hyphenated().to_string(),
         None => text.to_owned(),
@@ -290,7 +310,11 @@ mod tests {
             (&[1, -1, 0, 4, 5], "0.0005"),
             (&[0, 0, 0, 0], "0"),
         ] {
-            assert!(read(true, &numeric(shorts)).contains(&text.to_owned()), "{text}: {:?}", read(true, &numeric(shorts)));
+            assert!(
+                read(true, &numeric(shorts)).contains(&text.to_owned()),
+                "{text}: {:?}",
+                read(true, &numeric(shorts))
+            );
         }
     }
 

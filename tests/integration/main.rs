@@ -42,6 +42,7 @@ mod protocol;
 mod quiet;
 mod relay;
 mod replication;
+mod secrets;
 mod server_tls;
 mod smoke;
 mod sockets;
