@@ -17,6 +17,7 @@ mod classify;
 mod client_certificate;
 mod client_tls;
 mod commands;
+mod conformance;
 mod copying;
 mod cutting;
 mod denying;
