@@ -115,7 +115,11 @@ pub async fn check(config: &Config, classification: &Classification) -> Vec<Faul
             faults.push(Fault::at(file, line, 0, what, "correct the name, or remove the entry"));
             continue;
         };
-        for column in columns.into_iter().filter(|column| !relation.columns.contains_key(*column)) {
+        // Columns are classified whatever their case.
+        let is_there = |column: &&str| {
+            relation.columns.keys().any(|known| **known == **column || known.to_lowercase() == **column)
+        };
+        for column in columns.into_iter().filter(|column| !is_there(column)) {
             let what = format!("`{schema}.{table}` has no column `{column}` in the database `{database}`");
             faults.push(Fault::at(file, line, 0, what, "correct the name, or remove it"));
         }

@@ -9,8 +9,6 @@ use super::subject::Subjects;
 use super::{Column, Degree, Existing, ForColumn, ForTable, Proposal, Sampled, Table};
 use crate::detect::{What, words};
 
-/// Fewer different values prove nothing against a name.
-const VALUES_MIN: u32 = 20;
 /// A column of no more different values than this is a list of codes …
 const CODES_MAX: u32 = 8;
 /// … where they are so many in all.
@@ -108,6 +106,7 @@ fn found(table: &Table, column: &Column) -> Option<Found> {
 fn sentence(count: u32, of: u32, what: What, held: bool) -> String {
     let does = if held { "hold" } else { "look like" };
     match count {
+        0 if of == 1 => format!("its one value does not look like {}", what.plural()),
         0 => format!("none of {of} different values looks like {}", what.plural()),
         count => format!("{count} of {of} different values {does} {}", what.plural()),
     }
@@ -120,13 +119,16 @@ fn agree(name: What, value: What) -> bool {
 
 /// Whether the values show that a name means something else: a few codes, of which none is what the name says.
 fn refutes(column: &Column, what: What) -> bool {
-    let of = column.tally.distinct();
     let is_told_by_value = matches!(
         what,
         What::Email | What::Telephone | What::IpAddress | What::MyNumber | What::PaymentCard | What::PostalCode
     );
-    let are_codes = (1..=CODES_MAX).contains(&of) && column.tally.all() >= CODED_MIN;
-    is_told_by_value && column.tally.count(what) == 0 && are_codes
+    is_told_by_value && column.tally.count(what) == 0 && are_codes(column)
+}
+
+/// A few values, again and again.
+fn are_codes(column: &Column) -> bool {
+    (1..=CODES_MAX).contains(&column.tally.distinct()) && column.tally.all() >= CODED_MIN
 }
 
 fn as_proposed(
@@ -168,19 +170,24 @@ fn known(table: &Table, column: &Column, existing: &Existing) -> Option<bool> {
     Some(classification.is_personal(level))
 }
 
-/// A column that the built-in names take for personal, and that is not: of a type, or with values, that show it.
+/// A column that the built-in names take for personal, and that is not: of a type, or with values, that show it. Where nothing shows it, it
+/// stays what its name says.
 fn innocent(table: &Table, column: &Column, existing: &Existing) -> Option<ForColumn> {
     let classification = &existing.classification;
     let level = classification.level(&table.schema, &table.name, &column.name)?;
     if existing.is_written || !classification.is_personal(level) || classification.level_named("internal").is_none() {
         return None;
     }
+    let named = words::of_column(&table.name, &column.name);
+    let is_of_place =
+        named.is_none() && words::of_column("", &column.name).is_some() && words::is_of_places(&table.name);
     let shown = match column.category {
         'B' => "true or false, in spite of its name".to_owned(),
         'D' => "a time, in spite of its name".to_owned(),
-        'N' => "a number, in spite of its name".to_owned(),
-        _ if column.tally.distinct() >= VALUES_MIN || column.tally.all() >= CODED_MIN => {
-            format!("none of {} different values is personal, in spite of its name", column.tally.distinct())
+        'N' if named.is_none() && !is_of_place => "a number, in spite of its name".to_owned(),
+        _ if is_of_place => "of a place or an organisation, not of somebody".to_owned(),
+        _ if named.is_none_or(|what| refutes(column, what)) && are_codes(column) => {
+            format!("{} different values again and again, in spite of its name", column.tally.distinct())
         }
         _ => return None,
     };

@@ -35,13 +35,13 @@ enum Format {
 /// comment or a label says already is respected, and only the difference is proposed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The role needs SELECT on the tables that are sampled; the others are judged by names alone, and told. All is read only, each
-statement within 10 seconds.
+The role needs SELECT on the tables that are sampled; the others are judged by names alone, and
+told. All is read only, each statement within 10 seconds.
 
 Examples:
   mitsuke classify --database postgresql://postgres@127.0.0.1/shop
-  mitsuke classify --database postgresql://postgres@127.0.0.1/shop --output policies/classification.yaml
-  mitsuke classify --database postgresql://postgres@127.0.0.1/shop --schema shop --sample 1000 --format text")]
+  mitsuke classify --database $URL --output policies/classification.yaml
+  mitsuke classify --database $URL --schema shop --sample 1000 --format text")]
 pub struct Classify {
     /// The database, as a connection string [default: [catalog].url of the configuration]
     #[arg(long, value_name = "URL")]

@@ -27,7 +27,8 @@ enum Format {
 ///
 /// Finds the statements that returned the person's row, by the keyed hash of the subject column's value: it needs the key file
 /// that the log was written under. A statement whose result held more people than are kept by hash, or whose people could not be
-/// told apart, is shown as `perhaps`; one that named the value, as a constant or a parameter, and returned nobody told apart, as `asked`.
+/// told apart, is shown as `perhaps`, or as `likely` where it named the value, as a constant or a parameter; one that named it and returned
+/// nobody, as `asked`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -47,6 +48,8 @@ pub struct Who {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Returned {
     Yes,
+    /// It returned somebody, and named the person's key.
+    Likely,
     Perhaps,
     /// It named the person's key.
     Asked,
@@ -56,6 +59,7 @@ impl Returned {
     fn as_str(self) -> &'static str {
         match self {
             Returned::Yes => "yes",
+            Returned::Likely => "likely",
             Returned::Perhaps => "perhaps",
             Returned::Asked => "asked",
         }
@@ -81,12 +85,13 @@ impl Who {
         let named = [key.subject_hash(&canonical), canonical];
         let person = Person { subject: key.subject_hash(&self.key), named };
         let lake = Lake::open(&config.audit.path)?;
-        let (mut yes, mut perhaps, mut asked) = (0_u64, 0_u64, 0_u64);
+        let (mut yes, mut likely, mut perhaps, mut asked) = (0_u64, 0_u64, 0_u64, 0_u64);
         for statement in lake.records::<Statement>(None) {
             let statement = statement?;
             let Some(returned) = returned(&statement, &self.table, &person) else { continue };
             match returned {
                 Returned::Yes => yes = yes.saturating_add(1),
+                Returned::Likely => likely = likely.saturating_add(1),
                 Returned::Perhaps => perhaps = perhaps.saturating_add(1),
                 Returned::Asked => asked = asked.saturating_add(1),
             }
@@ -96,7 +101,9 @@ impl Who {
             }
         }
         if self.format == Format::Text {
-            println!("{yes} returned this person's record, {perhaps} may have, {asked} more asked with this key");
+            println!(
+                "{yes} returned this person's record, {likely} likely did, {perhaps} may have, {asked} more asked with this key"
+            );
         }
         Ok(Status::Done)
     }
@@ -114,6 +121,7 @@ fn returned(statement: &Statement, table: &str, person: &Person) -> Option<Retur
     let told_apart = u64::try_from(subjects.len()).unwrap_or(u64::MAX);
     match () {
         () if subjects.iter().any(|subject| **subject == *person.subject) => Some(Returned::Yes),
+        () if persons > told_apart && asked => Some(Returned::Likely),
         () if persons > told_apart => Some(Returned::Perhaps),
         () if asked => Some(Returned::Asked),
         () => None,

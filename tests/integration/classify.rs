@@ -171,7 +171,7 @@ fn options_do_what_they_say() {
     assert!(only.contains("people are counted by kaiin_bangou: the primary key of a table of people"), "{only}");
     let names_only = classify(&url, &["--sample", "0", "--format", "text"]).expect_success();
     assert!(
-        names_only.contains("eMail") && !names_only.contains("different values") && !names_only.contains("body"),
+        names_only.contains("eMail") && !names_only.contains("different values") && !names_only.contains("\n  body"),
         "{names_only}"
     );
     let none = classify(&url, &["--schema", "nowhere"]);
@@ -224,6 +224,36 @@ fn what_is_written_already_holds_and_a_table_that_may_not_be_read_is_told() {
     assert!(difference.level("app", "users", "password_hash").is_some());
     assert!(difference.level("app", "outbox", "body").is_some(), "what may be read is sampled");
     psql(&direct(shared(), &name), "drop owned by peeker; drop role peeker").expect_success();
+}
+
+/// No provider of labels comes with PostgreSQL: the row is put where SECURITY LABEL puts it.
+#[test]
+fn a_security_label_counts_and_check_names_what_is_not_there() {
+    let name = database();
+    let set_up = "create table people (id int primary key, \"Memo\" text, other text); insert into people values (1, 'a', 'b');
+        insert into pg_seclabel (objoid, classoid, objsubid, provider, label) values ('people'::regclass, 'pg_class'::regclass, 2, 'made_up', 'personal');
+        insert into pg_seclabel (objoid, classoid, objsubid, provider, label) values ('people'::regclass, 'pg_class'::regclass, 3, 'selinux', 'system_u:object_r:t:s0')";
+    psql(&direct(shared(), &name), set_up).expect_success();
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = "levels: [internal, personal]\ntables:\n  public.people:\n    subject: id\n    columns: { memo: internal, gone: personal, \"x*\": personal }\n  public.nowhere: { columns: { a: personal } }\n";
+    std::fs::write(folder.path().join("classification.yaml"), yaml).expect("written");
+    let url = direct(shared(), &name);
+    let more = format!("[catalog]\nurl = \"{url}\"\n[policies]\npath = \"{}\"\n", folder.path().display());
+    let mut sidecar = Sidecar::start(&more);
+    psql(&sidecar.url(&name), "select \"Memo\" from people; select other from people").expect_success();
+    let checked = sidecar.command(["check"]);
+    sidecar.stop();
+    let columns: Vec<String> = sidecar
+        .records::<mitsuke::record::Statement>()
+        .iter()
+        .map(|record| record.columns.iter().flat_map(|columns| columns.iter()).map(ToString::to_string).collect())
+        .collect();
+    assert_eq!(columns, ["public.people.Memo", ""]);
+    let told = checked.err();
+    assert!(told.contains("classification.yaml:3: `public.people` has no column `gone` in the database"), "{told}");
+    assert!(told.contains("classification.yaml:6: there is no relation `public.nowhere` in the database"), "{told}");
+    assert!(!told.contains("column `memo`") && !told.contains("column `id`") && !told.contains("column `x"), "{told}");
+    psql(&url, "delete from pg_seclabel where objoid = 'people'::regclass").expect_success();
 }
 
 #[test]
