@@ -4,19 +4,23 @@
 //! kept; those of statements that may hold passwords or code, and of texts that no parser takes, always do.
 
 use super::Literals;
-use super::session::Open;
+use super::statement::Source;
 use crate::audit::Key;
 use crate::record::{Text, Texts};
 use crate::sql::literals::{LITERALS_MAX, are_values, constants, parameter, part_of};
 use crate::sql::{Analysis, Effect};
 
 /// The column; `None` where they are dropped, or not known.
-pub(super) fn literals(open: &Open, analysis: &Analysis, meant: &Analysis, how: Literals, key: &Key) -> Option<Texts> {
-    if how == Literals::Drop || !may_be_kept(analysis, meant) {
+pub(super) fn literals(source: &Source<'_>, key: &Key) -> Option<Texts> {
+    let Source { open, ended, analysis, meant, literals: how, .. } = source;
+    if *how == Literals::Drop || !may_be_kept(analysis, meant) {
         return None;
     }
     let text = String::from_utf8_lossy(open.text.as_deref()?);
-    let mut found = part_of(&text, open.parts).map(constants).unwrap_or_default();
+    // What is passed over has no number of its own, and is told with the statement that was the last to run.
+    let passed_over = ended.filter(|ended| ended.statement_no == 0);
+    let part = passed_over.map_or(open.parts, |ended| usize::try_from(ended.part).unwrap_or(usize::MAX));
+    let mut found = part_of(&text, part).map(constants).unwrap_or_default();
     for (binary, bytes) in open.parameters.iter() {
         parameter(binary, bytes, &mut found);
     }

@@ -52,7 +52,7 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         level: understanding.level.clone(),
         functions: Some(understood.functions.clone()),
         bytes_in: Some(open.bytes_in),
-        literals: kept::literals(open, analysis, source.meant, source.literals, key),
+        literals: kept::literals(source, key),
         outcome: Some(Outcome::Unknown),
         database: whose.database.clone(),
         db_user: whose.db_user.clone(),
