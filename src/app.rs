@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task;
 
 use crate::alert::{self, Alerts};
-use crate::analysis::{Control, Rooms, Source, Stage};
+use crate::analysis::{Control, Rooms, Source, Stage, sighted};
 use crate::audit::{Intake, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::Clock;
@@ -70,8 +70,8 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let key = Key::load_or_create(&config.audit.key_file)?;
     let log = Log::open(&config.audit, writer.name())?;
     let (intake, reader) = Intake::open(&config.audit, writer.name())?;
-    let engine = experienced(Engine::new(Arc::clone(&policies)), &config.audit.path, &clock)?;
-    let engine = SharedEngine::new(engine);
+    let engine = SharedEngine::new(experienced(Engine::new(Arc::clone(&policies)), &config.audit.path, &clock)?);
+    tell_once(&catalog, &config.audit.path)?;
     let quarantines = Quarantines::open(&config.audit.path).context("the list of who is kept out cannot be read")?;
     let acting = Acting {
         gates: Gates::default(),
@@ -243,10 +243,15 @@ async fn keep_out(legs: proxy::Control, quarantines: Quarantines, mut stopped: w
 
 /// The classification in the policies' folder, or the built-in one.
 pub fn classification(policies: &policy::Config) -> Result<Classification, Faults> {
-    match policies.path.as_ref().map(|folder| folder.join(CLASSIFICATION_FILE)) {
-        Some(file) if file.exists() => Classification::load(&file),
-        _ => Ok(Classification::built_in()),
+    match classification_file(policies) {
+        Some(file) => Classification::load(&file),
+        None => Ok(Classification::built_in()),
     }
+}
+
+/// The file of the classification, where somebody wrote one.
+pub fn classification_file(policies: &policy::Config) -> Option<PathBuf> {
+    policies.path.as_ref().map(|folder| folder.join(CLASSIFICATION_FILE)).filter(|file| file.exists())
 }
 
 fn subjects(catalog: &Catalog) -> Arc<dyn Fn(&str) -> SharedSubjectColumns + Send + Sync> {
@@ -268,6 +273,16 @@ fn experienced(mut engine: Engine, log: &Path, clock: &Clock) -> anyhow::Result<
         engine.learn_session(&session?);
     }
     Ok(engine)
+}
+
+/// Columns that the log holds a finding of are not told of again.
+fn tell_once(catalog: &Catalog, log: &Path) -> anyhow::Result<()> {
+    for finding in Lake::open(log)?.records::<Finding>(None) {
+        if let Some((database, column)) = sighted::told(&finding?) {
+            catalog.told_already(database, column);
+        }
+    }
+    Ok(())
 }
 
 fn pass_on(findings: &Receiver<Finding>, alerts: &Alerts, watcher: Option<&SyncSender<Finding>>) {

@@ -35,6 +35,11 @@ impl Timestamp {
         })
     }
 
+    /// The year in UTC.
+    pub fn utc_year(self) -> i16 {
+        jiff::tz::Offset::UTC.to_datetime(self.to_jiff()).year()
+    }
+
     /// `YYYY-MM-DD` in UTC: the partition a record belongs to.
     pub fn utc_date(self) -> String {
         self.to_jiff().strftime("%Y-%m-%d").to_string()

@@ -39,6 +39,8 @@ pub mod tls;
 pub mod yaml;
 // PURE. What is logged: one struct a table, one line a column.
 pub mod record;
+// PURE. Names and values → what they look like: e-mail addresses, My Numbers, names of people.
+pub mod detect;
 // PURE. Bytes → bounded frames → messages.
 pub mod wire;
 // PURE. Messages → events: statements, portals, rows, people.
@@ -47,6 +49,8 @@ pub mod session;
 pub mod sql;
 // What names and OIDs mean; classification. One loader does I/O.
 pub mod catalog;
+// PURE but for `database`. A database's tables and a sample of their values → a proposed classification.
+pub mod classify;
 // PURE but for `load`. Records → findings.
 pub mod policy;
 // Who is kept out for a time.

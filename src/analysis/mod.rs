@@ -6,9 +6,11 @@
 
 pub(crate) mod identity;
 pub(crate) mod parsers;
+mod kept;
 mod recovery;
 mod session;
 mod settings;
+pub(crate) mod sighted;
 mod stage;
 mod statement;
 mod transaction;
@@ -22,6 +24,20 @@ pub use self::stage::{Control, Rooms, Stage, StageError};
 pub struct Config {
     /// Where the name of the person behind a shared role may be found, tried in order.
     pub end_user: Vec<Source>,
+    /// What becomes of constants and parameters.
+    pub literals: Literals,
+}
+
+/// `[privacy].literals`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Literals {
+    /// They are in the log as keyed hashes.
+    #[default]
+    Hash,
+    /// They are in no record.
+    Drop,
+    /// They are in the log as they are, and what errors say, too.
+    Keep,
 }
 
 impl Default for Config {
@@ -32,6 +48,7 @@ impl Default for Config {
                 Source::Setting("app.user".to_owned()),
                 Source::ApplicationName,
             ],
+            literals: Literals::default(),
         }
     }
 }

@@ -74,7 +74,7 @@ impl Stage {
         let mut replay_from = Position(emitted_through.0.saturating_add(1));
         let mut books = Vec::with_capacity(self.sessions.len());
         for session in self.sessions.values_mut() {
-            let (saved, first) = session.save(&mut self.parsers);
+            let (saved, first) = session.save(&mut self.parsers, &self.config.end_user);
             books.push(saved);
             replay_from = first.map_or(replay_from, |first| first.min(replay_from));
         }
@@ -87,6 +87,7 @@ impl Stage {
 
     /// Writes down where classified columns went, for the next start.
     pub(super) fn keep_lineage(&mut self) {
+        self.lineage_changed |= self.catalog.has_grown();
         if !self.lineage_changed {
             return;
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::Source;
 use super::parsers::{Analyses, Parsers, Pending, part, prepared, unknown};
 use super::settings::Settings;
 use super::transaction::Fold;
@@ -18,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::record::{Kind, Outcome, Protocol, Text};
 use crate::session::event::{Begun, Who};
 use crate::sql::{Analysis, Effect, Output};
+use crate::wire::bind::Parameters;
 
 /// Prepared statements and cursors remembered, each, per session.
 const NAMES_MAX: usize = 1_024;
@@ -33,6 +35,9 @@ pub(super) struct Open {
     pub(super) who: Arc<Who>,
     pub(super) protocol: Protocol,
     pub(super) bytes_in: u64,
+    /// As sent; not known after a restart that it outlived.
+    pub(super) text: Option<Arc<[u8]>>,
+    pub(super) parameters: Parameters,
     pub(super) pending: Option<Pending>,
     /// Statements of the text that have ended.
     pub(super) parts: usize,
@@ -77,6 +82,8 @@ impl Open {
             who: begun.who,
             protocol: begun.protocol,
             bytes_in: begun.bytes_in,
+            text: Some(begun.text),
+            parameters: begun.parameters,
             pending: Some(pending),
             parts: 0,
             part_at: begun.at,
@@ -93,12 +100,19 @@ impl Open {
         }
     }
 
-    fn saved(&self, analyses: &Analyses) -> Running {
+    fn saved(&self, analyses: &Analyses, sources: &[Source]) -> Running {
+        let is_kept = |key: &str| sources.iter().any(|source| matches!(source, Source::Comment(kept) if *kept == *key));
+        let bare = |analysis: &Arc<Analysis>| {
+            let mut analysis = Analysis::clone(analysis);
+            analysis.comment_tags.retain(|(key, _)| is_kept(key));
+            analysis.effects.retain(|effect| matches!(effect, Effect::Execute { .. } | Effect::Fetch { .. }));
+            analysis
+        };
         Running {
             who: Arc::clone(&self.who),
             protocol: self.protocol,
             bytes_in: self.bytes_in,
-            analyses: analyses.iter().map(|analysis| Analysis::clone(analysis)).collect(),
+            analyses: analyses.iter().map(bare).collect(),
             parts: self.parts,
             part_at: self.part_at,
             last_outcome: self.last_outcome,
@@ -113,6 +127,8 @@ impl Open {
             who: running.who,
             protocol: running.protocol,
             bytes_in: running.bytes_in,
+            text: None,
+            parameters: Parameters::default(),
             pending: Some(Pending::Ready(analyses)),
             parts: running.parts,
             part_at: running.part_at,
@@ -197,8 +213,12 @@ impl Session {
     }
 
     /// The books as a checkpoint keeps them, and the first position that must be replayed for what is not in them.
-    pub(super) fn save(&mut self, parsers: &mut Parsers) -> (Saved, Option<Position>) {
+    /// Of settings and comments only those that `sources` take a name from are in them.
+    pub(super) fn save(&mut self, parsers: &mut Parsers, sources: &[Source]) -> (Saved, Option<Position>) {
         let mut saved = self.saved.clone();
+        saved
+            .settings
+            .keep_only(|name| sources.iter().any(|source| matches!(source, Source::Setting(kept) if *kept == *name)));
         let mut replay_from = None;
         for (number, open) in &mut self.open {
             if open.since.elapsed() < LONG_RUNNING {
@@ -206,7 +226,7 @@ impl Session {
                 continue;
             }
             let analyses = parsers.finish(&mut open.pending);
-            saved.running.push((*number, open.saved(&analyses)));
+            saved.running.push((*number, open.saved(&analyses, sources)));
             open.pending = Some(Pending::Ready(analyses));
         }
         (saved, replay_from)

@@ -74,6 +74,13 @@ impl Settings {
         }
     }
 
+    /// Forgets what is neither the search path nor one of these: it may be anything, and is not for the disk.
+    pub(super) fn keep_only(&mut self, kept: impl Fn(&str) -> bool) {
+        for values in [&mut self.current, &mut self.committed, &mut self.before] {
+            values.named.retain(|name, _| &**name == "search_path" || kept(name));
+        }
+    }
+
     /// The transaction ended.
     pub(super) fn transaction_ended(&mut self, committed: bool) {
         let left = if committed { &self.committed } else { &self.before };

@@ -259,6 +259,7 @@ impl Stage {
                 error: open.denial.clone(),
                 columns: None,
                 people: None,
+                sighted: Vec::new(),
                 ready: None,
             };
             self.emit(id, open, Some(&skipped), analysis);
@@ -337,11 +338,16 @@ impl Stage {
             transaction_no: session.saved.transaction_no,
             role,
             end_user,
+            literals: self.config.literals,
         };
         let record = statement::record(&source, &self.key);
         // EXECUTE and FETCH have a text of their own.
         let is_alike = ended.is_some() && Arc::ptr_eq(analysis, &meant);
-        self.log_statement(id, record, &understood, is_alike, analysis, ended);
+        let sighted = ended.filter(|ended| !ended.sighted.is_empty()).map(|ended| (&ended.sighted, record.clone()));
+        let seq = self.log_statement(id, record, &understood, is_alike, analysis, ended);
+        if let Some((sighted, record)) = sighted {
+            self.tell_sighted(sighted, &database, &record, seq);
+        }
         self.learn(id, &database, &understood.understanding, ended);
         let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
         if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
@@ -365,13 +371,14 @@ impl Stage {
         is_alike: bool,
         analysis: &Analysis,
         ended: Option<&Ended>,
-    ) {
+    ) -> u64 {
         self.log.number(&mut record);
+        let seq = record.common.seq;
         let mut engine = self.engine.lock();
         let concerned = is_alike.then(|| understood.concerned(&engine, &record));
         let findings = engine.statement_after(&mut record, concerned, ended.and_then(acted));
         drop(engine);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return seq };
         let fold = session.saved.transaction.get_or_insert_with(|| Fold::begin(session.saved.transaction_no, &record));
         fold.add(&record, &understood.understanding, &analysis.effects);
         let ok = record.outcome == Some(Outcome::Ok);
@@ -391,6 +398,7 @@ impl Stage {
         if let Some(outcome) = ends_with {
             self.end_transaction(id, at, outcome);
         }
+        seq
     }
 
     pub(super) fn closed(&mut self, closed: &Closed) {

@@ -5,6 +5,7 @@
 
 use super::session::{Open, Whose};
 use super::understood::Understood;
+use super::{Literals, kept};
 use crate::audit::Key;
 use crate::catalog::{PeopleRule, Understanding};
 use crate::record::{Certainty, Common, Kind, Outcome, Statement, Text};
@@ -25,6 +26,7 @@ pub(super) struct Source<'a> {
     pub(super) transaction_no: u64,
     pub(super) role: Option<Text>,
     pub(super) end_user: Option<Text>,
+    pub(super) literals: Literals,
 }
 
 /// Makes the record.
@@ -50,6 +52,7 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         level: understanding.level.clone(),
         functions: Some(understood.functions.clone()),
         bytes_in: Some(open.bytes_in),
+        literals: kept::literals(source, key),
         outcome: Some(Outcome::Unknown),
         database: whose.database.clone(),
         db_user: whose.db_user.clone(),
@@ -75,6 +78,9 @@ fn add_end(record: &mut Statement, source: &Source<'_>, ended: &Ended, kind: Kin
     record.error = ended.error.as_deref().map(|message| match ended.outcome {
         // A policy's words, which hold no value.
         Outcome::Denied | Outcome::Cut => Text::from(message),
+        _ if source.literals == Literals::Keep && kept::may_be_kept(source.analysis, source.meant) => {
+            Text::from(message)
+        }
         _ => redacted_error(message, record.sqlstate.as_deref()).into(),
     });
     record.rows_returned = Some(match kind {

@@ -19,6 +19,7 @@ use crate::record::{
 };
 use crate::session::Event;
 use crate::session::event::{Begun, Closed, Ended, Opened, Origin, People, Prepared, Ready, TransactionStatus, Who};
+use crate::wire::bind::Parameters;
 
 const CLASSIFICATION: &str = "\
 levels: [internal, personal, sensitive]
@@ -67,6 +68,7 @@ impl Script {
             protocol: Protocol::Simple,
             text: text.as_bytes().into(),
             text_bytes: text.len() as u64,
+            parameters: Parameters::default(),
             bytes_in: text.len() as u64 + 6,
         }));
     }
@@ -92,6 +94,7 @@ impl Script {
             error: None,
             columns: None,
             people: None,
+            sighted: Vec::new(),
             ready,
         }));
         match self.events.last_mut() {
@@ -223,6 +226,12 @@ fn every_statement_of_a_query_is_a_record_of_its_own_and_what_an_error_kept_from
     assert_eq!(outcomes, [Outcome::Ok, Outcome::Error, Outcome::Skipped]);
     let numbers: Vec<_> = statements.iter().map(|statement| statement.statement_no).collect();
     assert_eq!(numbers, [1, 2, 3]);
+    let key = Key::load_or_create(&folder.path().join("log.key")).expect("key");
+    let hashes =
+        |constants: &[&str]| Some(constants.iter().map(|constant| key.subject_hash(constant).into()).collect());
+    let literals: Vec<Option<crate::record::Texts>> =
+        statements.into_iter().map(|statement| statement.literals).collect();
+    assert_eq!(literals, [hashes(&["1"]), hashes(&["1", "0"]), hashes(&["3"])]);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use arrow::array::RecordBatch;
 
 use super::chain::Chain;
 use super::journal::{self, Commit, Journal};
-use super::{Checkpoint, Config, Durability, Error, folder, intake, parquet, schema};
+use super::key::hex;
+use super::{Checkpoint, Config, Durability, Error, Key, folder, intake, parquet, schema};
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
 
@@ -111,6 +112,8 @@ pub struct Log {
     recovered: Option<Checkpoint>,
     journal: Journal,
     chain: Chain,
+    /// The key file's id; empty where there is none.
+    key_id: String,
     /// Whether `journal` holds records.
     unsealed: bool,
     /// Files before `journal`, whose sealing was cut short or failed.
@@ -163,6 +166,7 @@ impl Log {
             last,
             journal,
             chain,
+            key_id: Key::load(&config.key_file).map(|key| hex(&key.id())).unwrap_or_default(),
             unsealed,
             older: files.into_iter().map(|(_, path)| path).collect(),
             since: None,
@@ -256,7 +260,7 @@ impl Log {
                 let of_table = contents.batches.iter().filter(|(name, _)| *name == table.name);
                 let batches: Vec<RecordBatch> = of_table.map(|(_, batch)| batch.clone()).collect();
                 if !batches.is_empty() {
-                    files += parquet::seal(&self.path, table, &self.writer, &batches, &mut self.chain)?;
+                    files += parquet::seal(&self.path, table, &self.writer, &self.key_id, &batches, &mut self.chain)?;
                 }
             }
             self.put_away(&contents)?;

@@ -43,6 +43,8 @@ pub const META_FIRST_SEQ: &str = "mitsuke.first_seq";
 pub const META_LAST_SEQ: &str = "mitsuke.last_seq";
 /// See [`SCHEMA_VERSION`].
 pub const META_SCHEMA: &str = "mitsuke.schema";
+/// Which key file hashes are made under: tells keys apart, and says nothing about them.
+pub const META_KEY: &str = "mitsuke.key";
 /// The version that wrote it.
 pub const META_VERSION: &str = "mitsuke.version";
 
@@ -58,7 +60,7 @@ pub fn parse_name(name: &str) -> Option<(&str, u64)> {
     proper.then(|| first_seq.parse().ok().map(|first_seq| (writer, first_seq)))?
 }
 
-/// Seals batches of one table; those records that are sealed already are left out. How many files were made.
+/// Seals batches of one table; those records that are sealed already are left out. How many files were made. `key`: the key file's id.
 ///
 /// # Errors
 /// The system refuses. What is sealed by then stays; calling again with the same batches seals the rest.
@@ -66,6 +68,7 @@ pub fn seal(
     log: &Path,
     table: &TableInfo,
     writer: &str,
+    key: &str,
     batches: &[RecordBatch],
     chain: &mut Chain,
 ) -> Result<usize, Error> {
@@ -92,7 +95,7 @@ pub fn seal(
                 first_at: time(times.iter().min()),
                 last_at: time(times.iter().max()),
             };
-            write(&folder.join(name), writer, &rows, sealed, chain)?;
+            write(&folder.join(name), (writer, key), &rows, sealed, chain)?;
             files += 1;
         }
     }
@@ -149,11 +152,11 @@ pub fn last_seq(path: &Path) -> Result<u64, Error> {
 }
 
 /// Writes one file: under a dotted name, then to the disk, then into the chain, then under its own name.
-fn write(path: &Path, writer: &str, rows: &RecordBatch, sealed: Sealed, chain: &mut Chain) -> Result<(), Error> {
+fn write(path: &Path, by: (&str, &str), rows: &RecordBatch, sealed: Sealed, chain: &mut Chain) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     folder::create(folder)?;
-    let unfinished = unfinished(path, writer);
-    let written = write_unfinished(&unfinished, writer, (sealed.first_seq, sealed.last_seq), rows)
+    let unfinished = unfinished(path, by.0);
+    let written = write_unfinished(&unfinished, by, (sealed.first_seq, sealed.last_seq), rows)
         .and_then(|()| chain.seal(&unfinished, sealed));
     if let Err(error) = written {
         let _ = std::fs::remove_file(&unfinished);
@@ -174,10 +177,10 @@ pub fn unfinished(path: &Path, writer: &str) -> PathBuf {
     path.with_file_name(format!(".{writer}.unfinished"))
 }
 
-fn write_unfinished(path: &Path, writer: &str, seqs: (u64, u64), rows: &RecordBatch) -> Result<(), Error> {
+fn write_unfinished(path: &Path, by: (&str, &str), seqs: (u64, u64), rows: &RecordBatch) -> Result<(), Error> {
     let file = File::create(path).map_err(Error::io("create", path))?;
     let synced = file.try_clone().map_err(Error::io("open", path))?;
-    let properties = properties(writer, seqs, rows)?;
+    let properties = properties(by, seqs, rows)?;
     let mut parquet =
         ArrowWriter::try_new(file, Arc::clone(rows.schema_ref()), Some(properties)).map_err(Error::parquet(path))?;
     parquet.write(rows).map_err(Error::parquet(path))?;
@@ -185,7 +188,7 @@ fn write_unfinished(path: &Path, writer: &str, seqs: (u64, u64), rows: &RecordBa
     synced.sync_all().map_err(Error::io("sync", path))
 }
 
-fn properties(writer: &str, seqs: (u64, u64), rows: &RecordBatch) -> Result<WriterProperties, Error> {
+fn properties((writer, key): (&str, &str), seqs: (u64, u64), rows: &RecordBatch) -> Result<WriterProperties, Error> {
     let schema = rows.schema_ref();
     let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
@@ -205,6 +208,7 @@ fn properties(writer: &str, seqs: (u64, u64), rows: &RecordBatch) -> Result<Writ
             pair(META_FIRST_SEQ, seqs.0.to_string()),
             pair(META_LAST_SEQ, seqs.1.to_string()),
             pair(META_SCHEMA, SCHEMA_VERSION.to_string()),
+            pair(META_KEY, key.to_owned()),
             pair(META_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
         ]));
     for column in BLOOM_COLUMNS.into_iter().filter(|column| schema.field_with_name(column).is_ok()) {

@@ -95,6 +95,23 @@ impl Classification {
         self.levels.iter().position(|level| **level == *name)
     }
 
+    /// The names of the levels, rising.
+    pub fn levels(&self) -> impl Iterator<Item = &str> {
+        self.levels.iter().map(|level| &**level)
+    }
+
+    /// The highest level that a comment names: `… @personal`.
+    pub fn level_said(&self, comment: &str) -> Option<Level> {
+        let named = comment.split_whitespace().filter_map(|word| word.strip_prefix('@'));
+        named.filter_map(|word| self.level_named(word.trim_end_matches(['.', ',']))).max()
+    }
+
+    /// The level that a security label names: as a word of its own, or behind `@`.
+    pub fn level_labelled(&self, label: &str) -> Option<Level> {
+        let words = label.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')));
+        words.filter_map(|word| self.level_named(word)).max()
+    }
+
     /// A level's name.
     pub fn name(&self, level: Level) -> Option<&Text> {
         self.levels.get(level)

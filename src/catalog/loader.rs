@@ -115,7 +115,11 @@ pub async fn check(config: &Config, classification: &Classification) -> Vec<Faul
             faults.push(Fault::at(file, line, 0, what, "correct the name, or remove the entry"));
             continue;
         };
-        for column in columns.into_iter().filter(|column| !relation.columns.contains_key(*column)) {
+        // Columns are classified whatever their case.
+        let is_there = |column: &&str| {
+            relation.columns.keys().any(|known| **known == **column || known.to_lowercase() == **column)
+        };
+        for column in columns.into_iter().filter(|column| !is_there(column)) {
             let what = format!("`{schema}.{table}` has no column `{column}` in the database `{database}`");
             faults.push(Fault::at(file, line, 0, what, "correct the name, or remove it"));
         }
@@ -163,6 +167,41 @@ async fn read(login: &Login, database: &str) -> Result<Rows, Error> {
     tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| Error::Timeout)?
 }
 
+/// Connects to the URL's own database, as the catalog's readings do.
+///
+/// # Errors
+/// Why it cannot be reached, in one line.
+pub async fn connect(config: &Config) -> Result<Client, Unreachable> {
+    let Some(login) = Login::of(config) else { return Err(Unreachable("no connection string".to_owned())) };
+    let mut url = login.url.clone();
+    url.application_name("mitsuke-classify").connect_timeout(FIRST_TIMEOUT);
+    let connected = async {
+        match &login.tls {
+            None => alive(url.connect(NoTls).await?),
+            Some(outward) => {
+                let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
+                alive(url.connect(driver).await?)
+            }
+        }
+    };
+    connected.await.map_err(|error: Error| Unreachable(in_full(&error)))
+}
+
+/// Why a database cannot be reached. Never holds the connection string.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; check host, port, role and password")]
+pub struct Unreachable(String);
+
+/// Lets the connection run beside its client; it ends with it.
+fn alive<S, T>((client, connection): (Client, tokio_postgres::Connection<S, T>)) -> Result<Client, Error>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 async fn read_over<T>(url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
 where
     T: MakeTlsConnect<Socket>,
@@ -198,6 +237,8 @@ const SIZES: &str = "select c.oid, c.reltuples::int8 from pg_catalog.pg_class c 
     where c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 and n.nspname !~ '^pg_toast'";
 const COMMENTS: &str = "select objoid, objsubid::int2, description from pg_catalog.pg_description \
     where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
+const LABELS: &str = "select objoid, objsubid::int2, label from pg_catalog.pg_seclabel \
+    where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0";
 const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::text, coalesce(SQL_BODY, p.prosrc, ''), \
     exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'), \
     (select pg_catalog.substr(setting, 13) from pg_catalog.unnest(p.proconfig) setting where setting like 'search_path=%') \
@@ -227,6 +268,7 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
     let unique = client.query(UNIQUE, &[]).await?;
     let sizes = client.query(SIZES, &[]).await?;
     let comments = client.query(COMMENTS, &[]).await?;
+    let labels = client.query(LABELS, &[]).await?;
     let version: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
     // `BEGIN ATOMIC` came with 14.
     let body = if version >= 140_000 { "pg_catalog.pg_get_function_sqlbody(p.oid)" } else { "null" };
@@ -266,6 +308,10 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
             .map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0))))
             .collect::<Result<_, tokio_postgres::Error>>()?,
         comments: comments
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .collect::<Result<_, tokio_postgres::Error>>()?,
+        labels: labels
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
             .collect::<Result<_, tokio_postgres::Error>>()?,

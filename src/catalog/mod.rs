@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `functions`, `lineage`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `functions`, `lineage`, `renamed`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -9,14 +9,15 @@ mod consequences;
 mod functions;
 mod lineage;
 pub mod loader;
+mod renamed;
 mod resolve;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -28,13 +29,15 @@ use self::lineage::{Learned, Lineage};
 use self::resolve::Resolver;
 use self::snapshot::{Rows, Snapshot};
 use crate::record::{CatalogState, Certainty, Text};
-use crate::session::SharedSubjectColumns;
 use crate::session::event::Origin;
+use crate::session::{SharedSubjectColumns, Unclassified, Unsettled};
 use crate::sql::Analysis;
 use crate::tls::Outward;
 
 /// Databases whose catalogs are kept. One more is judged by names alone.
 const DATABASES_MAX: usize = 256;
+/// Columns that nobody classified and that are told of. One more is not.
+const TOLD_COLUMNS_MAX: usize = 10_000;
 
 /// `[catalog]`, and where the classification lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +136,10 @@ struct Inner {
     version: AtomicU64,
     /// What was kept of databases that nobody has used since.
     kept: RwLock<Vec<Kept>>,
+    /// There is more to keep, by what was read.
+    grew: AtomicBool,
+    /// Columns that nobody classified and that look personal, by database: those that were told of.
+    told: Mutex<HashSet<(Text, Text)>>,
     wake: Notify,
 }
 
@@ -142,10 +149,18 @@ struct Database {
     /// Kept so that another classification can be laid over them.
     rows: Arc<Rows>,
     subjects: SharedSubjectColumns,
+    unsettled: Arc<Unsettled>,
     lineage: Arc<Lineage>,
     stale: bool,
     /// A change was seen that no reading begun before it can hold.
     changes: u64,
+}
+
+/// What the data plane reads of results.
+fn to_be_read(snapshot: &Snapshot, unsettled: &Arc<Unsettled>) -> SharedSubjectColumns {
+    let mut columns = snapshot.subject_columns();
+    columns.1 = Some(Unclassified { classified: snapshot.classified_columns(), unsettled: Arc::clone(unsettled) });
+    Arc::new(columns)
 }
 
 impl Catalog {
@@ -156,6 +171,8 @@ impl Catalog {
             databases: RwLock::default(),
             version: AtomicU64::new(0),
             kept: RwLock::default(),
+            grew: AtomicBool::new(false),
+            told: Mutex::default(),
             wake: Notify::new(),
         };
         Catalog { inner: Arc::new(inner) }
@@ -190,6 +207,24 @@ impl Catalog {
     /// The columns of a database that name data subjects.
     pub fn subject_columns(&self, database: &str) -> SharedSubjectColumns {
         self.read().get(database).map(|database| Arc::clone(&database.subjects)).unwrap_or_default()
+    }
+
+    /// The name of a column that nobody classified, `schema.table.column`, to be told of now; `None` where it has a level by now, has no
+    /// name, or was told of.
+    pub fn tell_unclassified(&self, database: &str, table_oid: u32, attribute: i16) -> Option<Text> {
+        let snapshot = self.read().get(database)?.snapshot.clone()?;
+        let relation = snapshot.relation(table_oid)?;
+        if relation.classified.contains_key(&attribute) {
+            return None;
+        }
+        let name = Text::from(format!("{}.{}", relation.name, relation.column_named(attribute)?));
+        self.told_already(database.into(), name.clone()).then_some(name)
+    }
+
+    /// Takes note of a column that was told of. False where that is known.
+    pub fn told_already(&self, database: Text, column: Text) -> bool {
+        let mut told = self.inner.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < TOLD_COLUMNS_MAX && told.insert((database, column))
     }
 
     /// The schemas in which an unqualified name may be found that none of `paths`, nor the default one, leads to; all that have
@@ -266,6 +301,11 @@ impl Catalog {
         kept
     }
 
+    /// Whether there is more to keep since this was asked last, by what was read of the catalog.
+    pub fn has_grown(&self) -> bool {
+        self.inner.grew.swap(false, Ordering::Relaxed)
+    }
+
     /// Takes what was kept before a restart.
     pub fn restore(&self, mut kept: Vec<Kept>) {
         let classification = self.inner.classification.load();
@@ -294,7 +334,7 @@ impl Catalog {
     pub fn set_classification(&self, classification: Classification) {
         for database in self.write().values_mut().filter(|database| database.snapshot.is_some()) {
             let snapshot = Snapshot::build(&database.rows, &classification, &database.lineage);
-            database.subjects = Arc::new(snapshot.subject_columns());
+            database.subjects = to_be_read(&snapshot, &database.unsettled);
             database.snapshot = Some(Arc::new(snapshot));
         }
         self.inner.classification.store(Arc::new(classification));
@@ -308,13 +348,26 @@ impl Catalog {
 
     /// Takes what was read of a database, by a reading that began after so many changes.
     fn put(&self, database: &str, rows: Rows, changes: u64) {
-        let lineage = self.read().get(database).map(|database| Arc::clone(&database.lineage)).unwrap_or_default();
-        let snapshot = Snapshot::build(&rows, &self.inner.classification.load(), &lineage);
-        let subjects = Arc::new(snapshot.subject_columns());
+        let known = self.read().get(database).map(|known| (Arc::clone(&known.lineage), known.snapshot.clone()));
+        let (mut lineage, before) = known.unwrap_or_default();
+        let classification = self.inner.classification.load();
+        let renamed =
+            before.as_ref().map(|before| renamed::learned(before, &rows, &classification)).unwrap_or_default();
+        for renamed in &renamed {
+            Arc::make_mut(&mut lineage).learn(renamed, false);
+        }
+        let mut snapshot = Snapshot::build(&rows, &classification, &lineage);
+        if let Some(before) = &before {
+            renamed::carry_subjects(before, &mut snapshot);
+        }
         if let Some(known) = self.write().get_mut(database) {
+            for renamed in &renamed {
+                Arc::make_mut(&mut known.lineage).learn(renamed, false);
+                self.inner.grew.store(true, Ordering::Relaxed);
+            }
+            known.subjects = to_be_read(&snapshot, &known.unsettled);
             known.snapshot = Some(Arc::new(snapshot));
             known.rows = Arc::new(rows);
-            known.subjects = subjects;
             known.stale = known.changes != changes;
             if !known.stale {
                 Arc::make_mut(&mut known.lineage).forget_new_views();

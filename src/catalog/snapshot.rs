@@ -39,6 +39,8 @@ pub struct Rows {
     pub sizes: Vec<(Oid, u64)>,
     /// Relation, column, its comment.
     pub comments: Vec<(Oid, i16, String)>,
+    /// Relation, column, its security label.
+    pub labels: Vec<(Oid, i16, String)>,
     /// Functions that are not PostgreSQL's own.
     pub functions: Vec<Function>,
     /// Relation, and the code of a trigger or a rule on it.
@@ -233,6 +235,11 @@ impl Snapshot {
         &self.everything
     }
 
+    /// Each relation, to change.
+    pub(super) fn for_each_mut(&mut self, mut each: impl FnMut(Oid, &mut Relation)) {
+        self.relations.iter_mut().for_each(|(oid, relation)| each(*oid, relation));
+    }
+
     /// By OID.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
         self.relations.get(&oid)
@@ -251,7 +258,14 @@ impl Snapshot {
     /// Columns that name a data subject, views' too.
     pub fn subject_columns(&self) -> SubjectColumns {
         let subjects = self.relations.iter();
-        SubjectColumns(subjects.filter_map(|(oid, relation)| Some(((*oid, relation.subject?), ()))).collect())
+        let subjects = subjects.filter_map(|(oid, relation)| Some(((*oid, relation.subject?), ()))).collect();
+        SubjectColumns(subjects, None)
+    }
+
+    /// Columns that are classified, of whatever level: by OID and number.
+    pub fn classified_columns(&self) -> HashSet<(Oid, i16)> {
+        let relations = self.relations.iter();
+        relations.flat_map(|(oid, relation)| relation.classified.keys().map(move |number| (*oid, *number))).collect()
     }
 
     /// Relations in it.
@@ -277,7 +291,8 @@ struct Builder<'a> {
     unique: HashSet<(Oid, i16)>,
     sizes: HashMap<Oid, u64>,
     children: HashMap<Oid, Vec<Oid>>,
-    commented: HashMap<(Oid, i16), Level>,
+    /// By comments and security labels.
+    said: HashMap<(Oid, i16), Level>,
     search_path: &'a [Text],
     done: HashMap<Oid, Relation>,
 }
@@ -296,7 +311,7 @@ impl<'a> Builder<'a> {
             unique: rows.unique.iter().copied().collect(),
             sizes: rows.sizes.iter().copied().collect(),
             children: HashMap::new(),
-            commented: HashMap::new(),
+            said: HashMap::new(),
             search_path: &rows.search_path,
             done: HashMap::new(),
         };
@@ -311,13 +326,20 @@ impl<'a> Builder<'a> {
             builder.children.entry(*parent).or_default().push(*child);
         }
         for (oid, number, comment) in &rows.comments {
-            let named = comment.split_whitespace().filter_map(|word| word.strip_prefix('@'));
-            let level = named.filter_map(|word| classification.level_named(word.trim_end_matches(['.', ',']))).max();
-            if let Some(level) = level {
-                builder.commented.insert((*oid, *number), level);
-            }
+            builder.say(*oid, *number, classification.level_said(comment));
+        }
+        for (oid, number, label) in &rows.labels {
+            builder.say(*oid, *number, classification.level_labelled(label));
         }
         builder
+    }
+
+    /// The database itself says that a column has this level; the highest counts.
+    fn say(&mut self, oid: Oid, number: i16, level: Option<Level>) {
+        if let Some(level) = level {
+            let said = self.said.entry((oid, number)).or_insert(level);
+            *said = level.max(*said);
+        }
     }
 
     fn finish(&mut self, oid: Oid, depth: usize) {
@@ -357,7 +379,7 @@ impl<'a> Builder<'a> {
     ) {
         for (number, column) in columns {
             let by_name = self.classification.level(schema, name, column);
-            let level = by_name.max(self.commented.get(&(oid, *number)).copied());
+            let level = by_name.max(self.said.get(&(oid, *number)).copied());
             if let Some(level) = level {
                 let name = format!("{}.{column}", relation.name).into();
                 relation.classified.insert(*number, vec![Classified { name, level }]);

@@ -37,6 +37,7 @@ fn rows() -> Rows {
             (4, 1, text("id")),
             (4, 2, text("note")),
             (5, 1, text("body")),
+            (5, 2, text("labelled")),
             (6, 1, text("x")),
         ],
         views: vec![
@@ -47,7 +48,8 @@ fn rows() -> Rows {
         inherits: vec![(2, 1)],
         unique: vec![(1, 1)],
         sizes: vec![(1, 500), (2, 300)],
-        comments: vec![(4, 2, "free text @personal".to_owned())],
+        comments: vec![(4, 2, "free text @personal".to_owned()), (5, 2, "once @personal".to_owned())],
+        labels: vec![(5, 2, "classification:sensitive".to_owned()), (5, 1, "system_u:object_r:other_t:s0".to_owned())],
         functions: vec![Function {
             schema: text("shop"),
             name: text("leak"),
@@ -135,6 +137,35 @@ fn partitions_and_comments_are_classified() {
     assert_eq!(columns(&found), ["shop.customers_2026.email"]);
     let found = understand("select note from orders", "shop", Some(&[origin("note", 4, 2)]));
     assert_eq!(columns(&found), ["shop.orders.note"]);
+}
+
+/// Renamed, moved, and a column renamed, by somebody who did not come through here; and read again once more.
+#[test]
+fn what_is_renamed_is_followed_by_oid() {
+    let catalog = catalog();
+    let mut renamed = rows();
+    renamed.relations[0].1 = "archive".into();
+    renamed.relations[0].2 = "clients".into();
+    renamed.columns[1].2 = "contact".into();
+    let analysis = sql::analyze("select id, contact from archive.clients").remove(0);
+    for _ in 0..2 {
+        catalog.put("shop", renamed.clone(), 0);
+        let wire = [origin("id", 1, 1), origin("contact", 1, 2)];
+        let found = catalog.understand(&analysis, &context("shop"), Some(&wire));
+        assert_eq!(columns(&found), ["shop.customers.email"]);
+        assert!(found.personal && found.certainty != Certainty::Exact);
+        assert!(catalog.subject_columns("shop").0.contains_key(&(1, 1)));
+    }
+    assert!(catalog.has_grown() && !catalog.has_grown());
+}
+
+/// Of a comment and a label the higher one counts; a label of another purpose says nothing.
+#[test]
+fn security_labels_are_classified() {
+    let found = understand("select labelled from notes", "shop", Some(&[origin("labelled", 5, 2)]));
+    assert_eq!((columns(&found), found.level.as_deref()), (vec!["public.notes.labelled"], Some("sensitive")));
+    let found = understand("select body from notes", "shop", Some(&[origin("body", 5, 1)]));
+    assert!(columns(&found).is_empty());
 }
 
 #[test]

@@ -8,8 +8,6 @@ use super::Status;
 /// The commands to come.
 #[derive(Debug, Subcommand)]
 pub enum Later {
-    /// Proposes a classification from a database (not there yet)
-    Classify(Anything),
     /// Who may read classified columns, and who did (not there yet)
     Access(Anything),
     /// A bundle for the incident responder (not there yet)
@@ -29,7 +27,6 @@ impl Later {
     /// Says that it is not there yet.
     pub fn run(self) -> anyhow::Result<Status> {
         let (name, _rest) = match self {
-            Later::Classify(anything) => ("classify", anything.rest),
             Later::Access(anything) => ("access", anything.rest),
             Later::Case(anything) => ("case", anything.rest),
             Later::Console(anything) => ("console", anything.rest),

@@ -6,6 +6,7 @@
 )]
 
 mod check;
+mod classify;
 mod demo;
 mod later;
 mod policy;
@@ -80,6 +81,7 @@ enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Check(check::Check),
+    Classify(classify::Classify),
     Query(query::Query),
     Report(report::Report),
     Policy(policy::Policy),
@@ -100,6 +102,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Demo(command) => command.run(&cli.global),
         Command::Run(command) => command.run(&cli.global),
         Command::Check(command) => command.run(&cli.global),
+        Command::Classify(command) => command.run(&cli.global),
         Command::Query(command) => command.run(&cli.global),
         Command::Report(command) => command.run(&cli.global),
         Command::Policy(command) => command.run(&cli.global),

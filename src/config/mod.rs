@@ -145,7 +145,7 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
     let mut proxy = proxy::Config::default();
     root.section("listen", |section| legs::listen(section, &mut proxy));
     root.section("upstream", |section| legs::upstream(section, &mut proxy));
-    let analysis = root.section("identity", identity).unwrap_or_default();
+    let mut analysis = root.section("identity", identity).unwrap_or_default();
     let mut catalog = root.section("catalog", catalog_of).unwrap_or_default();
     if let proxy::UpstreamTls::On(outward) = &proxy.upstream_tls {
         catalog.tls = Some(outward.clone());
@@ -159,7 +159,8 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
             ),
         }
     }
-    let key_file = root.section("privacy", privacy).flatten();
+    let (key_file, literals) = root.section("privacy", privacy).unwrap_or_default();
+    analysis.literals = literals;
     let audit = root.section("log", |section| log(section, key_file.clone()));
     let audit = audit.unwrap_or_else(|| audit::Config {
         path: PathBuf::from(DEFAULT_LOG),
@@ -208,9 +209,10 @@ fn catalog_of(section: &mut Section<'_>) -> catalog::Config {
     catalog::Config { url, tls: None, refresh: section.duration("refresh").unwrap_or(default.refresh) }
 }
 
-fn privacy(section: &mut Section<'_>) -> Option<PathBuf> {
-    section.word("literals", &[("drop", ())]);
-    section.file("key_file")
+fn privacy(section: &mut Section<'_>) -> (Option<PathBuf>, analysis::Literals) {
+    use analysis::Literals;
+    let words = [("hash", Literals::Hash), ("drop", Literals::Drop), ("keep", Literals::Keep)];
+    (section.file("key_file"), section.word("literals", &words).unwrap_or_default())
 }
 
 fn log(section: &mut Section<'_>, key_file: Option<PathBuf>) -> audit::Config {

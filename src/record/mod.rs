@@ -161,6 +161,8 @@ table! {
         persons: Option<u64>,
         /// Keyed hashes of the data subjects, bounded.
         subjects: Option<Texts>,
+        /// Keyed hashes of its constants and parameters, bounded; null where they are dropped.
+        literals: Option<Texts>,
         /// How it ended.
         outcome: Option<Outcome>,
         /// The server's SQLSTATE, where it ended in an error.

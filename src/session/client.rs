@@ -16,7 +16,7 @@ use super::tracker::{New, Tracker, length};
 use super::{OutOfStep, TEXT_BYTES_MAX};
 use crate::clock::Timestamp;
 use crate::record::Protocol;
-use crate::wire::bind::BindReader;
+use crate::wire::bind::{BindReader, Parameters};
 use crate::wire::frame::{Capture, Header, SMALL_MESSAGE_BYTES_MAX, Scanner, Side};
 use crate::wire::frontend::{self, NAME_BYTES_MAX, SqlText, Target, kind};
 use crate::wire::startup::{self, FIRST_PACKET_BYTES_MAX, First, Startup};
@@ -213,7 +213,8 @@ impl Tracker {
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
         let protocol = if self.client.replication { Protocol::Replication } else { Protocol::Simple };
-        let new = New { protocol, text: kept(sql.text), text_bytes: sql.text_bytes, bytes_in: bytes };
+        let parameters = Parameters::default();
+        let new = New { protocol, text: kept(sql.text), text_bytes: sql.text_bytes, bytes_in: bytes, parameters };
         let no = self.begin(new, at, events);
         let renames = self.will_run() && self.renames(sql.text, sql.text_bytes);
         self.ask(Expect::Query(Asked::new(no, bytes, renames)), no, bytes, at, events)
@@ -227,6 +228,7 @@ impl Tracker {
             text: oid.as_bytes().into(),
             text_bytes: length(oid.as_bytes()),
             bytes_in: bytes,
+            parameters: Parameters::default(),
         };
         let no = self.begin(new, at, events);
         self.ask(Expect::Call(Asked::new(no, bytes, false)), no, bytes, at, events)
@@ -279,7 +281,7 @@ impl Tracker {
             return self.expect_extended(Expect::Malformed);
         };
         let id = self.next_id();
-        let prepared = self.names.send_portal(&bind.portal, id, &bind.statement);
+        let prepared = self.names.send_portal(&bind.portal, id, &bind.statement, bind.parameters.clone());
         if self.skipping {
             self.names.limit_sent();
             return Ok(());
@@ -290,6 +292,7 @@ impl Tracker {
             statement: bind.statement,
             prepared,
             formats: bind.formats,
+            parameters: bind.parameters,
         })))
     }
 
@@ -305,7 +308,9 @@ impl Tracker {
         };
         let aim = self.names.send_execute(&portal, self.statements.saturating_add(1));
         let bytes_in = std::mem::take(&mut self.loose_in).saturating_add(bytes);
-        let no = aim.begun.unwrap_or_else(|| self.begin_extended(&aim.prepared, bytes_in, at, events));
+        let no = aim
+            .begun
+            .unwrap_or_else(|| self.begin_extended(&aim.prepared, aim.parameters.clone(), bytes_in, at, events));
         if self.skipping {
             if aim.begun.is_none() {
                 self.unsaid.said(aim.prepared.id);
@@ -328,12 +333,13 @@ impl Tracker {
     pub(super) fn begin_extended(
         &mut self,
         prepared: &Prepared,
+        parameters: Parameters,
         bytes_in: u64,
         at: Timestamp,
         events: &mut Vec<Event>,
     ) -> u64 {
         let (text, text_bytes) = (prepared.text.clone(), prepared.text_bytes);
-        self.begin(New { protocol: Protocol::Extended, text, text_bytes, bytes_in }, at, events)
+        self.begin(New { protocol: Protocol::Extended, text, text_bytes, bytes_in, parameters }, at, events)
     }
 
     fn sent_close(&mut self, body: &[u8]) -> Result<(), OutOfStep> {

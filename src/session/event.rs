@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::record::{Outcome, Protocol, SessionOutcome};
+use crate::wire::bind::Parameters;
 
 /// Who is connected, as far as start-up and ParameterStatus have told. Replaced as a whole when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +130,9 @@ pub struct Begun {
     pub text_bytes: u64,
     /// Bytes of all the messages that make it up so far.
     pub bytes_in: u64,
+    /// The first short values of its Bind's parameters, raw.
+    #[serde(skip)]
+    pub parameters: Parameters,
 }
 
 /// See [`Event::Ended`].
@@ -164,8 +168,27 @@ pub struct Ended {
     pub columns: Option<Arc<[Origin]>>,
     /// People counted from the values of subject columns; `None` where the result had no such column.
     pub people: Option<People>,
+    /// Columns that nobody classified and that turned out, in this result, to look personal.
+    pub sighted: Vec<Sighted>,
     /// The transaction status, where ReadyForQuery followed in the same read.
     pub ready: Option<TransactionStatus>,
+}
+
+/// A column whose values look personal. Counts, no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighted {
+    /// The table.
+    pub table_oid: u32,
+    /// Its attribute number there.
+    pub attribute: i16,
+    /// Like what: `e-mail addresses`.
+    pub what: String,
+    /// Whether the values hold one among other words.
+    pub holds: bool,
+    /// So many …
+    pub count: u32,
+    /// … of so many different values.
+    pub of: u32,
 }
 
 /// One output column, as RowDescription has it.

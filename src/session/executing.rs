@@ -59,6 +59,7 @@ impl Tracker {
             portal.executed = true;
         }
         let suspended = portal.as_mut().and_then(|portal| portal.run.take());
+        let parameters = portal.as_ref().map(|portal| portal.parameters.clone()).unwrap_or_default();
         let really = match portal {
             Some(portal) => portal.prepared.clone(),
             // It does not exist, and that is the error.
@@ -79,7 +80,7 @@ impl Tracker {
             Some(run) => run,
             None if fits => Run::new(announced, 0),
             // What runs is announced now.
-            None => Run::new(self.begin_extended(&really, bytes_in, at, events), 0),
+            None => Run::new(self.begin_extended(&really, parameters, bytes_in, at, events), 0),
         };
         run.bytes_in = run.bytes_in.saturating_add(bytes_in);
         run.count_out(loose_out);

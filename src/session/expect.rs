@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::gate::Denial;
 use super::names::Prepared;
-use crate::wire::bind::Formats;
+use crate::wire::bind::{Formats, Parameters};
 use crate::wire::frontend::{Name, Target};
 
 /// A message of the client's that the server has not answered yet.
@@ -114,6 +114,8 @@ pub(super) struct SentBind {
     pub prepared: Arc<Prepared>,
     /// The result's formats.
     pub formats: Formats,
+    /// The first short values of its parameters.
+    pub parameters: Parameters,
 }
 
 /// An Execute under way.

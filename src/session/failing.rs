@@ -16,6 +16,7 @@ use super::{OutOfStep, SubjectColumns};
 use crate::clock::Timestamp;
 use crate::record::Outcome;
 use crate::wire::backend::{ErrorFields, kind};
+use crate::wire::bind::Parameters;
 use crate::wire::frontend::{Name, Target};
 
 /// protocol_violation.
@@ -141,7 +142,7 @@ impl Tracker {
     /// A statement that will not come to its Execute.
     pub(super) fn begin_attempt(&mut self, prepared: &Arc<Prepared>, at: Timestamp, events: &mut Vec<Event>) -> u64 {
         let bytes_in = std::mem::take(&mut self.loose_in);
-        self.begin_extended(prepared, bytes_in, at, events)
+        self.begin_extended(prepared, Parameters::default(), bytes_in, at, events)
     }
 
     /// A Close that failed, or was passed over, means nothing for the name.

@@ -15,6 +15,8 @@ mod error;
 pub mod gate;
 // Distinct data subjects in a result.
 mod people;
+// Values of columns that nobody classified.
+pub mod sampling;
 // One execution under way, and the columns of its result.
 mod run;
 // Prepared statements and portals by name: what was sent, and what the server confirmed.
@@ -44,7 +46,7 @@ mod passing;
 // The end.
 mod closing;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use self::closing::Ending;
@@ -52,6 +54,7 @@ pub use self::error::OutOfStep;
 pub use self::event::Event;
 pub use self::holding::{Heard, Outgoing};
 pub use self::passing::Passed;
+pub use self::sampling::Unsettled;
 pub use self::tracker::Tracker;
 
 /// The longest statement text that is kept for analysis, bytes. A longer one is relayed whole and recorded cut off.
@@ -85,10 +88,19 @@ pub const SUBJECT_COLUMNS_MAX: usize = 8;
 /// The longest value of a data subject that is kept as a value, bytes. A longer one counts as a person, no more.
 pub const SUBJECT_BYTES_MAX: usize = 256;
 
-/// Which columns name a data subject, by (table OID, attribute number), in one database.
-/// Made by the catalog, swapped as a whole, only read here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SubjectColumns(pub HashMap<(u32, i16), ()>);
+/// Which columns name a data subject, by (table OID, attribute number), in one database; and which ones nobody classified, where the
+/// catalog is known. Made by the catalog, swapped as a whole, only read here.
+#[derive(Clone, Debug, Default)]
+pub struct SubjectColumns(pub HashMap<(u32, i16), ()>, pub Option<Unclassified>);
+
+/// What is known of columns whose values are looked at, because nobody classified them.
+#[derive(Clone, Debug, Default)]
+pub struct Unclassified {
+    /// The others.
+    pub classified: HashSet<(u32, i16)>,
+    /// How far each is looked at; outlives a change of the others.
+    pub unsettled: Arc<Unsettled>,
+}
 
 /// Shared between the sessions of a database.
 pub type SharedSubjectColumns = Arc<SubjectColumns>;

@@ -8,9 +8,10 @@
 use std::collections;
 use std::sync::Arc;
 
+use super::expect::SentBind;
 use super::run::{Columns, Run};
 use super::{PORTALS_MAX, PREPARED_STATEMENTS_MAX, PREPARED_TEXT_BYTES_MAX, UNKNOWN_TEXT};
-use crate::wire::bind::Formats;
+use crate::wire::bind::{Formats, Parameters};
 use crate::wire::frontend::{Name, Target};
 
 /// Looked into several times a statement.
@@ -81,6 +82,8 @@ pub(super) struct Portal {
     pub columns: Option<Arc<Columns>>,
     /// Of its Bind; `None` where no Bind made it.
     pub formats: Option<Formats>,
+    /// Of its Bind.
+    pub parameters: Parameters,
     /// The statement number under which it was announced and has not ended.
     pub begun: Option<u64>,
     /// Its execution, while it is suspended.
@@ -99,6 +102,7 @@ impl Portal {
             statement: Name::default(),
             columns: None,
             formats: None,
+            parameters: Parameters::default(),
             begun: None,
             run: None,
         }
@@ -118,6 +122,7 @@ struct Sent<T> {
 #[derive(Debug)]
 struct SentPortal {
     prepared: Arc<Prepared>,
+    parameters: Parameters,
     begun: Option<u64>,
 }
 
@@ -126,6 +131,8 @@ struct SentPortal {
 pub(super) struct Aim {
     /// The statement.
     pub prepared: Arc<Prepared>,
+    /// What the portal was bound to.
+    pub parameters: Parameters,
     /// Where the portal was executed before and has not ended.
     pub begun: Option<u64>,
 }
@@ -153,12 +160,12 @@ impl Names {
     }
 
     /// A Bind; gives the statement that it is expected to be of.
-    pub fn send_portal(&mut self, name: &Name, id: u64, statement: &Name) -> Arc<Prepared> {
+    pub fn send_portal(&mut self, name: &Name, id: u64, statement: &Name, parameters: Parameters) -> Arc<Prepared> {
         let sent = self.sent_statements.get(statement).map(|sent| sent.value.clone());
         let prepared = sent
             .unwrap_or_else(|| self.statements.get(statement).map(|statement| statement.prepared.clone()))
             .unwrap_or_else(|| Prepared::unknown(statement));
-        let value = Some(SentPortal { prepared: prepared.clone(), begun: None });
+        let value = Some(SentPortal { prepared: prepared.clone(), parameters, begun: None });
         self.sent_portals.insert(name.clone(), Sent { id, value });
         prepared
     }
@@ -175,18 +182,18 @@ impl Names {
                 Some(portal) => {
                     let begun = portal.begun;
                     portal.begun = begun.or(Some(next_no));
-                    Aim { prepared: portal.prepared.clone(), begun }
+                    Aim { prepared: portal.prepared.clone(), parameters: portal.parameters.clone(), begun }
                 }
-                None => Aim { prepared: Prepared::cursor(name), begun: None },
+                None => Aim { prepared: Prepared::cursor(name), parameters: Parameters::default(), begun: None },
             };
         }
         match self.portals.get_mut(name) {
             Some(portal) => {
                 let begun = portal.begun;
                 portal.begun = begun.or(Some(next_no));
-                Aim { prepared: portal.prepared.clone(), begun }
+                Aim { prepared: portal.prepared.clone(), parameters: portal.parameters.clone(), begun }
             }
-            None => Aim { prepared: Prepared::cursor(name), begun: None },
+            None => Aim { prepared: Prepared::cursor(name), parameters: Parameters::default(), begun: None },
         }
     }
 
@@ -320,7 +327,8 @@ impl Names {
     }
 
     /// BindComplete. Gives the portal of that name that it replaces, or one forgotten for want of room.
-    pub fn confirm_portal(&mut self, name: Name, id: u64, statement: Name, formats: Formats) -> Option<Portal> {
+    pub fn confirm_portal(&mut self, name: Name, bind: SentBind) -> Option<Portal> {
+        let SentBind { id, statement, formats, parameters, .. } = bind;
         let begun = self.forget_sent_portal(&name, id);
         self.uses = self.uses.saturating_add(1);
         let (prepared, columns) = match self.statements.get_mut(&statement) {
@@ -331,7 +339,8 @@ impl Names {
             None => (Prepared::unknown(&statement), None),
         };
         let formats = Some(formats);
-        let portal = Portal { id, prepared, statement, columns, formats, begun, run: None, executed: false };
+        let portal =
+            Portal { id, prepared, statement, columns, formats, parameters, begun, run: None, executed: false };
         self.insert_portal(name, portal)
     }
 

@@ -3,9 +3,11 @@
 //! In: what the server sends for it. Out: the counts of its [`Ended`](super::event::Ended).
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use super::event::{Origin, People};
+use super::event::{Origin, People, Sighted};
 use super::people::Counting;
+use super::sampling::{Sampling, Unsettled};
 use super::{SUBJECTS_MAX, SubjectColumns};
 use crate::wire::backend::{self, Column};
 use crate::wire::bind::{COLUMNS_MAX, Formats};
@@ -18,6 +20,8 @@ pub(super) struct Columns {
     pub origins: Arc<[Origin]>,
     /// Their formats, which hold where no Bind says otherwise.
     pub formats: Formats,
+    /// None of them is to be looked at any more, see [`Sampling`].
+    settled: Arc<AtomicBool>,
 }
 
 impl Columns {
@@ -28,7 +32,7 @@ impl Columns {
             true => Formats::Each(columns.iter().map(|column| column.format == 1).collect()),
             false => Formats::Text,
         };
-        Ok(Columns { origins: columns.iter().map(origin).collect(), formats })
+        Ok(Columns { origins: columns.iter().map(origin).collect(), formats, settled: Arc::default() })
     }
 }
 
@@ -66,6 +70,10 @@ pub(super) struct Run {
     pub columns: Option<Arc<[Origin]>>,
     /// Where one of them names a data subject.
     pub people: Option<Box<Counting>>,
+    /// Where values of columns are looked at that nobody classified.
+    sampling: Option<(Box<Sampling>, Arc<Unsettled>)>,
+    /// What was found out by it.
+    sighted: Vec<Sighted>,
     /// Those of its earlier results.
     earlier_people: Option<People>,
     /// When a gate wants to look again.
@@ -106,6 +114,8 @@ impl Run {
             bytes_in: 0,
             columns: None,
             people: None,
+            sampling: None,
+            sighted: Vec::new(),
             earlier_people: None,
             watched: Watched::default(),
             people_seen: 0,
@@ -126,6 +136,38 @@ impl Run {
         if let Some(people) = std::mem::replace(&mut self.people, next).and_then(|counting| counting.people()) {
             self.earlier_people = Some(add(self.earlier_people.take(), people));
         }
+        self.end_sampling();
+        self.sampling = subjects.1.as_ref().and_then(|unclassified| {
+            let unsettled = &unclassified.unsettled;
+            let is_binary = |column| formats.is_binary(column);
+            let known = &unclassified.classified;
+            let sampling = Sampling::start(&columns.origins, &columns.settled, is_binary, known, unsettled)?;
+            Some((sampling, Arc::clone(unsettled)))
+        });
+    }
+
+    /// Takes a piece of a DataRow's body; `last` ends the row.
+    pub fn row(&mut self, piece: &[u8], last: bool) {
+        if let Some(people) = &mut self.people {
+            people.row(piece, last);
+        }
+        if let Some((sampling, unsettled)) = &mut self.sampling
+            && !sampling.row(piece, last, unsettled)
+        {
+            self.end_sampling();
+        }
+    }
+
+    fn end_sampling(&mut self) {
+        if let Some((sampling, _)) = self.sampling.take() {
+            self.sighted.extend(sampling.sighted());
+        }
+    }
+
+    /// Columns that turned out to look personal.
+    pub fn take_sighted(&mut self) -> Vec<Sighted> {
+        self.end_sampling();
+        std::mem::take(&mut self.sighted)
     }
 
     /// The people so far, after a row.

@@ -153,8 +153,8 @@ impl Tracker {
         let (piece, last) = self.server.scanner.body(input);
         let captured = match header.kind {
             kind::DATA_ROW => {
-                if let Some(people) = self.current.as_mut().and_then(|run| run.people.as_mut()) {
-                    people.row(piece, last);
+                if let Some(run) = &mut self.current {
+                    run.row(piece, last);
                 }
                 return Ok(last);
             }
@@ -293,7 +293,7 @@ impl Tracker {
                 self.names.confirm_statement(name, prepared);
                 None
             }
-            Some(Expect::Bind(bind)) => self.names.confirm_portal(bind.portal, bind.id, bind.statement, bind.formats),
+            Some(Expect::Bind(bind)) => self.names.confirm_portal(bind.portal.clone(), *bind),
             Some(Expect::Describe(target, name)) => {
                 self.names.described(target, &name, None);
                 None

@@ -41,7 +41,7 @@ impl Tracker {
         if let Some(run) = portal.run {
             self.end(run, How::plain(Outcome::Ok), at, events);
         } else if !portal.executed {
-            let no = self.begin_extended(&portal.prepared, 0, at, events);
+            let no = self.begin_extended(&portal.prepared, portal.parameters.clone(), 0, at, events);
             self.end(Run::new(no, 0), How::plain(Outcome::Skipped), at, events);
         }
     }

@@ -19,6 +19,7 @@ use super::skipping::Unsaid;
 use super::{OUTSTANDING_MAX, OUTSTANDING_TEXT_BYTES_MAX, OutOfStep, SubjectColumns};
 use crate::clock::Timestamp;
 use crate::record::{Outcome, Protocol};
+use crate::wire::bind::Parameters;
 
 /// Follows one session over both directions. See [`super`].
 ///
@@ -240,6 +241,7 @@ impl Tracker {
             text: new.text,
             text_bytes: new.text_bytes,
             bytes_in: new.bytes_in,
+            parameters: new.parameters,
         }));
         self.statements
     }
@@ -260,6 +262,7 @@ impl Tracker {
             sqlstate: how.sqlstate,
             error: how.error,
             people: run.take_people(),
+            sighted: run.take_sighted(),
             columns: run.columns,
             ready: None,
         }));
@@ -275,6 +278,7 @@ pub(super) struct New {
     pub text: Arc<[u8]>,
     pub text_bytes: u64,
     pub bytes_in: u64,
+    pub parameters: Parameters,
 }
 
 /// How an execution ended.

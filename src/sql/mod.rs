@@ -7,6 +7,7 @@
 
 mod code;
 mod flow;
+pub mod literals;
 mod output;
 mod shape;
 mod statement;

@@ -243,6 +243,20 @@ impl Lexeme<'_> {
         self.text.starts_with('\'').then(|| self.value())
     }
 
+    /// What a constant stands for, its quotes and escapes taken away.
+    pub(super) fn decoded(&self) -> String {
+        let (prefix, quoted) = self.text.split_once('\'').unwrap_or((self.text, ""));
+        let Some(inside) = quoted.strip_suffix('\'') else {
+            return self.content().unwrap_or_else(|| self.text.to_owned());
+        };
+        let inside = inside.replace("''", "'");
+        match prefix.trim_end_matches('&').to_ascii_lowercase().as_str() {
+            "e" => unescaped(&inside, false),
+            "u" => unescaped(&inside, true),
+            _ => inside,
+        }
+    }
+
     fn parameter(&self) -> Option<u32> {
         (self.token == Token::Param).then(|| self.text.get(1..)?.parse().ok()).flatten()
     }
@@ -262,6 +276,57 @@ impl Lexeme<'_> {
             None => self.name(),
         }
     }
+}
+
+/// Backslashes of `E'…'`, or of `U&'…'` (PostgreSQL manual, "String Constants with C-Style Escapes", "with Unicode Escapes").
+fn unescaped(text: &str, unicode: bool) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        bytes.extend_from_slice(before.as_bytes());
+        let code = |skip: usize, digits: usize, radix: u32| {
+            let found =
+                after.get(skip..)?.bytes().take(digits).take_while(|byte| char::from(*byte).is_digit(radix)).count();
+            let number = u32::from_str_radix(after.get(skip..skip + found)?, radix).ok()?;
+            Some((number, skip + found))
+        };
+        let first = after.chars().next();
+        let escape = match first {
+            Some('+') if unicode => code(1, 6, 16),
+            Some(_) if unicode => code(0, 4, 16),
+            Some('u') => code(1, 4, 16),
+            Some('U') => code(1, 8, 16),
+            _ => None,
+        };
+        let byte = match first {
+            Some('x') if !unicode => code(1, 2, 16),
+            Some('0'..='7') if !unicode => code(0, 3, 8),
+            _ => None,
+        };
+        let mut taken = first.map_or(0, char::len_utf8);
+        if let Some((c, length)) = escape.and_then(|(number, length)| Some((char::from_u32(number)?, length))) {
+            bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            taken = length;
+        } else if let Some((byte, length)) =
+            byte.and_then(|(number, length)| Some((u8::try_from(number).ok()?, length)))
+        {
+            bytes.push(byte);
+            taken = length;
+        } else {
+            let plain = match first {
+                Some('n') if !unicode => Some('\n'),
+                Some('t') if !unicode => Some('\t'),
+                Some('r') if !unicode => Some('\r'),
+                Some('b') if !unicode => Some('\u{8}'),
+                Some('f') if !unicode => Some('\u{c}'),
+                other => other,
+            };
+            bytes.extend(plain.iter().flat_map(|c| c.to_string().into_bytes()));
+        }
+        rest = after.get(taken..).unwrap_or("");
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `key='value'` pairs of the comments, percent-decoded (sqlcommenter specification).

@@ -1,14 +1,46 @@
 //! Bind, read as it streams by.
 //!
-//! In: the pieces of one Bind's body. Out: the portal, the statement, and the formats that the result is to have.
-//! Parameter values, up to a gigabyte of them, are stepped over and never kept. Source: PostgreSQL manual, "Message
+//! In: the pieces of one Bind's body. Out: the portal, the statement, the formats that the result is to have, and the first short
+//! values of its parameters, see [`Parameters`]. Longer ones, up to a gigabyte of them, are stepped over and never kept. Source: PostgreSQL manual, "Message
 //! Formats", Bind.
+
+use std::sync::Arc;
 
 use super::frontend::{NAME_BYTES_MAX, Name};
 
 /// The most columns that a result can have (`MaxTupleAttributeNumber`); format codes beyond are an error of the
 /// client's that the server reports.
 pub const COLUMNS_MAX: usize = 1_664;
+
+/// Parameters of a Bind whose values are kept.
+pub const PARAMETERS_KEPT_MAX: usize = 100;
+/// The longest value that is kept, bytes.
+pub const PARAMETER_BYTES_MAX: u8 = 255;
+/// All of them together, bytes.
+const PARAMETERS_BYTES_MAX: usize = 4_096;
+
+/// Values of parameters: of each its format, its length, and its bytes. Raw: nothing that is shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Parameters(pub Option<Arc<[u8]>>);
+
+impl std::fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parameters")
+    }
+}
+
+impl Parameters {
+    /// Each value, and whether it is in binary.
+    pub fn iter(&self) -> impl Iterator<Item = (bool, &[u8])> {
+        let mut rest = self.0.as_deref().unwrap_or_default();
+        std::iter::from_fn(move || {
+            let [binary, length, after @ ..] = rest else { return None };
+            let (value, after) = after.split_at_checked(usize::from(*length))?;
+            rest = after;
+            Some((*binary == 1, value))
+        })
+    }
+}
 
 /// The formats that a Bind asks the result's columns to have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +74,8 @@ pub struct Bind {
     pub statement: Name,
     /// The result's formats.
     pub formats: Formats,
+    /// The first short values of its parameters.
+    pub parameters: Parameters,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +84,7 @@ enum Step {
     Portal,
     Statement,
     FormatCount,
+    ParameterFormat,
     ParameterCount,
     ParameterLength,
     ResultCount,
@@ -70,6 +105,13 @@ pub struct BindReader {
     portal: Vec<u8>,
     statement: Vec<u8>,
     binary: Vec<bool>,
+    /// Formats of the parameters, the first ones.
+    parameter_formats: Vec<bool>,
+    /// The parameter under way, from 0.
+    parameter: usize,
+    /// What is stepped over is kept.
+    keeps: bool,
+    kept: Vec<u8>,
 }
 
 impl BindReader {
@@ -80,6 +122,9 @@ impl BindReader {
                 let wanted = usize::try_from(self.skip).unwrap_or(usize::MAX);
                 let (stepped, rest) = piece.split_at_checked(wanted).unwrap_or((piece, &[]));
                 self.skip = self.skip.saturating_sub(u64::try_from(stepped.len()).unwrap_or(u64::MAX));
+                if self.keeps {
+                    self.kept.extend_from_slice(stepped);
+                }
                 piece = rest;
             }
             let Some((byte, rest)) = piece.split_first() else { return };
@@ -98,7 +143,8 @@ impl BindReader {
             [true] => Formats::Binary,
             each => Formats::Each(each.into()),
         };
-        Some(Bind { portal: Name::new(&self.portal), statement: Name::new(&self.statement), formats })
+        let parameters = Parameters((!self.kept.is_empty()).then(|| self.kept.into()));
+        Some(Bind { portal: Name::new(&self.portal), statement: Name::new(&self.statement), formats, parameters })
     }
 
     fn byte(&mut self, byte: u8) {
@@ -119,7 +165,11 @@ impl BindReader {
                     self.parameter(length);
                 }
             }
-            Step::FormatCount | Step::ParameterCount | Step::ResultCount | Step::ResultFormat => {
+            Step::FormatCount
+            | Step::ParameterFormat
+            | Step::ParameterCount
+            | Step::ResultCount
+            | Step::ResultFormat => {
                 if let Some(number) = self.number(byte, 2) {
                     self.short(u16::try_from(number).unwrap_or(u16::MAX));
                 }
@@ -140,8 +190,17 @@ impl BindReader {
     fn short(&mut self, number: u16) {
         match self.step {
             Step::FormatCount => {
-                self.skip = u64::from(number).saturating_mul(2);
-                self.step = Step::ParameterCount;
+                self.remaining = number;
+                self.step = if number == 0 { Step::ParameterCount } else { Step::ParameterFormat };
+            }
+            Step::ParameterFormat => {
+                if self.parameter_formats.len() < PARAMETERS_KEPT_MAX {
+                    self.parameter_formats.push(number == 1);
+                }
+                self.remaining = self.remaining.saturating_sub(1);
+                if self.remaining == 0 {
+                    self.step = Step::ParameterCount;
+                }
             }
             Step::ParameterCount => {
                 self.remaining = number;
@@ -166,6 +225,19 @@ impl BindReader {
     fn parameter(&mut self, length: u32) {
         // -1 is NULL; any other negative length is an error of the server's, whatever is read after it here.
         self.skip = i32::try_from(length).ok().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+        self.keeps = false;
+        if let (Ok(short @ 1..=PARAMETER_BYTES_MAX), 0..PARAMETERS_KEPT_MAX) = (u8::try_from(self.skip), self.parameter)
+            && self.kept.len() < PARAMETERS_BYTES_MAX
+        {
+            // One format stands for all of them, none for text.
+            let format = match self.parameter_formats.as_slice() {
+                [one] => *one,
+                each => each.get(self.parameter).copied().unwrap_or(false),
+            };
+            self.kept.extend_from_slice(&[u8::from(format), short]);
+            self.keeps = true;
+        }
+        self.parameter = self.parameter.saturating_add(1);
         self.remaining = self.remaining.saturating_sub(1);
         if self.remaining == 0 {
             self.step = Step::ResultCount;
@@ -214,12 +286,29 @@ mod tests {
         for step in [1, 2, 3, 7, 100, body.len()] {
             let bind = read(&body, step).unwrap();
             assert_eq!((&bind.portal, &bind.statement), (&Name::new(b"portal"), &Name::new(b"statement")));
+            // The one format is binary; NULL, nothing and what is long are not kept.
+            assert_eq!(bind.parameters.iter().collect::<Vec<_>>(), [(true, &b"4711"[..])]);
+            assert_eq!(format!("{:?}", bind.parameters), "Parameters");
             assert_eq!(bind.formats, Formats::Each([false, true, false].into()));
             assert!(bind.formats.is_binary(1) && !bind.formats.is_binary(2) && !bind.formats.is_binary(9));
         }
         for end in 0..body.len() {
             assert_eq!(read(&body[..end], 64), None, "{end}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_parameters_is_bounded_and_has_its_format() {
+        let value = [b'x'; 200];
+        let mut many = vec![Some(&value[..]); 300];
+        let kept = read(&body(&many, &[]), 50).unwrap().parameters;
+        assert!(kept.iter().count() < PARAMETERS_KEPT_MAX && kept.iter().all(|(_, kept)| kept == value));
+        many.fill(Some(b"1"));
+        assert_eq!(read(&body(&many, &[]), 50).unwrap().parameters.iter().count(), PARAMETERS_KEPT_MAX);
+        // Two parameters, the second in binary.
+        let each = b"\0\0\0\x02\0\0\0\x01\0\x02\0\0\0\x01a\0\0\0\x01b\0\0";
+        let kept = read(each, 4).unwrap().parameters;
+        assert_eq!(kept.iter().collect::<Vec<_>>(), [(false, &b"a"[..]), (true, &b"b"[..])]);
     }
 
     #[test]

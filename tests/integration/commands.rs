@@ -100,7 +100,8 @@ fn a_mistake_in_usage_says_what_would_be_right() {
         (&["report", "--format", "pdf"], "write one of html, text, json"),
         (&["report", "--mail", "--output", "x"], "'--mail' cannot be used with '--output"),
         (&["demo", "--log", "x"], "say where with --folder"),
-        (&["classify"], "`mitsuke classify` is not there yet in version 0.1.0; see CHANGELOG.md"),
+        (&["access"], "`mitsuke access` is not there yet in version 0.1.0; see CHANGELOG.md"),
+        (&["classify"], "no database is named; give its connection string with --database"),
     ] {
         let told = told(folder.path(), arguments);
         assert!(told.starts_with("mitsuke: ") && told.contains(wanted), "{told}");

@@ -4,7 +4,7 @@
 //! serializer: element by element it would cost more than the encryption does.
 //!
 //! ```text
-//! event   who:blob columns:blob event:postcard text:blob     of Ended the columns, of Begun and Prepared the text; else empty
+//! event   who:blob columns:blob event:postcard text:blob     of Ended the columns, of Begun the parameters, of it and Prepared the text
 //! blob    length:u32 bytes[length]                           who, columns: postcard
 //! ```
 
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::session::Event;
 use crate::session::event::{Origin, Who};
+use crate::wire::bind::Parameters;
 
 /// Appends an event. False, and nothing appended, where it cannot be encoded.
 pub fn encode(event: &Event, buffer: &mut Vec<u8>) -> bool {
@@ -24,13 +25,20 @@ pub fn encode(event: &Event, buffer: &mut Vec<u8>) -> bool {
         Event::Ended(ended) => ended.columns.as_ref(),
         _ => None,
     };
+    let parameters = match event {
+        Event::Begun(begun) => begun.parameters.0.as_deref().unwrap_or_default(),
+        _ => &[],
+    };
     let text = match event {
         Event::Begun(begun) => &begun.text[..],
         Event::Prepared(prepared) => &prepared.text[..],
         _ => &[],
     };
     let encoded = push_blob(buffer, |buffer| push(event.who(), buffer))
-        && push_blob(buffer, |buffer| columns.is_none_or(|columns| push(columns, buffer)))
+        && push_blob(buffer, |buffer| {
+            buffer.extend_from_slice(parameters);
+            columns.is_none_or(|columns| push(columns, buffer))
+        })
         && push(event, buffer)
         && push_blob(buffer, |buffer| {
             buffer.extend_from_slice(text);
@@ -80,7 +88,10 @@ impl Decoder {
         event.set_who(self.who.get(who)?);
         match &mut event {
             Event::Ended(ended) if !columns.is_empty() => ended.columns = Some(self.columns.get(columns)?),
-            Event::Begun(begun) => begun.text = text.into(),
+            Event::Begun(begun) => {
+                begun.text = text.into();
+                begun.parameters = Parameters((!columns.is_empty()).then(|| columns.into()));
+            }
             Event::Prepared(prepared) => prepared.text = text.into(),
             _ => {}
         }
@@ -142,6 +153,7 @@ mod tests {
             text: text.into(),
             text_bytes: number,
             bytes_in: number,
+            parameters: Parameters(number.is_multiple_of(3).then(|| [1, 1, b'x'].into())),
         };
         let ended = Ended {
             who,
@@ -161,6 +173,7 @@ mod tests {
                 [Origin { name, table_oid: 1, attribute: -2, type_oid: 25 }].into()
             }),
             people: None,
+            sighted: Vec::new(),
             ready: None,
         };
         let prepared = Prepared {

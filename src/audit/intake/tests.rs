@@ -20,6 +20,7 @@ fn event(number: u64, text: &str) -> Event {
         protocol: Protocol::Simple,
         text: text.as_bytes().into(),
         text_bytes: text.len() as u64,
+        parameters: Default::default(),
         bytes_in: 1,
     })
 }

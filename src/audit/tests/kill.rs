@@ -22,6 +22,7 @@ fn event(number: u64) -> Event {
         protocol: Protocol::Simple,
         text: b"select 1".as_slice().into(),
         text_bytes: 8,
+        parameters: Default::default(),
         bytes_in: 14,
     })
 }

@@ -12,7 +12,7 @@ mod value;
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
 use self::distinct::Distinct;
-use self::value::Canonical;
+pub(super) use self::value::Canonical;
 use super::event::{Origin, People};
 use super::{SUBJECT_BYTES_MAX, SUBJECT_COLUMNS_MAX, SUBJECTS_MAX, SubjectColumns};
 use crate::wire::row::{Part, RowReader};
@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn subjects(columns: &[(u32, i16)]) -> SubjectColumns {
-        SubjectColumns(columns.iter().map(|column| (*column, ())).collect())
+        SubjectColumns(columns.iter().map(|column| (*column, ())).collect(), None)
     }
 
     fn count(counting: &mut Counting, rows: &[Vec<u8>], step: usize) {

@@ -16,11 +16,11 @@ const TEXTS: [u32; 8] = [18, 19, 25, 705, 1_042, 1_043, 142, 114];
 
 /// A canonical text, in the bytes in which it came where it needs no change.
 #[derive(Debug)]
-pub(super) struct Canonical<'a>(Cow<'a, [u8]>);
+pub(in crate::session) struct Canonical<'a>(Cow<'a, [u8]>);
 
 impl<'a> Canonical<'a> {
     /// The canonical text of a value. `bytes` that do not fit their type are given in hex.
-    pub(super) fn of(type_oid: u32, binary: bool, bytes: &'a [u8]) -> Canonical<'a> {
+    pub(in crate::session) fn of(type_oid: u32, binary: bool, bytes: &'a [u8]) -> Canonical<'a> {
         if !binary || TEXTS.contains(&type_oid) {
             return Canonical(Cow::Borrowed(bytes));
         }
@@ -41,7 +41,7 @@ impl<'a> Canonical<'a> {
     }
 
     /// As text. Bytes that are not UTF-8 are taken for Latin-1, so that different values stay different.
-    pub(super) fn into_text(self) -> String {
+    pub(in crate::session) fn into_text(self) -> String {
         String::from_utf8(self.0.into_owned())
             .unwrap_or_else(|other| other.as_bytes().iter().map(|byte| char::from(*byte)).collect())
     }

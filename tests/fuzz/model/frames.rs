@@ -104,7 +104,8 @@ fn slow_bind(body: &[u8]) -> Option<Bind> {
         [true] => Formats::Binary,
         each => Formats::Each(each.into()),
     };
-    Some(Bind { portal: Name::new(portal), statement: Name::new(statement), formats })
+    // The values themselves are read by the unit tests.
+    Some(Bind { portal: Name::new(portal), statement: Name::new(statement), formats, parameters: Default::default() })
 }
 
 /// The values of a DataRow that are whole: (column, bytes), `None` for NULL.
