@@ -10,6 +10,7 @@
 //! hash       SHA-256 of the whole line, without its end of line, hexadecimal; of the first line's previous: 64 zeros
 //! ```
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::key::hex;
 use super::signing::{PublicKey, SigningKey};
 use super::{Error, folder};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 /// What the first line says of the line before it.
 pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -133,7 +134,10 @@ fn folder(log: &Path) -> PathBuf {
 /// The folder cannot be read.
 pub(super) fn writers(log: &Path) -> Result<Vec<String>, Error> {
     let names = folder::names(&folder(log))?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(EXTENSION)).map(str::to_owned).collect())
+    let mut writers: Vec<String> =
+        names.iter().filter_map(|name| name.strip_suffix(EXTENSION)).map(str::to_owned).collect();
+    writers.sort_unstable();
+    Ok(writers)
 }
 
 /// The head of a chain: whoever has it on paper can tell whether the chain was rewritten or cut off since.
@@ -162,6 +166,40 @@ pub fn heads(log: &Path) -> Result<Vec<Head>, Error> {
         }
     }
     Ok(heads)
+}
+
+/// What a chain tells of a file's times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileTimes {
+    /// Its partition, `YYYY-MM-DD`.
+    pub date: String,
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// When its first record began.
+    pub first_at: Timestamp,
+    /// When its last did.
+    pub last_at: Timestamp,
+}
+
+/// See [`super::Lake::times`]. Lines of other tables and dates are passed over without a closer look.
+pub(super) fn times(log: &Path, table: &str, dates: &BTreeSet<String>) -> Result<HashMap<String, FileTimes>, Error> {
+    let mut times = HashMap::new();
+    let beginning = format!("\"path\":\"{table}/dt=");
+    for writer in writers(log)? {
+        let path = path(log, &writer);
+        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        for line in text.lines() {
+            let Some((_, rest)) = line.split_once(&beginning) else { continue };
+            let Some((date, rest)) = rest.split_once('/').filter(|(date, _)| dates.contains(*date)) else { continue };
+            let Some((name, _)) = rest.split_once('"') else { continue };
+            let Some(Told::Sealed(sealed)) = Line::parse(line).map(|line| line.entry.told) else { continue };
+            let at = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_microsecond()));
+            let (Some(first_at), Some(last_at)) = (at(&sealed.first_at), at(&sealed.last_at)) else { continue };
+            let told = FileTimes { date: date.to_owned(), bytes: sealed.bytes, first_at, last_at };
+            times.insert(name.to_owned(), told);
+        }
+    }
+    Ok(times)
 }
 
 /// The SHA-256 of a file, hexadecimal, and its length. `progress` is told of the bytes as they are read.

@@ -24,6 +24,7 @@ mod lake;
 mod lineage;
 mod log;
 mod parquet;
+mod reading;
 pub mod schema;
 mod signing;
 #[cfg(test)]
@@ -34,13 +35,14 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::chain::{Head, Sealed, heads};
+pub use self::chain::{FileTimes, Head, Sealed, heads};
 pub use self::error::{Error, Unwritable, UnwritableReason};
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, Position};
 pub use self::journal::Checkpoint;
 pub use self::key::Key;
 pub use self::lake::{Lake, LakeFile, Snapshot};
 pub use self::log::{Log, Logged};
+pub use self::reading::{Asked, Reading};
 pub use self::schema::TableInfo;
 pub use self::signing::{PublicKey, SigningKey, public_beside};
 pub use self::verify::{Fault, HEAD_DIGITS_MIN, Held, Progress, Proof, Verification, verify};
