@@ -7,6 +7,7 @@
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::reading::Reader;
 use super::{Global, Status};
 use crate::audit::{Key, Lake};
 use crate::config::Config;
@@ -39,6 +40,8 @@ pub struct Who {
     /// The form of the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    reader: Reader,
 }
 
 /// Whether a statement returned the person.
@@ -57,6 +60,10 @@ impl Who {
         })?;
         let hash = key.subject_hash(&self.key);
         let lake = Lake::open(&config.audit.path)?;
+        let mut recorder = self.reader.recorder(&config.audit);
+        // By the hash, as the log itself knows people.
+        recorder.record(format!("who {} {hash}", self.table));
+        recorder.close();
         let (mut yes, mut perhaps) = (0_u64, 0_u64);
         for statement in lake.records::<Statement>(None) {
             let statement = statement?;

@@ -140,6 +140,14 @@ fn variables() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
+/// Where this user's programs keep what outlives them: `$XDG_STATE_HOME/mitsuke`, by default `~/.local/state/mitsuke`.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn state_folder() -> Option<PathBuf> {
+    let absolute = |key: &str| std::env::var_os(key).map(PathBuf::from).filter(|path| path.is_absolute());
+    let states = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    Some(states?.join("mitsuke"))
+}
+
 fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> Config {
     let mut root = Section::new("", root, faults);
     let mut proxy = proxy::Config::default();

@@ -1,29 +1,68 @@
-//! `mitsuke query`: SQL over the log, as a table, CSV, JSON lines or Parquet.
+//! `mitsuke query`: SQL over the log, as a table, CSV, JSON lines or Parquet; a prompt where no question is given.
+//!
+//! In: a question, as an argument, on standard input, or typed. Out: its answer, and a row of `reviews` that says it was asked.
+
+#[cfg(feature = "query")]
+mod answer;
+#[cfg(feature = "query")]
+mod interrupt;
+#[cfg(feature = "query")]
+mod progress;
+#[cfg(feature = "query")]
+mod prompt;
 
 use clap::Args;
 
+use super::reading::Reader;
 use super::{Global, Status};
 
 /// SQL over the log, the last seconds included
+///
+/// Without a question it is read from standard input; on a terminal there is a prompt, with history and completion. Who asked what,
+/// without literals, is itself recorded, in the table `reviews`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Tables: statements, transactions, sessions, findings, reviews. Times are UTC.
-`describe statements` lists the columns.
-A condition on `at` or `dt` reads the files of those days only.
+Tables:
+  statements      one executed statement: who, what it read and wrote, how many people
+  transactions    from BEGIN to its end
+  sessions        one connection, failed ones too
+  findings        a policy that matched
+  reviews         what people did with findings and the log: who asked what
+Views:
+  reads_of_personal_data   statements that returned somebody's personal data
+  logins                   connections and attempts; `succeeded` tells which
+  privilege_changes        grants, roles, owners, row security, or attempts at them
+  activity_by_hour         what one user did in one hour
+Functions, besides DataFusion's:
+  person('4711')                   what stands in `subjects` for that key; takes [privacy].key_file
+  week(at)                         '2026-W47'
+  at at time zone 'Asia/Tokyo'     the same moment on that zone's clock; week() and date_trunc() follow it
+
+`describe statements` lists the columns. Times are UTC. A condition on `at`, `dt` or week(at)
+reads the files of those days and hours only: --explain shows how many.
 
 Examples:
   mitsuke query \"select db_user, sum(persons) from statements group by 1\"
-  mitsuke query \"select dt, policy, count(*) from findings group by 1, 2\"
-  mitsuke query \"select * from findings\" --format csv --output findings.csv")]
+  mitsuke query \"select * from reads_of_personal_data where array_has(subjects, person('4711'))\"
+  mitsuke query \"select db_user, count(*) from logins where not succeeded group by 1\"
+  mitsuke query \"select week(at), count(*) from findings group by 1 order by 1\" --output weeks.csv
+  mitsuke query --explain \"select * from statements where at > now() - interval '1 hour'\"
+  mitsuke query < question.sql
+  mitsuke query")]
 pub struct Query {
     /// The question: one SELECT, in quotes; DataFusion's dialect, close to PostgreSQL's
-    sql: String,
-    /// The form of the answer
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    sql: Option<String>,
+    /// The form of the answer [default: as --output ends in .csv, .json, .jsonl or .parquet, else table]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Write it to this file instead of to standard output
     #[arg(long, value_name = "FILE")]
     output: Option<std::path::PathBuf>,
+    /// Show how it would be answered, and how many files of how many would be opened
+    #[arg(long, conflicts_with = "output")]
+    explain: bool,
+    #[command(flatten)]
+    reader: Reader,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -42,6 +81,7 @@ enum Format {
 impl Query {
     /// Says that it was left out.
     pub fn run(self, _global: &Global) -> anyhow::Result<Status> {
+        let Query { sql: _, format: _, output: _, explain: _, reader: _ } = self;
         anyhow::bail!("this binary was built without the feature `query`; build it with default features")
     }
 }
@@ -50,125 +90,43 @@ impl Query {
 impl Query {
     /// Runs it.
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
+        use std::io::{IsTerminal, Read, stdin};
+
         use anyhow::Context;
 
-        let log = crate::config::Config::load(global.config.as_deref())?.with_log(global.log.as_deref()).audit.path;
-        let engine = super::open_log(&log)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().build().context("cannot start threads")?;
-        runtime.block_on(answer::print(&engine, &self))
-    }
-}
+        use crate::config::Config;
 
-#[cfg(feature = "query")]
-mod answer {
-    use std::fs::File;
-    use std::io::{self, BufWriter, IsTerminal, Write};
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use anyhow::{Context, bail};
-    use arrow::array::{ArrayRef, RecordBatch};
-    use arrow::compute::cast;
-    use arrow::datatypes::{DataType, Field, Schema};
-    use arrow::json::writer::LineDelimited;
-    use parquet::arrow::ArrowWriter;
-    use tempfile::NamedTempFile;
-
-    use super::{Format, Query, Status};
-    use crate::query::{Engine, Rows};
-
-    /// Answers a question in the form that was asked for.
-    pub async fn print(engine: &Engine, query: &Query) -> anyhow::Result<Status> {
-        if query.format == Format::Parquet && query.output.is_none() && io::stdout().is_terminal() {
-            bail!("Parquet is not for a terminal; add `--output FILE`");
-        }
-        let rows = engine.rows(&query.sql).await.context("the question was refused")?;
-        match &query.output {
-            Some(path) => to_file(rows, query.format, path).await?,
-            None => match write(rows, query.format, io::stdout()).await {
-                // Whoever reads us has seen enough.
-                Err(error) if is_broken_pipe(&error) => {}
-                result => result?,
-            },
-        }
-        Ok(Status::Done)
-    }
-
-    /// The file appears when it is whole.
-    async fn to_file(rows: Rows, format: Format, path: &Path) -> anyhow::Result<()> {
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            bail!(
-                "cannot write {}: {} is no folder; make it, or name another --output",
-                path.display(),
-                folder.display()
-            );
-        }
-        let file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write {}", path.display()))?;
-        let copy: File = file.reopen().with_context(|| format!("cannot write {}", path.display()))?;
-        write(rows, format, copy).await?;
-        file.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(())
-    }
-
-    async fn write(mut rows: Rows, format: Format, sink: impl Write + Send) -> anyhow::Result<()> {
-        let mut sink = BufWriter::new(sink);
-        let schema = rows.schema();
-        match format {
-            Format::Table => {
-                let mut batches = vec![RecordBatch::new_empty(schema)];
-                while let Some(batch) = rows.next().await {
-                    batches.push(batch?);
-                }
-                writeln!(sink, "{}", arrow::util::pretty::pretty_format_batches(&batches)?)?;
+        let audit = Config::load(global.config.as_deref())?.with_log(global.log.as_deref()).audit;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
+        let sql = match &self.sql {
+            Some(sql) => sql.clone(),
+            None if stdin().is_terminal() => return prompt::run(&self, &audit, &runtime),
+            None => {
+                let mut sql = String::new();
+                stdin().read_to_string(&mut sql).context("the question cannot be read from standard input")?;
+                sql
             }
-            Format::Csv => {
-                let mut csv = arrow::csv::WriterBuilder::new().with_header(true).build(&mut sink);
-                csv.write(&flat(&RecordBatch::new_empty(schema))?)?;
-                while let Some(batch) = rows.next().await {
-                    csv.write(&flat(&batch?)?)?;
-                }
-            }
-            Format::Json => {
-                let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
-                let mut json = builder.build::<_, LineDelimited>(&mut sink);
-                while let Some(batch) = rows.next().await {
-                    json.write(&batch?)?;
-                }
-                json.finish()?;
-            }
-            Format::Parquet => {
-                let mut parquet = ArrowWriter::try_new(&mut sink, schema, None)?;
-                while let Some(batch) = rows.next().await {
-                    parquet.write(&batch?)?;
-                }
-                parquet.close()?;
-            }
+        };
+        let engine = super::open_log(&audit)?;
+        let status = runtime.block_on(answer::once(engine, &self, &sql, &audit));
+        // What still runs must not hold the end up.
+        runtime.shutdown_background();
+        match status {
+            Err(error) if std::io::stderr().is_terminal() => answer::pointed_at(&error, &sql).ok_or(error),
+            status => status,
         }
-        sink.flush()?;
-        Ok(())
     }
 
-    /// With lists as text: CSV has none.
-    fn flat(batch: &RecordBatch) -> anyhow::Result<RecordBatch> {
-        let mut fields = Vec::new();
-        let mut columns: Vec<ArrayRef> = Vec::new();
-        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            let kind = if field.data_type().is_nested() { DataType::Utf8 } else { field.data_type().clone() };
-            columns.push(cast(column, &kind)?);
-            fields.push(Field::new(field.name(), kind, true));
-        }
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
-    }
-
-    fn is_broken_pipe(error: &anyhow::Error) -> bool {
-        error.chain().any(|cause| {
-            let of_io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-            let of_arrow = cause.downcast_ref::<arrow::error::ArrowError>().and_then(|error| match error {
-                arrow::error::ArrowError::IoError(_, error) => Some(error.kind()),
-                _ => None,
-            });
-            [of_io, of_arrow].contains(&Some(io::ErrorKind::BrokenPipe))
-        })
+    /// As asked for, or as the file's name says.
+    fn format(&self) -> Format {
+        let ending = self.output.as_deref().and_then(|path| path.extension()).and_then(|ending| ending.to_str());
+        let by_name = match ending.unwrap_or_default() {
+            "csv" => Format::Csv,
+            "json" | "jsonl" | "ndjson" => Format::Json,
+            "parquet" => Format::Parquet,
+            _ => Format::Table,
+        };
+        self.format.unwrap_or(by_name)
     }
 }
