@@ -1,6 +1,6 @@
 //! The chain of a writer's log: one line for every file that was sealed, each signed, each naming the line before it.
 //!
-//! In: what happened to the log: opened, a file sealed, closed. Out: `LOG/chain/<writer>.jsonl`, append-only, on the disk before what
+//! In: what happened to the log: opened, a file sealed or deleted, closed. Out: `LOG/chain/<writer>.jsonl`, append-only, on the disk before what
 //! it tells of is visible: a file's line is written while the file still has no name, so that nothing that lies in the log
 //! unsigned is ever signed afterwards.
 //!
@@ -61,6 +61,14 @@ pub enum Told {
     Withdrawn {
         /// That line.
         number_withdrawn: u64,
+    },
+    /// A file was deleted on purpose, after this line was written; its records are gone, and this tells which they were.
+    Deleted {
+        /// As its own line told of it.
+        #[serde(flatten)]
+        file: Sealed,
+        /// Why.
+        why: String,
     },
     /// Another key signs from the next line on; this line is signed by the one before.
     Key {
@@ -231,6 +239,7 @@ pub(super) struct Chain {
     file: File,
     number: u64,
     previous: String,
+    clock: Clock,
 }
 
 impl Chain {
@@ -254,7 +263,15 @@ impl Chain {
         file.read_to_string(&mut text).map_err(Error::io("read", &path))?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64).map_err(Error::io("cut off the torn end of", &path))?;
-        let mut chain = Chain { log: log.to_path_buf(), path, key, file, number: 0, previous: BEGINNING.to_owned() };
+        let mut chain = Chain {
+            log: log.to_path_buf(),
+            path,
+            key,
+            file,
+            number: 0,
+            previous: BEGINNING.to_owned(),
+            clock: Clock::system(),
+        };
         let mut signs = None;
         let mut last = None;
         for line in text[..whole].lines() {
@@ -335,18 +352,25 @@ impl Chain {
         self.append(Told::Withdrawn { number_withdrawn: self.number })
     }
 
+    /// Tells that a file will be deleted now.
+    pub(super) fn delete(&mut self, file: Sealed, why: String) -> Result<(), Error> {
+        self.append(Told::Deleted { file, why })
+    }
+
     /// Tells that everything is sealed.
     pub(super) fn close(&mut self, last_seqs: Vec<(String, u64)>) -> Result<(), Error> {
         self.append(Told::Closed { last_seqs })
     }
 
+    /// Another clock than the system's.
+    #[cfg(test)]
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn append(&mut self, told: Told) -> Result<(), Error> {
-        let entry = Entry {
-            number: self.number + 1,
-            at: Clock::system().now().to_string(),
-            told,
-            previous: self.previous.clone(),
-        };
+        let entry =
+            Entry { number: self.number + 1, at: self.clock.now().to_string(), told, previous: self.previous.clone() };
         let text = serde_json::to_string(&entry).map_err(|error| Error::io("write", &self.path)(error.into()))?;
         let signed = text.strip_suffix('}').unwrap_or(&text);
         let line = format!("{signed}{SIGNATURE}{}\"}}", self.key.sign(signed.as_bytes()));

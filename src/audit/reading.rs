@@ -38,16 +38,17 @@ pub struct Asked {
 }
 
 impl Reading {
-    /// Makes ready to record what is read of a log.
+    /// Makes ready to record what is read of a log, and deletes what is past its time of what was recorded so before.
     ///
     /// # Errors
     /// The log cannot be written, or its signing key cannot be read.
-    pub fn open(config: &Config) -> Result<Reading, Error> {
+    pub fn open(config: &Config, now: Timestamp) -> Result<Reading, Error> {
         // A copy of a log has no key beside it.
         SigningKey::load(&config.signing_key)?;
         let writer = Writer::claim_to_read(&config.path)?;
         let config = Config { durability: Durability::Disk, ..config.clone() };
-        let log = Log::open(&config, writer.name())?;
+        let mut log = Log::open(&config, writer.name())?;
+        while log.delete_if_due(now)? > 0 {}
         let reading = Reading { path: config.path, log, writer };
         reading.hand_over();
         Ok(reading)

@@ -40,7 +40,7 @@ impl Reader {
         let account = account();
         let reviewer = self.reviewer.as_deref().map_or_else(|| account.clone(), tame);
         let comment = (reviewer != account).then(|| format!("under the account {account}"));
-        Recorder { reading: told(Reading::open(config)), reviewer, comment }
+        Recorder { reading: told(Reading::open(config, Clock::system().now())), reviewer, comment }
     }
 }
 

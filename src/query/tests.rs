@@ -27,6 +27,7 @@ fn config(path: &Path) -> Config {
         durability: Durability::Process,
         when_unwritable: WhenUnwritable::Block,
         flush: std::time::Duration::from_secs(60),
+        retention: crate::audit::Retention::default(),
         key_file: path.join("key"),
         signing_key: path.join("signing.key"),
     }

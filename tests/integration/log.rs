@@ -20,6 +20,7 @@ fn write_log(path: &Path) {
         durability: Durability::Process,
         when_unwritable: WhenUnwritable::Block,
         flush: Duration::from_secs(60),
+        retention: mitsuke::audit::Retention::default(),
         key_file: path.join("key"),
         signing_key: path.join("signing.key"),
     };
