@@ -26,6 +26,7 @@ mod drain;
 mod drivers;
 mod ends;
 mod evasion;
+mod lake;
 mod large;
 #[cfg(feature = "query")]
 mod log;
@@ -36,10 +37,12 @@ mod oauth;
 mod oracle;
 mod policies;
 mod programs;
+#[cfg(feature = "query")]
 mod prompt;
 mod proof;
 mod protocol;
 mod quiet;
+#[cfg(feature = "query")]
 mod reading;
 mod relay;
 mod replication;

@@ -1,5 +1,4 @@
 //! The prompt of `mitsuke query`, typed at through a terminal of the system's; and Ctrl-C.
-#![cfg(feature = "query")]
 
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};

@@ -42,7 +42,6 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[cfg(feature = "query")]
 #[test]
 fn every_command_that_reads_is_a_row_of_reviews_and_the_proof_holds() {
     let database = server::database();
@@ -93,14 +92,12 @@ fn every_command_that_reads_is_a_row_of_reviews_and_the_proof_holds() {
     assert!(found.out().contains("is missing: it held 1 records of "), "{}", found.out());
 }
 
-#[cfg(feature = "query")]
 fn read(log: &Path) -> Ran {
     let mut command = mitsuke();
     command.args(["query", "select count(*) as statements from statements", "--format", "csv", "--log"]).arg(log);
     programs::run(command, b"")
 }
 
-#[cfg(feature = "query")]
 #[test]
 fn a_log_that_cannot_be_written_is_read_all_the_same_and_a_copy_is_left_alone() {
     let mut sidecar = Sidecar::start("");
@@ -125,7 +122,6 @@ fn a_log_that_cannot_be_written_is_read_all_the_same_and_a_copy_is_left_alone() 
 }
 
 /// Root reads the log of the service's account: nothing of root's may lie in its way.
-#[cfg(feature = "query")]
 #[test]
 fn what_root_records_belongs_to_whom_the_log_belongs() {
     const NOBODY: u32 = 65_534;
