@@ -182,7 +182,7 @@ fn every_engine_that_is_here_reads_the_lake_and_agrees() {
     assert!(ran.output.status.success(), "{}\n{}", ran.out(), ran.err());
     let told = ran.out();
     println!("{told}");
-    // Polars and ClickHouse (`chdb`, 500 MB) are asked where they are installed.
+    // Polars, ClickHouse (`chdb`, 500 MB) and Spark (`pyspark`, and Java) are asked where they are installed.
     for engine in ["duckdb agrees", "pyarrow agrees"] {
         assert!(told.contains(engine), "{told}\n{}", ran.err());
     }

@@ -87,7 +87,37 @@ def chdb():
     return counts, rows(by_day), (int(first), int(longest)), only
 
 
-for engine in [duckdb, pyarrow, polars, chdb]:
+def pyspark():
+    import tempfile
+
+    from pyspark.sql import SparkSession
+
+    with tempfile.TemporaryDirectory() as warehouse:
+        settings = {
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.warehouse.dir": warehouse,
+            "spark.ui.enabled": "false",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+        }
+        spark = SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
+        lines = definition("spark.sql").splitlines()
+        for statement in "\n".join(line for line in lines if not line.startswith("--")).split(";\n"):
+            if statement.strip():
+                spark.sql(statement.strip().rstrip(";"))
+
+        def ask(sql):
+            return [tuple(row) for row in spark.sql(sql).collect()]
+
+        counts = {table: ask(f"select count(*) from mitsuke.{table}")[0][0] for table in TABLES}
+        by_day = ask("select dt, db_user, count(*), sum(persons) from mitsuke.statements group by 1, 2 order by 1, 2")
+        times = ask("select unix_micros(min(at)), max(size(relations)) from mitsuke.statements")[0]
+        only = ask("select count(*) from mitsuke.statements where dt = date '2026-11-24'")[0][0]
+        spark.stop()
+        return counts, rows(by_day), times, only
+
+
+for engine in [duckdb, pyarrow, polars, chdb, pyspark]:
     if importlib.util.find_spec(engine.__name__) is None:
         print(engine.__name__, "is not installed")
         continue
