@@ -496,6 +496,8 @@ impl Stage {
     fn seal_if_due(&mut self) {
         if let Err(error) = self.log.seal_if_due(self.clock.now()) {
             tracing::error!(%error, "the log cannot be sealed into Parquet yet");
+        } else if let Err(error) = self.log.delete_if_due(self.clock.now()) {
+            tracing::error!(%error, "what is past its time cannot be deleted; it is tried again tomorrow");
         }
     }
 

@@ -145,6 +145,7 @@ fn config(folder: &Path) -> audit::Config {
         durability: audit::Durability::Process,
         when_unwritable: audit::WhenUnwritable::Block,
         flush: Duration::from_secs(3_600),
+        retention: audit::Retention::default(),
         key_file: folder.join("log.key"),
         signing_key: folder.join("signing.key"),
     }

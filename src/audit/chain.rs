@@ -1,6 +1,6 @@
 //! The chain of a writer's log: one line for every file that was sealed, each signed, each naming the line before it.
 //!
-//! In: what happened to the log: opened, a file sealed, closed. Out: `LOG/chain/<writer>.jsonl`, append-only, on the disk before what
+//! In: what happened to the log: opened, a file sealed or deleted, closed. Out: `LOG/chain/<writer>.jsonl`, append-only, on the disk before what
 //! it tells of is visible: a file's line is written while the file still has no name, so that nothing that lies in the log
 //! unsigned is ever signed afterwards.
 //!
@@ -10,6 +10,7 @@
 //! hash       SHA-256 of the whole line, without its end of line, hexadecimal; of the first line's previous: 64 zeros
 //! ```
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::key::hex;
 use super::signing::{PublicKey, SigningKey};
 use super::{Error, folder};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 /// What the first line says of the line before it.
 pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -60,6 +61,14 @@ pub enum Told {
     Withdrawn {
         /// That line.
         number_withdrawn: u64,
+    },
+    /// A file was deleted on purpose, after this line was written; its records are gone, and this tells which they were.
+    Deleted {
+        /// As its own line told of it.
+        #[serde(flatten)]
+        file: Sealed,
+        /// Why.
+        why: String,
     },
     /// Another key signs from the next line on; this line is signed by the one before.
     Key {
@@ -133,7 +142,10 @@ fn folder(log: &Path) -> PathBuf {
 /// The folder cannot be read.
 pub(super) fn writers(log: &Path) -> Result<Vec<String>, Error> {
     let names = folder::names(&folder(log))?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(EXTENSION)).map(str::to_owned).collect())
+    let mut writers: Vec<String> =
+        names.iter().filter_map(|name| name.strip_suffix(EXTENSION)).map(str::to_owned).collect();
+    writers.sort_unstable();
+    Ok(writers)
 }
 
 /// The head of a chain: whoever has it on paper can tell whether the chain was rewritten or cut off since.
@@ -162,6 +174,40 @@ pub fn heads(log: &Path) -> Result<Vec<Head>, Error> {
         }
     }
     Ok(heads)
+}
+
+/// What a chain tells of a file's times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileTimes {
+    /// Its partition, `YYYY-MM-DD`.
+    pub date: String,
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// When its first record began.
+    pub first_at: Timestamp,
+    /// When its last did.
+    pub last_at: Timestamp,
+}
+
+/// See [`super::Lake::times`]. Lines of other tables and dates are passed over without a closer look.
+pub(super) fn times(log: &Path, table: &str, dates: &BTreeSet<String>) -> Result<HashMap<String, FileTimes>, Error> {
+    let mut times = HashMap::new();
+    let beginning = format!("\"path\":\"{table}/dt=");
+    for writer in writers(log)? {
+        let path = path(log, &writer);
+        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        for line in text.lines() {
+            let Some((_, rest)) = line.split_once(&beginning) else { continue };
+            let Some((date, rest)) = rest.split_once('/').filter(|(date, _)| dates.contains(*date)) else { continue };
+            let Some((name, _)) = rest.split_once('"') else { continue };
+            let Some(Told::Sealed(sealed)) = Line::parse(line).map(|line| line.entry.told) else { continue };
+            let at = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_microsecond()));
+            let (Some(first_at), Some(last_at)) = (at(&sealed.first_at), at(&sealed.last_at)) else { continue };
+            let told = FileTimes { date: date.to_owned(), bytes: sealed.bytes, first_at, last_at };
+            times.insert(name.to_owned(), told);
+        }
+    }
+    Ok(times)
 }
 
 /// The SHA-256 of a file, hexadecimal, and its length. `progress` is told of the bytes as they are read.
@@ -193,6 +239,7 @@ pub(super) struct Chain {
     file: File,
     number: u64,
     previous: String,
+    clock: Clock,
 }
 
 impl Chain {
@@ -216,7 +263,15 @@ impl Chain {
         file.read_to_string(&mut text).map_err(Error::io("read", &path))?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64).map_err(Error::io("cut off the torn end of", &path))?;
-        let mut chain = Chain { log: log.to_path_buf(), path, key, file, number: 0, previous: BEGINNING.to_owned() };
+        let mut chain = Chain {
+            log: log.to_path_buf(),
+            path,
+            key,
+            file,
+            number: 0,
+            previous: BEGINNING.to_owned(),
+            clock: Clock::system(),
+        };
         let mut signs = None;
         let mut last = None;
         for line in text[..whole].lines() {
@@ -297,18 +352,25 @@ impl Chain {
         self.append(Told::Withdrawn { number_withdrawn: self.number })
     }
 
+    /// Tells that a file will be deleted now.
+    pub(super) fn delete(&mut self, file: Sealed, why: String) -> Result<(), Error> {
+        self.append(Told::Deleted { file, why })
+    }
+
     /// Tells that everything is sealed.
     pub(super) fn close(&mut self, last_seqs: Vec<(String, u64)>) -> Result<(), Error> {
         self.append(Told::Closed { last_seqs })
     }
 
+    /// Another clock than the system's.
+    #[cfg(test)]
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn append(&mut self, told: Told) -> Result<(), Error> {
-        let entry = Entry {
-            number: self.number + 1,
-            at: Clock::system().now().to_string(),
-            told,
-            previous: self.previous.clone(),
-        };
+        let entry =
+            Entry { number: self.number + 1, at: self.clock.now().to_string(), told, previous: self.previous.clone() };
         let text = serde_json::to_string(&entry).map_err(|error| Error::io("write", &self.path)(error.into()))?;
         let signed = text.strip_suffix('}').unwrap_or(&text);
         let line = format!("{signed}{SIGNATURE}{}\"}}", self.key.sign(signed.as_bytes()));

@@ -5,7 +5,7 @@
 //! the journals are read first, the files are listed then, and a record of the journal that a listed file holds
 //! is passed over. Writes nothing; a log on a read-only file system will do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 
+use super::chain::{self, FileTimes};
 use super::schema::{self, TableInfo};
 use super::{Error, folder, journal, parquet};
 use crate::clock::Timestamp;
@@ -77,6 +78,15 @@ impl Lake {
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
         let journals = self.journals()?;
         schema::tables().iter().map(|table| self.snapshot_after(table, &journals)).collect()
+    }
+
+    /// When the records of a table's files of these dates began, as the chains tell it, by the files' names. What no chain tells of is not
+    /// in it; nothing is proven here.
+    ///
+    /// # Errors
+    /// A chain cannot be read.
+    pub fn times(&self, table: &str, dates: &BTreeSet<String>) -> Result<HashMap<String, FileTimes>, Error> {
+        chain::times(&self.path, table, dates)
     }
 
     /// One table.

@@ -13,10 +13,13 @@ use arrow::array::RecordBatch;
 use super::chain::Chain;
 use super::journal::{self, Commit, Journal};
 use super::key::hex;
+use super::retention::{self, Due, Retention};
 use super::{Checkpoint, Config, Durability, Error, Key, folder, intake, parquet, schema};
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
 
+/// Files that are deleted at a time: whoever seals must not be kept waiting.
+const DELETED_AT_A_TIME: usize = 8;
 /// A journal's file this long is sealed before its time, bytes.
 pub const JOURNAL_BYTES_MAX: u64 = 32 << 20;
 
@@ -118,6 +121,11 @@ pub struct Log {
     unsealed: bool,
     /// Files before `journal`, whose sealing was cut short or failed.
     older: Vec<PathBuf>,
+    retention: Retention,
+    /// Files past their time that are still to be deleted, the oldest last.
+    due: Vec<Due>,
+    /// The UTC date on which it was last looked for those.
+    looked_on: Option<String>,
     /// When the oldest unsealed record was first seen by `seal_if_due`.
     since: Option<Timestamp>,
 }
@@ -169,6 +177,9 @@ impl Log {
             key_id: Key::load(&config.key_file).map(|key| hex(&key.id())).unwrap_or_default(),
             unsealed,
             older: files.into_iter().map(|(_, path)| path).collect(),
+            retention: config.retention.clone(),
+            due: Vec::new(),
+            looked_on: None,
             since: None,
         })
     }
@@ -275,6 +286,37 @@ impl Log {
     pub fn close(mut self) -> Result<(), Error> {
         self.seal()?;
         self.chain.close(self.last.last_seqs.clone())
+    }
+
+    /// Deletes what is past its time, a few files a call; once a day it is looked for. To be called when nothing is half sealed. How many
+    /// files were deleted.
+    ///
+    /// # Errors
+    /// The system refuses; it is tried again on the next day.
+    pub fn delete_if_due(&mut self, now: Timestamp) -> Result<usize, Error> {
+        // What is sealed and still in a journal would come back with its file gone.
+        if !self.older.is_empty() {
+            return Ok(0);
+        }
+        let today = now.utc_date();
+        if self.looked_on.as_ref() != Some(&today) {
+            self.looked_on = Some(today);
+            self.due = retention::due(&self.path, &self.writer, &self.retention, now)?;
+        }
+        let mut deleted = 0;
+        while deleted < DELETED_AT_A_TIME {
+            let Some(Due { file, why }) = self.due.pop() else { break };
+            self.chain.delete(file.clone(), why)?;
+            retention::remove(&self.path, &file)?;
+            deleted += 1;
+        }
+        Ok(deleted)
+    }
+
+    /// Another clock than the system's for the chain.
+    #[cfg(test)]
+    pub(super) fn clock(&self) -> &crate::clock::Clock {
+        self.chain.clock()
     }
 
     /// Removes the oldest journal's file, which is sealed; one that was damaged is kept, for a person to look at.

@@ -9,6 +9,7 @@
 //! LOG/journal/<writer>/records/<number>.log              records not yet in Parquet       journal, log
 //! LOG/<table>/dt=YYYY-MM-DD/<writer>-<first_seq>.parquet records                          parquet
 //! LOG/chain/<writer>.jsonl                               what proves the files             chain, verify
+//! LOG/hold/<any name>                                    what must not be deleted          retention
 //! ```
 //!
 //! A record is in the log once: in the record journal from [`Log::commit`] on, in Parquet from the moment its file gets
@@ -24,6 +25,8 @@ mod lake;
 mod lineage;
 mod log;
 mod parquet;
+mod reading;
+mod retention;
 pub mod schema;
 mod signing;
 #[cfg(test)]
@@ -34,16 +37,18 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::chain::{Head, Sealed, heads};
+pub use self::chain::{FileTimes, Head, Sealed, heads};
 pub use self::error::{Error, Unwritable, UnwritableReason};
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, OnDisk, Position};
 pub use self::journal::Checkpoint;
 pub use self::key::Key;
 pub use self::lake::{Lake, LakeFile, Snapshot};
 pub use self::log::{Log, Logged};
+pub use self::reading::{Asked, Reading};
+pub use self::retention::Retention;
 pub use self::schema::TableInfo;
 pub use self::signing::{PublicKey, SigningKey, public_beside};
-pub use self::verify::{Fault, HEAD_DIGITS_MIN, Held, Progress, Proof, Verification, verify};
+pub use self::verify::{Deleted, Fault, HEAD_DIGITS_MIN, Held, Progress, Proof, Verification, verify};
 pub use self::writer::Writer;
 
 /// `[log]`, and `[privacy].key_file`, which the intake journal is encrypted under.
@@ -57,6 +62,8 @@ pub struct Config {
     pub when_unwritable: WhenUnwritable,
     /// How long records may stay in the journal before they are sealed into Parquet.
     pub flush: Duration,
+    /// How long records are kept.
+    pub retention: Retention,
     /// 32 bytes, hexadecimal; made, with mode 0600, where it does not exist.
     pub key_file: PathBuf,
     /// Ed25519, PEM; made, with mode 0600, where it does not exist, its public half beside it as `.pub`.

@@ -3,6 +3,8 @@
 mod crash;
 mod kill;
 mod proof;
+mod reading;
+mod retention;
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub fn config(path: &Path) -> Config {
         durability: Durability::Process,
         when_unwritable: WhenUnwritable::Block,
         flush: Duration::from_secs(60),
+        retention: Retention::default(),
         key_file: path.join("key"),
         signing_key: path.join("signing.key"),
     }

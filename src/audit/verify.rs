@@ -5,11 +5,13 @@
 //!
 //! What it finds: any byte of a file or a line altered; a file or line removed, exchanged, shortened, or added; a chain
 //! cut off or written anew since a head was printed. What it cannot find: a log removed whole, with its chains, where nobody
-//! kept a head; and what happened to records that are not sealed yet, which it counts.
+//! kept a head; and what happened to records that are not sealed yet, which it counts. What was deleted because it was past its time
+//! has a line that says so, and is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Component, Path};
 use std::time::Duration;
 
@@ -50,8 +52,25 @@ pub struct Proof {
     pub bytes: u64,
     /// Their records.
     pub records: u64,
+    /// Files that were deleted on purpose, as the chain says.
+    pub deleted: Deleted,
     /// Whether the writer closed its log: nothing is missing behind the last line.
     pub is_closed: bool,
+}
+
+/// What a chain says was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Files.
+    pub files: u64,
+    /// Their records.
+    pub records: u64,
+    /// When the first of those began, and the last, RFC 3339; empty where nothing was deleted.
+    pub from: String,
+    /// See `from`.
+    pub until: String,
+    /// Why, each reason once.
+    pub why: Vec<String>,
 }
 
 /// The outcome.
@@ -107,12 +126,20 @@ pub fn verify(log: &Path, held: &Held, progress: &mut dyn FnMut(Progress)) -> Re
     for chain in &chains {
         for (path, (_, sealed)) in &chain.sealed {
             told.insert(path.clone());
-            let faults = check_file(log, &chain.writer, sealed, &mut |bytes| {
+            let fault = check_file(log, &chain.writer, sealed, &mut |bytes| {
                 done += bytes;
                 progress(Progress { done, all });
             });
-            found.faults.extend(faults);
+            // A sidecar deletes while we read.
+            if fault.is_some() && !log.join(path).exists() && chain.deletes_since(log, held, path)? {
+                continue;
+            }
+            found.faults.extend(fault);
         }
+        found.faults.extend(chain.deleted.values().filter_map(|(line, sealed, _)| {
+            told.insert(sealed.path.clone());
+            there.contains(&sealed.path).then(|| check_deleted(log, &chain.writer, *line, sealed)).flatten()
+        }));
         found.proofs.extend(chain.proof());
     }
     for path in there.difference(&told) {
@@ -154,6 +181,8 @@ struct Chain {
     writer: String,
     /// The files that it tells of, by path, with their lines' numbers.
     sealed: BTreeMap<String, (u64, Sealed)>,
+    /// Those that it says are deleted, with that line's number and why.
+    deleted: BTreeMap<String, (u64, Sealed, String)>,
     hashes: Vec<String>,
     /// The last line.
     number: u64,
@@ -171,6 +200,7 @@ impl Chain {
         let mut chain = Chain {
             writer: writer.to_owned(),
             sealed: BTreeMap::new(),
+            deleted: BTreeMap::new(),
             hashes: Vec::new(),
             number: 0,
             key: None,
@@ -213,6 +243,12 @@ impl Chain {
         Ok(chain)
     }
 
+    /// Whether the chain, as it is now, says that a file was deleted.
+    fn deletes_since(&self, log: &Path, held: &Held, path: &str) -> Result<bool, Error> {
+        let now = Chain::read(log, &self.writer, held, &mut Vec::new())?;
+        Ok(now.number > self.number && now.deleted.contains_key(path))
+    }
+
     fn take(&mut self, line: &Line<'_>, held: &Held, fault: &mut dyn FnMut(String)) {
         let entry = &line.entry;
         self.is_closed = matches!(entry.told, Told::Closed { .. });
@@ -242,6 +278,14 @@ impl Chain {
             }
             Told::Sealed(sealed) => fault(format!("tells of {:?}, which is no file of a log", sealed.path)),
             Told::Withdrawn { number_withdrawn } => self.sealed.retain(|_, (number, _)| number != number_withdrawn),
+            Told::Deleted { file, why } => match self.sealed.remove(&file.path) {
+                Some((_, sealed)) if sealed == *file => {
+                    self.deleted.insert(file.path.clone(), (entry.number, sealed, why.clone()));
+                }
+                _ => {
+                    fault(format!("says that {:?} was deleted, and no line before it tells of such a file", file.path))
+                }
+            },
             Told::Key { public_key } => match PublicKey::parse(public_key) {
                 Some(key) => self.key = Some(key),
                 None => fault("names no key".to_owned()),
@@ -253,7 +297,8 @@ impl Chain {
     /// The numbers of each table's records go from 1 to the last without a gap.
     fn check_numbers(&self, faults: &mut Vec<Fault>) {
         let mut tables: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        for (_, sealed) in self.sealed.values() {
+        let deleted = self.deleted.values().map(|(_, sealed, _)| sealed);
+        for sealed in self.sealed.values().map(|(_, sealed)| sealed).chain(deleted) {
             let table = sealed.path.split('/').next().unwrap_or_default();
             let (records, last_seq) = tables.entry(table).or_default();
             *records += sealed.records;
@@ -267,6 +312,25 @@ impl Chain {
         }
     }
 
+    fn told_deleted(&self) -> Deleted {
+        let mut deleted = Deleted::default();
+        for (_, sealed, why) in self.deleted.values() {
+            deleted.files += 1;
+            deleted.records += sealed.records;
+            // RFC 3339 in UTC, of one length: texts sort as times do.
+            if deleted.from.is_empty() || sealed.first_at < deleted.from {
+                deleted.from.clone_from(&sealed.first_at);
+            }
+            if deleted.until < sealed.last_at {
+                deleted.until.clone_from(&sealed.last_at);
+            }
+            if !deleted.why.contains(why) {
+                deleted.why.push(why.clone());
+            }
+        }
+        deleted
+    }
+
     fn proof(&self) -> Option<Proof> {
         let sum = |of: fn(&Sealed) -> u64| self.sealed.values().map(|(_, sealed)| of(sealed)).sum();
         Some(Proof {
@@ -275,6 +339,7 @@ impl Chain {
             files: self.sealed.len() as u64,
             bytes: sum(|sealed| sealed.bytes),
             records: sum(|sealed| sealed.records),
+            deleted: self.told_deleted(),
             is_closed: self.is_closed,
         })
     }
@@ -284,6 +349,17 @@ impl Chain {
 fn is_in_log(path: &str) -> bool {
     let path = Path::new(path);
     path.components().count() == 3 && path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// What is deleted may still be there where its removal was cut short, but nothing else in its place.
+fn check_deleted(log: &Path, writer: &str, line: u64, sealed: &Sealed) -> Option<Fault> {
+    match hash_file(&log.join(&sealed.path), &mut |_| {}) {
+        Ok((sha256, _)) if sha256 == sealed.sha256 => return None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        _ => {}
+    }
+    let what = format!("was deleted, as line {line} of {writer}'s chain says: somebody put another file in its place");
+    Some(Fault { place: sealed.path.clone(), what })
 }
 
 fn check_file(log: &Path, writer: &str, sealed: &Sealed, progress: &mut dyn FnMut(u64)) -> Option<Fault> {
@@ -307,7 +383,7 @@ fn check_file(log: &Path, writer: &str, sealed: &Sealed, progress: &mut dyn FnMu
             )
         }
         Ok(_) => format!("was altered: its bytes are not those that were sealed; it held {}", concerned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => format!("is missing: it held {}", concerned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => format!("is missing: it held {}", concerned()),
         Err(error) => format!("cannot be read ({error}); it holds {}", concerned()),
     };
     Some(Fault { place: sealed.path.clone(), what })

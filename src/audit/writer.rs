@@ -12,6 +12,8 @@ use super::{Error, folder};
 const WRITERS_MAX: usize = 64;
 /// The longest name of a host that is kept, bytes.
 const HOST_BYTES_MAX: usize = 64;
+/// What the name of a writer that only records readings ends in, but for its number.
+const READS: &str = "-read";
 /// Where Linux tells the host's name.
 const HOSTNAME_FILE: &str = "/proc/sys/kernel/hostname";
 
@@ -28,10 +30,22 @@ impl Writer {
     /// # Errors
     /// The folder cannot be made or written, or 64 names are taken.
     pub fn claim(log: &Path) -> Result<Writer, Error> {
-        let host = sanitised(&fs::read_to_string(HOSTNAME_FILE).unwrap_or_default());
+        Writer::claim_first(log, &host())
+    }
+
+    /// Claims a name for a command that reads, and records that it does: `<host>-read`, `<host>-read-2`, … A sidecar never has one of
+    /// these, so that none of its names is taken when it starts.
+    ///
+    /// # Errors
+    /// As [`Writer::claim`].
+    pub fn claim_to_read(log: &Path) -> Result<Writer, Error> {
+        Writer::claim_first(log, &format!("{}{READS}", host()))
+    }
+
+    fn claim_first(log: &Path, base: &str) -> Result<Writer, Error> {
         (1..=WRITERS_MAX)
             .find_map(|number| {
-                let name = if number == 1 { host.clone() } else { format!("{host}-{number}") };
+                let name = if number == 1 { base.to_owned() } else { format!("{base}-{number}") };
                 Writer::try_claim(log, name).transpose()
             })
             .unwrap_or_else(|| Err(Error::NoWriter(log.to_path_buf(), WRITERS_MAX)))
@@ -53,6 +67,10 @@ impl Writer {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+fn host() -> String {
+    sanitised(&fs::read_to_string(HOSTNAME_FILE).unwrap_or_default())
 }
 
 /// What is left of a host's name in a file's name: no dot, no separator, never empty.
@@ -79,6 +97,16 @@ mod tests {
         let name = first.name().to_owned();
         drop(first);
         assert_eq!(Writer::claim(folder.path()).unwrap().name(), name);
+    }
+
+    #[test]
+    fn a_reading_takes_no_name_of_a_sidecar() {
+        let folder = tempfile::tempdir().unwrap();
+        let (reading, second) =
+            (Writer::claim_to_read(folder.path()).unwrap(), Writer::claim_to_read(folder.path()).unwrap());
+        let sidecar = Writer::claim(folder.path()).unwrap();
+        assert_eq!(reading.name(), format!("{}-read", sidecar.name()));
+        assert_eq!(second.name(), format!("{}-read-2", sidecar.name()));
     }
 
     #[test]

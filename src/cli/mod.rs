@@ -12,6 +12,7 @@ mod later;
 mod policy;
 mod quarantine;
 mod query;
+mod reading;
 mod report;
 mod run;
 mod verify;
@@ -136,10 +137,10 @@ fn in_full(error: &anyhow::Error) -> String {
 
 /// Opens the log to read.
 #[cfg(feature = "query")]
-fn open_log(log: &std::path::Path) -> anyhow::Result<crate::query::Engine> {
+fn open_log(config: &crate::audit::Config) -> anyhow::Result<crate::query::Engine> {
     use crate::query::{Engine, Error};
 
-    Engine::open(log).map_err(|error| match error {
+    Engine::with_key(&config.path, Some(&config.key_file)).map_err(|error| match error {
         Error::Log(error) => unopened(error),
         error => error.into(),
     })
@@ -198,8 +199,8 @@ mod tests {
             "unrecognized subcommand 'chek'; a similar subcommand exists: 'check'; usage: mitsuke [OPTIONS] <COMMAND>"
         );
         assert_eq!(
-            told(&["query"]),
-            "the following required arguments were not provided: <SQL>; usage: mitsuke query <SQL>"
+            told(&["who", "shop.customers"]),
+            "the following required arguments were not provided: <KEY>; usage: mitsuke who <TABLE> <KEY>"
         );
         assert_eq!(
             told(&["report", "--week", "2026-47"]),

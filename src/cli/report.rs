@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::reading::Reader;
 use super::{Global, Status};
 use crate::report::Week;
 
@@ -45,13 +46,15 @@ pub struct Report {
     /// The language; only `en` so far
     #[arg(long, default_value = "en", value_parser = ["en"])]
     lang: String,
+    #[command(flatten)]
+    reader: Reader,
 }
 
 #[cfg(not(feature = "query"))]
 impl Report {
     /// Says that this build has no query engine.
     pub fn run(self, _global: &Global) -> anyhow::Result<Status> {
-        let Report { week: _, format: _, output: _, mail: _, lang: _ } = self;
+        let Report { week: _, format: _, output: _, mail: _, lang: _, reader: _ } = self;
         anyhow::bail!("this build has no query engine; build it with `--features query`")
     }
 }
@@ -68,12 +71,15 @@ impl Report {
         use crate::config::Config;
         use crate::report;
 
-        let Report { week, format, output, mail, lang: _ } = self;
+        let Report { week, format, output, mail, lang: _, reader } = self;
         let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
         let log = &config.audit.path;
         let week = week.unwrap_or_else(|| Week::of(Clock::system().now()));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let engine = super::open_log(log)?;
+        let engine = super::open_log(&config.audit)?;
+        let mut recorder = reader.recorder(&config.audit);
+        recorder.record(format!("report {week}"));
+        recorder.close();
         let report = runtime.block_on(report::build(&engine, week, crate::audit::heads(log)?))?;
         if report.is_empty() {
             eprintln!("mitsuke: {} holds nothing of {week}; --week names another week", log.display());

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Global, Status};
-use crate::audit::{self, HEAD_DIGITS_MIN, Held, Proof, PublicKey, Verification};
+use crate::audit::{self, Deleted, HEAD_DIGITS_MIN, Held, Proof, PublicKey, Verification};
 use crate::config::Config;
 
 /// The form of the outcome.
@@ -105,12 +105,21 @@ fn text(verification: &Verification, key_not_given: bool) -> String {
 }
 
 fn proof(proof: &Proof) -> String {
-    let Proof { head, key, files, bytes, records, is_closed } = proof;
+    let Proof { head, key, files, bytes, records, deleted, is_closed } = proof;
     let end = if *is_closed { "closed" } else { "open, or ended without closing" };
-    format!(
+    let mut text = format!(
         "{}: {files} files, {records} records, {bytes} bytes; head {}, line {}, {end}; signed by {key}",
         head.writer, head.hash, head.number
-    )
+    );
+    if deleted.files > 0 {
+        let Deleted { files, records, from, until, why } = deleted;
+        let why = why.join(", ");
+        text.push_str(&format!(
+            "\n{}: {files} files with {records} records of {from} to {until} were deleted on purpose: {why}",
+            head.writer
+        ));
+    }
+    text
 }
 
 fn json(verification: &Verification) -> serde_json::Value {
@@ -125,6 +134,10 @@ fn json(verification: &Verification) -> serde_json::Value {
             "files": proof.files,
             "bytes": proof.bytes,
             "records": proof.records,
+            "deleted": {
+                "files": proof.deleted.files, "records": proof.deleted.records, "from": proof.deleted.from,
+                "until": proof.deleted.until, "why": proof.deleted.why,
+            },
         })
     });
     json!({
@@ -133,4 +146,36 @@ fn json(verification: &Verification) -> serde_json::Value {
         "faults": faults.collect::<Vec<_>>(),
         "writers": proofs.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_deleted_on_purpose_is_told_beside_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = audit::SigningKey::load_or_create(&folder.path().join("k.key")).unwrap().public();
+        let head = audit::Head { writer: "db-1".to_owned(), number: 9, hash: "5f1e".to_owned() };
+        let deleted = Deleted {
+            files: 2,
+            records: 30,
+            from: "2025-01-01T00:00:00.000000Z".to_owned(),
+            until: "2025-01-02T00:00:00.000000Z".to_owned(),
+            why: vec!["older than 400 days".to_owned()],
+        };
+        let proof = Proof { head, key, files: 1, bytes: 7, records: 3, deleted, is_closed: true };
+        let told = text(&Verification { proofs: vec![proof.clone()], ..Verification::default() }, false);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(
+            lines[1],
+            "db-1: 2 files with 30 records of 2025-01-01T00:00:00.000000Z to 2025-01-02T00:00:00.000000Z were deleted \
+             on purpose: older than 400 days"
+        );
+        let nothing = text(
+            &Verification { proofs: vec![Proof { deleted: Deleted::default(), ..proof }], ..Verification::default() },
+            false,
+        );
+        assert_eq!(nothing.lines().count(), 2, "{nothing}");
+    }
 }

@@ -8,6 +8,7 @@
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::reading::Reader;
 use super::{Global, Status};
 use crate::audit::{Key, Lake};
 use crate::config::Config;
@@ -42,6 +43,8 @@ pub struct Who {
     /// The form of the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    reader: Reader,
 }
 
 /// Whether a statement returned the person.
@@ -86,6 +89,10 @@ impl Who {
         let person = Person { subject: key.subject_hash(&self.key), named };
         let lake = Lake::open(&config.audit.path)?;
         let (mut yes, mut likely, mut perhaps, mut asked) = (0_u64, 0_u64, 0_u64, 0_u64);
+        let mut recorder = self.reader.recorder(&config.audit);
+        // By the hash, as the log itself knows people.
+        recorder.record(format!("who {} {}", self.table, person.subject));
+        recorder.close();
         for statement in lake.records::<Statement>(None) {
             let statement = statement?;
             let Some(returned) = returned(&statement, &self.table, &person) else { continue };

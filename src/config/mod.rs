@@ -140,6 +140,14 @@ fn variables() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
+/// Where this user's programs keep what outlives them: `$XDG_STATE_HOME/mitsuke`, by default `~/.local/state/mitsuke`.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn state_folder() -> Option<PathBuf> {
+    let absolute = |key: &str| std::env::var_os(key).map(PathBuf::from).filter(|path| path.is_absolute());
+    let states = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    Some(states?.join("mitsuke"))
+}
+
 fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> Config {
     let mut root = Section::new("", root, faults);
     let mut proxy = proxy::Config::default();
@@ -167,6 +175,7 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
         durability: audit::Durability::default(),
         when_unwritable: audit::WhenUnwritable::default(),
         flush: DEFAULT_FLUSH,
+        retention: audit::Retention::default(),
         key_file: key_file.unwrap_or_else(|| key_beside(Path::new(DEFAULT_LOG))),
         signing_key: signing_key_beside(Path::new(DEFAULT_LOG)),
     });
@@ -227,16 +236,25 @@ fn log(section: &mut Section<'_>, key_file: Option<PathBuf>) -> audit::Config {
     let path = path.unwrap_or_else(|| PathBuf::from(DEFAULT_LOG));
     let durability = [("relaxed", Durability::Relaxed), ("process", Durability::Process), ("disk", Durability::Disk)];
     let unwritable = [("block", WhenUnwritable::Block), ("pass", WhenUnwritable::Pass)];
-    let config = audit::Config {
+    audit::Config {
         durability: section.word("durability", &durability).unwrap_or_default(),
         when_unwritable: section.word("when_unwritable", &unwritable).unwrap_or_default(),
         flush: section.duration("flush").unwrap_or(DEFAULT_FLUSH),
+        retention: retention(section),
         key_file: key_file.unwrap_or_else(|| key_beside(&path)),
         signing_key: section.file("signing_key").unwrap_or_else(|| signing_key_beside(&path)),
         path,
-    };
-    section.not_yet("retention");
-    config
+    }
+}
+
+fn retention(section: &mut Section<'_>) -> audit::Retention {
+    let mut retention = audit::Retention::default();
+    for (text, place) in section.texts("retention").unwrap_or_default() {
+        if let Err(what) = retention.set(&text) {
+            section.fault(&place, format!("`log.retention`: {what}"), "");
+        }
+    }
+    retention
 }
 
 fn policies_of(section: &mut Section<'_>) -> policy::Config {

@@ -69,6 +69,19 @@ fn what_is_not_there_yet_says_so() {
 }
 
 #[test]
+fn how_long_a_table_is_kept_may_be_said_for_each_and_a_mistake_is_pointed_at() {
+    let of = |text: &str| Config::parse(Some((Path::new("mitsuke.toml"), text)), []).expect("good").audit.retention;
+    assert_eq!(of("[log]\nretention = \"400d\"\n"), of(""));
+    let mut wanted = crate::audit::Retention::default();
+    ["90d", "findings:forever"].into_iter().for_each(|written| wanted.set(written).expect("right"));
+    assert_eq!(of("[log]\nretention = [\"90d\", \"findings:forever\"]\n"), wanted);
+    let told = faults("[log]\nretention = [\"90d\", \"finding:9d\"]\n");
+    assert!(told[0].starts_with("mitsuke.toml:2:21: `log.retention`: there is no table `finding`"), "{told:?}");
+    let told = faults("[log]\nretention = \"1y\"\n");
+    assert!(told[0].contains("`1y` is not how long; write \"400d\""), "{told:?}");
+}
+
+#[test]
 fn a_connection_string_s_password_is_not_repeated() {
     let told = faults("[catalog]\nurl = \"postgres://u:hush@host:notaport/x\"\n");
     assert!(!told[0].contains("hush"), "{told:?}");

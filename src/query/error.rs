@@ -1,6 +1,13 @@
 //! Why a question was not answered, in one line, with the place in its text where that is known.
 
+use std::fmt;
+
 use datafusion::error::DataFusionError;
+
+use super::views;
+
+/// Characters of a line that are shown around a place.
+const SHOWN_CHARS: usize = 100;
 
 /// A question that cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -9,13 +16,62 @@ pub enum Error {
     #[error(transparent)]
     Log(#[from] crate::audit::Error),
     /// The engine refused the text, or failed on the way.
-    #[error("{place}{what}")]
+    #[error("{}{what}", place.map_or_else(String::new, |place| format!("{place}: ")))]
     Sql {
-        /// `line:column: `, or empty where it is not known.
-        place: String,
+        /// Where in the text, if that is known.
+        place: Option<Place>,
         /// What is wrong.
         what: String,
     },
+}
+
+/// A place in the text of a question, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The character in it.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+impl Place {
+    /// The line of the text, and below it a caret at the place; nothing where the text has no such place.
+    pub fn shown(self, sql: &str) -> Option<String> {
+        let line = sql.lines().nth(self.line.checked_sub(1)?)?.replace('\t', " ");
+        let before = self.column.checked_sub(1)?;
+        let count = line.chars().count();
+        let first = before.saturating_sub(SHOWN_CHARS / 2);
+        let shown: String = line.chars().skip(first).take(SHOWN_CHARS).map(tame).collect();
+        let wide = line.chars().skip(first).take(before - first).map(columns).sum();
+        (before <= count).then(|| format!("  {shown}\n  {}^", " ".repeat(wide)))
+    }
+}
+
+/// A character of somebody's text that a terminal must not obey.
+fn tame(c: char) -> char {
+    if c.is_control() { '?' } else { c }
+}
+
+/// How many columns of a terminal a character takes, as far as carets need it: East Asian ones take two.
+fn columns(c: char) -> usize {
+    match u32::from(c) {
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
 }
 
 impl Error {
@@ -24,10 +80,11 @@ impl Error {
         let whole = error.strip_backtrace();
         let diagnostic = error.diagnostic();
         let span = diagnostic.and_then(|diagnostic| diagnostic.span);
-        let place = span.map_or_else(
-            || parser_place(&whole).unwrap_or_default(),
-            |span| format!("{}:{}: ", span.start.line, span.start.column),
-        );
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let place = match span {
+            Some(span) => Some(Place { line: number(span.start.line), column: number(span.start.column) }),
+            None => parser_place(&whole),
+        };
         Error::Sql { place, what: mended(&plainly(&whole)) }
     }
 }
@@ -56,8 +113,9 @@ fn plainly(message: &str) -> String {
 fn mended(what: &str) -> String {
     if let Some((name, _)) = what.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) {
         let name = name.rsplit('.').next().unwrap_or(name);
-        let tables: Vec<&str> = crate::audit::schema::tables().iter().map(|table| table.name).collect();
-        return format!("there is no table `{name}`; the tables are {}", tables.join(", "));
+        let tables = crate::audit::schema::tables().iter().map(|table| table.name);
+        let all: Vec<&str> = tables.chain(views::ALL.iter().map(|view| view.name)).collect();
+        return format!("there is no table `{name}`; the tables are {}", all.join(", "));
     }
     if let Some((missing, _)) = what.split_once(" Valid fields are ") {
         return format!("{missing} `describe statements` lists the columns of a table");
@@ -79,11 +137,11 @@ fn mended(what: &str) -> String {
 }
 
 /// What the parser says at the end of its messages.
-fn parser_place(message: &str) -> Option<String> {
+fn parser_place(message: &str) -> Option<Place> {
     let (_, place) = message.rsplit_once("Line: ")?;
     let (line, rest) = place.split_once(", Column: ")?;
     let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    (line.chars().all(|c| c.is_ascii_digit()) && !column.is_empty()).then(|| format!("{line}:{column}: "))
+    Some(Place { line: line.parse().ok()?, column: column.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -101,8 +159,22 @@ mod tests {
         );
         assert_eq!(
             told("Error during planning: table 'datafusion.public.statement' not found"),
-            "there is no table `statement`; the tables are statements, transactions, sessions, findings, reviews"
+            "there is no table `statement`; the tables are statements, transactions, sessions, findings, reviews, \
+             reads_of_personal_data, logins, privilege_changes, activity_by_hour"
         );
         assert_eq!(told("Arrow error: Divide by zero error"), "Divide by zero error");
+    }
+
+    #[test]
+    fn a_place_is_shown_by_a_caret_below_it() {
+        let shown = |sql: &str, line, column| Place { line, column }.shown(sql);
+        assert_eq!(shown("select\n  nope from t", 2, 3).as_deref(), Some("    nope from t\n    ^"));
+        assert_eq!(shown("select 'あ', nope", 1, 13).as_deref(), Some("  select 'あ', nope\n               ^"));
+        assert_eq!(shown("select", 1, 7).as_deref(), Some("  select\n        ^"), "its end");
+        assert_eq!((shown("select", 1, 9), shown("select", 2, 1), shown("select", 0, 0)), (None, None, None));
+        let long = format!("{}x{}", " ".repeat(500), "y".repeat(500));
+        let lines = shown(&long, 1, 501).unwrap();
+        let (text, caret) = lines.split_once('\n').unwrap();
+        assert_eq!(text.find('x'), caret.find('^'));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: a [`Snapshot`]. Out: a plan that reads it. The columns are the contract's, and `dt`, the partition's date. Only
 //! files that the snapshot listed are read, so that nothing sealed since comes twice; and of those only the days that the
-//! conditions leave ([`pruning`]).
+//! conditions leave, and where these are still many files, only the hours, which the chain tells ([`pruning`]).
 
 use std::sync::Arc;
 
@@ -24,15 +24,22 @@ use datafusion::object_store::path::Path as StorePath;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 
-use super::{Error, pruning};
-use crate::audit::{LakeFile, Snapshot};
+use super::Error;
+use super::pruning::{self, Span};
+use crate::audit::{Lake, LakeFile, Snapshot};
+use crate::clock::Timestamp;
 
 /// The partition's column.
 const PARTITION: &str = "dt";
 
+/// More files than these after a look at their days: it pays to look up their times.
+const FILES_FEW: usize = 8;
+
 /// See the module.
 #[derive(Debug)]
 pub struct LakeTable {
+    lake: Lake,
+    name: &'static str,
     file_schema: SchemaRef,
     /// With `dt`.
     schema: SchemaRef,
@@ -47,7 +54,7 @@ impl LakeTable {
     ///
     /// # Errors
     /// A file's path has no absolute form.
-    pub fn new(snapshot: Snapshot) -> std::result::Result<LakeTable, Error> {
+    pub fn new(lake: &Lake, snapshot: Snapshot) -> std::result::Result<LakeTable, Error> {
         let file_schema = Arc::clone(&snapshot.table.schema);
         let partition: FieldRef = Arc::new(Field::new(PARTITION, DataType::Date32, false));
         let mut fields: Vec<FieldRef> = file_schema.fields().iter().cloned().collect();
@@ -57,15 +64,31 @@ impl LakeTable {
         let journal: Result<Vec<_>> =
             snapshot.journal.iter().map(|(date, batch)| with_partition(&schema, date, batch)).collect();
         let (files, journal) = (files.map_err(Error::engine)?, journal.map_err(Error::engine)?);
-        Ok(LakeTable { file_schema, schema, partition, files, journal })
+        let (lake, name) = (lake.clone(), snapshot.table.name);
+        Ok(LakeTable { lake, name, file_schema, schema, partition, files, journal })
     }
 
-    /// The files whose day the conditions leave.
+    /// The files of which the conditions leave a day, and an hour.
     fn wanted(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
-        let days = self.files.iter().map(|(day, _)| *day).collect();
+        let days = self.files.iter().map(|(day, _)| Span::of_day(*day)).collect();
         let keep = pruning::keep(state, &self.schema, filters, days)?;
-        let kept = self.files.iter().zip(keep).filter(|(_, keep)| *keep);
-        Ok(kept.map(|((_, file), _)| file.clone()).collect())
+        let mut wanted: Vec<&(i32, PartitionedFile)> =
+            self.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file).collect();
+        if wanted.len() > FILES_FEW && pruning::speak_of_at(filters) {
+            let dates = wanted.iter().map(|(day, _)| date(*day)).collect();
+            let times =
+                self.lake.times(self.name, &dates).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let span = |(day, file): &(i32, PartitionedFile)| {
+                let name = file.object_meta.location.filename().unwrap_or_default();
+                let told =
+                    times.get(name).filter(|told| told.bytes == file.object_meta.size && told.date == date(*day));
+                told.map_or(Span::of_day(*day), |told| Span { day: *day, at: (told.first_at.0, told.last_at.0) })
+            };
+            let keep = pruning::keep(state, &self.schema, filters, wanted.iter().map(|file| span(file)).collect())?;
+            let mut keep = keep.into_iter();
+            wanted.retain(|_| keep.next().unwrap_or(true));
+        }
+        Ok(wanted.into_iter().map(|(_, file)| file.clone()).collect())
     }
 
     fn scan_files(
@@ -137,6 +160,11 @@ fn with_partition(schema: &SchemaRef, date: &str, batch: &RecordBatch) -> Result
     let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
     columns.push(Arc::new(Date32Array::from_value(days(date)?, batch.num_rows())));
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// `YYYY-MM-DD`.
+fn date(day: i32) -> String {
+    Timestamp(Span::of_day(day).at.0).utc_date()
 }
 
 /// Days since 1970-01-01.

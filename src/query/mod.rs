@@ -4,27 +4,38 @@
 //! committed when the engine was opened; refuses everything that is not a question (DDL, DML, COPY, SET). Times are UTC.
 
 mod error;
+mod functions;
 mod lake_table;
 mod pruning;
+mod scan;
 #[cfg(test)]
 mod tests;
+mod text;
+mod views;
 
 use std::future::poll_fn;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
-pub use self::error::Error;
+pub use self::error::{Error, Place};
+pub use self::functions::NAMES as FUNCTIONS;
 use self::lake_table::LakeTable;
+pub use self::scan::{Scan, Scanned};
+pub use self::text::{is_ended, names_a_person, without_literals};
+pub use self::views::{ALL as VIEWS, View};
 use crate::audit::Lake;
 
 /// Answers questions about a log as it stood when it was opened.
 pub struct Engine {
     context: SessionContext,
+    log: PathBuf,
+    tables: Vec<Scan>,
 }
 
 impl Engine {
@@ -33,6 +44,14 @@ impl Engine {
     /// # Errors
     /// The folder is no log, or cannot be read.
     pub fn open(log: &Path) -> Result<Engine, Error> {
+        Engine::with_key(log, None)
+    }
+
+    /// The same, with the key file that `person('4711')` hashes under. It is read when a question calls it.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn with_key(log: &Path, key_file: Option<&Path>) -> Result<Engine, Error> {
         let mut config = SessionConfig::new().with_information_schema(true);
         let options = config.options_mut();
         options.execution.time_zone = Some("UTC".to_owned());
@@ -40,24 +59,67 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         options.sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config);
-        for snapshot in Lake::open(log)?.snapshots()? {
+        let lake = Lake::open(log)?;
+        let mut tables = Vec::new();
+        for snapshot in lake.snapshots()? {
+            tables.push(Scan::whole(&snapshot));
             let name = snapshot.table.name;
-            let table = LakeTable::new(snapshot)?;
+            let table = LakeTable::new(&lake, snapshot)?;
             context.register_table(name, Arc::new(table)).map_err(Error::engine)?;
         }
-        Ok(Engine { context })
+        for function in functions::all(key_file.map(Path::to_path_buf)) {
+            context.register_udf(function);
+        }
+        Ok(Engine { context, log: log.to_path_buf(), tables })
+    }
+
+    /// With the views of [`VIEWS`].
+    ///
+    /// # Errors
+    /// A view does not fit the tables.
+    pub async fn with_views(self) -> Result<Engine, Error> {
+        for View { name, sql, .. } in views::ALL {
+            let view = format!("create view {name} as {sql}");
+            self.context.sql(&view).await.map_err(Error::engine)?;
+        }
+        Ok(self)
+    }
+
+    /// The names that a question may use: tables and views, columns, functions.
+    pub fn names(&self) -> Names {
+        let columns = crate::audit::schema::tables().iter().flat_map(|table| table.schema.fields());
+        let mut columns: Vec<String> = columns.map(|field| field.name().clone()).collect();
+        let state = self.context.state();
+        let functions = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
+        let mut functions: Vec<String> = functions.cloned().collect();
+        for names in [&mut columns, &mut functions] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        let views = VIEWS.iter().map(|view| view.name);
+        Names { tables: self.tables.iter().map(|table| table.table).chain(views).collect(), columns, functions }
+    }
+
+    /// Plans one question: nothing of the answer is read yet.
+    ///
+    /// # Errors
+    /// The text is no SQL, names what is not there, or is not a question: with line and column where they are known.
+    pub async fn plan(&self, sql: &str) -> Result<Planned, Error> {
+        let only_questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = self.context.sql_with_options(sql, only_questions).await.map_err(Error::engine)?;
+        let schema = Arc::clone(frame.schema().inner());
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.map_err(Error::engine)?;
+        let scanned = Scanned::of(&plan, &self.log, &self.tables);
+        Ok(Planned { schema, plan, task, scanned })
     }
 
     /// Plans one question and begins to answer it.
     ///
     /// # Errors
-    /// The text is no SQL, names what is not there, or is not a question: with line and column where they are known.
+    /// As [`Engine::plan`].
     pub async fn rows(&self, sql: &str) -> Result<Rows, Error> {
-        let only_questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = self.context.sql_with_options(sql, only_questions).await.map_err(Error::engine)?;
-        let schema = Arc::clone(frame.schema().inner());
-        let stream = frame.execute_stream().await.map_err(Error::engine)?;
-        Ok(Rows { schema, stream })
+        self.plan(sql).await?.rows()
     }
 
     /// The whole answer. At least one batch, which may have no rows, so that the columns are always known.
@@ -77,9 +139,51 @@ impl Engine {
     }
 }
 
+/// See [`Engine::names`].
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Tables, then views.
+    pub tables: Vec<&'static str>,
+    /// Columns of every table, in order.
+    pub columns: Vec<String>,
+    /// Functions, in order.
+    pub functions: Vec<String>,
+}
+
+/// A question that was understood.
+pub struct Planned {
+    schema: SchemaRef,
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+    scanned: Scanned,
+}
+
+impl Planned {
+    /// What it reads of the log.
+    pub fn scanned(&self) -> &Scanned {
+        &self.scanned
+    }
+
+    /// How it will be answered, for people.
+    pub fn explained(&self) -> String {
+        scan::explained(&self.plan)
+    }
+
+    /// Begins to answer it.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub fn rows(self) -> Result<Rows, Error> {
+        let Planned { schema, plan, task, .. } = self;
+        let stream = execute_stream(Arc::clone(&plan), task).map_err(Error::engine)?;
+        Ok(Rows { schema, plan, stream })
+    }
+}
+
 /// An answer, batch by batch.
 pub struct Rows {
     schema: SchemaRef,
+    plan: Arc<dyn ExecutionPlan>,
     stream: SendableRecordBatchStream,
 }
 
@@ -93,5 +197,11 @@ impl Rows {
     pub async fn next(&mut self) -> Option<Result<RecordBatch, Error>> {
         let batch = poll_fn(|context| self.stream.as_mut().poll_next(context)).await;
         batch.map(|batch| batch.map_err(Error::engine))
+    }
+
+    /// What reads how far it has come, while it comes.
+    pub fn progress(&self) -> impl Fn() -> u64 + Send + use<> {
+        let plan = Arc::clone(&self.plan);
+        move || scan::files_done(&plan)
     }
 }

@@ -82,6 +82,8 @@ fn questions_in_the_documents_are_answered() {
             let (sql, options) = rest.rsplit_once('"').expect("a closing quote");
             let mut command = mitsuke();
             command.args(["query", sql]).args(options.split_whitespace()).arg("--log").arg(sidecar.log());
+            // Where what they write may lie.
+            command.current_dir(sidecar.config().parent().expect("a folder"));
             let ran = programs::run(command, b"");
             assert!(ran.output.status.success(), "{document}: {sql}: {}", ran.err());
             asked += 1;

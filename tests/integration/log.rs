@@ -20,6 +20,7 @@ fn write_log(path: &Path) {
         durability: Durability::Process,
         when_unwritable: WhenUnwritable::Block,
         flush: Duration::from_secs(60),
+        retention: mitsuke::audit::Retention::default(),
         key_file: path.join("key"),
         signing_key: path.join("signing.key"),
     };
@@ -50,6 +51,7 @@ fn write_log(path: &Path) {
 
 fn ask(log: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mitsuke"));
+    command.env("MITSUKE_LOG__SIGNING_KEY", log.join("signing.key")).env("MITSUKE_PRIVACY__KEY_FILE", log.join("key"));
     command.arg("query").arg("--log").arg(log).args(arguments).current_dir(log).output().unwrap()
 }
 
@@ -85,14 +87,47 @@ fn a_question_is_answered_in_every_form() {
         answer(folder.path(), &[last, "--format", "csv"]),
         "persons,relations\n,\"[shop.customers, shop.注文]\"\n"
     );
-    let none = "select at from reviews";
+    let none = "select at from reviews where verdict = 'confirmed'";
     assert_eq!(answer(folder.path(), &[none, "--format", "csv"]), "at\n", "the columns are told also of nothing");
     assert!(answer(folder.path(), &[none]).contains("| at |"));
     let target = folder.path().join("answer.csv");
     assert_eq!(answer(folder.path(), &[SUMS, "--format", "csv", "--output", target.to_str().unwrap()]), "");
     assert!(std::fs::read_to_string(target).unwrap().ends_with("ben,16\n"));
+    let by_ending = folder.path().join("answer.jsonl");
+    assert_eq!(answer(folder.path(), &[SUMS, "--output", by_ending.to_str().unwrap()]), "");
+    assert!(std::fs::read_to_string(by_ending).unwrap().ends_with("{\"db_user\":\"ben\",\"persons\":16}\n"));
     assert!(ask(folder.path(), &[SUMS, "--format", "parquet"]).stdout.starts_with(b"PAR1"));
     assert!(answer(folder.path(), &["describe statements"]).contains("fingerprint"));
+}
+
+#[test]
+fn an_explanation_counts_the_files_that_would_be_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    write_log(folder.path());
+    let monday = "select * from statements where at < '2026-11-24T00:00:00Z'";
+    let told = answer(folder.path(), &[monday, "--explain"]);
+    assert!(told.contains("DataSourceExec") && told.contains("\nstatements: 1 of 2 files, "), "{told}");
+    let told = answer(folder.path(), &[monday, "--explain", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["tables"][0]["files"], &told["tables"][0]["files_all"]), (&1.into(), &2.into()), "{told}");
+    let told = answer(folder.path(), &["select count(*) from statements where dt = '2020-01-01'", "--explain"]);
+    assert!(told.ends_with("no file is opened; what is not sealed yet is read from the journals\n"), "{told}");
+}
+
+#[test]
+fn a_person_is_found_by_the_keyed_hash_of_their_key() {
+    let folder = tempfile::tempdir().unwrap();
+    write_log(folder.path());
+    let key = mitsuke::audit::Key::load_or_create(&folder.path().join("key")).unwrap();
+    let hash = key.subject_hash("4711");
+    let ask_hash = "select person('4711') as a, person(4711) as b, person(null) as c";
+    assert_eq!(answer(folder.path(), &[ask_hash, "--format", "csv"]), format!("a,b,c\n{hash},{hash},\n"));
+    std::fs::remove_file(folder.path().join("key")).unwrap();
+    let output = ask(folder.path(), &[ask_hash]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+    assert!(told.contains("name its file as [privacy].key_file") && !told.contains("4711"), "{told}");
+    assert!(!folder.path().join("key").exists(), "a question makes no key");
 }
 
 #[test]

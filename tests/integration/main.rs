@@ -28,6 +28,7 @@ mod drain;
 mod drivers;
 mod ends;
 mod evasion;
+mod lake;
 mod large;
 #[cfg(feature = "query")]
 mod log;
@@ -38,9 +39,13 @@ mod oauth;
 mod oracle;
 mod policies;
 mod programs;
+#[cfg(feature = "query")]
+mod prompt;
 mod proof;
 mod protocol;
 mod quiet;
+#[cfg(feature = "query")]
+mod reading;
 mod relay;
 mod replication;
 mod secrets;

@@ -247,6 +247,7 @@ fn log_of(records: &mut [Statement], path: &std::path::Path) -> Engine {
         durability: Durability::Relaxed,
         when_unwritable: WhenUnwritable::Block,
         flush: std::time::Duration::from_secs(600),
+        retention: mitsuke::audit::Retention::default(),
         key_file: path.join("key"),
         signing_key: path.join("signing.key"),
     };

@@ -136,6 +136,7 @@ fn stage(subjects: SharedSubjectColumns, gates: Gates) -> (tempfile::TempDir, St
         durability: audit::Durability::Process,
         when_unwritable: audit::WhenUnwritable::Block,
         flush: Duration::from_secs(600),
+        retention: audit::Retention::default(),
     };
     let (intake, reader) = Intake::open(&log, "test").expect("a new journal");
     let quarantines = Quarantines::default();

@@ -24,7 +24,7 @@ fn commits(path: &Path, count: u64) -> Log {
 }
 
 /// A copy of a folder as it is now: what a process killed now would leave.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

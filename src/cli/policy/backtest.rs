@@ -12,6 +12,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
+use super::super::reading::Reader;
 use super::super::{Global, Status};
 use super::{Format, Origin, print, unknown};
 use crate::audit::{Error, Lake, Logged};
@@ -32,7 +33,7 @@ const USERS_SHOWN: usize = 3;
 /// What the policies would have found in the log
 ///
 /// New or changed policies, or those in force, judge the log's records again, with windows, baselines and permits as they would have
-/// been. Told are findings, findings a day, who they are about, and examples, beside what the log has of the same policy. Nothing is
+/// been. Told are findings, findings a day, who they are about, and examples, beside what the log has of the same policy. No finding is
 /// written, nobody alerted.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mitsuke policy backtest --since 30d\n  \
@@ -50,6 +51,8 @@ pub struct Backtest {
     /// text: for people; json: one object a policy, a line each
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    reader: Reader,
 }
 
 fn length(text: &str) -> Result<i64, String> {
@@ -78,6 +81,10 @@ impl Backtest {
         let lake = Lake::open(&config.audit.path)?;
         let now = Clock::system().now();
         let from = now.plus_micros(-self.since);
+        let mut recorder = self.reader.recorder(&config.audit);
+        let ids: String = self.ids.iter().map(|id| format!(" {id}")).collect();
+        recorder.record(format!("policy backtest{ids} from {from}"));
+        recorder.close();
         let began = Instant::now();
         let mut replay = Replay::of(Arc::new(set), from);
         let mut day = from.plus_micros(-replay.lookback_us());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{anyhow, bail};
 use clap::Args;
 
+use super::super::reading::Reader;
 use super::super::{Global, Status};
 use super::{Origin, print, unknown};
 use crate::audit::{Lake, Logged};
@@ -44,6 +45,8 @@ pub struct Explain {
     writer: Option<String>,
     #[command(flatten)]
     from: Origin,
+    #[command(flatten)]
+    reader: Reader,
 }
 
 impl Explain {
@@ -53,6 +56,9 @@ impl Explain {
         let policy = set.policy(&self.id).ok_or_else(|| unknown(&set, &self.id))?.clone();
         let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
         let lake = Lake::open(&config.audit.path)?;
+        let mut recorder = self.reader.recorder(&config.audit);
+        recorder.record(format!("policy explain {} {}", self.id, self.seq));
+        recorder.close();
         let alone = PolicySet { policies: vec![policy.clone()], ..set };
         let text = match &policy.rule {
             AnyRule::Statement(rule) => {

@@ -1,0 +1,124 @@
+//! Reading the log is itself recorded in it.
+//!
+//! In: who reads, and what they ask. Out: rows of `reviews`, by a writer of the command's own, through journal, Parquet and chain as
+//! every record: a row is in the journal before its answer is given, and sealed when the command ends. A sidecar that runs
+//! shares neither name nor lock nor file with it. Makes no key: a chain under a key of its own would prove nothing.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, lchown};
+use std::path::{Path, PathBuf};
+
+use super::{Checkpoint, Config, Durability, Error, Log, SigningKey, Writer, folder, schema};
+use crate::clock::Timestamp;
+use crate::record::{Review, Verdict};
+
+/// The longest question that is kept whole, bytes.
+const ABOUT_BYTES_MAX: usize = 8 << 10;
+
+/// Somebody who reads the log.
+#[derive(Debug)]
+pub struct Reading {
+    path: PathBuf,
+    log: Log,
+    // Held as long as anything is written under its name.
+    writer: Writer,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub reviewer: String,
+    /// What, without literals.
+    pub about: String,
+    /// Under which account, where that is another name.
+    pub comment: Option<String>,
+}
+
+impl Reading {
+    /// Makes ready to record what is read of a log, and deletes what is past its time of what was recorded so before.
+    ///
+    /// # Errors
+    /// The log cannot be written, or its signing key cannot be read.
+    pub fn open(config: &Config, now: Timestamp) -> Result<Reading, Error> {
+        // A copy of a log has no key beside it.
+        SigningKey::load(&config.signing_key)?;
+        let writer = Writer::claim_to_read(&config.path)?;
+        let config = Config { durability: Durability::Disk, ..config.clone() };
+        let mut log = Log::open(&config, writer.name())?;
+        while log.delete_if_due(now)? > 0 {}
+        let reading = Reading { path: config.path, log, writer };
+        reading.hand_over();
+        Ok(reading)
+    }
+
+    /// Records a question: on the disk when this returns.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn record(&mut self, asked: Asked) -> Result<(), Error> {
+        let mut review = Review {
+            reviewer: Some(asked.reviewer.into()),
+            about: Some(shortened(asked.about).into()),
+            verdict: Some(Verdict::Queried),
+            comment: asked.comment.map(Into::into),
+            ..Review::default()
+        };
+        review.common.at = asked.at;
+        self.log.append(review);
+        self.log.commit(&Checkpoint::default())
+    }
+
+    /// Seals what was recorded. What cannot be sealed stays in the journal for the next command.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn close(self) -> Result<(), Error> {
+        let Reading { path, log, writer } = self;
+        let closed = log.close();
+        hand_over(&path, writer.name());
+        closed
+    }
+
+    fn hand_over(&self) {
+        hand_over(&self.path, self.writer.name());
+    }
+}
+
+fn shortened(about: String) -> String {
+    if about.len() <= ABOUT_BYTES_MAX {
+        return about;
+    }
+    let end = (0..=ABOUT_BYTES_MAX).rev().find(|end| about.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…", &about[..end])
+}
+
+/// What root makes in somebody else's log becomes theirs: their sidecar has to write beside it. Best effort; only root can.
+fn hand_over(log: &Path, writer: &str) {
+    let Ok(owner) = fs::metadata(log) else { return };
+    if owner.uid() == 0 {
+        return;
+    }
+    let give = |path: &Path| {
+        if fs::symlink_metadata(path).is_ok_and(|made| made.uid() == 0) {
+            let _ = lchown(path, Some(owner.uid()), Some(owner.gid()));
+        }
+    };
+    let chain = super::chain::path(log, writer);
+    let reviews = log.join("reviews");
+    let mut paths = vec![folder::journals(log), folder::journal(log, writer), folder::records(log, writer)];
+    paths.extend(schema::tables().iter().map(|table| log.join(table.name)));
+    paths.extend(chain.parent().map(Path::to_path_buf));
+    paths.push(chain);
+    for of in [folder::journal(log, writer), folder::records(log, writer), reviews.clone()] {
+        paths.extend(folder::names(&of).unwrap_or_default().iter().map(|name| of.join(name)));
+    }
+    for partition in folder::names(&reviews).unwrap_or_default() {
+        let partition = reviews.join(partition);
+        let names = folder::names(&partition).unwrap_or_default();
+        paths.extend(names.iter().filter(|name| name.contains(writer)).map(|name| partition.join(name)));
+    }
+    paths.iter().for_each(|path| give(path));
+}
