@@ -5,7 +5,7 @@
 //! the journals are read first, the files are listed then, and a record of the journal that a listed file holds
 //! is passed over. Writes nothing; a log on a read-only file system will do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +88,19 @@ impl Lake {
         let unknown = || Error::Damaged { path: self.path.clone(), what: format!("it has no table {}", T::NAME) };
         let table = schema::tables().iter().find(|table| table.name == T::NAME).ok_or_else(unknown)?;
         self.snapshot_after(table, &journals)
+    }
+
+    /// The names of the key files under which what is sealed of a table was hashed, see [`super::Key::name`]; none of files that
+    /// say nothing of it.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub fn keys<T: Table>(&self) -> Result<BTreeSet<String>, Error> {
+        let mut keys = BTreeSet::new();
+        for file in self.snapshot::<T>()?.files {
+            keys.extend(parquet::said(&file.path, parquet::META_KEY)?.filter(|key| !key.is_empty()));
+        }
+        Ok(keys)
     }
 
     /// The rows of one table, of files and journals, as batches; `range`: only those with `at` in it, the start
