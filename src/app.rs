@@ -71,7 +71,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let log = Log::open(&config.audit, writer.name())?;
     let (intake, reader) = Intake::open(&config.audit, writer.name())?;
     let engine = SharedEngine::new(experienced(Engine::new(Arc::clone(&policies)), &config.audit.path, &clock)?);
-    tell_once(&catalog, &config.audit.path)?;
+    tell_once(&catalog, &config.audit.path);
     let quarantines = Quarantines::open(&config.audit.path).context("the list of who is kept out cannot be read")?;
     let acting = Acting {
         gates: Gates::default(),
@@ -275,14 +275,19 @@ fn experienced(mut engine: Engine, log: &Path, clock: &Clock) -> anyhow::Result<
     Ok(engine)
 }
 
-/// Columns that the log holds a finding of are not told of again.
-fn tell_once(catalog: &Catalog, log: &Path) -> anyhow::Result<()> {
-    for finding in Lake::open(log)?.records::<Finding>(None) {
-        if let Some((database, column)) = sighted::told(&finding?) {
-            catalog.told_already(database, column);
+/// Columns that the log holds a finding of are not told of again; where that cannot be read, they are.
+fn tell_once(catalog: &Catalog, log: &Path) {
+    let told = Lake::open(log).and_then(|lake| {
+        for finding in lake.records::<Finding>(None) {
+            if let Some((database, column)) = sighted::told(&finding?) {
+                catalog.told_already(database, column);
+            }
         }
+        Ok(())
+    });
+    if let Err(error) = told {
+        tracing::warn!(%error, "earlier findings cannot be read; columns that nobody classified may be told of again");
     }
-    Ok(())
 }
 
 fn pass_on(findings: &Receiver<Finding>, alerts: &Alerts, watcher: Option<&SyncSender<Finding>>) {

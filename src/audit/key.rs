@@ -82,6 +82,11 @@ impl Key {
         aead::LessSafeKey::new(aead::UnboundKey::new(&aead::AES_256_GCM, &bytes).expect("32 bytes"))
     }
 
+    /// The id that the files of a log have which was written under it.
+    pub fn name(&self) -> String {
+        hex(&self.id())
+    }
+
     /// Tells keys apart without saying anything about them.
     pub(super) fn id(&self) -> [u8; 8] {
         let mut id = [0; 8];

@@ -100,6 +100,19 @@ impl Lake {
         self.snapshot_after(table, &journals)
     }
 
+    /// The names of the key files under which what is sealed of a table was hashed, see [`super::Key::name`]; none of files that
+    /// say nothing of it.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub fn keys<T: Table>(&self) -> Result<BTreeSet<String>, Error> {
+        let mut keys = BTreeSet::new();
+        for file in self.snapshot::<T>()?.files {
+            keys.extend(parquet::said(&file.path, parquet::META_KEY)?.filter(|key| !key.is_empty()));
+        }
+        Ok(keys)
+    }
+
     /// The rows of one table, of files and journals, as batches; `range`: only those with `at` in it, the start
     /// included, the end not.
     ///

@@ -12,7 +12,6 @@ use arrow::array::RecordBatch;
 
 use super::chain::Chain;
 use super::journal::{self, Commit, Journal};
-use super::key::hex;
 use super::retention::{self, Due, Retention};
 use super::{Checkpoint, Config, Durability, Error, Key, folder, intake, parquet, schema};
 use crate::clock::Timestamp;
@@ -174,7 +173,7 @@ impl Log {
             last,
             journal,
             chain,
-            key_id: Key::load(&config.key_file).map(|key| hex(&key.id())).unwrap_or_default(),
+            key_id: Key::load(&config.key_file).map(|key| key.name()).unwrap_or_default(),
             unsealed,
             older: files.into_iter().map(|(_, path)| path).collect(),
             retention: config.retention.clone(),

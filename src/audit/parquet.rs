@@ -140,15 +140,20 @@ pub fn sealed_through(log: &Path, table: &str, date: &str, writer: &str) -> Resu
 /// # Errors
 /// The file cannot be read, or is no file of the log.
 pub fn last_seq(path: &Path) -> Result<u64, Error> {
+    said(path, META_LAST_SEQ)?
+        .and_then(|value| value.parse().ok())
+        .ok_or_else(|| Error::Damaged { path: path.to_path_buf(), what: format!("it has no {META_LAST_SEQ}") })
+}
+
+/// What a file says under one of the keys above, if it does.
+///
+/// # Errors
+/// The file cannot be read, or is no Parquet file.
+pub fn said(path: &Path, key: &str) -> Result<Option<String>, Error> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let reader = SerializedFileReader::new(file).map_err(Error::parquet(path))?;
     let metadata = reader.metadata().file_metadata().key_value_metadata();
-    metadata
-        .into_iter()
-        .flatten()
-        .find(|pair| pair.key == META_LAST_SEQ)
-        .and_then(|pair| pair.value.as_deref()?.parse().ok())
-        .ok_or_else(|| Error::Damaged { path: path.to_path_buf(), what: format!("it has no {META_LAST_SEQ}") })
+    Ok(metadata.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()))
 }
 
 /// Writes one file: under a dotted name, then to the disk, then into the chain, then under its own name.

@@ -5,7 +5,7 @@
 //! are kept by hash; and those that named the value, as a constant or a parameter, whatever they returned. The value itself is not
 //! looked for, unless the log was told to keep values.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::reading::Reader;
@@ -88,6 +88,13 @@ impl Who {
         let named = [key.subject_hash(&canonical), canonical];
         let person = Person { subject: key.subject_hash(&self.key), named };
         let lake = Lake::open(&config.audit.path)?;
+        let keys = lake.keys::<Statement>()?;
+        if !keys.is_empty() && !keys.contains(&key.name()) {
+            bail!(
+                "{} is not the key file that this log was written under; name that one in [privacy].key_file",
+                config.audit.key_file.display()
+            );
+        }
         let (mut yes, mut likely, mut perhaps, mut asked) = (0_u64, 0_u64, 0_u64, 0_u64);
         let mut recorder = self.reader.recorder(&config.audit);
         // By the hash, as the log itself knows people.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use mitsuke::audit::Logged;
 use mitsuke::record::{Finding, Review, Session, Statement, Transaction};
 
-use crate::support::programs::{psql, psql_script};
+use crate::support::programs::{self, psql, psql_script};
 use crate::support::server::{SUPERUSER, database, direct, shared};
-use crate::support::sidecar::Sidecar;
+use crate::support::sidecar::{Sidecar, mitsuke};
 use crate::support::wire::{Client, execute, message, parse, query, sync};
 
 /// What every secret text begins with, and every secret number.
@@ -284,12 +284,23 @@ fn who_asked_for_a_person_is_found_however_the_key_was_sent() {
         assert!(!told.contains("4711"), "{told}");
         told.lines().filter(|line| line.split_whitespace().nth(1) == Some("asked")).count()
     };
-    // The file says under which key, without saying anything of it.
-    let mut all = Vec::new();
-    files(&sidecar.log().join("statements"), &mut all);
-    let file = fs::read(all.first().expect("a file")).expect("a file");
-    let key = b"mitsuke.key";
-    assert!(file.windows(key.len()).any(|window| window == key));
+    // With another key nobody would be found: that is told.
+    let other = policies.path().join("other.key");
+    fs::write(&other, "0".repeat(64)).expect("written");
+    let mut command = mitsuke();
+    command
+        .args(["who", "public.people", "4711", "--config"])
+        .arg(sidecar.config())
+        .env("MITSUKE_PRIVACY__KEY_FILE", &other);
+    let ran = programs::run(command, b"");
+    assert_eq!(ran.output.status.code(), Some(2));
+    assert!(
+        ran.err().ends_with(
+            "other.key is not the key file that this log was written under; name that one in [privacy].key_file\n"
+        ),
+        "{}",
+        ran.err()
+    );
     assert_eq!(asked("public.people", "4711"), 6);
     assert_eq!(asked("public.people", "4712"), 1);
     assert_eq!(asked("public.people", "4713"), 0);

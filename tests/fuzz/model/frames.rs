@@ -3,7 +3,7 @@
 //! In: bytes, the first of which choose the side and the sizes of the pieces. Out: the first difference.
 
 use mitsuke::wire::backend;
-use mitsuke::wire::bind::{Bind, BindReader, Formats};
+use mitsuke::wire::bind::{Bind, BindReader, Formats, PARAMETERS_KEPT_MAX, Parameters};
 use mitsuke::wire::frame::{Capture, Header, Scanner, Side};
 use mitsuke::wire::frontend::{self, Name};
 use mitsuke::wire::row::{Part, RowReader};
@@ -84,15 +84,28 @@ fn binds(body: &[u8], step: usize) -> Result<(), String> {
     if quick == slow { Ok(()) } else { Err(format!("bind {quick:?}, slowly {slow:?}")) }
 }
 
+/// Beyond so many bytes no further value is kept.
+const PARAMETERS_BYTES_MAX: usize = 4_096;
+
 fn slow_bind(body: &[u8]) -> Option<Bind> {
     let mut rest = body;
     let portal = text(&mut rest)?;
     let statement = text(&mut rest)?;
-    let formats = number(&mut rest, 2)?;
-    take(&mut rest, formats * 2)?;
+    let mut codes = Vec::new();
     for _ in 0..number(&mut rest, 2)? {
+        codes.push(number(&mut rest, 2)? == 1);
+    }
+    let mut kept: Vec<u8> = Vec::new();
+    for place in 0..number(&mut rest, 2)? {
         let length = number(&mut rest, 4)?;
-        take(&mut rest, if length > i32::MAX as usize { 0 } else { length })?;
+        let value = take(&mut rest, if length > i32::MAX as usize { 0 } else { length })?;
+        let short = u8::try_from(value.len()).ok().filter(|short| *short > 0);
+        if let Some(short) = short.filter(|_| place < PARAMETERS_KEPT_MAX && kept.len() < PARAMETERS_BYTES_MAX) {
+            let of_all = codes.len() == 1;
+            let binary = codes.get(if of_all { 0 } else { place }).copied().unwrap_or(false);
+            kept.extend([u8::from(binary), short]);
+            kept.extend(value);
+        }
     }
     let mut binary = Vec::new();
     for _ in 0..number(&mut rest, 2)? {
@@ -104,8 +117,8 @@ fn slow_bind(body: &[u8]) -> Option<Bind> {
         [true] => Formats::Binary,
         each => Formats::Each(each.into()),
     };
-    // The values themselves are read by the unit tests.
-    Some(Bind { portal: Name::new(portal), statement: Name::new(statement), formats, parameters: Default::default() })
+    let parameters = Parameters((!kept.is_empty()).then(|| kept.into()));
+    Some(Bind { portal: Name::new(portal), statement: Name::new(statement), formats, parameters })
 }
 
 /// The values of a DataRow that are whole: (column, bytes), `None` for NULL.
