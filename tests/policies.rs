@@ -5,6 +5,9 @@
 #[cfg(feature = "query")]
 #[path = "policies/sql.rs"]
 mod sql;
+#[cfg(feature = "query")]
+#[path = "policies/translated.rs"]
+mod translated;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
