@@ -150,16 +150,28 @@ impl Running {
                 other => Faults(vec![Fault::of_file(file, other.to_string(), "")]),
             }
         })?;
-        if let Err(error) = self.acting.put(&policies) {
-            let what = format!("the threads that judge statements could not be started: {error}");
-            return Err(Faults(vec![Fault::of_file(Path::new("mitsuke"), what, "")]));
-        }
+        self.acting.put(&policies).map_err(unstarted)?;
         self.legs.put(legs);
+        self.put(policies, classification);
+        Ok(())
+    }
+
+    /// Puts policies, lists, permits and classification in force, read again, for all sessions at once. With any fault the old ones
+    /// stay in force.
+    pub fn reload_policies(&self, config: &policy::Config) -> Result<(), Faults> {
+        let policies = Arc::new(policy::load(config)?);
+        let classification = classification(config)?;
+        self.acting.put(&policies).map_err(unstarted)?;
+        self.put(policies, classification);
+        Ok(())
+    }
+
+    /// The set's guard is in force already.
+    fn put(&self, policies: Arc<PolicySet>, classification: Classification) {
         self.catalog.set_classification(classification);
         if self.control.try_send(Control::Policies(policies)).is_err() {
             tracing::error!("the analysis stage does not take orders; the old policies stay in force");
         }
-        Ok(())
     }
 
     /// The configuration it runs with.
@@ -193,6 +205,11 @@ impl Running {
         loader.await.context("the catalog's loader panicked")?;
         analysed.unwrap_or_else(|_| Err(anyhow::anyhow!("the analysis stage panicked")))
     }
+}
+
+fn unstarted(error: std::io::Error) -> Faults {
+    let what = format!("the threads that judge statements could not be started: {error}");
+    Faults(vec![Fault::of_file(Path::new("mitsuke"), what, "")])
 }
 
 /// The policies that intervene: the guard in force, and what outlives it.

@@ -8,15 +8,16 @@ use crate::support::server::{self, direct, shared};
 use crate::support::sidecar::{Sidecar, mitsuke};
 use crate::support::{programs, wait_for};
 
-const CLASSIFICATION: &str = "levels: [internal, personal, sensitive]\ntables:\n  shop.customers: { subject: id, columns: { email: personal } }\n  shop.cards: { subject: id, columns: { number: sensitive } }\n";
+pub const CLASSIFICATION: &str = "levels: [internal, personal, sensitive]\ntables:\n  shop.customers: { subject: id, columns: { email: personal } }\n  shop.cards: { subject: id, columns: { number: sensitive } }\n";
 
-const NO_CARDS: &str = "when: has(relations, 'shop.cards')\nunless: db_user = 'payment'\non: statement\naction: deny\n";
+pub const NO_CARDS: &str =
+    "when: has(relations, 'shop.cards')\nunless: db_user = 'payment'\non: statement\naction: deny\n";
 const LIMIT: &str = "on: progress\naction: cut\nwhen: persons > 100\n";
 const BURST: &str = "on: session\naction: quarantine\nwhom: client_addr\nfor: 1h\nwhen: outcome = 'auth_failed'\nwindow: { by: [client_addr], within: 1m, count: true, above: 2 }\n";
 const KEPT_OUT: &str = "on: statement\naction: quarantine\nwhom: db_user\nfor: 1h\nwhen: query like '%honeytoken%'\n";
 
 /// A shop of 5,000 customers, its roles, and a sidecar with these policies; and the name of the database.
-fn shop(policies: &[(&str, &str)], mode: &str) -> (Sidecar, String, tempfile::TempDir) {
+pub fn shop(policies: &[(&str, &str)], mode: &str) -> (Sidecar, String, tempfile::TempDir) {
     let name = server::database();
     let set_up = "create schema shop; create schema other;
         create table shop.customers (id int primary key, email text);

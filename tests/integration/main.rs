@@ -40,6 +40,7 @@ mod proof;
 mod protocol;
 mod quiet;
 mod relay;
+mod reloading;
 mod replication;
 mod server_tls;
 mod smoke;
