@@ -17,6 +17,7 @@ use tokio::task;
 use crate::alert::{self, Alerts};
 use crate::analysis::{Control, Rooms, Source, Stage};
 use crate::audit::{Intake, Key, Lake, Log, Writer};
+use crate::bypass;
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -31,7 +32,7 @@ use crate::session::SharedSubjectColumns;
 /// Findings that may wait to be passed on to people.
 const FINDINGS_QUEUE_MAX: usize = 1_024;
 /// Orders to the analysis stage that may wait.
-const CONTROL_QUEUE_MAX: usize = 4;
+const CONTROL_QUEUE_MAX: usize = 64;
 /// How often it is looked whether somebody is to be kept out who is in.
 const KEPT_OUT_EVERY: Duration = Duration::from_millis(250);
 /// How long alerts may take to go out when the sidecar stops.
@@ -51,6 +52,7 @@ pub struct Running {
     legs: proxy::Control,
     acting: Acting,
     door: task::JoinHandle<()>,
+    bypass: task::JoinHandle<()>,
     control: SyncSender<Control>,
     stop: watch::Sender<bool>,
     stopping: Arc<AtomicBool>,
@@ -64,6 +66,7 @@ pub struct Running {
 
 /// Starts every stage. Call it inside a tokio runtime. `watcher` sees every finding, as alerts do.
 pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Finding>>) -> anyhow::Result<Running> {
+    let began = clock.now();
     let policies = Arc::new(policy::load(&config.policies)?);
     let catalog = Catalog::new(classification(&config.policies)?);
     let writer = Writer::claim(&config.audit.path)?;
@@ -103,6 +106,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
     let rooms = Rooms { log, catalog: catalog.clone(), engine, quarantines: quarantines.clone(), key };
+    let clock_of_bypass = clock.clone();
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
     let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
         let _writer = writer; // Held as long as anything of this writer is written.
@@ -113,6 +117,12 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         move || pass_on(&finding_receiver, &alerts, watcher.as_ref())
     })?;
     let loader = tokio::spawn(loader::keep_fresh(catalog.clone(), config.catalog.clone(), stopped.clone()));
+    let bypass = tokio::spawn({
+        let control = control.clone();
+        let found = move |finding| control.try_send(Control::Found(Box::new(finding))).is_ok();
+        let (ours, time) = (legs.clone(), (clock_of_bypass, began));
+        bypass::keep_looking(config.bypass.clone(), config.catalog.clone(), time, ours, found, stopped.clone())
+    });
     let door = tokio::spawn(keep_out(legs.clone(), quarantines, stopped.clone()));
     let proxy = tokio::spawn(proxy.serve(stopped));
     Ok(Running {
@@ -123,6 +133,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         legs,
         acting,
         door,
+        bypass,
         control,
         stop,
         stopping,
@@ -183,11 +194,24 @@ impl Running {
     /// sealed, alerts sent.
     pub async fn stop(self) -> anyhow::Result<()> {
         let Running {
-            stop, stopping, proxy, loader, intake, analysis, findings, alerts, control, acting, door, ..
+            stop,
+            stopping,
+            proxy,
+            loader,
+            intake,
+            analysis,
+            findings,
+            alerts,
+            control,
+            acting,
+            door,
+            bypass,
+            ..
         } = self;
         stop.send_replace(true);
         proxy.await.context("the proxy panicked")?;
         door.await.context("the watch at the door panicked")?;
+        bypass.await.context("the watch over other ways in panicked")?;
         drop(acting);
         stopping.store(true, Ordering::Relaxed);
         // The journal's reader is finished when nobody can append any more.

@@ -44,6 +44,8 @@ pub(super) const WAIT: Duration = Duration::from_millis(100);
 pub enum Control {
     /// Other policies are in force from now on.
     Policies(Arc<PolicySet>),
+    /// Something was found that no record tells.
+    Found(Box<Finding>),
 }
 
 /// Why the stage stopped.
@@ -140,6 +142,7 @@ impl Stage {
             for message in control.try_iter() {
                 match message {
                     Control::Policies(set) => self.engine.lock().replace(set),
+                    Control::Found(finding) => self.findings(vec![*finding]),
                 }
             }
             let entry = reader.next(WAIT)?;

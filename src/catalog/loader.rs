@@ -134,6 +134,37 @@ fn in_full(error: &Error) -> String {
     }
 }
 
+/// A connection of the catalog's role to the URL's own database; `None` without a URL. It ends when the client is dropped.
+///
+/// # Errors
+/// In the server's words, or the driver's; never with the connection string.
+pub async fn connect(config: &Config) -> Option<Result<Client, String>> {
+    let login = Login::of(config)?;
+    let mut url = login.url.clone();
+    url.application_name("mitsuke-catalog");
+    let connected = async {
+        match &login.tls {
+            None => opened(&url, NoTls).await,
+            Some(outward) => {
+                let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
+                opened(&url, driver).await
+            }
+        }
+    };
+    Some(connected.await.map_err(|error| in_full(&error)))
+}
+
+async fn opened<T>(url: &tokio_postgres::Config, tls: T) -> Result<Client, Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = url.connect(tls).await?;
+    tokio::spawn(connection);
+    client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '10s'").await?;
+    Ok(client)
+}
+
 /// How to connect.
 struct Login {
     url: tokio_postgres::Config,

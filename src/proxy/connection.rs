@@ -148,16 +148,20 @@ async fn session(shared: &Shared, legs: &Legs, mut client: Socket, mut first: Bu
         Err(refusal) => return refuse(client, ledger, &refusal).await,
     };
     let mut relay = Relay::new(client, server, under_way, &mut ledger);
-    let mut listens = false;
+    let (mut listens, mut is_served) = (false, false);
     let end = phase::drive(shared.phases.clone(), |cx, phase| {
         if !listens {
             listens = true;
             seated.listen(cx);
         }
-        match seated.word() {
+        let polled = match seated.word() {
             Some(denial) => Poll::Ready(End::KeptOut(denial)),
             None => relay.poll(cx, &mut ledger, phase),
+        };
+        if !is_served {
+            is_served = ledger.backend().inspect(|pid| seated.is_served_by(*pid)).is_some();
         }
+        polled
     })
     .await;
     match end {

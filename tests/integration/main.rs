@@ -10,6 +10,7 @@ mod alerts;
 mod authentication;
 mod backtest;
 mod bad_input;
+mod bypass;
 mod cancel;
 mod certificate_files;
 mod channel_binding;
