@@ -218,8 +218,7 @@ impl Writing<'_> {
             parts.push(self.one_of(text, exact));
         }
         for pattern in patterns {
-            let runs: Vec<String> = pattern.split('*').map(escaped).collect();
-            parts.push(self.like(text, &runs.join("%")));
+            parts.push(self.like(text, &like_pattern(pattern)));
         }
         match parts.len() {
             // Nothing is in an empty list, except that of NULL nobody knows.
@@ -359,6 +358,11 @@ fn greatest_part<R: Table>(number: &Number<R>) -> f64 {
         }
         _ => own,
     }
+}
+
+/// A pattern in which `*` stands for any run of characters, as LIKE has it.
+pub fn like_pattern(stars: &str) -> String {
+    stars.split('*').map(escaped).collect::<Vec<_>>().join("%")
 }
 
 /// A text as a part of a LIKE pattern.
