@@ -19,7 +19,7 @@ use crate::analysis::{Control, Rooms, Source, Stage};
 use crate::audit::{Intake, Key, Lake, Log, Writer};
 use crate::bypass;
 use crate::catalog::{Catalog, Classification, loader};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::error::{Fault, Faults};
 use crate::guard::{self, Guard};
@@ -106,23 +106,14 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
     let rooms = Rooms { log, catalog: catalog.clone(), engine, quarantines: quarantines.clone(), key };
-    let clock_of_bypass = clock.clone();
+    let bypass = watch_other_ways(&config, (clock.clone(), began), &legs, &control, &stopped);
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
     let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
         let _writer = writer; // Held as long as anything of this writer is written.
         stage.run(reader, &orders).context("the analysis stage stopped")
     })?;
-    let findings = std::thread::Builder::new().name("findings".to_owned()).spawn({
-        let alerts = Arc::clone(&alerts);
-        move || pass_on(&finding_receiver, &alerts, watcher.as_ref())
-    })?;
+    let findings = tell(finding_receiver, &alerts, watcher)?;
     let loader = tokio::spawn(loader::keep_fresh(catalog.clone(), config.catalog.clone(), stopped.clone()));
-    let bypass = tokio::spawn({
-        let control = control.clone();
-        let found = move |finding| control.try_send(Control::Found(Box::new(finding))).is_ok();
-        let (ours, time) = (legs.clone(), (clock_of_bypass, began));
-        bypass::keep_looking(config.bypass.clone(), config.catalog.clone(), time, ours, found, stopped.clone())
-    });
     let door = tokio::spawn(keep_out(legs.clone(), quarantines, stopped.clone()));
     let proxy = tokio::spawn(proxy.serve(stopped));
     Ok(Running {
@@ -309,6 +300,31 @@ fn experienced(mut engine: Engine, log: &Path, clock: &Clock) -> anyhow::Result<
         engine.learn_session(&session?);
     }
     Ok(engine)
+}
+
+/// Looks who reaches the server by another way; what it finds goes into the log with the rest.
+fn watch_other_ways(
+    config: &Config,
+    time: (Clock, Timestamp),
+    legs: &proxy::Control,
+    control: &SyncSender<Control>,
+    stopped: &watch::Receiver<bool>,
+) -> task::JoinHandle<()> {
+    let control = control.clone();
+    let found = move |finding| control.try_send(Control::Found(Box::new(finding))).is_ok();
+    let (config, catalog) = (config.bypass.clone(), config.catalog.clone());
+    tokio::spawn(bypass::keep_looking(config, catalog, time, legs.clone(), found, stopped.clone()))
+}
+
+/// Passes findings on, on a thread of its own.
+fn tell(
+    findings: Receiver<Finding>,
+    alerts: &Arc<Alerts>,
+    watcher: Option<SyncSender<Finding>>,
+) -> std::io::Result<JoinHandle<()>> {
+    let alerts = Arc::clone(alerts);
+    let pass_on = move || pass_on(&findings, &alerts, watcher.as_ref());
+    std::thread::Builder::new().name("findings".to_owned()).spawn(pass_on)
 }
 
 fn pass_on(findings: &Receiver<Finding>, alerts: &Alerts, watcher: Option<&SyncSender<Finding>>) {
