@@ -32,7 +32,7 @@ pub fn question(week: Week, permits: &[Permit], now: Timestamp) -> Option<Questi
             "select permit, db_user, case when past > 0 then 'exceeded' when after_end > 0 then 'used after its end' \
              when statements = 0 and is_over then 'expired unused' when statements = 0 then 'unused so far' \
              when is_over then 'used, expired' else 'used' end as state, statements, people, announced, past, after_end, \
-             \"from\", \"until\", approved_by from ({}) as announced_permits order by past > 0 desc, after_end > 0 desc, \"until\", permit",
+             \"until\", approved_by from ({}) as announced_permits order by past > 0 desc, after_end > 0 desc, \"until\", permit",
             rows.join(" union all ")
         ),
     })
@@ -50,7 +50,7 @@ fn row(week: Week, permit: &Permit, now: Timestamp) -> String {
     let after = people(&format!("{} and \"at\" >= {}", uncovered.replace("{}", ">="), week.start_sql()));
     format!(
         "select {id} as permit, {db_user} as db_user, coalesce(sum(case when covered = {id} then 1 end), 0) as statements, \
-         {} as people, {} as announced, {past} as past, {after} as after_end, {from} as \"from\", {until} as \"until\", \
+         {} as people, {} as announced, {past} as past, {after} as after_end, {until} as \"until\", \
          {approved_by} as approved_by, {is_over} as is_over \
          from (select max(permit) as covered, max(\"at\") as \"at\", max(persons) as persons, bool_and({}) as fits \
          from (select writer, seq, permit, \"at\", persons, unnest(relations) as relation from statements \
@@ -150,7 +150,7 @@ mod tests {
                 "USED batch used 2 90 100 0 0",
             ]
         );
-        assert_eq!(table.rows[4][10], "it's ops");
+        assert_eq!(table.rows[4][9], "it's ops");
         assert!(question(week, &[], at("2026-11-25T00:00:00Z")).is_none());
     }
 }
