@@ -17,8 +17,9 @@ use tokio::task;
 use crate::alert::{self, Alerts};
 use crate::analysis::{Control, Rooms, Source, Stage, sighted};
 use crate::audit::{Intake, Key, Lake, Log, Writer};
+use crate::bypass;
 use crate::catalog::{Catalog, Classification, loader};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::error::{Fault, Faults};
 use crate::guard::{self, Guard};
@@ -31,7 +32,7 @@ use crate::session::SharedSubjectColumns;
 /// Findings that may wait to be passed on to people.
 const FINDINGS_QUEUE_MAX: usize = 1_024;
 /// Orders to the analysis stage that may wait.
-const CONTROL_QUEUE_MAX: usize = 4;
+const CONTROL_QUEUE_MAX: usize = 64;
 /// How often it is looked whether somebody is to be kept out who is in.
 const KEPT_OUT_EVERY: Duration = Duration::from_millis(250);
 /// How long alerts may take to go out when the sidecar stops.
@@ -51,6 +52,7 @@ pub struct Running {
     legs: proxy::Control,
     acting: Acting,
     door: task::JoinHandle<()>,
+    bypass: task::JoinHandle<()>,
     control: SyncSender<Control>,
     stop: watch::Sender<bool>,
     stopping: Arc<AtomicBool>,
@@ -64,6 +66,7 @@ pub struct Running {
 
 /// Starts every stage. Call it inside a tokio runtime. `watcher` sees every finding, as alerts do.
 pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Finding>>) -> anyhow::Result<Running> {
+    let began = clock.now();
     let policies = Arc::new(policy::load(&config.policies)?);
     let catalog = Catalog::new(classification(&config.policies)?);
     let writer = Writer::claim(&config.audit.path)?;
@@ -103,15 +106,13 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
     let rooms = Rooms { log, catalog: catalog.clone(), engine, quarantines: quarantines.clone(), key };
+    let bypass = watch_other_ways(&config, (clock.clone(), began), &legs, &control, &stopped);
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
     let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
         let _writer = writer; // Held as long as anything of this writer is written.
         stage.run(reader, &orders).context("the analysis stage stopped")
     })?;
-    let findings = std::thread::Builder::new().name("findings".to_owned()).spawn({
-        let alerts = Arc::clone(&alerts);
-        move || pass_on(&finding_receiver, &alerts, watcher.as_ref())
-    })?;
+    let findings = tell(finding_receiver, &alerts, watcher)?;
     let loader = tokio::spawn(loader::keep_fresh(catalog.clone(), config.catalog.clone(), stopped.clone()));
     let door = tokio::spawn(keep_out(legs.clone(), quarantines, stopped.clone()));
     let proxy = tokio::spawn(proxy.serve(stopped));
@@ -123,6 +124,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         legs,
         acting,
         door,
+        bypass,
         control,
         stop,
         stopping,
@@ -150,16 +152,28 @@ impl Running {
                 other => Faults(vec![Fault::of_file(file, other.to_string(), "")]),
             }
         })?;
-        if let Err(error) = self.acting.put(&policies) {
-            let what = format!("the threads that judge statements could not be started: {error}");
-            return Err(Faults(vec![Fault::of_file(Path::new("mitsuke"), what, "")]));
-        }
+        self.acting.put(&policies).map_err(unstarted)?;
         self.legs.put(legs);
+        self.put(policies, classification);
+        Ok(())
+    }
+
+    /// Puts policies, lists, permits and classification in force, read again, for all sessions at once. With any fault the old ones
+    /// stay in force.
+    pub fn reload_policies(&self, config: &policy::Config) -> Result<(), Faults> {
+        let policies = Arc::new(policy::load(config)?);
+        let classification = classification(config)?;
+        self.acting.put(&policies).map_err(unstarted)?;
+        self.put(policies, classification);
+        Ok(())
+    }
+
+    /// The set's guard is in force already.
+    fn put(&self, policies: Arc<PolicySet>, classification: Classification) {
         self.catalog.set_classification(classification);
         if self.control.try_send(Control::Policies(policies)).is_err() {
             tracing::error!("the analysis stage does not take orders; the old policies stay in force");
         }
-        Ok(())
     }
 
     /// The configuration it runs with.
@@ -171,11 +185,24 @@ impl Running {
     /// sealed, alerts sent.
     pub async fn stop(self) -> anyhow::Result<()> {
         let Running {
-            stop, stopping, proxy, loader, intake, analysis, findings, alerts, control, acting, door, ..
+            stop,
+            stopping,
+            proxy,
+            loader,
+            intake,
+            analysis,
+            findings,
+            alerts,
+            control,
+            acting,
+            door,
+            bypass,
+            ..
         } = self;
         stop.send_replace(true);
         proxy.await.context("the proxy panicked")?;
         door.await.context("the watch at the door panicked")?;
+        bypass.await.context("the watch over other ways in panicked")?;
         drop(acting);
         stopping.store(true, Ordering::Relaxed);
         // The journal's reader is finished when nobody can append any more.
@@ -193,6 +220,11 @@ impl Running {
         loader.await.context("the catalog's loader panicked")?;
         analysed.unwrap_or_else(|_| Err(anyhow::anyhow!("the analysis stage panicked")))
     }
+}
+
+fn unstarted(error: std::io::Error) -> Faults {
+    let what = format!("the threads that judge statements could not be started: {error}");
+    Faults(vec![Fault::of_file(Path::new("mitsuke"), what, "")])
 }
 
 /// The policies that intervene: the guard in force, and what outlives it.
@@ -288,6 +320,31 @@ fn tell_once(catalog: &Catalog, log: &Path) {
     if let Err(error) = told {
         tracing::warn!(%error, "earlier findings cannot be read; columns that nobody classified may be told of again");
     }
+}
+
+/// Looks who reaches the server by another way; what it finds goes into the log with the rest.
+fn watch_other_ways(
+    config: &Config,
+    time: (Clock, Timestamp),
+    legs: &proxy::Control,
+    control: &SyncSender<Control>,
+    stopped: &watch::Receiver<bool>,
+) -> task::JoinHandle<()> {
+    let control = control.clone();
+    let found = move |finding| control.try_send(Control::Found(Box::new(finding))).is_ok();
+    let (config, catalog) = (config.bypass.clone(), config.catalog.clone());
+    tokio::spawn(bypass::keep_looking(config, catalog, time, legs.clone(), found, stopped.clone()))
+}
+
+/// Passes findings on, on a thread of its own.
+fn tell(
+    findings: Receiver<Finding>,
+    alerts: &Arc<Alerts>,
+    watcher: Option<SyncSender<Finding>>,
+) -> std::io::Result<JoinHandle<()>> {
+    let alerts = Arc::clone(alerts);
+    let pass_on = move || pass_on(&findings, &alerts, watcher.as_ref());
+    std::thread::Builder::new().name("findings".to_owned()).spawn(pass_on)
 }
 
 fn pass_on(findings: &Receiver<Finding>, alerts: &Alerts, watcher: Option<&SyncSender<Finding>>) {

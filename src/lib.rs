@@ -68,6 +68,8 @@ pub mod alert;
 pub mod report;
 // The data plane: listener, relay, cancel, drain.
 pub mod proxy;
+// Who is connected to the server and did not come through here.
+pub mod bypass;
 // Policies that deny and cut, in the data plane.
 pub mod guard;
 // What was written → what is meant.

@@ -1,10 +1,14 @@
 //! The built-in policies: they load, their cases hold, and the binary has all of them.
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test asks the environment for the Python that has DuckDB")]
 
 #[cfg(feature = "query")]
 #[path = "policies/sql.rs"]
 mod sql;
+#[cfg(feature = "query")]
+#[path = "policies/translated.rs"]
+mod translated;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

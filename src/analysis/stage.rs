@@ -44,6 +44,8 @@ pub(super) const WAIT: Duration = Duration::from_millis(100);
 pub enum Control {
     /// Other policies are in force from now on.
     Policies(Arc<PolicySet>),
+    /// Something was found that no record tells.
+    Found(Box<Finding>),
 }
 
 /// Why the stage stopped.
@@ -143,6 +145,7 @@ impl Stage {
                         self.engine.lock().replace(set);
                         self.understood.clear();
                     }
+                    Control::Found(finding) => self.findings(vec![*finding]),
                 }
             }
             let entry = reader.next(WAIT)?;

@@ -26,6 +26,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// See [`RETRY_MIN`].
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The name under which the server shows the catalog's connections.
+pub const APPLICATION_NAME: &str = "mitsuke-catalog";
 /// How long the first reading may hold up the start.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one reading may take.
@@ -138,6 +140,43 @@ fn in_full(error: &Error) -> String {
     }
 }
 
+/// A connection to the URL's own database that only reads, under a name that the server shows; `None` without a URL. It ends when the
+/// client is dropped.
+///
+/// # Errors
+/// In the server's words, or the driver's; never with the connection string.
+pub async fn connect(config: &Config, application_name: &str) -> Option<Result<Client, Unreachable>> {
+    let login = Login::of(config)?;
+    let mut url = login.url.clone();
+    url.application_name(application_name).connect_timeout(FIRST_TIMEOUT);
+    let connected = async {
+        match &login.tls {
+            None => opened(&url, NoTls).await,
+            Some(outward) => {
+                let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
+                opened(&url, driver).await
+            }
+        }
+    };
+    Some(connected.await.map_err(|error| Unreachable(in_full(&error))))
+}
+
+/// Why a database cannot be reached. Never holds the connection string.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; check host, port, role and password")]
+pub struct Unreachable(String);
+
+async fn opened<T>(url: &tokio_postgres::Config, tls: T) -> Result<Client, Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = url.connect(tls).await?;
+    tokio::spawn(connection);
+    client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '10s'").await?;
+    Ok(client)
+}
+
 /// How to connect.
 struct Login {
     url: tokio_postgres::Config,
@@ -153,7 +192,7 @@ impl Login {
 
 async fn read(login: &Login, database: &str) -> Result<Rows, Error> {
     let mut url = login.url.clone();
-    url.dbname(database).application_name("mitsuke-catalog");
+    url.dbname(database).application_name(APPLICATION_NAME);
     let reading = async {
         match &login.tls {
             None => read_over(&url, NoTls).await,
@@ -165,41 +204,6 @@ async fn read(login: &Login, database: &str) -> Result<Rows, Error> {
         }
     };
     tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| Error::Timeout)?
-}
-
-/// Connects to the URL's own database, as the catalog's readings do.
-///
-/// # Errors
-/// Why it cannot be reached, in one line.
-pub async fn connect(config: &Config) -> Result<Client, Unreachable> {
-    let Some(login) = Login::of(config) else { return Err(Unreachable("no connection string".to_owned())) };
-    let mut url = login.url.clone();
-    url.application_name("mitsuke-classify").connect_timeout(FIRST_TIMEOUT);
-    let connected = async {
-        match &login.tls {
-            None => alive(url.connect(NoTls).await?),
-            Some(outward) => {
-                let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
-                alive(url.connect(driver).await?)
-            }
-        }
-    };
-    connected.await.map_err(|error: Error| Unreachable(in_full(&error)))
-}
-
-/// Why a database cannot be reached. Never holds the connection string.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}; check host, port, role and password")]
-pub struct Unreachable(String);
-
-/// Lets the connection run beside its client; it ends with it.
-fn alive<S, T>((client, connection): (Client, tokio_postgres::Connection<S, T>)) -> Result<Client, Error>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 async fn read_over<T>(url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>

@@ -9,7 +9,7 @@ use crate::catalog::{Classification, loader};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Fault, Faults};
-use crate::{app, policy, proxy};
+use crate::{app, bypass, policy, proxy};
 
 /// How long the server may take to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,6 +53,9 @@ impl Check {
             eprintln!("mitsuke check: {} found", count(faults.len(), "fault"));
             return Ok(Status::Wrong);
         }
+        if let Some(note) = self.note(&config)? {
+            eprintln!("note: {note}");
+        }
         println!(
             "in order: {}, {}, {}{}",
             config.file.as_ref().map_or("built-in configuration".to_owned(), |file| file.display().to_string()),
@@ -61,6 +64,18 @@ impl Check {
             if config.catalog.url.is_some() && !self.offline { ", catalog" } else { "" },
         );
         Ok(Status::Done)
+    }
+}
+
+impl Check {
+    /// What is no fault, and should be known: what the catalog's role may not see.
+    fn note(&self, config: &Config) -> anyhow::Result<Option<String>> {
+        if self.offline || !config.bypass.watch {
+            return Ok(None);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let asked = async { tokio::time::timeout(SERVER_TIMEOUT, bypass::missing_right(&config.catalog)).await };
+        Ok(runtime.block_on(asked).ok().and_then(Result::ok).flatten())
     }
 }
 

@@ -87,7 +87,9 @@ impl Classify {
         let looking = Looking { schemas: self.schema.clone(), rows: usize::from(self.sample), year };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let tables = runtime.block_on(async {
-            let client = loader::connect(&catalog).await.context("the database cannot be reached")?;
+            let client =
+                loader::connect(&catalog, "mitsuke-classify").await.context("there is no connection string")?;
+            let client = client.context("the database cannot be reached")?;
             let bar = bar();
             let mut done = 0_u64;
             let mut step = |count: usize, table: &str| {

@@ -74,13 +74,15 @@ impl Report {
         let Report { week, format, output, mail, lang: _, reader } = self;
         let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
         let log = &config.audit.path;
-        let week = week.unwrap_or_else(|| Week::of(Clock::system().now()));
+        let now = Clock::system().now();
+        let week = week.unwrap_or_else(|| Week::of(now));
+        let permits = permits(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let engine = super::open_log(&config.audit)?;
         let mut recorder = reader.recorder(&config.audit);
         recorder.record(format!("report {week}"));
         recorder.close();
-        let report = runtime.block_on(report::build(&engine, week, crate::audit::heads(log)?))?;
+        let report = runtime.block_on(report::build(&engine, week, (&permits, now), crate::audit::heads(log)?))?;
         if report.is_empty() {
             eprintln!("mitsuke: {} holds nothing of {week}; --week names another week", log.display());
         }
@@ -107,6 +109,20 @@ impl Report {
             None => drop(std::io::stdout().lock().write_all(text.as_bytes())),
         }
         Ok(Status::Done)
+    }
+}
+
+/// What is announced. A report is made also where policies are faulty.
+#[cfg(feature = "query")]
+fn permits(config: &crate::config::Config) -> Vec<crate::policy::permit::Permit> {
+    match crate::policy::load(&config.policies) {
+        Ok(set) => set.permits,
+        Err(faults) => {
+            eprintln!(
+                "mitsuke: the report says nothing of permits that were announced, because policies are faulty: {faults}"
+            );
+            Vec::new()
+        }
     }
 }
 

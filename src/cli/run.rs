@@ -4,18 +4,20 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 use super::{Global, Status};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::policy::load::watch::{self, Watch};
 use crate::proxy::Address;
 use crate::{app, audit, telemetry};
 
 /// The sidecar: listens, relays to the server, records and judges
 ///
 /// Without any configuration it listens on 127.0.0.1:6432, goes to 127.0.0.1:5432, logs to ./mitsuke-log and uses the
-/// built-in policies. SIGHUP reads the configuration, certificates, policies and classification again; SIGTERM and Ctrl-C let
-/// running statements end, for [listen].drain_timeout at most, and stop.
+/// built-in policies. SIGHUP reads the configuration, certificates, policies and classification again; a change in the folder of
+/// the policies is taken by itself, within seconds. SIGTERM and Ctrl-C let running statements end, for [listen].drain_timeout at most, and stop.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -63,14 +65,36 @@ impl Run {
         for address in &running.addresses {
             tracing::info!(%address, %upstream, log = %running.log.display(), "listening");
         }
+        let mut policies = running.config().policies.clone();
+        let mut watch = policies.path.as_deref().map(Watch::new);
+        let mut looks = tokio::time::interval(watch::EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => match self.config(global).and_then(|config| running.reload(&config)) {
-                    Ok(()) => tracing::info!("configuration, certificates, policies and classification read again"),
-                    Err(faults) => tracing::error!("faulty, so the old ones stay in force: {faults}"),
-                },
+                _ = hangup.recv() => {
+                    let read = self.config(global).and_then(|config| running.reload(&config).map(|()| config));
+                    match read {
+                        Ok(config) => {
+                            policies = config.policies;
+                            tracing::info!("configuration, certificates, policies and classification read again");
+                        }
+                        Err(faults) => tracing::error!("faulty, so the old ones stay in force: {faults}"),
+                    }
+                    // Taken as it is now, or found faulty, which was told.
+                    watch = policies.path.as_deref().map(Watch::new);
+                }
+                _ = looks.tick() => {
+                    let changed;
+                    (watch, changed) = looked(watch).await?;
+                    if changed {
+                        match running.reload_policies(&policies) {
+                            Ok(()) => tracing::info!("policies, lists, permits and classification have changed, and are in force"),
+                            Err(faults) => tracing::error!("changed policies are faulty, so the old ones stay in force: {faults}"),
+                        }
+                    }
+                }
             }
         }
         tracing::info!("stopping: no new sessions; running ones end when they are idle");
@@ -78,6 +102,17 @@ impl Run {
         tracing::info!("stopped");
         Ok(Status::Done)
     }
+}
+
+/// Looks at the folder of the policies, beside what runs here.
+async fn looked(watch: Option<Watch>) -> anyhow::Result<(Option<Watch>, bool)> {
+    let Some(mut watch) = watch else { return Ok((None, false)) };
+    tokio::task::spawn_blocking(move || {
+        let changed = watch.has_changed();
+        (Some(watch), changed)
+    })
+    .await
+    .context("the watch over the policies panicked")
 }
 
 /// With how to mend it, where the log's folder is what fails.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use self::section::Section;
 use crate::error::{Fault, Faults};
-use crate::{analysis, audit, catalog, policy, proxy};
+use crate::{analysis, audit, bypass, catalog, policy, proxy};
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "mitsuke.toml";
@@ -34,6 +34,8 @@ pub struct Config {
     pub analysis: analysis::Config,
     /// `[catalog]`.
     pub catalog: catalog::Config,
+    /// `[bypass]`.
+    pub bypass: bypass::Config,
     /// `[log]` and `[privacy]`.
     pub audit: audit::Config,
     /// `[policies]`.
@@ -179,12 +181,13 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
         key_file: key_file.unwrap_or_else(|| key_beside(Path::new(DEFAULT_LOG))),
         signing_key: signing_key_beside(Path::new(DEFAULT_LOG)),
     });
+    let bypass = root.section("bypass", bypass_of).unwrap_or_default();
     let policies = root.section("policies", policies_of).unwrap_or_default();
     let alerts = root.sections("alert", alert::read);
     let report = root.section("report", report_of).unwrap_or_default();
     let log_format = root.section("telemetry", telemetry).unwrap_or_default();
     root.finish();
-    Config { file, proxy, analysis, catalog, audit, policies, alerts, report, log_format }
+    Config { file, proxy, analysis, catalog, bypass, audit, policies, alerts, report, log_format }
 }
 
 fn identity(section: &mut Section<'_>) -> analysis::Config {
@@ -255,6 +258,15 @@ fn retention(section: &mut Section<'_>) -> audit::Retention {
         }
     }
     retention
+}
+
+fn bypass_of(section: &mut Section<'_>) -> bypass::Config {
+    let default = bypass::Config::default();
+    bypass::Config {
+        watch: section.word("watch", &[("on", true), ("off", false)]).unwrap_or(default.watch),
+        every: section.duration("every").unwrap_or(default.every).max(std::time::Duration::from_secs(1)),
+        allow: section.parsed_list("allow", "a role, or role@address").unwrap_or_default(),
+    }
 }
 
 fn policies_of(section: &mut Section<'_>) -> policy::Config {

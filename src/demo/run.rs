@@ -212,7 +212,9 @@ impl Theatre {
         let said = |error: &dyn std::fmt::Display| Error::Log(error.to_string());
         let engine = crate::query::Engine::open(&log).map_err(|error| said(&error))?;
         let heads = crate::audit::heads(&log).map_err(|error| said(&error))?;
-        let report = crate::report::build(&engine, week, heads).await.map_err(|error| said(&error))?;
+        let policies = crate::policy::load(&self.config.policies).map_err(|faults| said(&faults))?;
+        let announced = (&*policies.permits, Clock::system().now());
+        let report = crate::report::build(&engine, week, announced, heads).await.map_err(|error| said(&error))?;
         let page = report.html(&log.display().to_string()).map_err(|error| said(&error))?;
         let path = self.folder.report();
         std::fs::write(&path, page).map_err(Error::io("cannot write", &path))?;

@@ -92,6 +92,8 @@ files!(
     "login/login-failure-burst.cases.yaml",
     "login/one-user-from-many-addresses.yaml",
     "login/one-user-from-many-addresses.cases.yaml",
+    "login/password-list-kept-out.yaml",
+    "login/password-list-kept-out.cases.yaml",
     "login/password-spraying.yaml",
     "login/password-spraying.cases.yaml",
     "login/refused-without-a-rule.yaml",

@@ -29,6 +29,11 @@ impl List {
         list
     }
 
+    /// The entries without a star, and those with one.
+    pub fn entries(&self) -> (std::iter::Peekable<impl Iterator<Item = &String>>, &[String]) {
+        (self.exact.iter().peekable(), &self.patterns)
+    }
+
     /// Whether `text` is an entry, or matches one.
     pub fn contains(&self, text: &str) -> bool {
         self.exact.contains(text) || self.patterns.iter().any(|pattern| matches(pattern, text))

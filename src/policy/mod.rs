@@ -27,6 +27,7 @@ pub mod moment;
 pub mod permit;
 pub mod rule;
 pub mod set;
+pub mod sql;
 pub mod throttle;
 pub mod usual;
 pub mod window;

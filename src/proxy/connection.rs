@@ -196,16 +196,20 @@ struct Session {
 impl Session {
     async fn run(&mut self) -> End {
         let Session { relay, ledger, phases, seated, .. } = self;
-        let mut listens = false;
+        let (mut listens, mut is_served) = (false, false);
         phase::drive(phases.clone(), |cx, phase| {
             if !listens {
                 listens = true;
                 seated.listen(cx);
             }
-            match seated.word() {
+            let polled = match seated.word() {
                 Some(denial) => Poll::Ready(End::KeptOut(denial)),
                 None => relay.poll(cx, ledger, phase),
+            };
+            if !is_served {
+                is_served = ledger.backend().inspect(|pid| seated.is_served_by(*pid)).is_some();
             }
+            polled
         })
         .await
     }

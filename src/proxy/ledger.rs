@@ -187,6 +187,12 @@ impl Ledger {
         self.tracker.cancel_key().map(startup::cancel_request)
     }
 
+    /// Which of the server's processes serves this session, once the server has said so.
+    pub fn backend(&self) -> Option<u32> {
+        let key = self.tracker.cancel_key()?;
+        key.first_chunk().map(|pid| u32::from_be_bytes(*pid))
+    }
+
     /// After an error of [`Ledger::client`]: how many of the bytes may go on.
     pub fn followed(&self) -> usize {
         self.tracker.followed()

@@ -3,6 +3,7 @@
 //! In: a [`Config`] and the [`Stage`] that events go to. Out: a task a connection, until told to stop; then no new
 //! connections, time for the running sessions to come to an idle point, and an end for those that do not.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -159,6 +160,11 @@ impl Control {
             let held = quarantines.holds(user, address, now)?;
             Some(Denial::new(&kept_out(held.whom, &held.name, held.until)))
         })
+    }
+
+    /// The server's processes that serve sessions of ours, or did since this was last asked.
+    pub fn backends(&self) -> HashSet<u32> {
+        self.presence.backends()
     }
 
     /// Puts it in force, but for what was bound or counted at the start: addresses, `connections_max`, and `drain_timeout`.

@@ -6,9 +6,12 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::announced;
 use super::questions::{self, Question};
 use super::week::Week;
 use crate::audit::Head;
+use crate::clock::Timestamp;
+use crate::policy::permit::Permit;
 use crate::query::{self, Engine};
 
 /// Rows of a table. Beyond it the table says so, and the SQL gives them all.
@@ -90,14 +93,23 @@ pub struct Report {
     pub heads: Vec<Head>,
 }
 
-/// Asks the log for a week.
+/// Asks the log for a week, of which `now` may be a part. `permits` are those that are announced.
 ///
 /// # Errors
 /// The log cannot be read.
-pub async fn build(engine: &Engine, week: Week, heads: Vec<Head>) -> Result<Report, Error> {
+pub async fn build(
+    engine: &Engine,
+    week: Week,
+    (permits, now): (&[Permit], Timestamp),
+    heads: Vec<Head>,
+) -> Result<Report, Error> {
     let mut tables = Vec::new();
     for question in questions::tables(week) {
+        let is_of_permits = question.key == "permits";
         tables.push(question.ask(engine).await?);
+        if let Some(announced) = announced::question(week, permits, now).filter(|_| is_of_permits) {
+            tables.push(announced.ask(engine).await?);
+        }
     }
     let figures = questions::figures(week).ask(engine).await?;
     let values = figures.rows.into_iter().next().unwrap_or_default();
@@ -126,7 +138,7 @@ impl Report {
 }
 
 impl Question {
-    async fn ask(self, engine: &Engine) -> Result<Table, Error> {
+    pub(super) async fn ask(self, engine: &Engine) -> Result<Table, Error> {
         let batches = engine.sql(&self.sql).await?;
         let schema = batches.first().map(RecordBatch::schema);
         let fields = schema.as_ref().map(|schema| schema.fields().clone()).unwrap_or_default();

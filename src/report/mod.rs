@@ -5,6 +5,8 @@
 //! `query`, except for [`Week`].
 
 #[cfg(feature = "query")]
+mod announced;
+#[cfg(feature = "query")]
 mod chart;
 #[cfg(feature = "query")]
 mod contents;

@@ -43,6 +43,13 @@ impl Week {
     }
 
     /// The first moment after it.
+    pub fn end(self) -> crate::clock::Timestamp {
+        let after =
+            TimeZone::UTC.to_timestamp(self.before(-1).monday.at(0, 0, 0, 0)).map(jiff::Timestamp::as_microsecond);
+        crate::clock::Timestamp(after.unwrap_or(i64::MAX))
+    }
+
+    /// The first moment after it.
     pub fn end_sql(self) -> String {
         self.before(-1).start_sql()
     }

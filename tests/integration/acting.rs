@@ -8,15 +8,16 @@ use crate::support::server::{self, direct, shared};
 use crate::support::sidecar::{Sidecar, mitsuke};
 use crate::support::{programs, wait_for};
 
-const CLASSIFICATION: &str = "levels: [internal, personal, sensitive]\ntables:\n  shop.customers: { subject: id, columns: { email: personal } }\n  shop.cards: { subject: id, columns: { number: sensitive } }\n";
+pub const CLASSIFICATION: &str = "levels: [internal, personal, sensitive]\ntables:\n  shop.customers: { subject: id, columns: { email: personal } }\n  shop.cards: { subject: id, columns: { number: sensitive } }\n";
 
-const NO_CARDS: &str = "when: has(relations, 'shop.cards')\nunless: db_user = 'payment'\non: statement\naction: deny\n";
+pub const NO_CARDS: &str =
+    "when: has(relations, 'shop.cards')\nunless: db_user = 'payment'\non: statement\naction: deny\n";
 const LIMIT: &str = "on: progress\naction: cut\nwhen: persons > 100\n";
 const BURST: &str = "on: session\naction: quarantine\nwhom: client_addr\nfor: 1h\nwhen: outcome = 'auth_failed'\nwindow: { by: [client_addr], within: 1m, count: true, above: 2 }\n";
 const KEPT_OUT: &str = "on: statement\naction: quarantine\nwhom: db_user\nfor: 1h\nwhen: query like '%honeytoken%'\n";
 
 /// A shop of 5,000 customers, its roles, and a sidecar with these policies; and the name of the database.
-fn shop(policies: &[(&str, &str)], mode: &str) -> (Sidecar, String, tempfile::TempDir) {
+pub fn shop(policies: &[(&str, &str)], mode: &str) -> (Sidecar, String, tempfile::TempDir) {
     let name = server::database();
     let set_up = "create schema shop; create schema other;
         create table shop.customers (id int primary key, email text);
@@ -217,6 +218,52 @@ fn an_address_that_tries_one_password_after_the_other_is_kept_out() {
         (!said.output.status.success()).then(|| said.err())
     });
     assert!(refused.contains("mitsuke keeps 127.0.0.1 out until "), "{refused}");
+}
+
+/// The built-in set before a server that asks for passwords, with these addresses shared, after eleven users were refused. Whether who
+/// has the right password is let in, and what was found.
+fn after_a_password_list(shared_addresses: &str, mode: &str) -> (bool, Vec<Finding>) {
+    let server = server::start(&[]);
+    let users: Vec<String> = (0..11).map(|number| format!("u{number}")).collect();
+    psql(&direct(&server, "postgres"), "create role clerk login password 'right'").expect_success();
+    server::set_hba(&server, &format!("host all clerk,{} 127.0.0.1/32 scram-sha-256", users.join(",")));
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in mitsuke::policy::built_in::FILES {
+        let path = folder.path().join(path.strip_prefix("policies/").unwrap_or(path));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let shared = format!("shared_addresses: {shared_addresses}\nbefore:\n");
+        std::fs::write(path, text.replace("shared_addresses:\n", &shared)).unwrap();
+    }
+    let more = format!("[policies]\npath = \"{}\"\nmode = \"{mode}\"\n", folder.path().display());
+    let sidecar = Sidecar::before(&server, &more);
+    for user in &users {
+        let said = psql(&sidecar.url_as(&format!("{user}:guess"), "postgres"), "select 1");
+        assert!(said.err().contains("password authentication failed"), "{}", said.err());
+    }
+    let found = wait_for("a finding", || {
+        let found = sidecar.records::<Finding>();
+        let last = if shared_addresses.contains("127") { "password-spraying" } else { "password-list-kept-out" };
+        found.iter().any(|finding| &*finding.policy == last).then_some(found)
+    });
+    // Who is kept out is so at once; a second shows who is not.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    (psql(&sidecar.url_as("clerk:right", "postgres"), "select 1").output.status.success(), found)
+}
+
+#[test]
+fn a_password_list_s_address_is_kept_out_unless_many_share_it_or_policies_observe() {
+    let kept_out = |found: &[Finding]| -> Vec<Option<Action>> {
+        found.iter().filter(|one| &*one.policy == "password-list-kept-out").map(|one| one.action).collect()
+    };
+    let (is_let_in, found) = after_a_password_list("[10.0.0.1]", "enforce");
+    assert!(!is_let_in);
+    assert_eq!(kept_out(&found), [Some(Action::Quarantine)]);
+    let (is_let_in, found) = after_a_password_list("[10.0.0.1]", "observe");
+    assert!(is_let_in);
+    assert_eq!(kept_out(&found), [Some(Action::Alert)]);
+    let (is_let_in, found) = after_a_password_list("[\"127.*\"]", "enforce");
+    assert!(is_let_in);
+    assert!(kept_out(&found).is_empty());
 }
 
 #[test]

@@ -68,6 +68,14 @@ fn policies_in_the_documents_load_and_their_cases_hold() {
     mitsuke::app::classification(&config).unwrap_or_else(|faults| panic!("{faults}"));
 }
 
+/// What a command of ours prints.
+#[cfg(feature = "query")]
+fn said_by(arguments: &str) -> String {
+    let mut command = crate::support::sidecar::mitsuke();
+    command.args(arguments.split_whitespace());
+    crate::support::programs::run(command, b"").expect_success()
+}
+
 #[cfg(feature = "query")]
 #[test]
 fn questions_in_the_documents_are_answered() {
@@ -81,7 +89,11 @@ fn questions_in_the_documents_are_answered() {
         for rest in block.lines().filter_map(|line| line.strip_prefix("mitsuke query \"")) {
             let (sql, options) = rest.rsplit_once('"').expect("a closing quote");
             let mut command = mitsuke();
-            command.args(["query", sql]).args(options.split_whitespace()).arg("--log").arg(sidecar.log());
+            let sql = match sql.strip_prefix("$(mitsuke ").and_then(|sql| sql.strip_suffix(')')) {
+                Some(said) => said_by(said),
+                None => sql.to_owned(),
+            };
+            command.args(["query", &sql]).args(options.split_whitespace()).arg("--log").arg(sidecar.log());
             // Where what they write may lie.
             command.current_dir(sidecar.config().parent().expect("a folder"));
             let ran = programs::run(command, b"");

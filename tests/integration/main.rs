@@ -10,6 +10,7 @@ mod alerts;
 mod authentication;
 mod backtest;
 mod bad_input;
+mod bypass;
 mod cancel;
 mod certificate_files;
 mod channel_binding;
@@ -47,6 +48,7 @@ mod quiet;
 #[cfg(feature = "query")]
 mod reading;
 mod relay;
+mod reloading;
 mod replication;
 mod secrets;
 mod server_tls;

@@ -31,8 +31,10 @@ const QUESTIONS: u32 = 8;
 
 /// A condition as policies have it, and as DataFusion does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Both {
-    ours: String,
+pub struct Both {
+    /// A policy's.
+    pub ours: String,
+    /// DataFusion's.
     theirs: String,
 }
 
@@ -75,7 +77,7 @@ fn moment() -> impl Strategy<Value = i64> {
     (0_i64..200).prop_map(|hours| 1_780_272_000_000_000 + hours * 3_600_000_000)
 }
 
-fn record() -> impl Strategy<Value = Statement> {
+pub fn record() -> impl Strategy<Value = Statement> {
     let numbers = (number(), number(), option::of(0_u64..4));
     let texts = (word(), word(), option::of(select(vec![Outcome::Ok, Outcome::Error, Outcome::Unknown])));
     let lists = (words(), words());
@@ -216,7 +218,7 @@ fn about_times() -> impl Strategy<Value = Both> {
     ]
 }
 
-fn condition() -> impl Strategy<Value = Both> {
+pub fn condition() -> impl Strategy<Value = Both> {
     atom().prop_recursive(4, 16, 2, |inner| {
         let joint = select(vec!["_ and _", "_ or _", "(_) and (_)", "(_) or (_)", "not (_ and _)", "(_) = (_)"]);
         let dress = select(vec![
@@ -241,7 +243,7 @@ fn condition() -> impl Strategy<Value = Both> {
 }
 
 /// A log of these records, half of it sealed; they get their numbers.
-fn log_of(records: &mut [Statement], path: &std::path::Path) -> Engine {
+pub fn log_of(records: &mut [Statement], path: &std::path::Path) -> Engine {
     let config = Config {
         path: path.to_path_buf(),
         durability: Durability::Relaxed,
@@ -262,7 +264,10 @@ fn log_of(records: &mut [Statement], path: &std::path::Path) -> Engine {
         }
     }
     log.commit(&Checkpoint::default()).expect("it is written");
-    Engine::open(path).expect("it can be asked")
+    let engine = Engine::open(path).expect("it can be asked");
+    // For engines that read files alone; ours has half of it from the journal.
+    log.seal().expect("all of it is Parquet");
+    engine
 }
 
 /// For each condition, what DataFusion says of each record, in the records' order.

@@ -14,11 +14,11 @@ use serde_json::json;
 
 use super::super::reading::Reader;
 use super::super::{Global, Status};
-use super::{Format, Origin, print, unknown};
+use super::{Format, Origin, length, print, unknown};
 use crate::audit::{Error, Lake, Logged};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::policy::duration::{self, DAY_US};
+use crate::policy::duration::DAY_US;
 use crate::policy::judged::{Judged, tame};
 use crate::policy::{Engine, PolicySet};
 use crate::record::{Finding, Session, Statement, Transaction};
@@ -53,10 +53,6 @@ pub struct Backtest {
     format: Format,
     #[command(flatten)]
     reader: Reader,
-}
-
-fn length(text: &str) -> Result<i64, String> {
-    duration::parse(text).filter(|micros| *micros > 0).ok_or_else(|| "write 12h, 30d or 4w".to_owned())
 }
 
 /// What a policy found.

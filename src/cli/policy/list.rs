@@ -21,6 +21,12 @@ use crate::record::{Finding, Severity, Text};
 const BOLD: &str = "1";
 const DIM: &str = "2";
 
+/// What is told of a policy before its title.
+const CELLS: usize = 7;
+
+/// When each policy last found something.
+type Last = HashMap<Text, Timestamp>;
+
 /// The policies in force: what each judges, what it does, how many cases it has
 #[derive(Debug, Args)]
 #[command(after_help = "Example: which policies have an ATT&CK technique for databases among their tags\n  \
@@ -28,7 +34,8 @@ const DIM: &str = "2";
 pub struct List {
     #[command(flatten)]
     from: Origin,
-    /// text: a table on a terminal, tab-separated lines without a heading elsewhere; json: one object a line, with the time of the last finding
+    /// text: a table on a terminal, tab-separated lines without a heading elsewhere; json: one object a line. The table and
+    /// the objects have the time of the policy's last finding in the log, where there is one
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -37,23 +44,33 @@ impl List {
     /// Lists them.
     pub fn run(&self, global: &Global) -> anyhow::Result<Status> {
         let Some(set) = self.from.load(global) else { return Ok(Status::Wrong) };
+        let last = last_findings(global);
         print(&match self.format {
-            Format::Text if stdout().is_terminal() => table(&set),
+            Format::Text if stdout().is_terminal() => table(&set, &last),
             Format::Text => lines(&set),
-            Format::Json => objects(&set, &last_findings(global)),
+            Format::Json => objects(&set, &last),
         })?;
         Ok(Status::Done)
     }
 }
 
 /// For people: a policy's tags stand below it, where there is room for them.
-fn table(set: &PolicySet) -> String {
-    let heading = ["ID", "STATUS", "SEVERITY", "ON", "ACTION", "CASES"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = set.policies.iter().map(|policy| cells(set, policy)).collect();
+fn table(set: &PolicySet, last: &Last) -> String {
+    let heading = ["ID", "STATUS", "SEVERITY", "ON", "ACTION", "CASES", "LAST FOUND"].map(str::to_owned);
+    let rows: Vec<[String; CELLS]> = set
+        .policies
+        .iter()
+        .map(|policy| {
+            let mut row = cells(set, policy, last);
+            // To the day: the table is wide.
+            row[CELLS - 1].truncate(10);
+            row
+        })
+        .collect();
     let widths: Vec<usize> = (0..heading.len())
         .map(|cell| rows.iter().chain([&heading]).map(|row| row[cell].chars().count()).max().unwrap_or(0))
         .collect();
-    let padded = |row: &[String; 6], severity: Option<Severity>| {
+    let padded = |row: &[String; CELLS], severity: Option<Severity>| {
         let mut line = String::new();
         for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let cell = if index == 5 { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
@@ -72,16 +89,18 @@ fn table(set: &PolicySet) -> String {
     text
 }
 
-/// For programs: no heading, nothing cut.
+/// For programs: no heading, nothing cut; and no more fields than there always were.
 fn lines(set: &PolicySet) -> String {
     let line = |policy: &Arc<Policy>| {
-        format!("{}\t{}\t{}\n", cells(set, policy).join("\t"), policy.tags.join(","), one_line(&policy.title))
+        let cells = cells(set, policy, &Last::new());
+        let before = cells.split_last().map_or(&[][..], |(_, before)| before);
+        format!("{}\t{}\t{}\n", before.join("\t"), policy.tags.join(","), one_line(&policy.title))
     };
     set.policies.iter().map(line).collect()
 }
 
 /// When each policy last found something, as the log has it; nothing where there is no log.
-fn last_findings(global: &Global) -> HashMap<Text, Timestamp> {
+fn last_findings(global: &Global) -> Last {
     let mut last = HashMap::new();
     let config = Config::load(global.config.as_deref()).map(|config| config.with_log(global.log.as_deref()));
     let Some(lake) = config.ok().and_then(|config| Lake::open(&config.audit.path).ok()) else { return last };
@@ -92,7 +111,7 @@ fn last_findings(global: &Global) -> HashMap<Text, Timestamp> {
     last
 }
 
-fn objects(set: &PolicySet, last: &HashMap<Text, Timestamp>) -> String {
+fn objects(set: &PolicySet, last: &Last) -> String {
     let object = |policy: &Arc<Policy>| {
         let object = json!({
             "id": policy.id, "status": policy.status, "severity": policy.severity, "on": policy.on,
@@ -104,7 +123,7 @@ fn objects(set: &PolicySet, last: &HashMap<Text, Timestamp>) -> String {
     set.policies.iter().map(object).collect()
 }
 
-fn cells(set: &PolicySet, policy: &Policy) -> [String; 6] {
+fn cells(set: &PolicySet, policy: &Policy, last: &Last) -> [String; CELLS] {
     [
         policy.id.to_string(),
         policy.status.to_string(),
@@ -112,6 +131,7 @@ fn cells(set: &PolicySet, policy: &Policy) -> [String; 6] {
         policy.on.to_string(),
         policy.action.to_string(),
         cases(set, policy).to_string(),
+        last.get(&policy.id).map(ToString::to_string).unwrap_or_default(),
     ]
 }
 
@@ -154,7 +174,10 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_a_table_with_aligned_columns() {
-        let table = table(&built_in());
+        let set = built_in();
+        let last = Last::from([(set.policies[0].id.clone(), Timestamp(1_780_272_000_000_000))]);
+        let table = table(&set, &last);
+        assert!(table.contains("2026-06-01  ") && !table.contains("2026-06-01T"), "{table}");
         assert!(table.contains("\x1b[31mhigh"), "{table}");
         let plain = without_styles(&table);
         let lines: Vec<&str> = plain.lines().filter(|line| !line.starts_with("  ")).collect();

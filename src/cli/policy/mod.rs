@@ -3,6 +3,7 @@
 mod backtest;
 mod explain;
 mod list;
+mod sql;
 mod test;
 
 use std::io::{ErrorKind, Write, stdout};
@@ -14,6 +15,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{Global, Status};
 use crate::config::Config;
 use crate::error::Faults;
+use crate::policy::duration;
 use crate::policy::{PolicySet, load, load_folder};
 use crate::yaml::spelling;
 
@@ -31,6 +33,7 @@ enum What {
     Test(test::Test),
     Backtest(backtest::Backtest),
     Explain(explain::Explain),
+    Sql(sql::Sql),
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +57,7 @@ impl Policy {
             What::Test(test) => test.run(global),
             What::Backtest(backtest) => backtest.run(global),
             What::Explain(explain) => explain.run(global),
+            What::Sql(sql) => sql.run(global),
         }
     }
 }
@@ -67,6 +71,11 @@ impl Origin {
         };
         loaded.map_err(|faults| tell(&faults)).ok()
     }
+}
+
+/// A time until now, microseconds.
+fn length(text: &str) -> Result<i64, String> {
+    duration::parse(text).filter(|micros| *micros > 0).ok_or_else(|| "write 12h, 30d or 4w".to_owned())
 }
 
 /// A mistake in the name of a policy.

@@ -3,6 +3,8 @@
 //! ILIKE compares characters in lower case, one by one. Time: at most the product of both lengths; no recursion, no
 //! failure.
 
+use super::sql::escaped;
+
 /// A pattern, read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Like {
@@ -35,12 +37,22 @@ impl Like {
     }
 
     fn same(&self, wanted: char, found: char) -> bool {
-        wanted == found
-            || (self.fold
-                && match wanted.is_ascii() && found.is_ascii() {
-                    true => wanted.eq_ignore_ascii_case(&found),
-                    false => wanted.to_lowercase().eq(found.to_lowercase()),
-                })
+        wanted == found || (self.fold && lower(wanted) == lower(found))
+    }
+
+    /// Whether it is ILIKE's.
+    pub fn folds(&self) -> bool {
+        self.fold
+    }
+
+    /// The pattern as a text; in lower case, where it is ILIKE's.
+    pub fn pattern(&self) -> String {
+        let part = |part: &Part| match part {
+            Part::Any => "%".to_owned(),
+            Part::One => "_".to_owned(),
+            Part::Is(c) => escaped(&if self.fold { lower(*c) } else { *c }.to_string()),
+        };
+        self.parts.iter().map(part).collect()
     }
 
     /// Whether the whole of `text` matches.
@@ -77,6 +89,19 @@ impl Like {
                 }
             }
         }
+    }
+}
+
+/// A letter in lower case, whatever stands beside it: Unicode's simple mapping, which makes one character of one. What
+/// `str::to_lowercase` does besides (a sigma at a word's end, a dotted I in two parts) other engines do not.
+pub fn lower(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    let mut lower = c.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(one), _) => one,
+        (None, _) => c,
     }
 }
 

@@ -13,15 +13,17 @@
 //! `IS [NOT] NULL | TRUE | FALSE | UNKNOWN`; `lower(t)`, `length(t)` in characters, `cardinality(list)`,
 //! `has(list, 't')` and `in_list(t, 'name')`.
 //!
-//! NULL is SQL's. Arithmetic is exact in 128 bits, so that no sum or difference of columns wraps, and NULL beyond. The
-//! same text in `mitsuke query` says the same (`tests/policies/sql.rs`), but for arithmetic at the ends of 64 bits: there
-//! DataFusion wraps around, or refuses the question. `has(list, 't')` is `array_has` there, `hour` a part of `at`.
+//! NULL is SQL's. Arithmetic is exact in 128 bits, so that no sum or difference of columns wraps, and NULL beyond. Lower case
+//! is letter by letter. The same text in `mitsuke query` says the same (`tests/policies/sql.rs`), but for arithmetic at the ends of
+//! 64 bits, where DataFusion wraps around or refuses the question, and for a sigma or a dotted I in lower case. `has(list, 't')` is
+//! `array_has` there, `hour` a part of `at`. What [`sql`] writes says the same in all cases (`tests/policies/translated.rs`).
 
 mod check;
 mod like;
 mod parse;
 mod partial;
 mod parts;
+pub mod sql;
 mod tree;
 
 #[cfg(test)]

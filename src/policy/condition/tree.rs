@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::like::Like;
+use super::like::{Like, lower};
 use crate::policy::list::List;
 use crate::policy::moment::Moment;
 use crate::record::{Column, Table, Value};
@@ -252,7 +252,7 @@ impl<R: Table> Text<R> {
                 Value::Text(text) => Some(Cow::Borrowed(text)),
                 _ => None,
             },
-            Text::Lower(inner) => inner.eval(scope).map(|text| Cow::Owned(text.to_lowercase())),
+            Text::Lower(inner) => inner.eval(scope).map(|text| Cow::Owned(text.chars().map(lower).collect())),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! catalog's and passed over. Out: the set, or every fault of every file. The only part of this room that reads files.
 
 mod folder;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
