@@ -35,6 +35,7 @@ create external table if not exists mitsuke.statements (
     `personal_rows` bigint,
     `persons` bigint,
     `subjects` array<string>,
+    `literals` array<string>,
     `outcome` string,
     `sqlstate` string,
     `error` string,

@@ -35,6 +35,7 @@ create table if not exists mitsuke.statements (
     `personal_rows` decimal(20, 0),
     `persons` decimal(20, 0),
     `subjects` array<string>,
+    `literals` array<string>,
     `outcome` string,
     `sqlstate` string,
     `error` string,

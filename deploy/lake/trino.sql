@@ -36,6 +36,7 @@ create table if not exists hive.mitsuke.statements (
     "personal_rows" bigint,
     "persons" bigint,
     "subjects" array(varchar),
+    "literals" array(varchar),
     "outcome" varchar,
     "sqlstate" varchar,
     "error" varchar,
