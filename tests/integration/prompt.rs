@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use mitsuke::record::Statement;
+
 use crate::support::programs::{self, psql};
 use crate::support::server;
 use crate::support::sidecar::{Sidecar, mitsuke};
@@ -18,6 +20,8 @@ fn a_prompt_completes_answers_remembers_and_is_interrupted() {
     let database = server::database();
     let sidecar = Sidecar::start("");
     psql(&sidecar.url(&database), "select 1").expect_success();
+    // It is in the log within moments, not at once.
+    wait_for("the statement", || sidecar.records::<Statement>().pop());
     let states = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new(programs::interpreter());
     command.args(["-c", include_str!("prompt/type.py"), env!("CARGO_BIN_EXE_mitsuke")]).arg(sidecar.config());
