@@ -25,7 +25,7 @@
 //! * Relayed bytes are the original bytes. Nothing re-encodes them.
 //! * A statement is in the intake journal before the server sees it, and its end before the client sees it.
 //! * Nothing a peer sends may panic, hang, or allocate without bound. Every queue and buffer has a named limit.
-//! * Raw text and values live in the encrypted intake journal only. Records carry neither.
+//! * Raw text and values live in the encrypted intake journal only. Records carry neither, unless `[privacy].literals` is "keep".
 //!
 //! # The modules, in the order in which data flows
 

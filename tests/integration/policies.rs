@@ -150,6 +150,8 @@ fn a_folder_s_policies_are_found_by_the_configuration_by_path_and_by_id() {
     let unknown = policies.ask(&["policy", "test", "night-coyp"]);
     assert_eq!(unknown.output.status.code(), Some(2));
     assert_eq!(unknown.err(), "mitsuke: there is no policy `night-coyp`; did you mean `night-copy`?\n");
+    let stranger = policies.ask(&["policy", "sql", "elsewhere"]);
+    assert_eq!(stranger.err(), "mitsuke: there is no policy `elsewhere`; `mitsuke policy list` shows them\n");
 }
 
 #[test]

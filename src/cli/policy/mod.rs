@@ -81,8 +81,10 @@ fn length(text: &str) -> Result<i64, String> {
 /// A mistake in the name of a policy.
 fn unknown(set: &PolicySet, id: &str) -> anyhow::Error {
     let known = set.policies.iter().map(|policy| &*policy.id);
-    let near = spelling::nearest(id, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    anyhow::anyhow!("there is no policy `{id}`{near}")
+    match spelling::nearest(id, known) {
+        Some(near) => anyhow::anyhow!("there is no policy `{id}`; did you mean `{near}`?"),
+        None => anyhow::anyhow!("there is no policy `{id}`; `mitsuke policy list` shows them"),
+    }
 }
 
 fn tell(Faults(faults): &Faults) {
