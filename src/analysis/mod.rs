@@ -7,6 +7,7 @@
 pub(crate) mod identity;
 pub(crate) mod parsers;
 mod kept;
+mod places;
 mod recovery;
 mod session;
 mod settings;
@@ -17,6 +18,7 @@ mod transaction;
 mod understood;
 
 pub use self::identity::Source;
+pub use self::parsers::{Analyses, Parsers};
 pub use self::stage::{Control, Rooms, Stage, StageError};
 
 /// `[identity]`.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
+use super::places::{Places, Seen};
 use crate::sql::{Analysis, analyze, holds_for_shape, shape};
 
 /// Threads that parse.
@@ -25,7 +26,7 @@ const CACHE_TEXTS_MAX: usize = 8_192;
 const CACHE_BYTES_MAX: usize = 16 << 20;
 
 /// The analyses of one text: one a statement in it, never empty.
-pub(crate) type Analyses = Arc<[Arc<Analysis>]>;
+pub type Analyses = Arc<[Arc<Analysis>]>;
 
 struct Job {
     text: Arc<[u8]>,
@@ -36,19 +37,25 @@ struct Job {
 pub(super) enum Pending {
     /// Known.
     Ready(Analyses),
+    /// Known, and more of the text.
+    Seen(Arc<Seen>),
     /// Being parsed.
     Parsing { text: Arc<[u8]>, answer: Receiver<Analyses> },
 }
 
 /// The threads and the cache.
-pub(super) struct Parsers {
+pub struct Parsers {
     jobs: SyncSender<Job>,
     cache: Cache,
+    places: Places,
 }
 
 impl Parsers {
     /// Starts the threads. They end when this is dropped.
-    pub(super) fn start() -> std::io::Result<Parsers> {
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start() -> std::io::Result<Parsers> {
         let (jobs, queue) = sync_channel::<Job>(QUEUE_TEXTS_MAX);
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..PARSER_THREADS {
@@ -58,13 +65,17 @@ impl Parsers {
                 .stack_size(PARSER_STACK_BYTES)
                 .spawn(move || parse_jobs(&queue))?;
         }
-        Ok(Parsers { jobs, cache: Cache::default() })
+        Ok(Parsers { jobs, cache: Cache::default(), places: Places::default() })
     }
 
-    /// Begins to parse `text`, unless its analysis is known.
-    pub(super) fn begin(&mut self, text: &Arc<[u8]>) -> Pending {
+    /// Begins to parse `text`, unless its analysis is known. `comes_again`: it is prepared, and lies where it is for as long as that.
+    pub(super) fn begin(&mut self, text: &Arc<[u8]>, comes_again: bool) -> Pending {
+        if let Some(seen) = self.places.get(text) {
+            return Pending::Seen(seen);
+        }
         if let Some(analyses) = self.cache.get(text) {
-            return Pending::Ready(analyses);
+            let seen = comes_again.then(|| self.places.note(text, &analyses)).flatten();
+            return seen.map_or(Pending::Ready(analyses), Pending::Seen);
         }
         let (answer, receiver) = sync_channel(1);
         match self.jobs.send(Job { text: Arc::clone(text), answer }) {
@@ -73,17 +84,21 @@ impl Parsers {
         }
     }
 
-    /// The analysis of `text`; waits for it.
-    pub(super) fn analyse(&mut self, text: &Arc<[u8]>) -> Analyses {
-        let mut pending = Some(self.begin(text));
+    /// The analysis of a text that is prepared; waits for it.
+    pub fn analyse(&mut self, text: &Arc<[u8]>) -> Analyses {
+        let mut pending = Some(self.begin(text, true));
         self.finish(&mut pending)
     }
 
-    /// Waits for the analysis, which is taken out.
+    /// Waits for the analysis, which is taken out unless more is known of the text.
     pub(super) fn finish(&mut self, pending: &mut Option<Pending>) -> Analyses {
+        if let Some(Pending::Seen(seen)) = pending {
+            return Arc::clone(&seen.analyses);
+        }
         match pending.take() {
             None => not_understood(),
             Some(Pending::Ready(analyses)) => analyses,
+            Some(Pending::Seen(seen)) => Arc::clone(&seen.analyses),
             Some(Pending::Parsing { text, answer }) => {
                 let analyses = answer.recv().unwrap_or_else(|_| not_understood());
                 self.cache.put(&text, Arc::clone(&analyses));
@@ -200,10 +215,10 @@ mod tests {
     #[test]
     fn a_text_is_parsed_once() {
         let mut parsers = Parsers::start().expect("threads");
-        let mut pending = Some(parsers.begin(&text("select 1; select 2")));
+        let mut pending = Some(parsers.begin(&text("select 1; select 2"), false));
         let first = parsers.finish(&mut pending);
         assert_eq!(first.len(), 2);
-        let Pending::Ready(second) = parsers.begin(&text("select 1; select 2")) else { panic!("not cached") };
+        let Pending::Ready(second) = parsers.begin(&text("select 1; select 2"), false) else { panic!("not cached") };
         assert!(Arc::ptr_eq(&first, &second));
     }
 
@@ -212,7 +227,7 @@ mod tests {
         let mut parsers = Parsers::start().expect("threads");
         let mut is_known_after = |first: &str, then: &str| {
             parsers.analyse(&text(first));
-            matches!(parsers.begin(&text(then)), Pending::Ready(_))
+            matches!(parsers.begin(&text(then), false), Pending::Ready(_))
         };
         assert!(is_known_after("select a from t where b = 1", "select a from t where b = 22"));
         assert!(is_known_after("select a from t where b = 'x'", "select a from t where b = 'y'"));

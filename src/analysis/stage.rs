@@ -201,7 +201,7 @@ impl Stage {
         if let Some(database) = begun.who.database.as_deref() {
             self.catalog.seen(database);
         }
-        let pending = self.parsers.begin(&begun.text);
+        let pending = self.parsers.begin(&begun.text, begun.protocol == Protocol::Extended);
         let session =
             self.sessions.entry(begun.who.session_id).or_insert_with(|| Session::new(Arc::clone(&begun.who), begun.at));
         session.saved.who = Arc::clone(&begun.who);

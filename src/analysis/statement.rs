@@ -78,9 +78,7 @@ fn add_end(record: &mut Statement, source: &Source<'_>, ended: &Ended, kind: Kin
     record.error = ended.error.as_deref().map(|message| match ended.outcome {
         // A policy's words, which hold no value.
         Outcome::Denied | Outcome::Cut => Text::from(message),
-        _ if source.literals == Literals::Keep && kept::may_be_kept(source.analysis, source.meant) => {
-            Text::from(message)
-        }
+        _ if source.literals == Literals::Keep && kept::may_be_kept(source) => Text::from(message),
         _ => redacted_error(message, record.sqlstate.as_deref()).into(),
     });
     record.rows_returned = Some(match kind {

@@ -236,6 +236,31 @@ fn every_statement_of_a_query_is_a_record_of_its_own_and_what_an_error_kept_from
 }
 
 #[test]
+fn a_prepared_statement_has_its_constants_and_each_execution_s_parameters() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    let text: Arc<[u8]> = b"select email from shop.customers where id = $1 and shop = 4711".as_slice().into();
+    for id in [b'1', b'2', b'3', b'4'] {
+        script.begun("");
+        let Some(Event::Begun(begun)) = script.events.last_mut() else { panic!("it has begun") };
+        begun.protocol = Protocol::Extended;
+        begun.text = Arc::clone(&text);
+        begun.parameters = Parameters(Some([0, 1, id].into()));
+        script.ended("SELECT 1", Some(TransactionStatus::Idle));
+    }
+    script.closed();
+    run(folder.path(), &script.events);
+
+    let key = Key::load_or_create(&folder.path().join("log.key")).expect("key");
+    let found: Vec<_> = records::<Statement>(folder.path()).into_iter().map(|statement| statement.literals).collect();
+    let expected = ["1", "2", "3", "4"].map(|id| {
+        let hashes = ["4711", id].map(|value| key.subject_hash(value).into());
+        Some(crate::record::Texts::from(hashes))
+    });
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn several_statements_that_were_sent_to_be_prepared_are_one_record_with_all_their_texts() {
     let folder = tempfile::tempdir().unwrap();
     let mut script = Script::new(1);

@@ -11,6 +11,7 @@ use crate::policy::{Concerned, Engine};
 use crate::record::{Column, Statement, Text, Texts};
 use crate::session::event::Origin;
 use crate::sql::Analysis;
+use crate::sql::literals::are_values;
 
 /// So many are kept. When it is full it begins anew.
 const KEPT_MAX: usize = 8_192;
@@ -23,6 +24,8 @@ pub(super) struct Understood {
     /// Classified, and returned.
     pub(super) columns: Texts,
     pub(super) functions: Texts,
+    /// Whether its constants say what it looked up or wrote.
+    pub(super) are_values: bool,
     /// The policies that its executions can concern, once it has been executed.
     concerned: OnceLock<Concerned>,
 }
@@ -52,6 +55,7 @@ impl Understood {
             relations: relations.into(),
             columns: understanding.columns.iter().cloned().collect(),
             functions: analysis.functions.iter().cloned().collect(),
+            are_values: are_values(analysis),
             concerned: OnceLock::new(),
             understanding,
         }

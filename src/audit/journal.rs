@@ -33,6 +33,8 @@ const ALIGNMENT: usize = 8;
 const MARKER: [u8; 4] = *b"mFr1";
 const KIND_BATCH: u32 = 1;
 const KIND_COMMIT: u32 = 2;
+/// Room for the next commit's bytes that is kept from the last, bytes.
+const ROOM_BYTES_KEPT: usize = 8 << 20;
 
 /// How far the analysis has come, kept with the records it made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +185,8 @@ pub struct Journal {
     bytes: u64,
     /// Whether a failed commit may have left something behind that end.
     torn: bool,
+    /// Room for the bytes of a commit.
+    room: Vec<u8>,
 }
 
 impl Journal {
@@ -204,7 +208,7 @@ impl Journal {
             Error::io("write", &path)(error)
         })?;
         folder::sync(folder)?;
-        Ok(Journal { path, number, file, bytes: bytes.len() as u64, torn: false })
+        Ok(Journal { path, number, file, bytes: bytes.len() as u64, torn: false, room: Vec::new() })
     }
 
     /// Goes on with a file where its last commit ends; what a crash left behind it is cut off.
@@ -214,7 +218,7 @@ impl Journal {
     pub fn resume(path: &Path, number: u64, committed_bytes: u64) -> Result<Journal, Error> {
         let file = OpenOptions::new().write(true).open(path).map_err(Error::io("open", path))?;
         file.set_len(committed_bytes).map_err(Error::io("cut off the torn end of", path))?;
-        Ok(Journal { path: path.to_path_buf(), number, file, bytes: committed_bytes, torn: false })
+        Ok(Journal { path: path.to_path_buf(), number, file, bytes: committed_bytes, torn: false, room: Vec::new() })
     }
 
     /// Appends batches and the commit that makes them count, by one write. On failure the file is as before.
@@ -222,12 +226,27 @@ impl Journal {
     /// # Errors
     /// The system refuses (a full disk), or a batch can't be encoded.
     pub fn commit(&mut self, batches: &[(&str, RecordBatch)], commit: &Commit, sync: bool) -> Result<(), Error> {
-        let mut bytes = Vec::new();
-        for (table, batch) in batches {
-            push_batch(&mut bytes, table, batch)?;
+        let mut bytes = std::mem::take(&mut self.room);
+        bytes.clear();
+        let committed = self.append(&mut bytes, batches, commit, sync);
+        if bytes.capacity() <= ROOM_BYTES_KEPT {
+            self.room = bytes;
         }
-        push_commit(&mut bytes, commit)?;
-        let written = self.write(&bytes, sync);
+        committed
+    }
+
+    fn append(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        batches: &[(&str, RecordBatch)],
+        commit: &Commit,
+        sync: bool,
+    ) -> Result<(), Error> {
+        for (table, batch) in batches {
+            push_batch(bytes, table, batch)?;
+        }
+        push_commit(bytes, commit)?;
+        let written = self.write(bytes, sync);
         self.torn = written.is_err();
         if self.torn {
             self.torn = self.file.set_len(self.bytes).is_err();
@@ -257,31 +276,39 @@ impl Journal {
 }
 
 fn push_batch(bytes: &mut Vec<u8>, table: &str, batch: &RecordBatch) -> Result<(), Error> {
-    let mut payload = u32::try_from(table.len()).unwrap_or_default().to_le_bytes().to_vec();
-    payload.extend_from_slice(table.as_bytes());
-    let mut writer = StreamWriter::try_new(&mut payload, batch.schema_ref())?;
-    writer.write(batch)?;
-    writer.finish()?;
-    drop(writer);
-    push_frame(bytes, KIND_BATCH, &payload)
+    push_frame(bytes, KIND_BATCH, |bytes| {
+        bytes.extend_from_slice(&u32::try_from(table.len()).unwrap_or_default().to_le_bytes());
+        bytes.extend_from_slice(table.as_bytes());
+        let mut writer = StreamWriter::try_new(bytes, batch.schema_ref())?;
+        writer.write(batch)?;
+        writer.finish()?;
+        Ok(())
+    })
 }
 
 fn push_commit(bytes: &mut Vec<u8>, commit: &Commit) -> Result<(), Error> {
-    let payload = postcard::to_stdvec(commit).map_err(Error::Checkpoint)?;
-    push_frame(bytes, KIND_COMMIT, &payload)
+    push_frame(bytes, KIND_COMMIT, |bytes| {
+        bytes.extend_from_slice(&postcard::to_stdvec(commit).map_err(Error::Checkpoint)?);
+        Ok(())
+    })
 }
 
-fn push_frame(bytes: &mut Vec<u8>, kind: u32, payload: &[u8]) -> Result<(), Error> {
-    let too_long = || arrow::error::ArrowError::InvalidArgumentError("a batch is longer than 4 GiB".to_owned());
-    let length = u32::try_from(payload.len()).map_err(|_| too_long())?;
-    let mut checked = crc32fast::Hasher::new();
-    checked.update(&kind.to_le_bytes());
-    checked.update(payload);
+/// A frame whose payload is written where it stays.
+fn push_frame(
+    bytes: &mut Vec<u8>,
+    kind: u32,
+    payload: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let start = bytes.len();
     bytes.extend_from_slice(&MARKER);
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(&checked.finalize().to_le_bytes());
+    bytes.extend_from_slice(&[0; 8]);
     bytes.extend_from_slice(&kind.to_le_bytes());
-    bytes.extend_from_slice(payload);
+    payload(bytes)?;
+    let too_long = || arrow::error::ArrowError::InvalidArgumentError("a batch is longer than 4 GiB".to_owned());
+    let length = u32::try_from(bytes.len() - start - FRAME_HEADER_BYTES).map_err(|_| too_long())?;
+    let checksum = crc32fast::hash(&bytes[start + 12..]);
+    bytes[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
+    bytes[start + 8..start + 12].copy_from_slice(&checksum.to_le_bytes());
     bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
     Ok(())
 }

@@ -80,8 +80,10 @@ fn encode_column<T>(column: &Column<T>, records: &[T]) -> ArrayRef {
             Arc::new(builder.finish())
         }
         FieldKind::Text => {
-            let mut builder = StringBuilder::new();
-            values.for_each(|value| builder.append_option(if let Value::Text(t) = value { Some(t) } else { None }));
+            let text = |value| if let Value::Text(text) = value { Some(text) } else { None };
+            let bytes = values.clone().filter_map(text).map(str::len).sum();
+            let mut builder = StringBuilder::with_capacity(records.len(), bytes);
+            values.for_each(|value| builder.append_option(text(value)));
             Arc::new(builder.finish())
         }
         FieldKind::Timestamp => {
@@ -92,7 +94,7 @@ fn encode_column<T>(column: &Column<T>, records: &[T]) -> ArrayRef {
             Arc::new(builder.finish())
         }
         FieldKind::Texts => {
-            let mut builder = ListBuilder::new(StringBuilder::new());
+            let mut builder = ListBuilder::with_capacity(StringBuilder::new(), records.len());
             values.for_each(|value| {
                 let Value::Texts(texts) = value else { return builder.append_null() };
                 texts.iter().for_each(|text| builder.values().append_value(text));
@@ -101,7 +103,7 @@ fn encode_column<T>(column: &Column<T>, records: &[T]) -> ArrayRef {
             Arc::new(builder.finish())
         }
         FieldKind::U64s => {
-            let mut builder = ListBuilder::new(UInt64Builder::new());
+            let mut builder = ListBuilder::with_capacity(UInt64Builder::new(), records.len());
             values.for_each(|value| {
                 let Value::U64s(numbers) = value else { return builder.append_null() };
                 builder.values().append_slice(numbers);

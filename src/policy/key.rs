@@ -1,9 +1,12 @@
 //! Who or what a window, a baseline or a throttle is kept for: the values of some columns, as one small key.
 //!
-//! A key is 128 bits, however long a client made its names. NULL is a value of its own, as in GROUP BY.
+//! A key is 128 bits, however long a client made its names; of another process's keys nothing follows, so that nobody can choose names
+//! that fall together. NULL is a value of its own, as in GROUP BY.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::LazyLock;
+
+use ahash::RandomState;
 
 use crate::record::{Column, Table, Value};
 
@@ -14,22 +17,21 @@ pub struct Key(u64, u64);
 impl Key {
     /// The key of `record` by `columns`.
     pub fn of<R: Table>(record: &R, columns: &[&'static Column<R>]) -> Key {
-        let (mut one, mut two) = (DefaultHasher::new(), DefaultHasher::new());
-        two.write_u8(1);
-        for column in columns {
-            let value = (column.get)(record);
-            hash_value(value, &mut one);
-            hash_value(value, &mut two);
-        }
-        Key(one.finish(), two.finish())
+        Key::of_values(columns.iter().map(|column| (column.get)(record)))
     }
 
     /// The key of one value.
     pub fn of_value(value: Value<'_>) -> Key {
-        let (mut one, mut two) = (DefaultHasher::new(), DefaultHasher::new());
-        two.write_u8(1);
-        hash_value(value, &mut one);
-        hash_value(value, &mut two);
+        Key::of_values([value])
+    }
+
+    fn of_values<'a>(values: impl IntoIterator<Item = Value<'a>>) -> Key {
+        static HALVES: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+        let [mut one, mut two] = HALVES.each_ref().map(BuildHasher::build_hasher);
+        for value in values {
+            hash_value(value, &mut one);
+            hash_value(value, &mut two);
+        }
         Key(one.finish(), two.finish())
     }
 
@@ -39,7 +41,7 @@ impl Key {
     }
 }
 
-fn hash_value(value: Value<'_>, hasher: &mut DefaultHasher) {
+fn hash_value(value: Value<'_>, hasher: &mut impl Hasher) {
     match value {
         Value::Null => hasher.write_u8(0),
         Value::U64(number) => (1_u8, number).hash(hasher),

@@ -3,7 +3,8 @@
 //! In: a connected socket. Out: the same bytes either way; on TCP without Nagle's delay and with keepalive, so that a peer
 //! whose machine vanished is noticed while nothing is under way. A limit to how long bytes may stay unacknowledged
 //! (`TCP_USER_TIMEOUT`) is set where one is configured, and only there: Linux ends with it also the connection of a peer that is well and does
-//! not read for that long, and PostgreSQL has no such limit unless asked (its `tcp_user_timeout` is 0).
+//! not read for that long, and PostgreSQL has no such limit unless asked (its `tcp_user_timeout` is 0). Within the machine, where nothing is
+//! ever congested, pacing what is sent costs and gains nothing: there, Linux is asked for a congestion control that has none.
 
 use std::io;
 use std::pin::Pin;
@@ -24,6 +25,9 @@ const KEEPALIVE_IDLE_SECONDS: u64 = 60;
 const KEEPALIVE_INTERVAL_SECONDS: u64 = 10;
 /// Probes without an answer after which a peer is gone.
 const KEEPALIVE_PROBES: u32 = 6;
+/// In every Linux, and free for everyone to choose.
+#[cfg(target_os = "linux")]
+const UNPACED: &[u8] = b"reno";
 
 /// A connected socket.
 #[derive(Debug)]
@@ -54,6 +58,11 @@ impl Socket {
         #[cfg(target_os = "linux")]
         if user_timeout.is_some() {
             options.set_tcp_user_timeout(user_timeout)?;
+        }
+        #[cfg(target_os = "linux")]
+        if stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback()) {
+            // Where it is not to be had, what there is will do.
+            let _ = options.set_tcp_congestion(UNPACED);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = user_timeout;

@@ -46,7 +46,7 @@ pub fn are_values(analysis: &Analysis) -> bool {
 /// The constants of one statement's text. Empty where it cannot be scanned.
 pub fn constants(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut room = Vec::new();
+    let mut room = Vec::with_capacity(text.len());
     if shape(text.as_bytes(), &mut room) {
         plain(text, &mut found);
     } else if let Some(tokens) = Tokens::scan(text) {
@@ -91,12 +91,12 @@ fn plain(text: &str, found: &mut Vec<String>) {
                 }
             }
             b'0'..=b'9' => {
-                at += bytes.iter().skip(at).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+                at += bytes[at..].iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
                 push(found, text.get(start..at).unwrap_or_default(), minus);
             }
             b'$' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | 0x80.. => {
                 let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'$' | 0x80..);
-                at += bytes.iter().skip(at).take_while(is_word).count();
+                at += bytes[at..].iter().take_while(is_word).count();
             }
             _ => {}
         }
@@ -127,6 +127,9 @@ fn add(found: &mut Vec<String>, text: String) {
 
 /// `host=… password=…`, `postgresql://user:…@…`.
 fn looks_like_connection(text: &str) -> bool {
+    if !text.contains(['=', ':']) {
+        return false;
+    }
     let lower = text.to_ascii_lowercase();
     (lower.contains("password") && lower.contains('='))
         || lower.contains("postgres://")
@@ -211,6 +214,9 @@ fn numeric(bytes: &[u8]) -> Option<String> {
 /// without the spaces that `char(n)` adds.
 pub fn canonical(text: &str) -> String {
     let text = text.trim_end_matches(' ');
+    if !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.to_owned();
+    }
     if let Some(number) = canonical_number(text.trim_start()) {
         return number;
     }
