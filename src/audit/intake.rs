@@ -23,6 +23,7 @@
 
 mod codec;
 mod disk;
+mod lately;
 mod map;
 mod reader;
 mod segment;
@@ -40,6 +41,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use self::disk::{Attempt, Disk};
+use self::lately::{Appended, Lately};
 pub use self::reader::IntakeReader;
 use self::segment::{Cipher, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES_MAX, GAP_OFFSET, HEADER_BYTES, Header};
 use super::{Config, Durability, Error, Key, Unwritable, UnwritableReason, WhenUnwritable, folder, journal};
@@ -53,21 +55,23 @@ pub const SEGMENTS_MAX: usize = 16;
 /// Events of one call are gathered into one entry until they are this long, encoded: such a call is all or nothing.
 pub const ENTRY_BYTES_TARGET: usize = 1 << 20;
 /// Entries that are kept in memory for the reader besides, bytes as they are in the segments.
-pub const FRESH_BYTES_MAX: usize = 4 << 20;
+pub const LATELY_BYTES_MAX: usize = 4 << 20;
 
 #[derive(Clone, Copy)]
 struct Sizes {
     segment_bytes: usize,
     segments_max: usize,
-    fresh_bytes_max: usize,
+    lately_bytes_max: usize,
 }
 
 const SIZES: Sizes =
-    Sizes { segment_bytes: SEGMENT_BYTES, segments_max: SEGMENTS_MAX, fresh_bytes_max: FRESH_BYTES_MAX };
+    Sizes { segment_bytes: SEGMENT_BYTES, segments_max: SEGMENTS_MAX, lately_bytes_max: LATELY_BYTES_MAX };
 /// How long after a segment could not be had the next attempt is made.
 const RETRY: Duration = Duration::from_millis(10);
 /// What a thread keeps of its encoding buffer between calls, bytes.
 const BUFFER_BYTES_KEPT: usize = 256 << 10;
+/// What a caller keeps of its room for events.
+const EVENTS_KEPT: usize = 4;
 
 /// An event's number among all events of this writer, ever: from 1, without a gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -135,9 +139,7 @@ struct State {
     /// Segments after the one that the reader is on.
     queue: VecDeque<Arc<Segment>>,
     /// Events that are in the segments too.
-    fresh: VecDeque<Fresh>,
-    /// Their length in the segments.
-    fresh_bytes: usize,
+    lately: Lately,
     /// Whether the reader waits for `wake`.
     reader_asleep: bool,
     /// What was let through since `current` was full.
@@ -145,19 +147,6 @@ struct State {
     /// What was let through since the start.
     passed: u64,
     refused: Option<(Instant, UnwritableReason)>,
-}
-
-/// The events of an entry that has just been appended, for a reader that is not far behind: it needs not decrypt and decode them.
-struct Fresh {
-    /// Where the entry lies.
-    segment: Arc<Segment>,
-    /// Its place in the segment's body …
-    offset: usize,
-    /// … and the next one's.
-    end: usize,
-    /// The position of the first of them.
-    first: Position,
-    events: Vec<Event>,
 }
 
 /// A live segment, as reader and appender share it.
@@ -195,8 +184,7 @@ impl Intake {
             segment: Arc::clone(&segment),
             next: first,
             queue: VecDeque::new(),
-            fresh: VecDeque::new(),
-            fresh_bytes: 0,
+            lately: Lately::default(),
             reader_asleep: false,
             gap: None,
             passed: 0,
@@ -242,6 +230,7 @@ impl Intake {
             });
             last = appended.map_err(|reason| Unwritable { reason })?;
         }
+        events.shrink_to(EVENTS_KEPT);
         Ok(last)
     }
 
@@ -326,12 +315,10 @@ impl Shared {
             return Err(UnwritableReason::TooLong);
         }
         state.next = Position(first.0 + u64::from(number));
-        let left = events.split_off(count);
-        let events = std::mem::replace(events, left);
+        let events = events.drain(..count);
         let (segment, end) = (Arc::clone(&state.segment), state.segment.view.body().len());
-        if state.fresh_bytes.saturating_add(buffer.len()) <= self.sizes.fresh_bytes_max {
-            state.fresh_bytes += buffer.len();
-            state.fresh.push_back(Fresh { segment, offset, end, first, events });
+        if state.lately.bytes().saturating_add(buffer.len()) <= self.sizes.lately_bytes_max {
+            state.lately.push(Appended { segment, offset, end, first, count }, buffer.len(), events);
         }
         if state.reader_asleep {
             state.reader_asleep = false;

@@ -1,13 +1,14 @@
 //! Events ⇄ the bytes inside an entry.
 //!
-//! In: events. Out: bytes, and back: what one session repeats in every event is decoded once and shared. A text goes through no
-//! serializer: element by element it would cost more than the encryption does.
+//! In: events. Out: bytes, and back: what one session repeats in every event is encoded once and decoded once, and shared. A text goes
+//! through no serializer: element by element it would cost more than the encryption does.
 //!
 //! ```text
 //! event   who:blob columns:blob event:postcard text:blob     of Ended the columns, of Begun the parameters, of it and Prepared the text
 //! blob    length:u32 bytes[length]                           who, columns: postcard
 //! ```
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,10 +35,10 @@ pub fn encode(event: &Event, buffer: &mut Vec<u8>) -> bool {
         Event::Prepared(prepared) => &prepared.text[..],
         _ => &[],
     };
-    let encoded = push_blob(buffer, |buffer| push(event.who(), buffer))
+    let encoded = push_blob(buffer, |buffer| WHO.with_borrow_mut(|who| who.push(event.who(), buffer)))
         && push_blob(buffer, |buffer| {
             buffer.extend_from_slice(parameters);
-            columns.is_none_or(|columns| push(columns, buffer))
+            columns.is_none_or(|columns| COLUMNS.with_borrow_mut(|known| known.push(columns, buffer)))
         })
         && push(event, buffer)
         && push_blob(buffer, |buffer| {
@@ -48,6 +49,49 @@ pub fn encode(event: &Event, buffer: &mut Vec<u8>) -> bool {
         buffer.truncate(start);
     }
     encoded
+}
+
+thread_local! {
+    static WHO: RefCell<Repeated<Who>> = const { RefCell::new(Repeated(Vec::new())) };
+    static COLUMNS: RefCell<Repeated<[Origin]>> = const { RefCell::new(Repeated(Vec::new())) };
+}
+
+/// So many values of each kind are remembered by a thread …
+const REPEATED_MAX: usize = 256;
+/// … that take no more than so many bytes each.
+const REPEATED_BYTES_MAX: usize = 1_024;
+
+/// What values were encoded to, found by where they lie. They are held, so that no other can lie there.
+struct Repeated<T: ?Sized>(Vec<Option<Encoded<T>>>);
+
+type Encoded<T> = (Arc<T>, Box<[u8]>);
+
+impl<T: ?Sized> Repeated<T>
+where
+    Arc<T>: Serialize,
+{
+    fn push(&mut self, value: &Arc<T>, buffer: &mut Vec<u8>) -> bool {
+        if self.0.is_empty() {
+            self.0.resize_with(REPEATED_MAX, || None);
+        }
+        // What is allocated lies at multiples of powers of two.
+        let place = Arc::as_ptr(value).cast::<u8>().addr() as u64;
+        let slot = usize::try_from(place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).unwrap_or(0) % REPEATED_MAX;
+        match self.0.get_mut(slot) {
+            Some(Some((known, bytes))) if Arc::ptr_eq(known, value) => {
+                buffer.extend_from_slice(bytes);
+                true
+            }
+            Some(slot) => {
+                let start = buffer.len();
+                let pushed = push(value, buffer);
+                let bytes = buffer.get(start..).filter(|bytes| pushed && bytes.len() <= REPEATED_BYTES_MAX);
+                *slot = bytes.map(|bytes| (Arc::clone(value), bytes.into()));
+                pushed
+            }
+            None => push(value, buffer),
+        }
+    }
 }
 
 fn push(value: &impl Serialize, buffer: &mut Vec<u8>) -> bool {
@@ -106,7 +150,7 @@ fn take_blob(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Values by the bytes that they were decoded from. When it is full it begins anew.
 struct Shared<T> {
-    known: HashMap<Box<[u8]>, T>,
+    known: HashMap<Box<[u8]>, T, ahash::RandomState>,
     bytes: usize,
 }
 
@@ -115,7 +159,7 @@ const SHARED_BYTES_MAX: usize = 4 << 20;
 
 impl<T> Default for Shared<T> {
     fn default() -> Shared<T> {
-        Shared { known: HashMap::new(), bytes: 0 }
+        Shared { known: HashMap::default(), bytes: 0 }
     }
 }
 
@@ -126,7 +170,7 @@ impl<T: Clone + DeserializeOwned> Shared<T> {
         }
         let value: T = postcard::from_bytes(bytes).ok()?;
         if self.bytes.saturating_add(bytes.len()) > SHARED_BYTES_MAX {
-            (self.known, self.bytes) = (HashMap::new(), 0);
+            (self.known, self.bytes) = (HashMap::default(), 0);
         }
         self.bytes = self.bytes.saturating_add(bytes.len());
         self.known.insert(bytes.into(), value.clone());
@@ -208,6 +252,23 @@ mod tests {
             encode(&events(b"select 4711", 1, None)[0], &mut whole);
             prop_assert!(keep >= whole.len() || Decoder::default().decode(&whole[..keep]).is_none());
         }
+    }
+
+    #[test]
+    fn what_is_repeated_is_encoded_as_it_is_whatever_lay_there_before() {
+        let mut repeated = Repeated::<Who>(Vec::new());
+        for number in 0..4 * REPEATED_MAX {
+            // Freed at once, unless it is held: the next one may lie in its place.
+            let who = Arc::new(Who { client_addr: number.to_string(), ..Who::default() });
+            for _ in 0..3 {
+                let (mut bytes, mut plain) = (vec![9], vec![9]);
+                assert!(repeated.push(&who, &mut bytes) && push(&who, &mut plain));
+                assert_eq!(bytes, plain);
+            }
+        }
+        let long = Arc::new(Who { client_addr: "x".repeat(REPEATED_BYTES_MAX), ..Who::default() });
+        assert!(repeated.push(&long, &mut Vec::new()));
+        assert_eq!(Arc::strong_count(&long), 1, "what is long is not held");
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::lately::Lately;
 use super::segment::{Cipher, Found, HEADER_BYTES, Header, look, resume};
-use super::{EXTENSION, Entry, Fresh, Gap, GapCause, Position, Segment, Shared, codec};
+use super::{EXTENSION, Entry, Gap, GapCause, Position, Segment, Shared, codec};
 use crate::audit::{Error, Key, folder};
 
 /// How often a reader that has just been busy looks again, instead of having appends wake it by a system call.
@@ -107,7 +108,7 @@ pub struct IntakeReader {
     /// How far `live`'s body has been read.
     offset: usize,
     /// What was appended lately, as far as it is still in memory.
-    fresh: VecDeque<Fresh>,
+    lately: Lately,
     /// The position that should come next.
     expected: Position,
     decoder: codec::Decoder,
@@ -122,8 +123,8 @@ impl IntakeReader {
         let expected = recovered.from;
         let decoder = codec::Decoder::default();
         let (ready, busy) = (VecDeque::new(), Instant::now());
-        let fresh = VecDeque::new();
-        IntakeReader { shared, writers, recovered, live, offset: 0, fresh, expected, decoder, ready, busy }
+        let lately = Lately::default();
+        IntakeReader { shared, writers, recovered, live, offset: 0, lately, expected, decoder, ready, busy }
     }
 
     /// The next event or gap; waits for one no longer than `wait`, and returns `None` when none came.
@@ -204,32 +205,20 @@ impl IntakeReader {
 
     /// Takes what is new; whether there was anything.
     fn read_live(&mut self) -> bool {
-        self.take_fresh() || self.read_segment()
+        self.take_lately() || self.read_segment()
     }
 
     /// Takes an entry's events from memory, where they are the next ones.
-    fn take_fresh(&mut self) -> bool {
-        if self.fresh.is_empty() {
-            let mut state = self.shared.lock();
-            std::mem::swap(&mut self.fresh, &mut state.fresh);
-            state.fresh_bytes = 0;
+    fn take_lately(&mut self) -> bool {
+        if self.lately.is_empty() {
+            self.lately.swap_with_empty(&mut self.shared.lock().lately);
         }
-        // What was read from the segment already, because memory held none of it then.
-        while self.fresh.front().is_some_and(|fresh| fresh.first < self.expected) {
-            self.fresh.pop_front();
-        }
-        let is_next = |fresh: &Fresh| {
-            fresh.first == self.expected && fresh.offset == self.offset && Arc::ptr_eq(&fresh.segment, &self.live)
-        };
-        if !self.fresh.front().is_some_and(is_next) {
-            return false;
-        }
-        let Some(fresh) = self.fresh.pop_front() else { return false };
-        for event in fresh.events {
+        let Some((events, end)) = self.lately.next(&self.live, self.offset, self.expected) else { return false };
+        for event in events {
             self.ready.push_back((self.expected, Entry::Event(event)));
             self.expected.0 += 1;
         }
-        self.offset = fresh.end;
+        self.offset = end;
         true
     }
 

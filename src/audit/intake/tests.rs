@@ -186,10 +186,10 @@ fn an_event_longer_than_a_segment_is_an_error_that_does_not_pass() {
 
 #[test]
 fn a_reader_gets_every_event_once_whether_it_keeps_up_or_not() {
-    for fresh_bytes_max in [0, 100, 300, 700, usize::MAX] {
+    for lately_bytes_max in [0, 100, 300, 700, usize::MAX] {
         for behind in [1, 3, 10, 50] {
             let folder = tempfile::tempdir().unwrap();
-            let sizes = Sizes { segment_bytes: SMALL, segments_max: 1_000, fresh_bytes_max };
+            let sizes = Sizes { segment_bytes: SMALL, segments_max: 1_000, lately_bytes_max };
             let (intake, mut reader) = Intake::open_sized(&config(folder.path()), "w", sizes).unwrap();
             let mut found = Vec::new();
             for number in 1..=100 {
@@ -201,7 +201,7 @@ fn a_reader_gets_every_event_once_whether_it_keeps_up_or_not() {
             }
             found.extend(drain(&mut reader).into_iter().map(|(position, entry)| (Position(position), entry)));
             let expected = expected(1..=200).into_iter().map(|(position, entry)| (Position(position), entry));
-            assert!(found.into_iter().eq(expected), "{fresh_bytes_max} bytes in memory, {behind} behind");
+            assert!(found.into_iter().eq(expected), "{lately_bytes_max} bytes in memory, {behind} behind");
         }
     }
 }

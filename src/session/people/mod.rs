@@ -32,7 +32,10 @@ struct Column {
     number: u16,
     type_oid: u32,
     binary: bool,
-    keys: RandomState,
+    /// Of values that come whole …
+    keys: ahash::RandomState,
+    /// … and of those whose pieces are cut anywhere.
+    long_keys: RandomState,
     seen: Distinct,
     values: Vec<String>,
 }
@@ -65,7 +68,8 @@ impl Counting {
                 number: u16::try_from(number).unwrap_or(u16::MAX),
                 type_oid: origin.type_oid,
                 binary: is_binary(number),
-                keys: RandomState::new(),
+                keys: ahash::RandomState::new(),
+                long_keys: RandomState::new(),
                 seen: Distinct::default(),
                 values: Vec::new(),
             })
@@ -111,7 +115,7 @@ impl Column {
         if last && open.is_empty() && bytes.len() <= SUBJECT_BYTES_MAX {
             return self.whole(bytes);
         }
-        open.push(bytes, &self.keys);
+        open.push(bytes, &self.long_keys);
         if !last {
             return;
         }
