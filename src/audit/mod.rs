@@ -16,6 +16,7 @@
 //! its name; where both have it, `lake` passes over the journal's.
 
 mod chain;
+mod encoding;
 mod error;
 mod folder;
 pub mod intake;

@@ -14,15 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
-use ::parquet::basic::{Compression, ZstdLevel};
 use ::parquet::file::metadata::{KeyValue, SortingColumn};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
-use ::parquet::schema::types::ColumnPath;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 
 use super::chain::{Chain, Sealed};
+use super::encoding::encoded;
 use super::schema::{self, SCHEMA_VERSION, TableInfo};
 use super::{Error, folder};
 use crate::clock::Timestamp;
@@ -31,9 +30,6 @@ use crate::clock::Timestamp;
 const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
 /// Statistics of texts are cut off at this length, bytes.
 const STATISTICS_BYTES_MAX: usize = 64;
-/// Columns that are searched for one value among many files.
-const BLOOM_COLUMNS: [&str; 3] = ["session_id", "fingerprint", "finding_id"];
-const ZSTD_LEVEL: i32 = 3;
 
 /// Metadata keys of a file of the log.
 pub const META_WRITER: &str = "mitsuke.writer";
@@ -196,12 +192,10 @@ fn write_unfinished(path: &Path, by: (&str, &str), seqs: (u64, u64), rows: &Reco
 fn properties((writer, key): (&str, &str), seqs: (u64, u64), rows: &RecordBatch) -> Result<WriterProperties, Error> {
     let schema = rows.schema_ref();
     let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     let at = i32::try_from(schema.index_of("at")?).unwrap_or_default();
     let seq = i32::try_from(schema.index_of("seq")?).unwrap_or_default();
     let sorted = [at, seq].map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false });
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+    let properties = WriterProperties::builder()
         .set_created_by(format!("mitsuke {}", env!("CARGO_PKG_VERSION")))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
         .set_statistics_enabled(EnabledStatistics::Page)
@@ -216,11 +210,6 @@ fn properties((writer, key): (&str, &str), seqs: (u64, u64), rows: &RecordBatch)
             pair(META_KEY, key.to_owned()),
             pair(META_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
         ]));
-    for column in BLOOM_COLUMNS.into_iter().filter(|column| schema.field_with_name(column).is_ok()) {
-        let path = ColumnPath::from(column);
-        properties = properties
-            .set_column_bloom_filter_enabled(path.clone(), true)
-            .set_column_bloom_filter_max_ndv(path, rows.num_rows().clamp(1, ROW_GROUP_ROWS_MAX) as u64);
-    }
-    Ok(properties.build())
+    let rows = rows.num_rows().clamp(1, ROW_GROUP_ROWS_MAX) as u64;
+    Ok(encoded(properties, schema, rows).build())
 }

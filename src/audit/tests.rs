@@ -5,6 +5,7 @@ mod kill;
 mod proof;
 mod reading;
 mod retention;
+mod size;
 
 use std::path::Path;
 use std::time::Duration;

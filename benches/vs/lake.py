@@ -1,0 +1,81 @@
+"""Questions to a large log: `mitsuke query` beside DuckDB over the same files, interleaved, warm; whole processes, wall and CPU seconds.
+
+    python3 benches/vs/lake.py --mitsuke ~/.cache/mitsuke/target/release/mitsuke --fill FILL_LOG --statements 100000000
+
+FILL_LOG is the bench of that name: `cargo bench --no-run --bench fill_log` says where it is. A log that is there already (`--log`) is used again.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+FILES = "read_parquet('%s/statements/*/*.parquet', hive_partitioning = true)"
+ASK = "import sys, duckdb; duckdb.sql('set threads = %d'); print(duckdb.sql(sys.argv[1]))" % (os.cpu_count() or 1)
+
+
+def questions(log):
+    """Name, for Mitsuke, for DuckDB."""
+    files = FILES % log
+    first = subprocess.run(
+        [sys.executable, "-c", ASK.replace("print(duckdb.sql(sys.argv[1]))", "print(duckdb.sql(sys.argv[1]).fetchone()[0])"),
+         f"select subjects[1] from {files} where dt = (select min(dt) from {files}) and persons > 0 limit 1"],
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    person = f"select at, db_user, client_addr, query from %s where array_%s(subjects, '{first}') order by at"
+    count = "select db_user, date_trunc('day', at) as day, count(*) from %s group by 1, 2 order by 1, 2"
+    hour = "select count(*), sum(persons) from %s where at >= '2026-09-03 10:00:00+00' and at < '2026-09-03 11:00:00+00'"
+    return [
+        ("count by user and day", count % "statements", count % files),
+        ("one person's history", person % ("statements", "has"), person % (files, "contains")),
+        ("one hour of the whole", hour % "statements", (hour + " and dt = '2026-09-03'") % files),
+    ]
+
+
+def spent(command):
+    """Wall and CPU seconds of a whole process."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def fill(chosen, log):
+    command = [chosen.fill, "--log", log, "--statements", str(chosen.statements), "--days", str(chosen.days)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    size = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    rate, each = chosen.statements / cpu, size / chosen.statements
+    print("%d statements written: %.0f a CPU second, %.1f bytes each, at most %.0f MiB of memory\n" % (chosen.statements, rate, each, after.ru_maxrss / 1024))
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--mitsuke", required=True)
+    options.add_argument("--fill")
+    options.add_argument("--statements", type=int, default=100_000_000)
+    options.add_argument("--days", type=int, default=90)
+    options.add_argument("--log")
+    options.add_argument("--rounds", type=int, default=3)
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mitsuke-vs-") as folder:
+        log = chosen.log or folder + "/log"
+        if not os.path.isdir(log + "/statements"):
+            fill(chosen, log)
+        print("| question | mitsuke, s | CPU s | DuckDB, s | CPU s | of DuckDB's |\n| --- | --- | --- | --- | --- | --- |")
+        for name, ours, theirs in questions(log):
+            commands = ([chosen.mitsuke, "query", "--log", log, "--format", "csv", ours], [sys.executable, "-c", ASK, theirs])
+            rounds = [[spent(command) for command in commands] for _ in range(chosen.rounds + 1)][1:]
+            (wall, cpu), (their_wall, their_cpu) = [
+                [statistics.median(column) for column in zip(*side)] for side in zip(*rounds)
+            ]
+            print("| %s | %.2f | %.2f | %.2f | %.2f | %.2f |" % (name, wall, cpu, their_wall, their_cpu, wall / their_wall))
+
+
+if __name__ == "__main__":
+    main()
