@@ -40,7 +40,9 @@ create external table if not exists mitsuke.statements (
     `sqlstate` string,
     `error` string,
     `policies` array<string>,
-    `permit` string
+    `permit` string,
+    `context` string,
+    `ticket` string
 )
 partitioned by (`dt` date)
 stored as parquet

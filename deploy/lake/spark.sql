@@ -41,6 +41,8 @@ create table if not exists mitsuke.statements (
     `error` string,
     `policies` array<string>,
     `permit` string,
+    `context` string,
+    `ticket` string,
     `dt` date
 )
 using parquet partitioned by (dt) location 'LOG/statements';

@@ -42,6 +42,8 @@ create table if not exists hive.mitsuke.statements (
     "error" varchar,
     "policies" array(varchar),
     "permit" varchar,
+    "context" varchar,
+    "ticket" varchar,
     "dt" date
 )
 with (format = 'PARQUET', external_location = 'LOG/statements/', partitioned_by = array['dt']);

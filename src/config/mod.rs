@@ -201,6 +201,17 @@ fn identity(section: &mut Section<'_>) -> analysis::Config {
             }
         }
     }
+    config.comment_keys = section.file("comment_keys");
+    if let Some(window) = section.duration("comment_window") {
+        config.comment_window = window;
+    }
+    let needs_keys = |source: &analysis::Source| matches!(source, analysis::Source::Signed(_));
+    if config.comment_keys.is_none() && config.end_user.iter().any(needs_keys) {
+        section.fault_here(
+            "`identity.end_user` has a source \"signed:…\", and there are no `identity.comment_keys`",
+            "name the file of keys",
+        );
+    }
     config
 }
 

@@ -93,6 +93,7 @@ fn the_defaults_that_it_names_are_the_defaults() {
         proxy: proxy::Config { listen_user_timeout: None, upstream_user_timeout: None, ..set.proxy },
         catalog: catalog::Config { url: None, ..set.catalog },
         policies: policy::Config { path: None, timezone: None, ..set.policies },
+        analysis: analysis::Config { comment_keys: None, ..set.analysis },
         alerts: Vec::new(),
         report: Report::default(),
         ..set

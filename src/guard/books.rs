@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::analysis::identity::{Source, end_user};
+use crate::analysis::identity::{Accepted, Source, end_user};
 use crate::analysis::parsers::unknown;
 use crate::catalog::{Catalog, Context};
-use crate::record::Text;
+use crate::clock::Timestamp;
+use crate::record::{Proof, Text};
 use crate::session::event::Who;
+use crate::sql::seal::Seal;
 use crate::sql::{Analysis, Effect};
 
 use super::draft::Draft;
@@ -38,6 +41,8 @@ pub struct Books {
     any_role: bool,
     /// Something may have set what names the end user.
     any_setting: bool,
+    /// Signed texts that came in time.
+    accepted: Accepted,
     prepared: Names,
     cursors: Names,
     /// Statements under way whose results may be cut, by number.
@@ -147,12 +152,23 @@ impl Books {
         self.any_role
     }
 
+    /// What a statement's comment is worth.
+    pub fn proof(&mut self, seal: Seal, at: Timestamp, window: Duration) -> Option<Proof> {
+        self.accepted.proof(seal, at, window)
+    }
+
     /// Who is behind the role; `None` where it is not certain.
-    pub fn end_user(&self, sources: &[Source], analysis: &Analysis, who: &Who) -> Option<Option<Text>> {
+    pub fn end_user(
+        &self,
+        sources: &[Source],
+        analysis: &Analysis,
+        proof: Option<Proof>,
+        who: &Who,
+    ) -> Option<Option<Text>> {
         let by_setting = |source: &Source| matches!(source, Source::Setting(_));
         match self.any_setting && sources.iter().any(by_setting) {
             true => None,
-            false => Some(end_user(sources, &analysis.comment_tags, &HashMap::new(), who)),
+            false => Some(end_user(sources, analysis, proof, &HashMap::new(), who)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::analysis::Source;
 use crate::catalog::Classification;
 use crate::clock::Timestamp;
 use crate::policy::list::Lists;
@@ -55,7 +56,7 @@ impl Scene {
         let engine = SharedEngine::new(Engine::new(Arc::clone(&set)));
         let catalog = Catalog::new(Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless"));
         let sources = vec![Source::Comment("user".to_owned()), Source::Setting("app.user".to_owned())];
-        let room = || Room::open(engine.clone(), catalog, sources);
+        let room = || Room::open(engine.clone(), catalog, Identity { sources, ..Identity::default() });
         let guard = Guard::new(&set, room).expect("threads").expect("a policy that acts");
         Scene { guard, engine: engine.clone(), who: who("clerk"), no: 0 }
     }
