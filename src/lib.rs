@@ -41,6 +41,8 @@ pub mod yaml;
 pub mod record;
 // PURE. Names and values → what they look like: e-mail addresses, My Numbers, names of people.
 pub mod detect;
+// PURE. Hashes → how many different ones, exactly or by HyperLogLog.
+pub mod distinct;
 // PURE. Bytes → bounded frames → messages.
 pub mod wire;
 // PURE. Messages → events: statements, portals, rows, people.
