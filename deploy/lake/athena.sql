@@ -118,6 +118,8 @@ create external table if not exists mitsuke.findings (
     `action` string,
     `observed` bigint,
     `threshold` bigint,
+    `measure` string,
+    `within_us` bigint,
     `evidence` array<bigint>,
     `explanation` string,
     `tags` array<string>,

@@ -98,7 +98,7 @@ select `writer`, `seq`, `at`, `session_id`, `ended_at`, `outcome`, `sqlstate`, `
 $$);
 
 create or replace view mitsuke.findings as
-select `writer`, `seq`, `at`, `session_id`, `finding_id`, `policy`, `title`, `severity`, `action`, `observed`, `threshold`, `evidence`, `explanation`, `tags`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
+select `writer`, `seq`, `at`, `session_id`, `finding_id`, `policy`, `title`, `severity`, `action`, `observed`, `threshold`, `measure`, `within_us`, `evidence`, `explanation`, `tags`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
   from file('LOG/findings/dt=*/*.parquet', 'Parquet', $$
     `writer` Nullable(String),
     `seq` Nullable(UInt64),
@@ -111,6 +111,8 @@ select `writer`, `seq`, `at`, `session_id`, `finding_id`, `policy`, `title`, `se
     `action` Nullable(String),
     `observed` Nullable(UInt64),
     `threshold` Nullable(UInt64),
+    `measure` Nullable(String),
+    `within_us` Nullable(UInt64),
     `evidence` Array(Nullable(UInt64)),
     `explanation` Nullable(String),
     `tags` Array(Nullable(String)),

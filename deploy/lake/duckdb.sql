@@ -14,7 +14,7 @@ select "writer", "seq", "at", "session_id", "ended_at", "outcome", "sqlstate", "
   from read_parquet('LOG/sessions/dt=*/*.parquet', hive_partitioning = true, union_by_name = true);
 
 create or replace view findings as
-select "writer", "seq", "at", "session_id", "finding_id", "policy", "title", "severity", "action", "observed", "threshold", "evidence", "explanation", "tags", "database", "db_user", "role", "end_user", "application_name", "client_addr", dt
+select "writer", "seq", "at", "session_id", "finding_id", "policy", "title", "severity", "action", "observed", "threshold", "measure", "within_us", "evidence", "explanation", "tags", "database", "db_user", "role", "end_user", "application_name", "client_addr", dt
   from read_parquet('LOG/findings/dt=*/*.parquet', hive_partitioning = true, union_by_name = true);
 
 create or replace view reviews as

@@ -112,6 +112,8 @@ create table if not exists mitsuke.findings (
     `action` string,
     `observed` decimal(20, 0),
     `threshold` decimal(20, 0),
+    `measure` string,
+    `within_us` decimal(20, 0),
     `evidence` array<decimal(20, 0)>,
     `explanation` string,
     `tags` array<string>,

@@ -113,6 +113,8 @@ create table if not exists hive.mitsuke.findings (
     "action" varchar,
     "observed" bigint,
     "threshold" bigint,
+    "measure" varchar,
+    "within_us" bigint,
     "evidence" array(bigint),
     "explanation" varchar,
     "tags" array(varchar),

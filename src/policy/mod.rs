@@ -17,7 +17,7 @@ pub mod condition;
 pub mod definition;
 pub mod duration;
 pub mod engine;
-mod explanation;
+pub(crate) mod explanation;
 pub mod holiday;
 pub mod judged;
 pub mod key;

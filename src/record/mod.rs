@@ -273,6 +273,10 @@ table! {
         observed: Option<u64>,
         /// The value it was held against.
         threshold: Option<u64>,
+        /// What `observed` counts: a column's name (`persons`), `statements`, `sessions`, `transactions`, or `distinct COLUMN`.
+        measure: Option<Text>,
+        /// Over how long, microseconds; null for one record.
+        within_us: Option<u64>,
         /// `seq` of the statements that led to it, bounded.
         evidence: Option<Arc<[u64]>>,
         /// A sentence for a person.
