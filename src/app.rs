@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::task;
 
 use crate::alert::{self, Alerts};
-use crate::analysis::{self, Control, Identity, Rooms, Stage, sighted};
-use crate::audit::{Intake, Key, Lake, Log, Writer};
+use crate::analysis::{self, Control, Identity, Passed, Rooms, Stage, sighted};
+use crate::audit::{Intake, IntakeReader, Key, Lake, Log, Writer};
 use crate::bypass;
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::{Clock, Timestamp};
@@ -101,13 +101,18 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let stopping = Arc::new(AtomicBool::new(false));
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
-    let rooms = Rooms { log, catalog: catalog.clone(), engine, quarantines: quarantines.clone(), key, identity };
-    let bypass = watch_other_ways(&config, (clock.clone(), began), &legs, &control, &stopped);
+    let rooms = Rooms {
+        log,
+        catalog: catalog.clone(),
+        engine,
+        quarantines: quarantines.clone(),
+        key,
+        identity,
+        passed: Passed::default(),
+    };
+    let bypass = watch_other_ways(&config, (clock.clone(), began), (&legs, &rooms.passed), &control, &stopped);
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
-    let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
-        let _writer = writer; // Held as long as anything of this writer is written.
-        stage.run(reader, &orders).context("the analysis stage stopped")
-    })?;
+    let analysis = analyse(stage, reader, orders, writer)?;
     let findings = tell(finding_receiver, &alerts, watcher)?;
     let loader = tokio::spawn(loader::keep_fresh(catalog.clone(), config.catalog.clone(), stopped.clone()));
     let door = tokio::spawn(keep_out(legs.clone(), quarantines, stopped.clone()));
@@ -130,6 +135,19 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         analysis,
         findings,
         alerts,
+    })
+}
+
+/// Runs the stage on a thread of its own.
+fn analyse(
+    stage: Stage,
+    reader: IntakeReader,
+    orders: Receiver<Control>,
+    writer: Writer,
+) -> std::io::Result<JoinHandle<anyhow::Result<()>>> {
+    std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
+        let _writer = writer; // Held as long as anything of this writer is written.
+        stage.run(reader, &orders).context("the analysis stage stopped")
     })
 }
 
@@ -334,14 +352,15 @@ fn tell_once(catalog: &Catalog, log: &Path) {
 fn watch_other_ways(
     config: &Config,
     time: (Clock, Timestamp),
-    legs: &proxy::Control,
+    (legs, passed): (&proxy::Control, &Passed),
     control: &SyncSender<Control>,
     stopped: &watch::Receiver<bool>,
 ) -> task::JoinHandle<()> {
     let control = control.clone();
     let found = move |finding| control.try_send(Control::Found(Box::new(finding))).is_ok();
+    let ours = bypass::Ours { legs: legs.clone(), passed: passed.clone(), settled_after: config.proxy.drain_timeout };
     let (config, catalog) = (config.bypass.clone(), config.catalog.clone());
-    tokio::spawn(bypass::keep_looking(config, catalog, time, legs.clone(), found, stopped.clone()))
+    tokio::spawn(bypass::keep_looking(config, catalog, time, ours, found, stopped.clone()))
 }
 
 /// Passes findings on, on a thread of its own.

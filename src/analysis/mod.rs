@@ -7,6 +7,7 @@
 pub(crate) mod identity;
 pub(crate) mod parsers;
 mod kept;
+mod passed;
 mod recovery;
 mod session;
 mod settings;
@@ -17,6 +18,7 @@ mod transaction;
 mod understood;
 
 pub use self::identity::{Identity, Source, read_keys};
+pub use self::passed::Passed;
 pub use self::stage::{Control, Rooms, Stage, StageError};
 
 use std::path::PathBuf;

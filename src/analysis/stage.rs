@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Config;
 use super::identity::{Identity, end_user};
 use super::parsers::{self, Analyses, Parsers, Pending};
+use super::passed::Passed;
 use super::session::{Open, Session};
 use super::statement;
 use super::transaction::Fold;
@@ -73,6 +74,8 @@ pub struct Rooms {
     pub key: Key,
     /// Where the names of end users come from.
     pub identity: Identity,
+    /// How often each kind of statement came through, for who asks.
+    pub passed: Passed,
 }
 
 /// See the module.
@@ -85,6 +88,7 @@ pub struct Stage {
     pub(super) quarantines: Quarantines,
     pub(super) key: Key,
     identity: Identity,
+    passed: Passed,
     pub(super) parsers: Parsers,
     understood: understood::Cache,
     pub(super) sessions: HashMap<Uuid, Session, ahash::RandomState>,
@@ -113,7 +117,7 @@ impl Stage {
         findings: SyncSender<Finding>,
         stopping: Arc<AtomicBool>,
     ) -> Result<Stage, StageError> {
-        let Rooms { log, catalog, engine, quarantines, key, identity } = rooms;
+        let Rooms { log, catalog, engine, quarantines, key, identity, passed } = rooms;
         let mut stage = Stage {
             config,
             clock,
@@ -124,6 +128,7 @@ impl Stage {
             key,
             parsers: Parsers::start(&identity.keys)?,
             identity,
+            passed,
             understood: understood::Cache::default(),
             sessions: HashMap::default(),
             findings,
@@ -352,6 +357,7 @@ impl Stage {
             literals: self.config.literals,
         };
         let record = statement::record(&source, &self.key);
+        self.passed.count(&record, &meant.fingerprint);
         // EXECUTE and FETCH have a text of their own.
         let is_alike = ended.is_some() && Arc::ptr_eq(analysis, &meant);
         let sighted = ended.filter(|ended| !ended.sighted.is_empty()).map(|ended| (&ended.sighted, record.clone()));

@@ -247,6 +247,12 @@ fn sealed(text: &str, all: &str, keys: &Keys) -> Analysis {
     analysis
 }
 
+/// PostgreSQL's fingerprint of one statement, as [`Analysis::fingerprint`] has it; `None` where the grammar refuses the text. Wants as much stack
+/// as [`analyze`].
+pub fn fingerprint(text: &str) -> Option<Text> {
+    pg_query::fingerprint(text, 0, 0).ok().map(|fingerprint| fingerprint.hex.into())
+}
+
 /// What a view's definition says.
 #[derive(Clone, Debug)]
 pub struct ViewColumns {

@@ -411,3 +411,36 @@ fn a_report_goes_by_mail_with_an_extract_to_read_and_the_page_as_a_file() {
     );
     assert_eq!(mail_server.mails().len(), 3, "the other recipient has it");
 }
+
+/// `[report].lang` and `--lang`: what a Japanese auditor gets is Japanese, but for what stands in the log.
+#[cfg(feature = "query")]
+#[test]
+fn a_report_is_written_in_japanese_where_that_is_asked_for() {
+    let mail_server = MailServer::start(&[]);
+    let keys =
+        alert(&mail_server.address(), "tls = \"off\"\nseverity_min = \"critical\"") + "[report]\nlang = \"ja\"\n";
+    let mut watched = Watched::with(&keys);
+    watched.read(20);
+    watched.sidecar.stop();
+    watched.sidecar.command(["report", "--mail"]).expect_success();
+    let mail = &mail_server.wait_for(1)[0];
+    let subject = mail.header("subject");
+    assert!(
+        subject.starts_with("[mitsuke] 不審なアクセスのレポート, ") && subject.ends_with(", 検知: 高 1 件"),
+        "{subject}"
+    );
+    let text = watched.sidecar.command(["report", "--format", "text"]).expect_success();
+    for part in [mail.part(0), mail.part(1), mail.part(2), &text] {
+        for words in ["検知", "ユーザー別の参照人数", "重大度", "postgres read 20 people"] {
+            assert!(part.contains(words), "{words} in {part}");
+        }
+        for english in ["Suspicious", "Who read how many", "None.", "client addr", "approved by"] {
+            assert!(!part.contains(english), "{english} in {part}");
+        }
+    }
+    assert!(mail.part(2).contains("<html lang=\"ja\">"), "{}", mail.part(2));
+    let english = watched.sidecar.command(["report", "--format", "text", "--lang", "en"]).expect_success();
+    assert!(english.starts_with("Suspicious access, "), "{english}");
+    let json = watched.sidecar.command(["report", "--format", "json"]).expect_success();
+    assert!(json.contains("\"people_by_day\"") && !json.contains("検知"), "keys stay as they are");
+}
