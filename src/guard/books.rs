@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::analysis::identity::{Accepted, Source, end_user};
 use crate::analysis::parsers::unknown;
-use crate::catalog::{Catalog, Context};
+use crate::catalog::{Catalog, Consequences, Context, Own};
 use crate::clock::Timestamp;
 use crate::record::{Proof, Text};
 use crate::session::event::Who;
@@ -45,6 +45,8 @@ pub struct Books {
     accepted: Accepted,
     prepared: Names,
     cursors: Names,
+    /// What the session has filled for itself, by the statements that were let go; never less.
+    own: Arc<Own>,
     /// Statements under way whose results may be cut, by number.
     watched: BTreeMap<u64, Arc<Vec<Draft>>>,
     /// Statements up to this one may have been forgotten.
@@ -172,18 +174,32 @@ impl Books {
         }
     }
 
+    /// What a statement that goes on leaves to the session, if it succeeds.
+    pub fn leaves(&mut self, catalog: &Catalog, follows: &Consequences) {
+        catalog.learn_own(&mut self.own, follows);
+        if self.own.path_unknown {
+            // Where the path may lead is in `any_path`.
+            Arc::make_mut(&mut self.own).path_unknown = false;
+        }
+    }
+
     /// The contexts in which a statement's names may have to be understood: one, unless a name without its schema may mean several
-    /// relations.
+    /// relations, or a temporary one that the session may have made.
     pub fn contexts(&self, analysis: &Analysis, catalog: &Catalog, who: &Who) -> Vec<Context> {
+        let mut contexts = self.contexts_without_own(analysis, catalog, who);
+        if !self.own.is_empty() {
+            let with_own = |context: &Context| Context { own: Arc::clone(&self.own), ..context.clone() };
+            let more: Vec<Context> = contexts.iter().map(with_own).collect();
+            contexts.extend(more);
+        }
+        contexts
+    }
+
+    fn contexts_without_own(&self, analysis: &Analysis, catalog: &Catalog, who: &Who) -> Vec<Context> {
         let database: Text = who.database.as_deref().unwrap_or_default().into();
         let role: Text = who.db_user.as_deref().unwrap_or_default().into();
-        let context = |search_path| Context {
-            database: database.clone(),
-            role: role.clone(),
-            search_path,
-            // What a session has filled itself is known when that has ended, to the analysis.
-            own: Arc::default(),
-        };
+        let context =
+            |search_path| Context { database: database.clone(), role: role.clone(), search_path, own: Arc::default() };
         let mut contexts = vec![context(None)];
         let bare: Vec<&Text> = analysis
             .reads

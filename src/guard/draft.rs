@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::books::Books;
 use crate::analysis::Identity;
-use crate::catalog::{Catalog, Understanding};
+use crate::catalog::{Catalog, Consequences, Understanding};
 use crate::clock::Timestamp;
 use crate::policy::acting;
 use crate::record::{CatalogState, Certainty, Common, Kind, Parse, Proof, Protocol, Statement, Text};
@@ -30,6 +30,8 @@ pub struct Draft {
     personal: bool,
     meant: Arc<Analysis>,
     context: crate::catalog::Context,
+    /// What it leaves behind, if it succeeds.
+    pub follows: Consequences,
 }
 
 /// Who wants something, when, and how.
@@ -66,6 +68,7 @@ impl Draft {
                     personal: false,
                     meant: Arc::clone(&meant),
                     context,
+                    follows: Consequences::default(),
                 };
                 draft.record.end_user = end_user.flatten();
                 draft.record.context = proof;
@@ -97,6 +100,7 @@ impl Draft {
             personal: false,
             meant: Arc::clone(analysis),
             context: crate::catalog::Context::default(),
+            follows: Consequences::default(),
         }
     }
 
@@ -112,6 +116,7 @@ impl Draft {
             personal: true,
             meant: analysis,
             context: crate::catalog::Context::default(),
+            follows: Consequences::default(),
         }
     }
 
@@ -125,6 +130,7 @@ impl Draft {
         self.record.level = understanding.level.clone();
         self.record.certainty = Some(if self.understood { understanding.certainty } else { Certainty::Assumed });
         self.record.catalog = Some(understanding.state);
+        self.follows.clone_from(&understanding.consequences);
         // Of what is not understood every row may be somebody's.
         self.personal = understanding.personal || !self.understood;
     }

@@ -177,6 +177,31 @@ async fn a_search_path_that_may_be_set_counts() {
     scene.allowed("select * from public.secrets").await;
 }
 
+/// Where classified columns go within a session, their classification goes, before anything has ended; and a name may still mean what it meant.
+#[tokio::test]
+async fn what_a_session_fills_for_itself_is_known_before_it_is_read() {
+    let policy = "on: statement\naction: deny\nwhen: kind = 'select' and has(columns, 'shop.customers.email')\n";
+    let mut scene = Scene::new(&[policy, CARDS]);
+    scene.allowed("select * from mine").await;
+    scene.allowed("create temp table mine as select email as e from shop.customers").await;
+    scene.denied("select * from mine").await;
+    scene.denied("select e from mine").await;
+    scene.denied("select upper(e) from pg_temp.mine").await;
+    scene.allowed("select 1 from orders").await;
+    // Filled by another way, and on from there.
+    scene.allowed("create temp table plain (x text)").await;
+    scene.allowed("select * from plain").await;
+    scene.allowed("insert into plain select e from mine").await;
+    scene.denied("select * from plain").await;
+    // A drop may fail, or be rolled back: the name may mean either.
+    scene.allowed("drop table mine").await;
+    scene.denied("select * from mine").await;
+    scene.denied("select * from shop.cards").await;
+    // Other sessions have none of it.
+    let mut other = Scene::new(&[policy]);
+    other.allowed("select * from mine").await;
+}
+
 #[tokio::test]
 async fn a_role_or_an_end_user_that_is_not_certain_counts_against_a_statement() {
     let mut scene = Scene::new(&[
