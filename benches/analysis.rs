@@ -54,7 +54,7 @@ fn allocated(parsers: &mut Parsers, text: &Arc<[u8]>) -> Option<u64> {
 fn analysis(criterion: &mut Criterion) {
     let texts = texts();
     assert_eq!(texts.len(), 10);
-    let Ok(mut parsers) = Parsers::start() else { return eprintln!("the threads could not be started") };
+    let Ok(mut parsers) = Parsers::start(&Arc::default()) else { return eprintln!("the threads could not be started") };
     let mut cold = criterion.benchmark_group("parsed anew");
     for text in &texts {
         let name = BenchmarkId::from_parameter(format!("{} bytes", text.len()));

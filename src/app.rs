@@ -11,12 +11,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task;
 
 use crate::alert::{self, Alerts};
-use crate::analysis::{Control, Rooms, Source, Stage, sighted};
-use crate::audit::{Intake, Key, Lake, Log, Writer};
+use crate::analysis::{self, Control, Identity, Passed, Rooms, Stage, sighted};
+use crate::audit::{Intake, IntakeReader, Key, Lake, Log, Writer};
 use crate::bypass;
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::{Clock, Timestamp};
@@ -76,13 +77,8 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let engine = SharedEngine::new(experienced(Engine::new(Arc::clone(&policies)), &config.audit.path, &clock)?);
     tell_once(&catalog, &config.audit.path);
     let quarantines = Quarantines::open(&config.audit.path).context("the list of who is kept out cannot be read")?;
-    let acting = Acting {
-        gates: Gates::default(),
-        engine: engine.clone(),
-        catalog: catalog.clone(),
-        sources: config.analysis.end_user.clone(),
-        room: Mutex::default(),
-    };
+    let identity = identity(&config.analysis)?;
+    let acting = Acting::new(engine.clone(), catalog.clone(), identity.clone());
     acting.put(&policies)?;
     let proxy = Proxy::bind(
         config.proxy.clone(),
@@ -105,13 +101,18 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let stopping = Arc::new(AtomicBool::new(false));
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
-    let rooms = Rooms { log, catalog: catalog.clone(), engine, quarantines: quarantines.clone(), key };
-    let bypass = watch_other_ways(&config, (clock.clone(), began), &legs, &control, &stopped);
+    let rooms = Rooms {
+        log,
+        catalog: catalog.clone(),
+        engine,
+        quarantines: quarantines.clone(),
+        key,
+        identity,
+        passed: Passed::default(),
+    };
+    let bypass = watch_other_ways(&config, (clock.clone(), began), (&legs, &rooms.passed), &control, &stopped);
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
-    let analysis = std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
-        let _writer = writer; // Held as long as anything of this writer is written.
-        stage.run(reader, &orders).context("the analysis stage stopped")
-    })?;
+    let analysis = analyse(stage, reader, orders, writer)?;
     let findings = tell(finding_receiver, &alerts, watcher)?;
     let loader = tokio::spawn(loader::keep_fresh(catalog.clone(), config.catalog.clone(), stopped.clone()));
     let door = tokio::spawn(keep_out(legs.clone(), quarantines, stopped.clone()));
@@ -137,12 +138,26 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     })
 }
 
+/// Runs the stage on a thread of its own.
+fn analyse(
+    stage: Stage,
+    reader: IntakeReader,
+    orders: Receiver<Control>,
+    writer: Writer,
+) -> std::io::Result<JoinHandle<anyhow::Result<()>>> {
+    std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
+        let _writer = writer; // Held as long as anything of this writer is written.
+        stage.run(reader, &orders).context("the analysis stage stopped")
+    })
+}
+
 impl Running {
     /// Puts in force what does not bind a port: certificates and both legs' keys, policies and classification, read again. With any
     /// fault the old ones stay in force.
     pub fn reload(&self, config: &Config) -> Result<(), Faults> {
         let policies = Arc::new(policy::load(&config.policies)?);
         let classification = classification(&config.policies)?;
+        let keys = analysis::read_keys(config.analysis.comment_keys.as_deref())?;
         let legs = self.legs.ready(&config.proxy).map_err(|error| {
             let file = config.file.as_deref().unwrap_or(Path::new("built-in defaults"));
             match error {
@@ -154,6 +169,7 @@ impl Running {
         })?;
         self.acting.put(&policies).map_err(unstarted)?;
         self.legs.put(legs);
+        self.acting.identity.keys.store(Arc::new(keys));
         self.put(policies, classification);
         Ok(())
     }
@@ -232,19 +248,23 @@ struct Acting {
     gates: Gates,
     engine: SharedEngine,
     catalog: Catalog,
-    sources: Vec<Source>,
+    identity: Identity,
     /// Opened by the first set that denies or cuts.
     room: Mutex<Option<Arc<guard::Room>>>,
 }
 
 impl Acting {
+    fn new(engine: SharedEngine, catalog: Catalog, identity: Identity) -> Acting {
+        Acting { gates: Gates::default(), engine, catalog, identity, room: Mutex::default() }
+    }
+
     /// Puts the set's guard in force; none where no policy of it denies or cuts.
     fn put(&self, set: &PolicySet) -> std::io::Result<()> {
         let guard = Guard::new(set, || {
             let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
             let opened = match &*room {
                 Some(room) => Arc::clone(room),
-                None => guard::Room::open(self.engine.clone(), self.catalog.clone(), self.sources.clone())?,
+                None => guard::Room::open(self.engine.clone(), self.catalog.clone(), self.identity.clone())?,
             };
             *room = Some(Arc::clone(&opened));
             Ok(opened)
@@ -271,6 +291,12 @@ async fn keep_out(legs: proxy::Control, quarantines: Quarantines, mut stopped: w
             }
         }
     }
+}
+
+fn identity(config: &analysis::Config) -> Result<Identity, Faults> {
+    let keys = analysis::read_keys(config.comment_keys.as_deref())?;
+    let keys = Arc::new(ArcSwap::from_pointee(keys));
+    Ok(Identity { sources: config.end_user.clone(), keys, window: config.comment_window })
 }
 
 /// The classification in the policies' folder, or the built-in one.
@@ -326,14 +352,15 @@ fn tell_once(catalog: &Catalog, log: &Path) {
 fn watch_other_ways(
     config: &Config,
     time: (Clock, Timestamp),
-    legs: &proxy::Control,
+    (legs, passed): (&proxy::Control, &Passed),
     control: &SyncSender<Control>,
     stopped: &watch::Receiver<bool>,
 ) -> task::JoinHandle<()> {
     let control = control.clone();
     let found = move |finding| control.try_send(Control::Found(Box::new(finding))).is_ok();
+    let ours = bypass::Ours { legs: legs.clone(), passed: passed.clone(), settled_after: config.proxy.drain_timeout };
     let (config, catalog) = (config.bypass.clone(), config.catalog.clone());
-    tokio::spawn(bypass::keep_looking(config, catalog, time, legs.clone(), found, stopped.clone()))
+    tokio::spawn(bypass::keep_looking(config, catalog, time, ours, found, stopped.clone()))
 }
 
 /// Passes findings on, on a thread of its own.

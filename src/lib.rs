@@ -39,8 +39,12 @@ pub mod tls;
 pub mod yaml;
 // PURE. What is logged: one struct a table, one line a column.
 pub mod record;
+// PURE. Records → events of OCSF 1.3.
+pub mod ocsf;
 // PURE. Names and values → what they look like: e-mail addresses, My Numbers, names of people.
 pub mod detect;
+// PURE. Hashes → how many different ones, exactly or by HyperLogLog.
+pub mod distinct;
 // PURE. Bytes → bounded frames → messages.
 pub mod wire;
 // PURE. Messages → events: statements, portals, rows, people.

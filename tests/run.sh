@@ -59,6 +59,23 @@ node_environment() {
     export MITSUKE_TEST_NODE="$environment/node_modules"
 }
 
+# What the tests talk to besides PostgreSQL, unpacked into the cache: nothing is installed, and no service of the system's started.
+# Without apt-get the tests take what is on the PATH.
+debian_packages() {
+    have apt-get || return 0
+    wanted="rsyslog rsyslog-openssl libestr0 libfastjson4 liblognorm5 libpostgresql-jdbc-java
+        redis-server redis-tools libjemalloc2 liblua5.1-0 liblzf1 lua-bitop lua-cjson libhiredis0.14 libatomic1"
+    programs=$cache/debian/$(say "$wanted" | cksum | tr ' ' -)
+    if ! [ -e "$programs/complete" ]; then
+        rm -rf "$programs"
+        mkdir -p "$programs/packages" &&
+            # shellcheck disable=SC2086 # a list of words
+            (cd "$programs/packages" && apt-get download -qq $wanted && for package in *.deb; do dpkg -x "$package" .. || exit 1; done) &&
+            rm -r "$programs/packages" && touch "$programs/complete" || return 1
+    fi
+    export MITSUKE_TEST_PROGRAMS="$programs"
+}
+
 need_lints() {
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
     have rustup || fail "clippy and rustfmt are missing; install them with your system's Rust"
@@ -102,6 +119,7 @@ duplicates() {
 set_up
 step "set-up: Python" python_environment
 step "set-up: Node.js" node_environment
+step "set-up: rsyslog, redis, JDBC" debian_packages
 step "set-up: lints" need_lints
 step "format" cargo fmt --all --check
 step "clippy" clippy

@@ -40,7 +40,9 @@ create external table if not exists mitsuke.statements (
     `sqlstate` string,
     `error` string,
     `policies` array<string>,
-    `permit` string
+    `permit` string,
+    `context` string,
+    `ticket` string
 )
 partitioned by (`dt` date)
 stored as parquet
@@ -116,6 +118,8 @@ create external table if not exists mitsuke.findings (
     `action` string,
     `observed` bigint,
     `threshold` bigint,
+    `measure` string,
+    `within_us` bigint,
     `evidence` array<bigint>,
     `explanation` string,
     `tags` array<string>,

@@ -3,7 +3,7 @@
 create database if not exists mitsuke;
 
 create or replace view mitsuke.statements as
-select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statement_no`, `transaction_no`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, `protocol`, `kind`, `query`, `fingerprint`, `parse`, `certainty`, `catalog`, `relations`, `columns`, `level`, `functions`, `rows_returned`, `rows_affected`, `bytes_out`, `bytes_in`, `personal_rows`, `persons`, `subjects`, `literals`, `outcome`, `sqlstate`, `error`, `policies`, `permit`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
+select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statement_no`, `transaction_no`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, `protocol`, `kind`, `query`, `fingerprint`, `parse`, `certainty`, `catalog`, `relations`, `columns`, `level`, `functions`, `rows_returned`, `rows_affected`, `bytes_out`, `bytes_in`, `personal_rows`, `persons`, `subjects`, `literals`, `outcome`, `sqlstate`, `error`, `policies`, `permit`, `context`, `ticket`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
   from file('LOG/statements/dt=*/*.parquet', 'Parquet', $$
     `writer` Nullable(String),
     `seq` Nullable(UInt64),
@@ -42,7 +42,9 @@ select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statemen
     `sqlstate` Nullable(String),
     `error` Nullable(String),
     `policies` Array(Nullable(String)),
-    `permit` Nullable(String)
+    `permit` Nullable(String),
+    `context` Nullable(String),
+    `ticket` Nullable(String)
 $$);
 
 create or replace view mitsuke.transactions as
@@ -96,7 +98,7 @@ select `writer`, `seq`, `at`, `session_id`, `ended_at`, `outcome`, `sqlstate`, `
 $$);
 
 create or replace view mitsuke.findings as
-select `writer`, `seq`, `at`, `session_id`, `finding_id`, `policy`, `title`, `severity`, `action`, `observed`, `threshold`, `evidence`, `explanation`, `tags`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
+select `writer`, `seq`, `at`, `session_id`, `finding_id`, `policy`, `title`, `severity`, `action`, `observed`, `threshold`, `measure`, `within_us`, `evidence`, `explanation`, `tags`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
   from file('LOG/findings/dt=*/*.parquet', 'Parquet', $$
     `writer` Nullable(String),
     `seq` Nullable(UInt64),
@@ -109,6 +111,8 @@ select `writer`, `seq`, `at`, `session_id`, `finding_id`, `policy`, `title`, `se
     `action` Nullable(String),
     `observed` Nullable(UInt64),
     `threshold` Nullable(UInt64),
+    `measure` Nullable(String),
+    `within_us` Nullable(UInt64),
     `evidence` Array(Nullable(UInt64)),
     `explanation` Nullable(String),
     `tags` Array(Nullable(String)),

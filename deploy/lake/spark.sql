@@ -41,6 +41,8 @@ create table if not exists mitsuke.statements (
     `error` string,
     `policies` array<string>,
     `permit` string,
+    `context` string,
+    `ticket` string,
     `dt` date
 )
 using parquet partitioned by (dt) location 'LOG/statements';
@@ -110,6 +112,8 @@ create table if not exists mitsuke.findings (
     `action` string,
     `observed` decimal(20, 0),
     `threshold` decimal(20, 0),
+    `measure` string,
+    `within_us` decimal(20, 0),
     `evidence` array<decimal(20, 0)>,
     `explanation` string,
     `tags` array<string>,

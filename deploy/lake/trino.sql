@@ -42,6 +42,8 @@ create table if not exists hive.mitsuke.statements (
     "error" varchar,
     "policies" array(varchar),
     "permit" varchar,
+    "context" varchar,
+    "ticket" varchar,
     "dt" date
 )
 with (format = 'PARQUET', external_location = 'LOG/statements/', partitioned_by = array['dt']);
@@ -111,6 +113,8 @@ create table if not exists hive.mitsuke.findings (
     "action" varchar,
     "observed" bigint,
     "threshold" bigint,
+    "measure" varchar,
+    "within_us" bigint,
     "evidence" array(bigint),
     "explanation" varchar,
     "tags" array(varchar),

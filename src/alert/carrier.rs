@@ -1,4 +1,4 @@
-//! The thread of one channel that loses nothing: webhook or syslog.
+//! The thread of one channel that loses nothing: mail, webhook or syslog.
 //!
 //! In: findings, over a bounded queue, and the log, in which all of them are. Out: messages, until they are taken. How far it has come
 //! stands in a file in the log's folder: after a restart, or when the queue was full, what is missing is read from the log. A
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::Config;
 use super::courier::Stop;
-use super::form::{self, Form};
+use super::form;
 use super::throttle::Throttle;
 use crate::audit::Lake;
 use crate::record::{Finding, Severity};
@@ -111,6 +111,11 @@ impl Carrier {
         while let Some((finding, held_back)) = self.throttle.as_mut().and_then(|throttle| throttle.last(Instant::now()))
         {
             self.carry(&finding, held_back);
+            // What was held back and has nowhere to go now is told by the next start, and what came after it perhaps again.
+            if self.given_up && finding.common.seq <= self.through {
+                self.through = finding.common.seq.saturating_sub(1);
+                self.save();
+            }
         }
     }
 
@@ -180,7 +185,7 @@ impl Carrier {
             return;
         } else {
             let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
-            file.and_then(|mut file| writeln!(file, "{}", form::write(Form::Json, finding, held_back)))
+            file.and_then(|mut file| writeln!(file, "{}", form::columns(finding, held_back)))
         };
         if let Err(error) = written {
             tracing::error!(%error, "what was refused could not be laid aside; it is in the log");

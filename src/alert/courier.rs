@@ -1,26 +1,20 @@
-//! The thread of one mail channel: takes findings, throttles them, and sends until they are gone.
+//! Mails of one channel: what the carrier sends with.
 //!
-//! In: findings, over a bounded queue. Out: mails. A server that is away, or whose certificate does not hold, is tried again
-//! for as long as the sidecar runs, with growing pauses; meanwhile findings wait in the queue. What the server refuses for
-//! good is said in the sidecar's own log. The finding is in the log of findings all the same.
+//! In: a finding. Out: a mail each recipient has, or cannot have. A server that is away, or whose certificate does not hold, is the
+//! carrier's to try again; meanwhile it is known who has the mail already. A recipient that is put off (4xx) is tried for about
+//! ten minutes; one that is refused for good is said in the sidecar's own log, and keeps nobody else's mail back.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::carrier::Trouble;
+use super::form::Lang;
 use super::mail::{Mail, Mailbox, Mailer, Ready};
-use super::throttle::Throttle;
 use super::{Error, letter};
-use crate::record::Finding;
+use crate::record::{Finding, Text};
 
 /// Attempts at one recipient whom the server puts off (4xx): about ten minutes, which greylisting lets through.
 const PUT_OFF_ATTEMPTS_MAX: u32 = 16;
-/// The first pause between attempts …
-const PAUSE_MIN: Duration = Duration::from_millis(500);
-/// … and the longest.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// How long to wait for a finding where nothing is held back.
-const IDLE: Duration = Duration::from_secs(3_600);
 
 /// Said once: the sidecar stops, and nobody pauses any more.
 #[derive(Debug, Default)]
@@ -44,15 +38,22 @@ impl Stop {
     }
 }
 
-/// Carries mails of one channel.
+/// See the module.
 pub struct Courier {
     mailer: Mailer,
     to: Vec<Mailbox>,
-    throttle: Throttle,
-    stop: std::sync::Arc<Stop>,
-    /// The server was away when the sidecar was already stopping.
-    given_up: bool,
-    unsent: u64,
+    lang: Lang,
+    under_way: Option<UnderWay>,
+}
+
+/// A mail that somebody does not have yet.
+struct UnderWay {
+    finding: Text,
+    mail: Ready,
+    /// Attempts that were put off.
+    put_off: u32,
+    /// Whether anybody has it.
+    delivered: bool,
 }
 
 impl Courier {
@@ -60,85 +61,56 @@ impl Courier {
     ///
     /// # Errors
     /// A file that `mail` names cannot be read.
-    pub fn new(mail: &Mail, stop: std::sync::Arc<Stop>) -> Result<Courier, Error> {
-        let throttle = Throttle::new(mail.throttle);
-        Ok(Courier { mailer: Mailer::new(mail)?, to: mail.to.clone(), throttle, stop, given_up: false, unsent: 0 })
+    pub fn new(mail: &Mail) -> Result<Courier, Error> {
+        Ok(Courier { mailer: Mailer::new(mail)?, to: mail.to.clone(), lang: mail.lang, under_way: None })
     }
 
-    /// Works until the queue is closed and empty.
-    pub fn run(mut self, findings: &Receiver<Finding>) {
-        loop {
-            let now = Instant::now();
-            let wait = self.throttle.next_due().map_or(IDLE, |due| due.saturating_duration_since(now));
-            match findings.recv_timeout(wait) {
-                Ok(finding) => {
-                    if let Some(held_back) = self.throttle.admit(&finding, Instant::now()) {
-                        self.send(&finding, held_back);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    while let Some((finding, held_back)) = self.throttle.due(Instant::now()) {
-                        self.send(&finding, held_back);
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
+    /// One attempt for everybody who does not have it yet.
+    pub fn send(&mut self, finding: &Finding, held_back: u64) -> Result<(), Trouble> {
+        let known = self.under_way.take().filter(|known| known.finding == finding.finding_id);
+        let mut under_way = match known {
+            Some(known) => known,
+            None => self.begin(finding, held_back).map_err(|error| Trouble::Refused(error.to_string()))?,
+        };
+        let Some(hindrance) = self.round(&mut under_way) else {
+            return match under_way.delivered {
+                true => Ok(()),
+                false => Err(Trouble::Refused("the mail server takes it for nobody".to_owned())),
+            };
+        };
+        under_way.put_off = under_way.put_off.saturating_add(u32::from(hindrance.is_put_off()));
+        if under_way.put_off >= PUT_OFF_ATTEMPTS_MAX {
+            return Err(Trouble::Refused(hindrance.to_string()));
         }
-        while let Some((finding, held_back)) = self.throttle.last(Instant::now()) {
-            self.send(&finding, held_back);
-        }
-        if self.unsent > 0 {
-            tracing::error!(findings = self.unsent, "stopped before the mail server took them; they are in the log");
-        }
+        self.under_way = Some(under_way);
+        Err(Trouble::Away(hindrance.to_string()))
     }
 
-    fn send(&mut self, finding: &Finding, held_back: u64) {
-        let letter = letter::write(finding, held_back);
-        let mail = letter.and_then(|letter| self.mailer.finding(&self.to, letter, &finding.finding_id));
-        match mail {
-            Ok(mail) => self.carry(mail, &finding.finding_id),
-            Err(error) => tracing::error!(%error, finding = %finding.finding_id, "a finding could not be made a mail"),
-        }
+    fn begin(&self, finding: &Finding, held_back: u64) -> Result<UnderWay, Error> {
+        let letter = letter::write(finding, held_back, self.lang)?;
+        let mail = self.mailer.finding(&self.to, letter, &finding.finding_id)?;
+        Ok(UnderWay { finding: finding.finding_id.clone(), mail, put_off: 0, delivered: false })
     }
 
-    /// Until everybody has it, or cannot have it.
-    fn carry(&mut self, mut mail: Ready, finding: &str) {
-        let mut pause = PAUSE_MIN;
-        let mut put_off: u32 = 0;
-        while !self.given_up {
-            let Some(error) = self.round(&mut mail, finding) else { return };
-            let last = self.stop.wait(Duration::ZERO);
-            put_off = put_off.saturating_add(u32::from(error.is_put_off()));
-            if last || put_off >= PUT_OFF_ATTEMPTS_MAX {
-                tracing::error!(%error, finding, "a finding could not be mailed; it is in the log");
-                self.given_up = last && !error.is_put_off();
-                break;
-            }
-            tracing::warn!(%error, finding, "a finding could not be mailed yet; trying again in {pause:?}");
-            self.stop.wait(pause);
-            pause = (pause * 2).min(PAUSE_MAX);
-        }
-        self.unsent = self.unsent.saturating_add(1);
-    }
-
-    /// One attempt for each pending recipient; what kept it from those who are still pending.
-    fn round(&self, mail: &mut Ready, finding: &str) -> Option<Error> {
+    /// What kept it from those who are still pending.
+    fn round(&self, under_way: &mut UnderWay) -> Option<Error> {
         let mut hindrance = None;
-        for to in std::mem::take(&mut mail.pending) {
+        for to in std::mem::take(&mut under_way.mail.pending) {
             // The server is away: no need to ask it again for each.
             let is_away = hindrance.as_ref().is_some_and(|error: &Error| !error.is_put_off());
             if is_away {
-                mail.pending.push(to);
+                under_way.mail.pending.push(to);
                 continue;
             }
-            match self.mailer.deliver(mail, &to) {
-                Ok(()) => {}
+            match self.mailer.deliver(&under_way.mail, &to) {
+                Ok(()) => under_way.delivered = true,
                 Err(error) if error.is_refused() => {
-                    tracing::error!(%error, %to, finding, "the mail server refused a finding; it is in the log");
+                    let finding = &under_way.finding;
+                    tracing::error!(%error, %to, %finding, "the mail server refused a finding; it is in the log");
                 }
                 Err(error) => {
                     hindrance = Some(error);
-                    mail.pending.push(to);
+                    under_way.mail.pending.push(to);
                 }
             }
         }

@@ -19,6 +19,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{Message, SmtpTransport, Transport};
 
 use super::Error;
+use super::form::Lang;
 use super::letter::Letter;
 
 /// How long a connection, and then one SMTP command, may take.
@@ -39,8 +40,8 @@ pub struct Mail {
     pub from: Mailbox,
     /// The recipients; one at least.
     pub to: Vec<Mailbox>,
-    /// The same policy about the same principal is mailed once in so long.
-    pub throttle: Duration,
+    /// What it is written in.
+    pub lang: Lang,
 }
 
 /// `host:port` of a mail server.

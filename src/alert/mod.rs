@@ -5,6 +5,7 @@
 mod carrier;
 mod courier;
 mod form;
+mod japanese;
 mod letter;
 mod link;
 mod mail;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 pub use self::carrier::Source;
 use self::carrier::{Carrier, Trouble};
 use self::courier::{Courier, Stop};
-pub use self::form::Form;
+pub use self::form::{Form, Jira, Lang, RoutingKey, Style, Template};
 pub use self::letter::Letter;
 pub use self::mail::{Login, Mail, MailTls, Mailbox, Mailer, Password, Ready, Server};
 pub use self::syslog::{Address, Syslog, Transport};
@@ -130,10 +131,9 @@ impl Alerts {
                 Channel::Stdout => thread.spawn(move || findings.iter().for_each(|finding| stdout::write(&finding))),
                 Channel::Webhook(webhook) => {
                     let sender = webhook::Sender::new(webhook)?;
-                    let form = webhook.form;
-                    let send = move |finding: &Finding, held_back| {
-                        answered(sender.send(&form::write(form, finding, held_back)))
-                    };
+                    let style = webhook.style.clone();
+                    let send =
+                        move |finding: &Finding, held_back| answered(sender.send(&style.write(finding, held_back)));
                     let name = format!("webhook-{}", mark(&format!("{:?} {webhook:?}", webhook.url.secret())));
                     let carrier = Carrier::new(name, config, Box::new(send), Arc::clone(&stop), source.clone());
                     thread.spawn(move || carrier.run(&findings))
@@ -148,8 +148,11 @@ impl Alerts {
                     thread.spawn(move || carrier.run(&findings))
                 }
                 Channel::Mail(mail) => {
-                    let courier = Courier::new(mail, Arc::clone(&stop))?;
-                    thread.spawn(move || courier.run(&findings))
+                    let mut courier = Courier::new(mail)?;
+                    let send = move |finding: &Finding, held_back| courier.send(finding, held_back);
+                    let name = format!("mail-{}", mark(&format!("{:?} {:?}", mail.server, mail.to)));
+                    let carrier = Carrier::new(name, config, Box::new(send), Arc::clone(&stop), source.clone());
+                    thread.spawn(move || carrier.run(&findings))
                 }
             }?;
             // Those that note how far they have come want to see every one.
@@ -243,6 +246,6 @@ impl Channel {
     }
 
     fn sees_all(&self) -> bool {
-        matches!(self, Channel::Webhook(_) | Channel::Syslog(_))
+        !matches!(self, Channel::Stdout)
     }
 }

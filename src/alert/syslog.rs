@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use super::form::{self, Form};
+use super::form::Style;
 use super::link::{self, Link};
 use super::{Error, Server};
 use crate::record::{Finding, Severity};
@@ -29,7 +29,7 @@ pub struct Syslog {
     /// Whose certificates are believed besides; `None`: the system's.
     pub tls_ca: Option<PathBuf>,
     /// The message's text.
-    pub form: Form,
+    pub style: Style,
 }
 
 /// How a message travels.
@@ -88,7 +88,7 @@ impl Sender {
     /// # Errors
     /// Nobody is there; the next call connects anew.
     pub fn send(&mut self, finding: &Finding, held_back: u64) -> io::Result<()> {
-        let message = message(&self.hostname, finding, &form::write(self.syslog.form, finding, held_back));
+        let message = message(&self.hostname, finding, &self.syslog.style.write(finding, held_back));
         let Server { host, port } = &self.syslog.server;
         if self.syslog.transport == Transport::Udp {
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");

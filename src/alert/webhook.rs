@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use super::form::Form;
+use super::form::Style;
 use super::{Error, link};
 
 /// The longest status line that is read, bytes.
@@ -27,7 +27,7 @@ pub struct Webhook {
     /// A file with the value of the header `Authorization`.
     pub authorization_file: Option<PathBuf>,
     /// The body.
-    pub form: Form,
+    pub style: Style,
 }
 
 /// `http(s)://host[:port]/path`.
@@ -92,7 +92,7 @@ pub struct Sender {
     url: Url,
     tls: Option<Arc<ClientConfig>>,
     authorization: Option<String>,
-    form: Form,
+    media_type: &'static str,
 }
 
 impl Sender {
@@ -105,7 +105,7 @@ impl Sender {
         let read = |file: &PathBuf| std::fs::read_to_string(file).map_err(Error::file("authorization_file", file));
         let authorization = webhook.authorization_file.as_ref().map(read).transpose()?;
         let authorization = authorization.map(|text| text.trim().replace(['\r', '\n'], " "));
-        Ok(Sender { url: webhook.url.clone(), tls, authorization, form: webhook.form })
+        Ok(Sender { url: webhook.url.clone(), tls, authorization, media_type: webhook.style.media_type() })
     }
 
     /// Sends one body; the status that the server answers with.
@@ -120,7 +120,7 @@ impl Sender {
             self.url.path,
             self.url.port,
             env!("CARGO_PKG_VERSION"),
-            self.form.media_type(),
+            self.media_type,
             body.len(),
         );
         if let Some(authorization) = &self.authorization {

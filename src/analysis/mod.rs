@@ -7,6 +7,7 @@
 pub(crate) mod identity;
 pub(crate) mod parsers;
 mod kept;
+mod passed;
 mod places;
 mod recovery;
 mod session;
@@ -17,15 +18,23 @@ mod statement;
 mod transaction;
 mod understood;
 
-pub use self::identity::Source;
+pub use self::identity::{Identity, Source, read_keys};
 pub use self::parsers::{Analyses, Parsers};
+pub use self::passed::Passed;
 pub use self::stage::{Control, Rooms, Stage, StageError};
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// `[identity]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where the name of the person behind a shared role may be found, tried in order.
     pub end_user: Vec<Source>,
+    /// The keys that applications sign their comments with; none: nobody does.
+    pub comment_keys: Option<PathBuf>,
+    /// How far the time in a signed comment may be from ours.
+    pub comment_window: Duration,
     /// What becomes of constants and parameters.
     pub literals: Literals,
 }
@@ -50,6 +59,8 @@ impl Default for Config {
                 Source::Setting("app.user".to_owned()),
                 Source::ApplicationName,
             ],
+            comment_keys: None,
+            comment_window: Duration::from_secs(300),
             literals: Literals::default(),
         }
     }

@@ -11,8 +11,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
+
 use super::places::{Places, Seen};
-use crate::sql::{Analysis, analyze, holds_for_shape, shape};
+use crate::sql::seal::Keys;
+use crate::sql::{Analysis, analyze_with, holds_for_shape, shape};
 
 /// Threads that parse.
 const PARSER_THREADS: usize = 2;
@@ -48,6 +51,7 @@ pub struct Parsers {
     jobs: SyncSender<Job>,
     cache: Cache,
     places: Places,
+    keys: Arc<ArcSwap<Keys>>,
 }
 
 impl Parsers {
@@ -55,21 +59,24 @@ impl Parsers {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start() -> std::io::Result<Parsers> {
+    pub fn start(keys: &Arc<ArcSwap<Keys>>) -> std::io::Result<Parsers> {
         let (jobs, queue) = sync_channel::<Job>(QUEUE_TEXTS_MAX);
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..PARSER_THREADS {
-            let queue = Arc::clone(&queue);
+            let (queue, keys) = (Arc::clone(&queue), Arc::clone(keys));
             std::thread::Builder::new()
                 .name(format!("parser-{number}"))
                 .stack_size(PARSER_STACK_BYTES)
-                .spawn(move || parse_jobs(&queue))?;
+                .spawn(move || parse_jobs(&queue, &keys))?;
         }
-        Ok(Parsers { jobs, cache: Cache::default(), places: Places::default() })
+        Ok(Parsers { jobs, cache: Cache::default(), places: Places::default(), keys: Arc::clone(keys) })
     }
 
     /// Begins to parse `text`, unless its analysis is known. `comes_again`: it is prepared, and lies where it is for as long as that.
     pub(super) fn begin(&mut self, text: &Arc<[u8]>, comes_again: bool) -> Pending {
+        if self.cache.hold_by(&self.keys.load()) {
+            self.places = Places::default();
+        }
         if let Some(seen) = self.places.get(text) {
             return Pending::Seen(seen);
         }
@@ -108,19 +115,19 @@ impl Parsers {
     }
 }
 
-fn parse_jobs(queue: &Mutex<Receiver<Job>>) {
+fn parse_jobs(queue: &Mutex<Receiver<Job>>, keys: &ArcSwap<Keys>) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         // The client may have gone: then nobody waits for the answer.
-        let _ = job.answer.send(analyses_of(&job.text));
+        let _ = job.answer.send(analyses_of(&job.text, &keys.load()));
     }
 }
 
 /// Parses a text. Give it a stack of [`PARSER_STACK_BYTES`].
-pub(crate) fn analyses_of(text: &[u8]) -> Analyses {
+pub(crate) fn analyses_of(text: &[u8], keys: &Keys) -> Analyses {
     let text = String::from_utf8_lossy(text);
-    match catch_unwind(AssertUnwindSafe(|| analyze(&text))) {
+    match catch_unwind(AssertUnwindSafe(|| analyze_with(&text, keys))) {
         Ok(analyses) if !analyses.is_empty() => analyses.into_iter().map(Arc::new).collect(),
         _ => not_understood(),
     }
@@ -155,9 +162,20 @@ pub(crate) struct Cache {
     of_text: Generations,
     /// Room for the shape of the text at hand.
     shape: Vec<u8>,
+    /// What comments were held against.
+    keys: Arc<Keys>,
 }
 
 impl Cache {
+    /// With other keys, everything is forgotten, which it says: comments are to be held against these.
+    pub(crate) fn hold_by(&mut self, keys: &Arc<Keys>) -> bool {
+        let others = !Arc::ptr_eq(&self.keys, keys);
+        if others {
+            *self = Cache { keys: Arc::clone(keys), ..Cache::default() };
+        }
+        others
+    }
+
     /// The analyses of a text, if they are known.
     pub(crate) fn get(&mut self, text: &[u8]) -> Option<Analyses> {
         let known = shape(text, &mut self.shape).then(|| self.of_shape.get(&self.shape)).flatten();
@@ -214,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_text_is_parsed_once() {
-        let mut parsers = Parsers::start().expect("threads");
+        let mut parsers = Parsers::start(&Arc::default()).expect("threads");
         let mut pending = Some(parsers.begin(&text("select 1; select 2"), false));
         let first = parsers.finish(&mut pending);
         assert_eq!(first.len(), 2);
@@ -224,7 +242,7 @@ mod tests {
 
     #[test]
     fn texts_of_one_shape_are_parsed_once_unless_a_constant_meant_something() {
-        let mut parsers = Parsers::start().expect("threads");
+        let mut parsers = Parsers::start(&Arc::default()).expect("threads");
         let mut is_known_after = |first: &str, then: &str| {
             parsers.analyse(&text(first));
             matches!(parsers.begin(&text(then), false), Pending::Ready(_))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::Source;
+use super::identity::{Accepted, Source};
 use super::parsers::{Analyses, Parsers, Pending, part, prepared, unknown};
 use super::settings::Settings;
 use super::transaction::Fold;
@@ -101,7 +101,9 @@ impl Open {
     }
 
     fn saved(&self, analyses: &Analyses, sources: &[Source]) -> Running {
-        let is_kept = |key: &str| sources.iter().any(|source| matches!(source, Source::Comment(kept) if *kept == *key));
+        let is_kept = |key: &str| {
+            sources.iter().any(|source| matches!(source, Source::Comment(kept) | Source::Signed(kept) if *kept == *key))
+        };
         let bare = |analysis: &Arc<Analysis>| {
             let mut analysis = Analysis::clone(analysis);
             analysis.comment_tags.retain(|(key, _)| is_kept(key));
@@ -167,6 +169,8 @@ pub(super) struct Session {
     pub(super) saved: Saved,
     whose: Arc<Whose>,
     pub(super) recent: Recent,
+    /// Signed texts that came in time.
+    pub(super) accepted: Accepted,
     pub(super) open: BTreeMap<u64, Open>,
     /// What it has made for itself.
     pub(super) own: Arc<Own>,
@@ -197,6 +201,7 @@ impl Session {
             saved,
             whose,
             recent: Recent::default(),
+            accepted: Accepted::default(),
             open,
             own: Arc::default(),
             prepared: HashMap::new(),

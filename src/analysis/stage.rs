@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::Config;
-use super::identity::end_user;
+use super::identity::{Identity, end_user};
 use super::parsers::{self, Analyses, Parsers, Pending};
+use super::passed::Passed;
 use super::session::{Open, Session};
 use super::statement;
 use super::transaction::Fold;
@@ -71,6 +72,10 @@ pub struct Rooms {
     pub quarantines: Quarantines,
     /// What data subjects are hashed under.
     pub key: Key,
+    /// Where the names of end users come from.
+    pub identity: Identity,
+    /// How often each kind of statement came through, for who asks.
+    pub passed: Passed,
 }
 
 /// See the module.
@@ -82,6 +87,8 @@ pub struct Stage {
     pub(super) engine: SharedEngine,
     pub(super) quarantines: Quarantines,
     pub(super) key: Key,
+    identity: Identity,
+    passed: Passed,
     pub(super) parsers: Parsers,
     understood: understood::Cache,
     pub(super) sessions: HashMap<Uuid, Session, ahash::RandomState>,
@@ -110,7 +117,7 @@ impl Stage {
         findings: SyncSender<Finding>,
         stopping: Arc<AtomicBool>,
     ) -> Result<Stage, StageError> {
-        let Rooms { log, catalog, engine, quarantines, key } = rooms;
+        let Rooms { log, catalog, engine, quarantines, key, identity, passed } = rooms;
         let mut stage = Stage {
             config,
             clock,
@@ -119,7 +126,9 @@ impl Stage {
             engine,
             quarantines,
             key,
-            parsers: Parsers::start()?,
+            parsers: Parsers::start(&identity.keys)?,
+            identity,
+            passed,
             understood: understood::Cache::default(),
             sessions: HashMap::default(),
             findings,
@@ -212,7 +221,9 @@ impl Stage {
         // Its first execution finds the analysis in the cache.
         let analyses = self.parsers.analyse(&prepared.text);
         if let Some(session) = self.sessions.get_mut(&prepared.who.session_id) {
-            session.remember_prepared(&prepared.name, &parsers::prepared(&analyses));
+            let analysis = parsers::prepared(&analyses);
+            session.accepted.proof(analysis.seal, prepared.at, self.identity.window);
+            session.remember_prepared(&prepared.name, &analysis);
         }
     }
 
@@ -325,7 +336,8 @@ impl Stage {
         };
         let columns = ended.and_then(|ended| ended.columns.as_ref());
         let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
-        let end_user = end_user(&self.config.end_user, &analysis.comment_tags, settings.named(), who);
+        let proof = session.accepted.proof(analysis.seal, open.part_at, self.identity.window);
+        let end_user = end_user(&self.config.end_user, analysis, proof, settings.named(), who);
         session.saved.statement_no = session.saved.statement_no.saturating_add(1);
         if session.saved.transaction.is_none() {
             session.saved.transaction_no = session.saved.transaction_no.saturating_add(1);
@@ -341,9 +353,11 @@ impl Stage {
             transaction_no: session.saved.transaction_no,
             role,
             end_user,
+            context: proof,
             literals: self.config.literals,
         };
         let record = statement::record(&source, &self.key);
+        self.passed.count(&record, &meant.fingerprint);
         // EXECUTE and FETCH have a text of their own.
         let is_alike = ended.is_some() && Arc::ptr_eq(analysis, &meant);
         let sighted = ended.filter(|ended| !ended.sighted.is_empty()).map(|ended| (&ended.sighted, record.clone()));

@@ -8,7 +8,7 @@ use super::understood::Understood;
 use super::{Literals, kept};
 use crate::audit::Key;
 use crate::catalog::{PeopleRule, Understanding};
-use crate::record::{Certainty, Common, Kind, Outcome, Statement, Text};
+use crate::record::{Certainty, Common, Kind, Outcome, Proof, Statement, Text};
 use crate::session::event::{Ended, People};
 use crate::sql::Analysis;
 
@@ -26,6 +26,7 @@ pub(super) struct Source<'a> {
     pub(super) transaction_no: u64,
     pub(super) role: Option<Text>,
     pub(super) end_user: Option<Text>,
+    pub(super) context: Option<Proof>,
     pub(super) literals: Literals,
 }
 
@@ -40,6 +41,8 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         transaction_no: Some(source.transaction_no),
         role: source.role.clone(),
         end_user: source.end_user.clone(),
+        context: source.context,
+        ticket: analysis.ticket.clone(),
         protocol: Some(open.protocol),
         kind: Some(kind),
         query: Some(analysis.query.clone()),

@@ -165,6 +165,8 @@ fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
         Config::default(),
         Clock::system(),
         Rooms {
+            identity: super::Identity::default(),
+            passed: super::Passed::default(),
             log,
             catalog: Catalog::new(classification),
             engine: SharedEngine::new(Engine::new(Arc::new(policies))),

@@ -135,7 +135,7 @@ impl Judge {
 
     /// Tells a finding, unless the same user, database, address and application were told of lately.
     pub fn told(&mut self, finding: Finding, tell: impl Fn(Finding) -> bool) {
-        let by = ["db_user", "database", "client_addr", "application_name"];
+        let by = ["policy", "db_user", "database", "client_addr", "application_name"];
         let columns: Vec<&'static Column<Finding>> = by.iter().filter_map(|name| Finding::column(name)).collect();
         let at = finding.common.at;
         if self.throttle.admits(Key::of(&finding, &columns), at, 0, ONCE_US) && !tell(finding) {
@@ -145,6 +145,11 @@ impl Judge {
 }
 
 impl Allowed {
+    /// Whether it may be about this user, from wherever.
+    pub(super) fn covers_user(&self, user: &str) -> bool {
+        matches(&self.user, user)
+    }
+
     fn covers(&self, backend: &Backend) -> bool {
         let user = backend.db_user.as_deref().unwrap_or_default();
         matches(&self.user, user) && matches(&self.address, &backend.client_addr)

@@ -1,11 +1,14 @@
 //! Who is connected to the server and did not come through here.
 //!
 //! In: the server's own list of sessions (`pg_stat_activity`), read over the catalog's connection, and the process numbers that the
-//! server told the sessions of this sidecar (`BackendKeyData`). Out: a finding of the policy `bypass` for each other client session.
-//! Refuses to guess: without the right to see others' sessions, and where the server does not know ours (a pooler in between, another
+//! server told the sessions of this sidecar (`BackendKeyData`); what the server counted of statements (`pg_stat_statements`), and what came
+//! through. Out: a finding of the policy `bypass` for each other client session, and of `bypass-statements` for what others ran, however short
+//! they stayed. Refuses to guess: without the right to see others' sessions, and where the server does not know ours (a pooler in between, another
 //! server), it says so once and finds nothing.
 
+mod counts;
 mod judge;
+mod statements;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,7 +16,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_postgres::Client;
 
+use self::counts::Counts;
 pub use self::judge::{Allowed, Backend, Judge};
+use self::statements::Kinds;
+use crate::analysis::Passed;
 use crate::catalog::{self, loader};
 use crate::clock::{Clock, Timestamp};
 use crate::proxy;
@@ -31,6 +37,8 @@ const BACKENDS_MAX: usize = 65_536;
 pub struct Config {
     /// Whether to look at all.
     pub watch: bool,
+    /// Whether to hold the server's counts of statements against ours, too.
+    pub statements: bool,
     /// How often.
     pub every: Duration,
     /// Who may come another way.
@@ -39,7 +47,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { watch: true, every: Duration::from_secs(30), allow: Vec::new() }
+        Config { watch: true, statements: true, every: Duration::from_secs(30), allow: Vec::new() }
     }
 }
 
@@ -69,20 +77,32 @@ async fn missing(client: &Client) -> Result<Option<String>, tokio_postgres::Erro
         .then(|| format!("sessions that do not come through Mitsuke are not seen: grant pg_read_all_stats to {role}")))
 }
 
+/// What is ours.
+pub struct Ours {
+    /// Sessions.
+    pub legs: proxy::Control,
+    /// Statements.
+    pub passed: Passed,
+    /// How long a sidecar that was here before may go on: what it lets through is not known here.
+    pub settled_after: Duration,
+}
+
 /// Looks until `stop` says true. Each finding goes to `found`, which says whether it was taken. `since`: when the sidecar began, before it
 /// listened anywhere.
 pub async fn keep_looking(
     config: Config,
     catalog: catalog::Config,
     (clock, since): (Clock, Timestamp),
-    ours: proxy::Control,
+    ours: Ours,
     found: impl Fn(Finding) -> bool,
     mut stop: watch::Receiver<bool>,
 ) {
     if !config.watch || catalog.url.is_none() {
         return;
     }
+    let Ours { legs: ours, passed, settled_after } = ours;
     let mut judge = Judge::new(config.allow.clone(), since);
+    let mut others = Others { passed, allow: config.allow.clone(), counts: None, kinds: Kinds::default() };
     let mut connection = None;
     let mut said = String::new();
     let mut wait = config.every;
@@ -109,10 +129,56 @@ pub async fn keep_looking(
                 why
             }
         };
+        let settled = clock.now().micros_since(since) >= micros(settled_after);
+        if let Some(client) = connection.as_ref().filter(|_| config.statements && settled) {
+            let asked = tokio::time::timeout(LOOK_TIMEOUT, others.look(client, clock.now())).await;
+            asked.unwrap_or_default().into_iter().for_each(|finding| judge.told(finding, &found));
+        }
         if why != said && !why.is_empty() {
             tracing::warn!("[bypass]: {why}");
         }
         said = why;
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What others ran.
+struct Others {
+    passed: Passed,
+    allow: Vec<Allowed>,
+    /// `None` until the server was found to count.
+    counts: Option<Counts>,
+    kinds: Kinds,
+}
+
+impl Others {
+    /// Holds the server's counts against ours. Where it does not count, nobody has to here.
+    async fn look(&mut self, client: &Client, now: Timestamp) -> Vec<Finding> {
+        let entries = match statements::look(client, &mut self.kinds).await {
+            Ok(Some(entries)) => entries,
+            Ok(None) => {
+                self.passed.end();
+                self.counts = None;
+                return Vec::new();
+            }
+            Err(error) => {
+                tracing::debug!(%error, "pg_stat_statements cannot be read");
+                return Vec::new();
+            }
+        };
+        let Some(counts) = &mut self.counts else {
+            // The next look is where counting begins.
+            self.passed.begin();
+            self.counts = Some(Counts::default());
+            return Vec::new();
+        };
+        let may = |user: &str| self.allow.iter().any(|allowed| allowed.covers_user(user));
+        let entries: Vec<_> = entries.into_iter().filter(|entry| !may(&entry.db_user)).collect();
+        let passed = |database: &str, fingerprint: &str| self.passed.of(database, fingerprint);
+        counts.look(&entries, passed, now).unwrap_or_default()
     }
 }
 

@@ -263,17 +263,8 @@ impl Catalog {
     /// less, to keep.
     pub fn learn(&self, database: &str, own: &mut Arc<Own>, follows: &Consequences, alone: bool) -> bool {
         let classification = self.inner.classification.load();
-        let (mine, everybodys): (Vec<&Learned>, Vec<&Learned>) =
-            follows.learned.iter().partition(|learned| learned.temporary);
-        if !mine.is_empty() || !follows.settings.is_empty() || follows.sets_path || follows.opaque {
-            let own = Arc::make_mut(own);
-            mine.into_iter().for_each(|learned| own.learn(learned));
-            own.fill_settings(&follows.settings, &classification);
-            own.path_unknown |= follows.sets_path;
-            if follows.opaque {
-                own.shaken();
-            }
-        }
+        self.learn_own(own, follows);
+        let everybodys: Vec<&Learned> = follows.learned.iter().filter(|learned| !learned.temporary).collect();
         if everybodys.is_empty() && follows.large_objects.is_empty() {
             return false;
         }
@@ -292,6 +283,21 @@ impl Catalog {
             self.changed_now();
         }
         changed
+    }
+
+    /// What of it only the session has: its temporary tables and its settings.
+    pub fn learn_own(&self, own: &mut Arc<Own>, follows: &Consequences) {
+        let mine: Vec<&Learned> = follows.learned.iter().filter(|learned| learned.temporary).collect();
+        if mine.is_empty() && follows.settings.is_empty() && !follows.sets_path && !follows.opaque {
+            return;
+        }
+        let own = Arc::make_mut(own);
+        mine.into_iter().for_each(|learned| own.learn(learned));
+        own.fill_settings(&follows.settings, &self.inner.classification.load());
+        own.path_unknown |= follows.sets_path;
+        if follows.opaque {
+            own.shaken();
+        }
     }
 
     /// What is known of where classified columns went, of every database.

@@ -9,7 +9,7 @@ use crate::catalog::{Classification, loader};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Fault, Faults};
-use crate::{app, bypass, policy, proxy};
+use crate::{analysis, app, bypass, policy, proxy};
 
 /// How long the server may take to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,6 +46,7 @@ impl Check {
         }
         faults.extend(legs_faults(&config, classification.as_ref(), self.offline)?);
         faults.extend(alert_faults(&config, self.offline));
+        keep(analysis::read_keys(config.analysis.comment_keys.as_deref()), &mut faults);
         for fault in &faults {
             eprintln!("{fault}");
         }

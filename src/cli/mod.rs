@@ -8,6 +8,7 @@
 mod check;
 mod classify;
 mod demo;
+mod export;
 mod later;
 mod policy;
 mod quarantine;
@@ -89,6 +90,7 @@ enum Command {
     Verify(verify::Verify),
     Quarantine(quarantine::Quarantine),
     Who(who::Who),
+    Export(export::Export),
     #[command(flatten)]
     Later(later::Later),
 }
@@ -110,6 +112,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Verify(command) => command.run(&cli.global),
         Command::Quarantine(command) => command.run(&cli.global),
         Command::Who(command) => command.run(&cli.global),
+        Command::Export(command) => command.run(&cli.global),
         Command::Later(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {

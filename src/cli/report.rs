@@ -19,6 +19,15 @@ enum Format {
     Json,
 }
 
+/// The language of what is for people; JSON has stable keys in English.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Language {
+    /// English
+    En,
+    /// Japanese
+    Ja,
+}
+
 /// The report of suspicious access: findings, who read how many people, against the weeks before
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -27,6 +36,7 @@ A week is Monday 00:00 to Monday 00:00, UTC, as every time in the log is.
 Examples:
   mitsuke report --format text
   mitsuke report --week 2026-W47 --output report.html
+  mitsuke report --lang ja --output report.html
   mitsuke report --mail --config mitsuke.toml")]
 pub struct Report {
     /// The week, as ISO 8601 counts them, such as 2026-W47 [default: the present week, until now]
@@ -43,9 +53,9 @@ pub struct Report {
     /// through that channel's server; an extract to read, and the page as a file
     #[arg(long, conflicts_with_all = ["format", "output"])]
     mail: bool,
-    /// The language; only `en` so far
-    #[arg(long, default_value = "en", value_parser = ["en"])]
-    lang: String,
+    /// The language [default: [report].lang of the configuration, else en]
+    #[arg(long, value_enum)]
+    lang: Option<Language>,
     #[command(flatten)]
     reader: Reader,
 }
@@ -67,12 +77,18 @@ impl Report {
 
         use anyhow::Context as _;
 
+        use crate::alert::Lang;
         use crate::clock::Clock;
         use crate::config::Config;
         use crate::report;
 
-        let Report { week, format, output, mail, lang: _, reader } = self;
+        let Report { week, format, output, mail, lang, reader } = self;
         let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let lang = match lang {
+            Some(Language::En) => Lang::En,
+            Some(Language::Ja) => Lang::Ja,
+            None => config.report.lang,
+        };
         let log = &config.audit.path;
         let now = Clock::system().now();
         let week = week.unwrap_or_else(|| Week::of(now));
@@ -88,13 +104,13 @@ impl Report {
         }
         let log = log.display().to_string();
         if mail {
-            let sent = send(&config, &report, &log)?;
+            let sent = send(&config, &report, (&log, lang))?;
             eprintln!("mailed to {sent}");
             return Ok(Status::Done);
         }
         let text = match format {
-            Format::Html => report.html(&log)?,
-            Format::Text => report.text(),
+            Format::Html => report.html(&log, lang)?,
+            Format::Text => report.text(lang),
             Format::Json => format!("{:#}\n", report.json()),
         };
         let default = || PathBuf::from(format!("mitsuke-report-{week}.html"));
@@ -128,7 +144,11 @@ fn permits(config: &crate::config::Config) -> Vec<crate::policy::permit::Permit>
 
 /// Sends it; gives the recipients. Whoever is refused keeps nobody else from getting it.
 #[cfg(feature = "query")]
-fn send(config: &crate::config::Config, report: &crate::report::Report, log: &str) -> anyhow::Result<String> {
+fn send(
+    config: &crate::config::Config,
+    report: &crate::report::Report,
+    (log, lang): (&str, crate::alert::Lang),
+) -> anyhow::Result<String> {
     use anyhow::bail;
 
     use crate::alert::Mailer;
@@ -140,7 +160,7 @@ fn send(config: &crate::config::Config, report: &crate::report::Report, log: &st
     let to = if config.report.to.is_empty() { &mail.to } else { &config.report.to };
     let mailer = Mailer::new(mail)?;
     let page = format!("mitsuke-report-{}.html", report.week);
-    let ready = mailer.with_page(to, report.letter(log)?, &page, report.html(log)?)?;
+    let ready = mailer.with_page(to, report.letter(log, lang)?, &page, report.html(log, lang)?)?;
     let mut refused = Vec::new();
     for recipient in &ready.pending {
         if let Err(error) = mailer.deliver(&ready, recipient) {

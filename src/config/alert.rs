@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::section::Section;
 use crate::alert::{
-    Address, Channel, Config, Form, Login, Mail, MailTls, Mailbox, Password, Server, Syslog, Url, Webhook,
+    Address, Channel, Config, Form, Jira, Lang, Login, Mail, MailTls, Mailbox, Password, RoutingKey, Server, Style,
+    Syslog, Template, Url, Webhook,
 };
 use crate::record::Severity;
 
@@ -16,14 +17,34 @@ const DEFAULT_THROTTLE: Duration = Duration::from_secs(15 * 60);
 /// What is expected of a mail address.
 const MAIL_ADDRESS: &str = "a mail address: \"user@host\" or \"Name <user@host>\"";
 
+/// Where PagerDuty's Events API v2 takes events.
+const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
+
+/// `format`: a form, with what it needs still to be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Text,
+    Json,
+    Ocsf,
+    Cef,
+    Slack,
+    Teams,
+    Pagerduty,
+    Jira,
+    Template,
+}
+
 /// The forms that a channel of any kind may be told to use.
-const FORMS: [(&str, Form); 6] = [
-    ("text", Form::Text),
-    ("json", Form::Json),
-    ("ocsf", Form::Ocsf),
-    ("cef", Form::Cef),
-    ("slack", Form::Slack),
-    ("teams", Form::Teams),
+const FORMATS: [(&str, Format); 9] = [
+    ("text", Format::Text),
+    ("json", Format::Json),
+    ("ocsf", Format::Ocsf),
+    ("cef", Format::Cef),
+    ("slack", Format::Slack),
+    ("teams", Format::Teams),
+    ("pagerduty", Format::Pagerduty),
+    ("jira", Format::Jira),
+    ("template", Format::Template),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +62,8 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
         [("stdout", Which::Stdout), ("mail", Which::Mail), ("webhook", Which::Webhook), ("syslog", Which::Syslog)];
     let which = section.word("kind", &kinds);
     let severity = section.parsed("severity_min", "one of \"low\", \"medium\", \"high\", \"critical\"");
-    let form = section.word("format", &FORMS);
+    let format = section.word("format", &FORMATS);
+    let lang = section.word("lang", &[("en", Lang::En), ("ja", Lang::Ja)]).unwrap_or_default();
     let Some(which) = which else {
         if !has_kind {
             section.fault_here("an alert needs a `kind`", "write kind = \"mail\" or kind = \"stdout\"");
@@ -50,37 +72,99 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
         section.leave_rest();
         return None;
     };
-    fits(which, form, section);
+    fits(which, format, section);
     let throttle = match which {
         Which::Stdout | Which::Syslog => None,
         Which::Mail | Which::Webhook => Some(section.duration("throttle").unwrap_or(DEFAULT_THROTTLE)),
     };
     let channel = match which {
         Which::Stdout => Channel::Stdout,
-        Which::Mail => Channel::Mail(Box::new(mail(section, throttle.unwrap_or(DEFAULT_THROTTLE))?)),
-        Which::Webhook => Channel::Webhook(Box::new(webhook(section, form.unwrap_or(Form::Json))?)),
-        Which::Syslog => Channel::Syslog(Box::new(syslog(section, form.unwrap_or(Form::Text))?)),
+        Which::Mail => Channel::Mail(Box::new(mail(section, lang)?)),
+        Which::Webhook => Channel::Webhook(Box::new(webhook(section, format.unwrap_or(Format::Json), lang)?)),
+        Which::Syslog => Channel::Syslog(Box::new(syslog(section, format.unwrap_or(Format::Text), lang)?)),
     };
     Some(Config { severity_min: severity.unwrap_or(Severity::Low), throttle, channel })
 }
 
 /// A form that its kind does not write is a fault.
-fn fits(which: Which, form: Option<Form>, section: &mut Section<'_>) {
-    let (fits, mend) = match (which, form) {
+fn fits(which: Which, format: Option<Format>, section: &mut Section<'_>) {
+    let (fits, mend) = match (which, format) {
         (_, None) | (Which::Webhook, _) => return,
-        (Which::Stdout | Which::Mail, Some(form)) => (form == Form::Text, "write format = \"text\""),
-        (Which::Syslog, Some(form)) => {
-            let chat = matches!(form, Form::Slack | Form::Teams);
-            (!chat, "write format = \"text\", \"json\", \"ocsf\" or \"cef\"")
+        (Which::Stdout | Which::Mail, Some(format)) => (format == Format::Text, "write format = \"text\""),
+        (Which::Syslog, Some(format)) => {
+            let has_lines = matches!(format, Format::Text | Format::Json | Format::Ocsf | Format::Cef);
+            (has_lines, "write format = \"text\", \"json\", \"ocsf\" or \"cef\"")
         }
     };
     if !fits {
         section.fault_here("`alert.format` is none of this kind's", mend);
+        // Keys of a form that is none of the kind's are not unknown ones.
+        section.leave_rest();
     }
 }
 
-fn webhook(section: &mut Section<'_>, form: Form) -> Option<Webhook> {
+/// The form, with the keys that it alone has.
+fn form(section: &mut Section<'_>, format: Format) -> Option<Form> {
+    Some(match format {
+        Format::Text => Form::Text,
+        Format::Json => Form::Json,
+        Format::Ocsf => Form::Ocsf,
+        Format::Cef => Form::Cef,
+        Format::Slack => Form::Slack,
+        Format::Teams => Form::Teams,
+        Format::Pagerduty => Form::Pagerduty(RoutingKey(routing_key(section)?)),
+        Format::Jira => {
+            let project = section.text("project").map(|(text, _)| text);
+            let issue_type = section.text("issue_type").map_or_else(|| "Task".to_owned(), |(text, _)| text);
+            if project.is_none() {
+                section.fault_here(
+                    "an alert of format \"jira\" needs `project`",
+                    "write the project's key: project = \"SEC\"",
+                );
+            }
+            Form::Jira(Jira { project: project?, issue_type })
+        }
+        Format::Template => {
+            let Some((text, place)) = section.text("template") else {
+                let mend = "write template = '{\"text\": \"{{sentence}}\"}'";
+                section.fault_here("an alert of format \"template\" needs `template`", mend);
+                return None;
+            };
+            match Template::parse(&text) {
+                Ok(template) => Form::Template(template),
+                Err(what) => {
+                    section.fault(&place, format!("`alert.template`: {what}"), "");
+                    return None;
+                }
+            }
+        }
+    })
+}
+
+fn routing_key(section: &mut Section<'_>) -> Option<String> {
+    let here = section.text("routing_key").map(|(text, _)| text);
+    let file = section.file("routing_key_file");
+    match (here, file) {
+        (Some(key), None) => Some(key),
+        (None, Some(file)) => match std::fs::read_to_string(&file) {
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(error) => {
+                let what = format!("`alert.routing_key_file` {} cannot be read: {error}", file.display());
+                section.fault_here(what, "name a readable file");
+                None
+            }
+        },
+        _ => {
+            let what = "an alert of format \"pagerduty\" needs either `routing_key` or `routing_key_file`";
+            section.fault_here(what, "it is the integration key of the service");
+            None
+        }
+    }
+}
+
+fn webhook(section: &mut Section<'_>, format: Format, lang: Lang) -> Option<Webhook> {
     let is_written = section.has("url") || section.has("url_file");
+    let form = form(section, format);
     let here = section.text("url").map(|(text, place)| (text, Some(place)));
     let file = section.file("url_file");
     let tls_ca = section.file("tls_ca");
@@ -95,9 +179,10 @@ fn webhook(section: &mut Section<'_>, form: Form) -> Option<Webhook> {
                 None
             }
         },
+        _ if format == Format::Pagerduty && !is_written => Some((PAGERDUTY_URL.to_owned(), None)),
         _ => None,
     };
-    if !is_written {
+    if text.is_none() && !is_written {
         section.fault_here("a webhook alert needs `url` or `url_file`", "see deploy/mitsuke.toml for an example");
     }
     let (text, place) = text?;
@@ -113,10 +198,10 @@ fn webhook(section: &mut Section<'_>, form: Form) -> Option<Webhook> {
     if !url.is_private() {
         section.fault_here("findings would go over the network in clear, since `alert.url` is http", "write https://");
     }
-    Some(Webhook { url, tls_ca, authorization_file, form })
+    Some(Webhook { url, tls_ca, authorization_file, style: Style { form: form?, lang } })
 }
 
-fn syslog(section: &mut Section<'_>, form: Form) -> Option<Syslog> {
+fn syslog(section: &mut Section<'_>, format: Format, lang: Lang) -> Option<Syslog> {
     let is_written = section.has("address");
     let address: Option<Address> =
         section.parsed("address", "\"udp://host:514\", \"tcp://host:514\" or \"tls://host:6514\"");
@@ -125,7 +210,7 @@ fn syslog(section: &mut Section<'_>, form: Form) -> Option<Syslog> {
         section.fault_here("a syslog alert needs `address`", "see deploy/mitsuke.toml for an example");
     }
     let Address(transport, server) = address?;
-    Some(Syslog { transport, server, tls_ca, form })
+    Some(Syslog { transport, server, tls_ca, style: Style { form: form(section, format)?, lang } })
 }
 
 /// A list of addresses, or one.
@@ -133,7 +218,7 @@ pub(super) fn mailboxes(section: &mut Section<'_>, key: &'static str) -> Option<
     section.parsed_list(key, MAIL_ADDRESS)
 }
 
-fn mail(section: &mut Section<'_>, throttle: Duration) -> Option<Mail> {
+fn mail(section: &mut Section<'_>, lang: Lang) -> Option<Mail> {
     let written = ["server", "from", "to"].map(|key| section.has(key));
     let server: Option<Server> = section.parsed("server", "a mail server: \"host:port\"");
     let from: Option<Mailbox> = section.parsed("from", MAIL_ADDRESS);
@@ -151,7 +236,7 @@ fn mail(section: &mut Section<'_>, throttle: Duration) -> Option<Mail> {
         let what = "`alert.password` would go over the network in clear, since `alert.tls` is \"off\"";
         section.fault_here(what, "write tls = \"starttls\" or tls = \"tls\"");
     }
-    Some(Mail { server, tls, tls_ca, login, from, to, throttle })
+    Some(Mail { server, tls, tls_ca, login, from, to, lang })
 }
 
 fn login(section: &mut Section<'_>) -> Option<Login> {

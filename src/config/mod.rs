@@ -53,6 +53,8 @@ pub struct Config {
 pub struct Report {
     /// Recipients of `mitsuke report --mail`, through the first mail channel of `[[alert]]`.
     pub to: Vec<crate::alert::Mailbox>,
+    /// What it is written in.
+    pub lang: crate::alert::Lang,
 }
 
 /// `[telemetry].log_format`.
@@ -201,6 +203,17 @@ fn identity(section: &mut Section<'_>) -> analysis::Config {
             }
         }
     }
+    config.comment_keys = section.file("comment_keys");
+    if let Some(window) = section.duration("comment_window") {
+        config.comment_window = window;
+    }
+    let needs_keys = |source: &analysis::Source| matches!(source, analysis::Source::Signed(_));
+    if config.comment_keys.is_none() && config.end_user.iter().any(needs_keys) {
+        section.fault_here(
+            "`identity.end_user` has a source \"signed:…\", and there are no `identity.comment_keys`",
+            "name the file of keys",
+        );
+    }
     config
 }
 
@@ -264,6 +277,7 @@ fn bypass_of(section: &mut Section<'_>) -> bypass::Config {
     let default = bypass::Config::default();
     bypass::Config {
         watch: section.word("watch", &[("on", true), ("off", false)]).unwrap_or(default.watch),
+        statements: section.word("statements", &[("on", true), ("off", false)]).unwrap_or(default.statements),
         every: section.duration("every").unwrap_or(default.every).max(std::time::Duration::from_secs(1)),
         allow: section.parsed_list("allow", "a role, or role@address").unwrap_or_default(),
     }
@@ -288,8 +302,9 @@ fn policies_of(section: &mut Section<'_>) -> policy::Config {
 
 fn report_of(section: &mut Section<'_>) -> Report {
     section.not_yet("schedule");
-    section.word("lang", &[("en", ())]);
-    Report { to: alert::mailboxes(section, "to").unwrap_or_default() }
+    let lang =
+        section.word("lang", &[("en", crate::alert::Lang::En), ("ja", crate::alert::Lang::Ja)]).unwrap_or_default();
+    Report { to: alert::mailboxes(section, "to").unwrap_or_default(), lang }
 }
 
 fn telemetry(section: &mut Section<'_>) -> LogFormat {

@@ -10,7 +10,7 @@ use super::*;
 const REFERENCE: &str = include_str!("../../deploy/mitsuke.toml");
 
 /// Keys that stand in the prose, because they exclude another.
-const IN_PROSE: [&str; 2] = ["alert.password", "alert.url_file"];
+const IN_PROSE: [&str; 3] = ["alert.password", "alert.url_file", "alert.routing_key_file"];
 
 /// The reference with every key set.
 fn uncommented() -> String {
@@ -93,6 +93,7 @@ fn the_defaults_that_it_names_are_the_defaults() {
         proxy: proxy::Config { listen_user_timeout: None, upstream_user_timeout: None, ..set.proxy },
         catalog: catalog::Config { url: None, ..set.catalog },
         policies: policy::Config { path: None, timezone: None, ..set.policies },
+        analysis: analysis::Config { comment_keys: None, ..set.analysis },
         alerts: Vec::new(),
         report: Report::default(),
         ..set
@@ -105,6 +106,11 @@ fn its_alerts_name_the_defaults_of_an_alert() {
     let alerts = parse(&uncommented()).alerts;
     let least = "[[alert]]\nkind = \"mail\"\nserver = \"mail.example.com:587\"\nfrom = \"Mitsuke <mitsuke@example.com>\"\n\
                  to = \"security@example.com\"\n[[alert]]\nkind = \"webhook\"\nurl = \"https://hooks.example.com/mitsuke\"\n\
+                 [[alert]]\nkind = \"webhook\"\nformat = \"pagerduty\"\nseverity_min = \"high\"\nrouting_key = \"0123456789abcdef0123456789abcdef\"\n\
+                 [[alert]]\nkind = \"webhook\"\nformat = \"jira\"\nseverity_min = \"high\"\nproject = \"SEC\"\n\
+                 url = \"https://example.atlassian.net/rest/api/2/issue\"\n\
+                 [[alert]]\nkind = \"webhook\"\nformat = \"template\"\nurl = \"https://chat.example.com/hook\"\n\
+                 template = '{\"text\": \"{{sentence}}\", \"policy\": \"{{policy}}\", \"user\": \"{{db_user}}\"}'\n\
                  [[alert]]\nkind = \"syslog\"\naddress = \"udp://127.0.0.1:514\"\n[[alert]]\nkind = \"stdout\"\n";
     let mut by_default = parse(least).alerts;
     let crate::alert::Channel::Mail(written) = &alerts[0].channel else { panic!("a mail channel") };

@@ -215,7 +215,7 @@ impl Theatre {
         let policies = crate::policy::load(&self.config.policies).map_err(|faults| said(&faults))?;
         let announced = (&*policies.permits, Clock::system().now());
         let report = crate::report::build(&engine, week, announced, heads).await.map_err(|error| said(&error))?;
-        let page = report.html(&log.display().to_string()).map_err(|error| said(&error))?;
+        let page = report.html(&log.display().to_string(), crate::alert::Lang::En).map_err(|error| said(&error))?;
         let path = self.folder.report();
         std::fs::write(&path, page).map_err(Error::io("cannot write", &path))?;
         self.commentary.heading("The report");

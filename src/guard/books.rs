@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::analysis::identity::{Source, end_user};
+use crate::analysis::identity::{Accepted, Source, end_user};
 use crate::analysis::parsers::unknown;
-use crate::catalog::{Catalog, Context};
-use crate::record::Text;
+use crate::catalog::{Catalog, Consequences, Context, Own};
+use crate::clock::Timestamp;
+use crate::record::{Proof, Text};
 use crate::session::event::Who;
+use crate::sql::seal::Seal;
 use crate::sql::{Analysis, Effect};
 
 use super::draft::Draft;
@@ -38,8 +41,12 @@ pub struct Books {
     any_role: bool,
     /// Something may have set what names the end user.
     any_setting: bool,
+    /// Signed texts that came in time.
+    accepted: Accepted,
     prepared: Names,
     cursors: Names,
+    /// What the session has filled for itself, by the statements that were let go; never less.
+    own: Arc<Own>,
     /// Statements under way whose results may be cut, by number.
     watched: BTreeMap<u64, Arc<Vec<Draft>>>,
     /// Statements up to this one may have been forgotten.
@@ -147,27 +154,52 @@ impl Books {
         self.any_role
     }
 
+    /// What a statement's comment is worth.
+    pub fn proof(&mut self, seal: Seal, at: Timestamp, window: Duration) -> Option<Proof> {
+        self.accepted.proof(seal, at, window)
+    }
+
     /// Who is behind the role; `None` where it is not certain.
-    pub fn end_user(&self, sources: &[Source], analysis: &Analysis, who: &Who) -> Option<Option<Text>> {
+    pub fn end_user(
+        &self,
+        sources: &[Source],
+        analysis: &Analysis,
+        proof: Option<Proof>,
+        who: &Who,
+    ) -> Option<Option<Text>> {
         let by_setting = |source: &Source| matches!(source, Source::Setting(_));
         match self.any_setting && sources.iter().any(by_setting) {
             true => None,
-            false => Some(end_user(sources, &analysis.comment_tags, &HashMap::new(), who)),
+            false => Some(end_user(sources, analysis, proof, &HashMap::new(), who)),
+        }
+    }
+
+    /// What a statement that goes on leaves to the session, if it succeeds.
+    pub fn leaves(&mut self, catalog: &Catalog, follows: &Consequences) {
+        catalog.learn_own(&mut self.own, follows);
+        if self.own.path_unknown {
+            // Where the path may lead is in `any_path`.
+            Arc::make_mut(&mut self.own).path_unknown = false;
         }
     }
 
     /// The contexts in which a statement's names may have to be understood: one, unless a name without its schema may mean several
-    /// relations.
+    /// relations, or a temporary one that the session may have made.
     pub fn contexts(&self, analysis: &Analysis, catalog: &Catalog, who: &Who) -> Vec<Context> {
+        let mut contexts = self.contexts_without_own(analysis, catalog, who);
+        if !self.own.is_empty() {
+            let with_own = |context: &Context| Context { own: Arc::clone(&self.own), ..context.clone() };
+            let more: Vec<Context> = contexts.iter().map(with_own).collect();
+            contexts.extend(more);
+        }
+        contexts
+    }
+
+    fn contexts_without_own(&self, analysis: &Analysis, catalog: &Catalog, who: &Who) -> Vec<Context> {
         let database: Text = who.database.as_deref().unwrap_or_default().into();
         let role: Text = who.db_user.as_deref().unwrap_or_default().into();
-        let context = |search_path| Context {
-            database: database.clone(),
-            role: role.clone(),
-            search_path,
-            // What a session has filled itself is known when that has ended, to the analysis.
-            own: Arc::default(),
-        };
+        let context =
+            |search_path| Context { database: database.clone(), role: role.clone(), search_path, own: Arc::default() };
         let mut contexts = vec![context(None)];
         let bare: Vec<&Text> = analysis
             .reads

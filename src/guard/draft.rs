@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::books::Books;
-use crate::analysis::identity::Source;
-use crate::catalog::{Catalog, Understanding};
+use crate::analysis::Identity;
+use crate::catalog::{Catalog, Consequences, Understanding};
 use crate::clock::Timestamp;
 use crate::policy::acting;
-use crate::record::{CatalogState, Certainty, Common, Kind, Parse, Protocol, Statement, Text};
+use crate::record::{CatalogState, Certainty, Common, Kind, Parse, Proof, Protocol, Statement, Text};
 use crate::session::event::{Origin, Who};
 use crate::sql::{Analysis, Output};
 
@@ -30,6 +30,8 @@ pub struct Draft {
     personal: bool,
     meant: Arc<Analysis>,
     context: crate::catalog::Context,
+    /// What it leaves behind, if it succeeds.
+    pub follows: Consequences,
 }
 
 /// Who wants something, when, and how.
@@ -38,18 +40,25 @@ pub struct Wish<'a> {
     pub who: &'a Arc<Who>,
     pub at: Timestamp,
     pub protocol: Protocol,
-    pub sources: &'a [Source],
+    pub identity: &'a Identity,
 }
 
 impl Draft {
     /// Every reading of one statement, at least one.
-    pub fn all(wish: Wish<'_>, part: usize, analysis: &Arc<Analysis>, books: &Books, catalog: &Catalog) -> Vec<Draft> {
+    pub fn all(
+        wish: Wish<'_>,
+        part: usize,
+        analysis: &Arc<Analysis>,
+        books: &mut Books,
+        catalog: &Catalog,
+    ) -> Vec<Draft> {
         let mut drafts = Vec::new();
+        let proof = books.proof(analysis.seal, wish.at, wish.identity.window);
         for meant in books.meanings(analysis) {
             for context in books.contexts(&meant, catalog, wish.who) {
                 let understanding = catalog.understand(&meant, &context, None);
                 let understood = is_understood(analysis) && is_understood(&meant);
-                let end_user = books.end_user(wish.sources, analysis, wish.who);
+                let end_user = books.end_user(&wish.identity.sources, analysis, proof, wish.who);
                 let mut draft = Draft {
                     record: begin(wish, analysis, &meant),
                     part,
@@ -59,8 +68,10 @@ impl Draft {
                     personal: false,
                     meant: Arc::clone(&meant),
                     context,
+                    follows: Consequences::default(),
                 };
                 draft.record.end_user = end_user.flatten();
+                draft.record.context = proof;
                 draft.understand(&understanding);
                 drafts.push(draft);
             }
@@ -75,7 +86,10 @@ impl Draft {
         record.certainty = Some(Certainty::Assumed);
         record.relations = Some(Arc::default());
         record.columns = Some(Arc::default());
-        let end_user = books.end_user(wish.sources, analysis, wish.who);
+        // It has no text, and so no comment.
+        let proof = (!wish.identity.keys.load().is_empty()).then_some(Proof::Unsigned);
+        let end_user = books.end_user(&wish.identity.sources, analysis, proof, wish.who);
+        record.context = proof;
         record.end_user = end_user.clone().flatten();
         Draft {
             record,
@@ -86,6 +100,7 @@ impl Draft {
             personal: false,
             meant: Arc::clone(analysis),
             context: crate::catalog::Context::default(),
+            follows: Consequences::default(),
         }
     }
 
@@ -101,6 +116,7 @@ impl Draft {
             personal: true,
             meant: analysis,
             context: crate::catalog::Context::default(),
+            follows: Consequences::default(),
         }
     }
 
@@ -114,6 +130,7 @@ impl Draft {
         self.record.level = understanding.level.clone();
         self.record.certainty = Some(if self.understood { understanding.certainty } else { Certainty::Assumed });
         self.record.catalog = Some(understanding.state);
+        self.follows.clone_from(&understanding.consequences);
         // Of what is not understood every row may be somebody's.
         self.personal = understanding.personal || !self.understood;
     }
@@ -173,6 +190,7 @@ fn begin(wish: Wish<'_>, analysis: &Analysis, meant: &Analysis) -> Statement {
         protocol: Some(wish.protocol),
         kind: Some(kind),
         query: Some(analysis.query.clone()),
+        ticket: analysis.ticket.clone(),
         fingerprint: Some(analysis.fingerprint.clone()).filter(|text| !text.is_empty()),
         parse: Some(analysis.parse),
         certainty: Some(Certainty::Assumed),

@@ -28,7 +28,7 @@ use self::acting::Acting;
 use self::books::Books;
 use self::draft::{Draft, Wish};
 use self::texts::Texts;
-use crate::analysis::Source;
+use crate::analysis::Identity;
 use crate::analysis::parsers::{Analyses, part, unknown};
 use crate::catalog::Catalog;
 use crate::policy::{PolicySet, SharedEngine};
@@ -47,7 +47,7 @@ const SHARDS: usize = 16;
 pub struct Room {
     engine: SharedEngine,
     catalog: Catalog,
-    sources: Vec<Source>,
+    identity: Identity,
     texts: Texts,
     sessions: [Mutex<HashMap<Uuid, Arc<Mutex<Books>>>>; SHARDS],
 }
@@ -60,9 +60,10 @@ pub struct Guard {
 
 impl Room {
     /// With nobody in it. Starts the threads that parse.
-    pub fn open(engine: SharedEngine, catalog: Catalog, sources: Vec<Source>) -> io::Result<Arc<Room>> {
+    pub fn open(engine: SharedEngine, catalog: Catalog, identity: Identity) -> io::Result<Arc<Room>> {
         let sessions = std::array::from_fn(|_| Mutex::default());
-        Ok(Arc::new(Room { engine, catalog, sources, texts: Texts::start()?, sessions }))
+        let texts = Texts::start(&identity.keys)?;
+        Ok(Arc::new(Room { engine, catalog, identity, texts, sessions }))
     }
 
     fn shard(&self, id: Uuid) -> MutexGuard<'_, HashMap<Uuid, Arc<Mutex<Books>>>> {
@@ -102,12 +103,12 @@ impl Guard {
         let mut books = lock(&books);
         books.asked(question.statement_no, question.own_settings);
         let wish =
-            Wish { who: question.who, at: question.at, protocol: question.protocol, sources: &self.room.sources };
+            Wish { who: question.who, at: question.at, protocol: question.protocol, identity: &self.room.identity };
         let mut watched = Vec::new();
         for (number, analysis) in analyses.iter().enumerate() {
             let drafts = match question.message {
                 Message::Call => vec![Draft::of_call(wish, &books, analysis)],
-                _ => Draft::all(wish, number, analysis, &books, &self.room.catalog),
+                _ => Draft::all(wish, number, analysis, &mut books, &self.room.catalog),
             };
             for draft in &drafts {
                 if let Some(policy) = self.acting.denies(draft, &self.room.engine) {
@@ -118,6 +119,7 @@ impl Guard {
             // What runs before the next statement of a Query counts for it.
             if matches!(question.message, Message::Query | Message::Execute | Message::Call) {
                 books.went_on(analysis, drafts.iter().any(is_opaque));
+                drafts.iter().for_each(|draft| books.leaves(&self.room.catalog, &draft.follows));
                 watched.extend(drafts.into_iter().filter(|draft| self.acting.may_cut(draft)));
             }
         }
@@ -171,8 +173,8 @@ impl Guard {
     /// What the result may be of, with what RowDescription says.
     fn readings(&self, books: &mut Books, progress: &Progress<'_>) -> Vec<Draft> {
         let drafts = books.under_way(progress.statement_no).unwrap_or_else(|| {
-            let (who, at, sources) = (progress.who, progress.at, &*self.room.sources);
-            Arc::new(vec![Draft::unknown(Wish { who, at, protocol: Protocol::Simple, sources })])
+            let (who, at, identity) = (progress.who, progress.at, &self.room.identity);
+            Arc::new(vec![Draft::unknown(Wish { who, at, protocol: Protocol::Simple, identity })])
         });
         let part = usize::try_from(progress.part).unwrap_or(usize::MAX);
         let of_part = drafts.iter().filter(|draft| draft.part == part || !draft.understood);

@@ -7,6 +7,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::analysis::Source;
 use crate::catalog::Classification;
 use crate::clock::Timestamp;
 use crate::policy::list::Lists;
@@ -55,7 +56,7 @@ impl Scene {
         let engine = SharedEngine::new(Engine::new(Arc::clone(&set)));
         let catalog = Catalog::new(Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless"));
         let sources = vec![Source::Comment("user".to_owned()), Source::Setting("app.user".to_owned())];
-        let room = || Room::open(engine.clone(), catalog, sources);
+        let room = || Room::open(engine.clone(), catalog, Identity { sources, ..Identity::default() });
         let guard = Guard::new(&set, room).expect("threads").expect("a policy that acts");
         Scene { guard, engine: engine.clone(), who: who("clerk"), no: 0 }
     }
@@ -174,6 +175,31 @@ async fn a_search_path_that_may_be_set_counts() {
     scene.denied("set search_path = vault; select * from secrets").await;
     scene.denied("select * from secrets").await;
     scene.allowed("select * from public.secrets").await;
+}
+
+/// Where classified columns go within a session, their classification goes, before anything has ended; and a name may still mean what it meant.
+#[tokio::test]
+async fn what_a_session_fills_for_itself_is_known_before_it_is_read() {
+    let policy = "on: statement\naction: deny\nwhen: kind = 'select' and has(columns, 'shop.customers.email')\n";
+    let mut scene = Scene::new(&[policy, CARDS]);
+    scene.allowed("select * from mine").await;
+    scene.allowed("create temp table mine as select email as e from shop.customers").await;
+    scene.denied("select * from mine").await;
+    scene.denied("select e from mine").await;
+    scene.denied("select upper(e) from pg_temp.mine").await;
+    scene.allowed("select 1 from orders").await;
+    // Filled by another way, and on from there.
+    scene.allowed("create temp table plain (x text)").await;
+    scene.allowed("select * from plain").await;
+    scene.allowed("insert into plain select e from mine").await;
+    scene.denied("select * from plain").await;
+    // A drop may fail, or be rolled back: the name may mean either.
+    scene.allowed("drop table mine").await;
+    scene.denied("select * from mine").await;
+    scene.denied("select * from shop.cards").await;
+    // Other sessions have none of it.
+    let mut other = Scene::new(&[policy]);
+    other.allowed("select * from mine").await;
 }
 
 #[tokio::test]

@@ -9,7 +9,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use arc_swap::ArcSwap;
+
 use crate::analysis::parsers::{Analyses, Cache, PARSER_STACK_BYTES, analyses_of};
+use crate::sql::seal::Keys;
 
 /// Threads that parse.
 const THREADS: usize = 2;
@@ -18,6 +21,7 @@ const QUEUE_TEXTS_MAX: usize = 1_024;
 
 /// See the module.
 pub struct Texts {
+    keys: Arc<ArcSwap<Keys>>,
     desk: Arc<Mutex<Desk>>,
     jobs: SyncSender<Arc<[u8]>>,
 }
@@ -33,21 +37,22 @@ struct Desk {
 
 impl Texts {
     /// Starts the threads. They end when this is dropped.
-    pub fn start() -> io::Result<Texts> {
+    pub fn start(keys: &Arc<ArcSwap<Keys>>) -> io::Result<Texts> {
         let (jobs, queue) = sync_channel(QUEUE_TEXTS_MAX);
         let desk = Arc::new(Mutex::new(Desk::default()));
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..THREADS {
-            let (queue, desk) = (Arc::clone(&queue), Arc::clone(&desk));
+            let (queue, desk, keys) = (Arc::clone(&queue), Arc::clone(&desk), Arc::clone(keys));
             let thread = std::thread::Builder::new().name(format!("guard-{number}")).stack_size(PARSER_STACK_BYTES);
-            thread.spawn(move || parse(&queue, &desk))?;
+            thread.spawn(move || parse(&queue, &desk, &keys))?;
         }
-        Ok(Texts { desk, jobs })
+        Ok(Texts { keys: Arc::clone(keys), desk, jobs })
     }
 
     /// The analyses of a text. Where they are not known yet, the waker of `cx` is woken when it is worth asking again.
     pub fn poll(&self, cx: &Context<'_>, text: &[u8]) -> Poll<Analyses> {
         let mut desk = lock(&self.desk);
+        desk.cache.hold_by(&self.keys.load());
         if let Some(analyses) = desk.cache.get(text) {
             return Poll::Ready(analyses);
         }
@@ -72,11 +77,11 @@ fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
     }
 }
 
-fn parse(queue: &Mutex<Receiver<Arc<[u8]>>>, desk: &Mutex<Desk>) {
+fn parse(queue: &Mutex<Receiver<Arc<[u8]>>>, desk: &Mutex<Desk>, keys: &ArcSwap<Keys>) {
     loop {
         let job = lock(queue).recv();
         let Ok(text) = job else { return };
-        let analyses = analyses_of(&text);
+        let analyses = analyses_of(&text, &keys.load());
         let mut desk = lock(desk);
         let mut woken = desk.under_way.remove(&text).unwrap_or_default();
         woken.append(&mut desk.turned_away);
@@ -98,7 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_text_comes_later_and_then_at_once() {
-        let texts = Texts::start().expect("threads");
+        let texts = Texts::start(&Arc::default()).expect("threads");
         let first = poll_fn(|cx| texts.poll(cx, b"select 1; select 2")).await;
         assert_eq!(first.len(), 2);
         let again = poll_fn(|cx| texts.poll(cx, b"select 1; select 2")).await;
@@ -107,7 +112,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn more_than_fit_in_the_queue_are_all_answered() {
-        let texts = Arc::new(Texts::start().expect("threads"));
+        let texts = Arc::new(Texts::start(&Arc::default()).expect("threads"));
         let tasks: Vec<_> = (0..QUEUE_TEXTS_MAX * 2)
             .map(|number| {
                 let (texts, text) = (Arc::clone(&texts), format!("select {number}"));

@@ -31,7 +31,7 @@ pub struct Quarantine {
 }
 
 /// The columns of `statements` that are known before a statement runs.
-pub const BEFORE: [&str; 18] = [
+pub const BEFORE: [&str; 20] = [
     "at",
     "session_id",
     "database",
@@ -50,6 +50,8 @@ pub const BEFORE: [&str; 18] = [
     "relations",
     "functions",
     "permit",
+    "context",
+    "ticket",
 ];
 /// Those that say which classified columns will come: known from the text before, and from the wire when rows flow.
 pub const FORESEEN: [&str; 2] = ["columns", "level"];

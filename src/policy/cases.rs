@@ -3,11 +3,14 @@
 //! In: `<id>.cases.yaml`, checked against the columns of the policy's table. Out: [`Case`]s, and their [`Verdict`]s
 //! from the same engine that runs in production, with that one policy in it. policies/README.md has the format.
 
+mod rehearsal;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+pub use self::rehearsal::Rehearsal;
 use super::definition::{On, Policy};
 use super::duration;
 use super::engine::Engine;

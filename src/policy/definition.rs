@@ -11,7 +11,6 @@ use super::condition::{Condition, Mistake};
 use super::duration;
 use super::list::Lists;
 use super::rule::{After, First, Measure, Rule, Thing, Throttle, Usual, Window};
-use super::window::DISTINCT_MAX;
 use crate::policy::judged::Judged;
 use crate::record::field::vocabulary;
 use crate::record::{Action, Column, FieldKind, Session, Severity, Statement, Text, Texts, Transaction};
@@ -291,10 +290,6 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
         }
         (None, None, Some((name, place))) => {
             let kinds = [FieldKind::U64, FieldKind::Text, FieldKind::Texts, FieldKind::U64s];
-            if above.is_some_and(|above| above >= DISTINCT_MAX as u64) {
-                let what = format!("`distinct` counts to {DISTINCT_MAX}; beyond is not there yet");
-                source.fault(place, what, format!("write an `above` below {DISTINCT_MAX}"));
-            }
             column(&name, place, &kinds, "a column", source).map(Measure::Distinct)
         }
         _ => {

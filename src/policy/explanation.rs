@@ -16,6 +16,8 @@ pub struct Found {
     pub observed: Option<u64>,
     /// What it was held against.
     pub threshold: Option<u64>,
+    /// Whether the figure is an estimate.
+    pub is_estimate: bool,
     /// `seq` of statements.
     pub evidence: Vec<u64>,
     /// What was done for the first time.
@@ -49,7 +51,7 @@ pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found
             let had = match &rule.window {
                 Some(window) => {
                     let within = duration::words(window.within_us);
-                    format!("{} within {within}", sum_phrase(window, found.observed.unwrap_or(0)))
+                    format!("{} within {within}", sum_phrase(window, found.observed.unwrap_or(0), found.is_estimate))
                 }
                 None => {
                     let limit = rule.when.as_ref().and_then(|when| when.limit());
@@ -70,7 +72,7 @@ pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found
             let figure = found.observed.unwrap_or(0);
             let within = duration::words(window.within_us);
             let whose = subject(window, record).unwrap_or_else(|| person.clone());
-            let deed = sum_phrase(window, figure);
+            let deed = sum_phrase(window, figure, found.is_estimate);
             let last = join(&circumstances);
             let last = if whose == person { last } else { format!(" by {person}{last}") };
             format!("{whose} {deed} within {within}{limit}, the last{last}")
@@ -145,13 +147,14 @@ fn subject<R: Judged>(window: &Window<R>, record: &R) -> Option<String> {
     Some(window.by.iter().map(part).collect::<Vec<_>>().join(", "))
 }
 
-fn sum_phrase<R: Judged>(window: &Window<R>, figure: u64) -> String {
+fn sum_phrase<R: Judged>(window: &Window<R>, figure: u64, is_estimate: bool) -> String {
     match &window.measure {
         Measure::Count => format!("made {} {}", grouped(figure), if figure == 1 { R::NOUN.0 } else { R::NOUN.1 }),
         Measure::Sum(column) => deed(column.name, figure),
         Measure::Distinct(column) => {
             let verb = if column.kind == FieldKind::Text { "came with" } else { "reached" };
-            format!("{verb} {} different {}", grouped(figure), plural(spoken(column.name)))
+            let about = if is_estimate { "about " } else { "" };
+            format!("{verb} {about}{} different {}", grouped(figure), plural(spoken(column.name)))
         }
     }
 }

@@ -17,7 +17,7 @@ pub mod condition;
 pub mod definition;
 pub mod duration;
 pub mod engine;
-mod explanation;
+pub(crate) mod explanation;
 pub mod holiday;
 pub mod judged;
 pub mod key;
@@ -34,7 +34,7 @@ pub mod window;
 
 use std::path::PathBuf;
 
-pub use self::engine::{Concerned, Engine, SharedEngine};
+pub use self::engine::{Alike, Concerned, Engine, SharedEngine};
 pub use self::load::{load, load_folder};
 pub use self::set::PolicySet;
 

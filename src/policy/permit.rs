@@ -1,7 +1,8 @@
 //! Permits: announced bulk work, by whom, on what, when, and for how many people at most.
 //!
 //! In: `permits.yaml`; then statements, in order. Out: the id of the permit that covers a statement. A statement that
-//! would take a permit past `persons_max`, counted over all the permit has covered, is not covered and uses nothing up.
+//! would take a permit past `persons_max`, counted over all the permit has covered, is not covered and uses nothing up. One whose
+//! comment names a permit (`-- ticket: OPS-1234`) is covered by that one or by none; a ticket that is no permit's id counts for nothing.
 
 use std::collections::HashMap;
 
@@ -25,6 +26,8 @@ pub struct Permit {
     pub from: Timestamp,
     /// Until just before this one.
     pub until: Timestamp,
+    /// `ticket: required`: only what names it in a comment is covered.
+    pub ticket_required: bool,
     /// Who allowed it.
     pub approved_by: Option<String>,
     /// What for.
@@ -65,6 +68,14 @@ fn read_one(item: &Node, source: &mut Source<'_>) -> Option<Permit> {
     let persons_max = fields.need_number("persons_max", source);
     let from = fields.need_text("from", source).and_then(|text| time(text, source));
     let until = fields.need_text("until", source).and_then(|text| time(text, source));
+    let ticket_required = fields.text("ticket", source).is_some_and(|(word, place)| match word.as_str() {
+        "required" => true,
+        "optional" => false,
+        _ => {
+            source.fault(place, format!("`ticket` is \"{word}\""), "write one of required, optional");
+            false
+        }
+    });
     let approved_by = fields.text("approved_by", source).map(|(text, _)| text);
     let reason = fields.text("reason", source).map(|(text, _)| text);
     fields.finish(source);
@@ -83,6 +94,7 @@ fn read_one(item: &Node, source: &mut Source<'_>) -> Option<Permit> {
         persons_max: persons_max?,
         from: from?,
         until: until?,
+        ticket_required,
         approved_by,
         reason,
     })
@@ -109,7 +121,7 @@ impl Use {
     /// The permit that covers `statement`, if one does; its people are then used up.
     pub fn cover(&mut self, permits: &[Permit], statement: &Statement) -> Option<Text> {
         let persons = statement.persons.unwrap_or(0);
-        for permit in permits.iter().filter(|permit| permit.is_for(statement)) {
+        for permit in fitting(permits, statement) {
             let used = self.persons.entry(permit.id.clone()).or_insert(0);
             if let Some(total) = used.checked_add(persons).filter(|total| *total <= permit.persons_max) {
                 *used = total;
@@ -122,7 +134,7 @@ impl Use {
     /// The permit that would cover `statement`, and the most people that it would at once. Nothing is used up.
     pub fn would_cover(&self, permits: &[Permit], statement: &Statement) -> Option<(Text, u64)> {
         let persons = statement.persons.unwrap_or(0);
-        permits.iter().filter(|permit| permit.is_for(statement)).find_map(|permit| {
+        fitting(permits, statement).find_map(|permit| {
             let used = self.persons.get(&permit.id).copied().unwrap_or(0);
             let left = permit.persons_max.saturating_sub(used);
             (persons <= left).then(|| (permit.id.clone(), left))
@@ -141,6 +153,16 @@ impl Use {
     pub fn keep(&mut self, permits: &[Permit]) {
         self.persons.retain(|id, _| permits.iter().any(|permit| permit.id == *id));
     }
+}
+
+/// The permits that may cover a statement: the one that it names, or those that need not be named.
+fn fitting<'p>(permits: &'p [Permit], statement: &Statement) -> impl Iterator<Item = &'p Permit> {
+    let named = statement.ticket.as_ref().filter(|ticket| permits.iter().any(|permit| permit.id == **ticket));
+    let is_meant = move |permit: &&Permit| match named {
+        Some(ticket) => permit.id == *ticket,
+        None => !permit.ticket_required,
+    };
+    permits.iter().filter(is_meant).filter(|permit| permit.is_for(statement))
 }
 
 impl Permit {
@@ -198,6 +220,31 @@ mod tests {
         assert!(covers(&statement("2026-11-23T09:00:00Z", &["mart.b"], 0)), "the first moment");
         assert!(!covers(&statement("2026-11-23T11:00:00Z", &["mart.b"], 0)), "the end is outside");
         assert!(!covers(&Statement { db_user: Some("clerk".into()), ..statement(noon, &["mart.b"], 0) }));
+    }
+
+    #[test]
+    fn a_ticket_names_one_permit_and_one_that_nobody_announced_counts_for_nothing() {
+        let (permits, faults) = permits(
+            "- { id: A, db_user: batch, relations: [t], persons_max: 10, from: 2026-11-23T00:00Z, until: 2026-11-24T00:00Z }\n\
+             - { id: OPS-2, db_user: batch, relations: [t], persons_max: 10, from: 2026-11-23T00:00Z, until: 2026-11-24T00:00Z, ticket: required }\n\
+             - { id: OLD, db_user: batch, relations: [t], persons_max: 10, from: 2026-11-01T00:00Z, until: 2026-11-02T00:00Z }",
+        );
+        assert_eq!(faults, Vec::<String>::new());
+        let mut used = Use::default();
+        let mut covered = |ticket: Option<&str>, persons| {
+            let statement =
+                Statement { ticket: ticket.map(Text::from), ..statement("2026-11-23T10:00:00Z", &["t"], persons) };
+            let foreseen = used.would_cover(&permits, &statement).map(|(id, _)| id);
+            let covered = used.cover(&permits, &statement);
+            assert_eq!(foreseen, covered, "before it runs and after");
+            covered.map(|id| id.to_string())
+        };
+        assert_eq!(covered(None, 4).as_deref(), Some("A"));
+        assert_eq!(covered(Some("OPS-2"), 4).as_deref(), Some("OPS-2"));
+        assert_eq!(covered(Some("OPS-2"), 7), None, "exceeded: no other permit stands in for the one that is named");
+        assert_eq!(covered(Some("OLD"), 1), None, "expired");
+        assert_eq!(covered(Some("JIRA-7"), 4).as_deref(), Some("A"), "as if nothing had been named");
+        assert_eq!(covered(None, 3), None, "the one that has to be named is not used without");
     }
 
     #[test]

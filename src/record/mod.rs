@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 pub use self::field::{Field, FieldKind, Text, Texts, Value};
 pub use self::vocabulary::{
-    Action, CatalogState, Certainty, Kind, Outcome, Parse, Protocol, SessionOutcome, Severity, TransactionOutcome,
-    Verdict,
+    Action, CatalogState, Certainty, Kind, Outcome, Parse, Proof, Protocol, SessionOutcome, Severity,
+    TransactionOutcome, Verdict,
 };
 use crate::clock::Timestamp;
 
@@ -173,6 +173,10 @@ table! {
         policies: Option<Texts>,
         /// The permit that covers it.
         permit: Option<Text>,
+        /// Whether its comment is signed; null where no keys are known to sign with.
+        context: Option<Proof>,
+        /// The ticket that its comment names: `-- ticket: OPS-1234`.
+        ticket: Option<Text>,
     }
 }
 
@@ -269,6 +273,10 @@ table! {
         observed: Option<u64>,
         /// The value it was held against.
         threshold: Option<u64>,
+        /// What `observed` counts: a column's name (`persons`), `statements`, `sessions`, `transactions`, or `distinct COLUMN`.
+        measure: Option<Text>,
+        /// Over how long, microseconds; null for one record.
+        within_us: Option<u64>,
         /// `seq` of the statements that led to it, bounded.
         evidence: Option<Arc<[u64]>>,
         /// A sentence for a person.

@@ -111,6 +111,20 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Whether a statement's comment, and so the end user in it, is vouched for by a signature.
+    Proof {
+        /// It is, and the signature is of now.
+        Signed = "signed",
+        /// Nothing says that it is signed.
+        Unsigned = "unsigned",
+        /// The signature is good, and of another time: a copy, or clocks that are apart.
+        Stale = "stale",
+        /// The signature is not of this statement, of these words, or of a key that is known.
+        Forged = "forged",
+    }
+}
+
+vocabulary! {
     /// How a transaction ended.
     TransactionOutcome {
         /// COMMIT, or the end of an implicit transaction.

@@ -13,6 +13,8 @@ use crate::policy::permit::Permit;
 
 /// Permits that are told, those that end last first; the note says so.
 const PERMITS_MAX: usize = 100;
+/// Ids of permits that tickets are held against.
+const IDS_MAX: usize = 1_000;
 
 /// The question, if anything was announced.
 pub fn question(week: Week, permits: &[Permit], now: Timestamp) -> Option<Question> {
@@ -38,11 +40,35 @@ pub fn question(week: Week, permits: &[Permit], now: Timestamp) -> Option<Questi
     })
 }
 
+/// What statements named in their comments: which permit, and whether it is one.
+pub fn tickets(week: Week, permits: &[Permit]) -> Question {
+    let ids: Vec<String> = permits.iter().take(IDS_MAX).map(|permit| literal(&permit.id)).collect();
+    let is_known = if ids.is_empty() { "false".to_owned() } else { format!("ticket in ({})", ids.join(", ")) };
+    Question {
+        key: "tickets",
+        title: "Tickets named",
+        note: "What statements named in a comment, -- ticket: OPS-1234. A ticket that is no permit's id covers nothing; one that is covers what \
+               its permit is for.",
+        sql: format!(
+            "select ticket, db_user, case when not {is_known} and covered = 0 then 'unknown' when covered = 0 then 'did not cover' \
+             when covered < statements then 'covered in part' else 'covered' end as state, statements, covered, people, \
+             people_covered, last from (select ticket, db_user, count(*) as statements, \
+             coalesce(sum(case when permit = ticket then 1 end), 0) as covered, coalesce(sum(persons), 0) as people, \
+             coalesce(sum(case when permit = ticket then persons end), 0) as people_covered, max(\"at\") as last from statements \
+             where \"at\" >= {} and \"at\" < {} and ticket is not null group by 1, 2) as named order by covered, ticket, db_user",
+            week.start_sql(),
+            week.end_sql()
+        ),
+    }
+}
+
 fn row(week: Week, permit: &Permit, now: Timestamp) -> String {
     let (id, db_user) = (literal(&permit.id), literal(&permit.db_user));
     let (from, until) = (moment(permit.from), moment(permit.until));
     let end = week.end().min(now);
     let approved_by = permit.approved_by.as_deref().map_or_else(|| "''".to_owned(), literal);
+    // What has to be named is not gone past by what does not name it.
+    let meant = if permit.ticket_required { format!(" and ticket = {id}") } else { String::new() };
     let is_over = permit.until <= end;
     let people = |which: &str| format!("coalesce(sum(case when {which} then persons end), 0)");
     let uncovered = format!("fits and covered is null and \"at\" {{}} {until}");
@@ -54,7 +80,7 @@ fn row(week: Week, permit: &Permit, now: Timestamp) -> String {
          {approved_by} as approved_by, {is_over} as is_over \
          from (select max(permit) as covered, max(\"at\") as \"at\", max(persons) as persons, bool_and({}) as fits \
          from (select writer, seq, permit, \"at\", persons, unnest(relations) as relation from statements \
-         where db_user = {db_user} and \"at\" >= {from} and \"at\" < {}) as touched group by writer, seq) as judged",
+         where db_user = {db_user} and \"at\" >= {from} and \"at\" < {}{meant}) as touched group by writer, seq) as judged",
         people(&format!("covered = {id}")),
         permit.persons_max,
         fits(&permit.relations),
@@ -88,6 +114,7 @@ mod tests {
 - { id: LATE, db_user: late, relations: [shop.customers], persons_max: 10, from: 2026-11-10T00:00Z, until: 2026-11-17T00:00Z }
 - { id: IDLE, db_user: idle, relations: [shop.customers], persons_max: 10, from: 2026-11-16T00:00Z, until: 2026-12-31T00:00Z }
 - { id: GONE, db_user: idle, relations: [shop.customers], persons_max: 10, from: 2026-11-01T00:00Z, until: 2026-11-17T00:00Z }
+- { id: NAMED, db_user: named, relations: [shop.customers], persons_max: 10, from: 2026-11-16T00:00Z, until: 2026-12-31T00:00Z, ticket: required }
 - { id: COMING, db_user: idle, relations: [shop.customers], persons_max: 10, from: 2026-12-01T00:00Z, until: 2026-12-31T00:00Z }
 ";
 
@@ -107,6 +134,19 @@ mod tests {
         log.append(statement);
     }
 
+    fn named(log: &mut Log, user: &str, ticket: &str, persons: u64, permit: Option<&str>) {
+        let mut statement = Statement {
+            db_user: Some(user.into()),
+            relations: Some(["shop.customers".into()].into()),
+            persons: Some(persons),
+            permit: permit.map(Into::into),
+            ticket: Some(ticket.into()),
+            ..Statement::default()
+        };
+        statement.common.at = at("2026-11-20T10:00:00Z");
+        log.append(statement);
+    }
+
     fn log(path: &Path) {
         let config = Config {
             path: path.to_path_buf(),
@@ -123,9 +163,13 @@ mod tests {
         // Another table is not what was announced.
         append(&mut log, "2026-11-19", "batch", &["shop.customers", "shop.cards"], 500, None);
         append(&mut log, "2026-11-19", "mailer", &["shop.customers"], 10, Some("EXCEEDED"));
-        append(&mut log, "2026-11-20", "mailer", &["shop.customers"], 7, None);
+        named(&mut log, "mailer", "JIRA-7", 7, None);
         append(&mut log, "2026-11-12", "late", &["shop.customers"], 3, Some("LATE"));
-        append(&mut log, "2026-11-20", "late", &["shop.customers"], 4, None);
+        named(&mut log, "late", "LATE", 4, None);
+        // Past the permit that has to be named, once by name; what does not name it is not its.
+        append(&mut log, "2026-11-19", "named", &["shop.customers"], 900, None);
+        named(&mut log, "named", "NAMED", 8, Some("NAMED"));
+        named(&mut log, "named", "NAMED", 4, None);
         log.commit(&Checkpoint::default()).expect("it is written");
     }
 
@@ -139,19 +183,30 @@ mod tests {
         let week = Week::of(at("2026-11-20T00:00:00Z"));
         let asked = question(week, &permits, at("2026-11-25T00:00:00Z")).expect("something was announced");
         let engine = Engine::open(folder.path()).expect("a log");
+        let named = tickets(week, &permits).ask(&engine).await.expect("an answer");
+        let rows: Vec<String> = named.rows.iter().map(|row| row[..7].join(" ")).collect();
+        assert_eq!(
+            rows,
+            [
+                "JIRA-7 mailer unknown 1 0 7 0",
+                "LATE late did not cover 1 0 4 0",
+                "NAMED named covered in part 2 1 12 8",
+            ]
+        );
         let table = asked.ask(&engine).await.expect("an answer");
         let rows: Vec<String> = table.rows.iter().map(|row| row[..8].join(" ")).collect();
         assert_eq!(
             rows,
             [
                 "EXCEEDED mailer exceeded 1 10 10 7 0",
+                "NAMED named exceeded 1 8 10 4 0",
                 "LATE late used after its end 1 3 10 0 4",
                 "GONE idle expired unused 0 0 10 0 0",
                 "IDLE idle unused so far 0 0 10 0 0",
                 "USED batch used 2 90 100 0 0",
             ]
         );
-        assert_eq!(table.rows[4][9], "it's ops");
+        assert_eq!(table.rows[5][9], "it's ops");
         assert!(question(week, &[], at("2026-11-25T00:00:00Z")).is_none());
     }
 }

@@ -110,6 +110,10 @@ pub async fn build(
         if let Some(announced) = announced::question(week, permits, now).filter(|_| is_of_permits) {
             tables.push(announced.ask(engine).await?);
         }
+        if is_of_permits {
+            let named = announced::tickets(week, permits).ask(engine).await?;
+            tables.extend(Some(named).filter(|table| !table.rows.is_empty()));
+        }
     }
     let figures = questions::figures(week).ask(engine).await?;
     let values = figures.rows.into_iter().next().unwrap_or_default();

@@ -15,6 +15,8 @@ mod questions;
 #[cfg(feature = "query")]
 mod render;
 mod week;
+#[cfg(feature = "query")]
+mod words;
 
 #[cfg(feature = "query")]
 pub use self::contents::{Error, Kind, Report, Table, build};

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::chart::{grouped, people_by_day};
 use super::contents::{Error, Kind, Report, Table};
-use crate::alert::Letter;
+use super::words::{said, width};
+use crate::alert::{Lang, Letter};
 
 /// The text's width, characters.
 const TEXT_COLUMNS: usize = 100;
@@ -19,6 +20,7 @@ const MAIL_ROWS_MAX: usize = 15;
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
+    lang: Lang,
     report: &'a Report,
     week: String,
     days: (String, String),
@@ -28,6 +30,19 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
+    /// In the page's language.
+    fn say<'w>(&self, english: &'w str) -> &'w str {
+        said(self.lang, english)
+    }
+
+    fn code(&self) -> &'static str {
+        code(self.lang)
+    }
+
+    fn span(&self) -> String {
+        span(self.lang, &self.days)
+    }
+
     fn shown(cell: &str, kind: &Kind) -> String {
         shown(cell, *kind)
     }
@@ -46,6 +61,7 @@ impl Page<'_> {
 #[derive(Template)]
 #[template(path = "mail.html")]
 struct MailPart<'a> {
+    lang: Lang,
     report: &'a Report,
     week: String,
     days: (String, String),
@@ -57,6 +73,19 @@ struct MailPart<'a> {
 }
 
 impl MailPart<'_> {
+    /// In the mail's language.
+    fn say<'w>(&self, english: &'w str) -> &'w str {
+        said(self.lang, english)
+    }
+
+    fn code(&self) -> &'static str {
+        code(self.lang)
+    }
+
+    fn span(&self) -> String {
+        span(self.lang, &self.days)
+    }
+
     fn shown(cell: &str, kind: &Kind) -> String {
         shown(cell, *kind)
     }
@@ -68,6 +97,22 @@ impl MailPart<'_> {
             "medium" => "#b7791f",
             _ => "#3f7cac",
         }
+    }
+}
+
+/// BCP 47.
+fn code(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "en",
+        Lang::Ja => "ja",
+    }
+}
+
+/// The first day and the last.
+fn span(lang: Lang, (first, last): &(String, String)) -> String {
+    match lang {
+        Lang::En => format!("{first} to {last}, UTC"),
+        Lang::Ja => format!("{first} から {last} まで（UTC）"),
     }
 }
 
@@ -96,9 +141,10 @@ impl Report {
     ///
     /// # Errors
     /// The chart's or the template's.
-    pub fn html(&self, log: &str) -> Result<String, Error> {
+    pub fn html(&self, log: &str, lang: Lang) -> Result<String, Error> {
         let [first, .., last] = self.week.days();
         let page = Page {
+            lang,
             report: self,
             week: self.week.to_string(),
             days: (first.to_string(), last.to_string()),
@@ -113,10 +159,11 @@ impl Report {
     ///
     /// # Errors
     /// The template's.
-    pub fn letter(&self, log: &str) -> Result<Letter, Error> {
+    pub fn letter(&self, log: &str, lang: Lang) -> Result<Letter, Error> {
         let [first, .., last] = self.week.days();
         let most = self.people_by_day.iter().map(|(_, people)| *people).max().unwrap_or(0).max(1);
         let part = MailPart {
+            lang,
             report: self,
             week: self.week.to_string(),
             days: (first.to_string(), last.to_string()),
@@ -129,33 +176,40 @@ impl Report {
             tables: self.tables.iter().filter(|table| MAIL_TABLES.contains(&table.key)).collect(),
             rows_max: MAIL_ROWS_MAX,
         };
-        let found: Vec<String> = self.severities.iter().filter(|(_, count)| *count > 0).map(severity).collect();
-        let found = if found.is_empty() { "no findings".to_owned() } else { format!("findings: {}", found.join(", ")) };
-        let subject = format!("[mitsuke] Suspicious access, {}, {found}", self.week);
-        Ok(Letter { subject, text: self.text(), html: part.render()? })
+        let found: Vec<String> =
+            self.severities.iter().filter(|(_, count)| *count > 0).map(|one| severity(lang, one)).collect();
+        let found = match found.is_empty() {
+            true => said(lang, "no findings").to_owned(),
+            false => format!("{}: {}", said(lang, "findings"), found.join(", ")),
+        };
+        let subject = format!("[mitsuke] {}, {}, {found}", said(lang, "Suspicious access"), self.week);
+        Ok(Letter { subject, text: self.text(lang), html: part.render()? })
     }
 
     /// For a terminal or a mail.
-    pub fn text(&self) -> String {
+    pub fn text(&self, lang: Lang) -> String {
         let [first, .., last] = self.week.days();
-        let mut out = format!("Suspicious access, {} ({first} to {last}, UTC)\n\n", self.week);
-        let severities: Vec<String> = self.severities.iter().map(severity).collect();
-        let _ = writeln!(out, "Findings: {}", severities.join(", "));
+        let span = span(lang, &(first.to_string(), last.to_string()));
+        let mut out = format!("{}, {} ({span})\n\n", said(lang, "Suspicious access"), self.week);
+        let severities: Vec<String> = self.severities.iter().map(|one| severity(lang, one)).collect();
+        let _ = writeln!(out, "{}: {}", said(lang, "Findings"), severities.join(", "));
         for (name, value) in &self.figures {
-            let _ = writeln!(out, "{name:<24} {value:>12}");
+            let _ = writeln!(out, "{} {value:>12}", left(said(lang, name), 24));
         }
-        let _ = writeln!(out, "\nPeople read per day");
+        let _ = writeln!(out, "\n{}", said(lang, "People read per day"));
         let most = self.people_by_day.iter().map(|(_, people)| *people).max().unwrap_or(0).max(1);
         for (day, people) in &self.people_by_day {
             let bar = usize::try_from(people.saturating_mul(60) / most).unwrap_or(0);
             let _ = writeln!(out, "{day} {:>12} {}", grouped(*people), "#".repeat(bar));
         }
         for table in &self.tables {
-            text_table(&mut out, table);
+            text_table(&mut out, table, lang);
         }
         for (index, head) in self.heads.iter().enumerate() {
-            let title = if index == 0 { "\nThe chain's head, for `mitsuke verify --head`\n" } else { "" };
-            let _ = writeln!(out, "{title}{} line {}: {}", head.writer, head.number, head.hash);
+            if index == 0 {
+                let _ = writeln!(out, "\n{}", said(lang, "The chain's head, for `mitsuke verify --head`"));
+            }
+            let _ = writeln!(out, "{} {} {}: {}", head.writer, said(lang, "line"), head.number, head.hash);
         }
         out
     }
@@ -175,8 +229,21 @@ impl Report {
     }
 }
 
-fn severity((name, count): &(String, u64)) -> String {
-    format!("{count} {name}")
+fn severity(lang: Lang, (name, count): &(String, u64)) -> String {
+    match lang {
+        Lang::En => format!("{count} {name}"),
+        Lang::Ja => format!("{} {count} 件", said(lang, name)),
+    }
+}
+
+/// With spaces behind it up to that width.
+fn left(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// With spaces before it.
+fn right(text: &str, columns: usize) -> String {
+    format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
 fn rows(table: &Table) -> Value {
@@ -197,23 +264,28 @@ fn number_or_text(cell: &str, kind: Kind) -> Value {
 }
 
 /// Columns side by side. Where they are too many for a line, the widest is told beneath its row, whole.
-fn text_table(out: &mut String, table: &Table) {
-    let _ = writeln!(out, "\n{}\n{}", table.title, "-".repeat(table.title.chars().count()));
+fn text_table(out: &mut String, table: &Table, lang: Lang) {
+    let title = said(lang, table.title);
+    let _ = writeln!(out, "\n{title}\n{}", "-".repeat(width(title)));
     if table.rows.is_empty() {
-        out.push_str("none\n");
+        let _ = writeln!(out, "{}", said(lang, "none"));
         return;
     }
     let plain = |cell: &str, kind: Kind| -> String {
         let shown = if kind == Kind::Time { time(cell) } else { cell.to_owned() };
         shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     };
-    let lines: Vec<Vec<String>> = std::iter::once(table.columns.clone())
-        .chain(
-            table.rows.iter().map(|row| row.iter().zip(&table.kinds).map(|(cell, kind)| plain(cell, *kind)).collect()),
-        )
-        .collect();
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..table.columns.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let lines: Vec<Vec<String>> =
+        std::iter::once(table.columns.iter().map(|name| said(lang, name).to_owned()).collect())
+            .chain(
+                table
+                    .rows
+                    .iter()
+                    .map(|row| row.iter().zip(&table.kinds).map(|(cell, kind)| plain(cell, *kind)).collect()),
+            )
+            .collect();
+    let widest = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| width(cell)).max();
+    let widths: Vec<usize> = (0..table.columns.len()).map(|column| widest(column).unwrap_or(0)).collect();
     let total: usize = widths.iter().map(|width| width + 2).sum();
     let widest = (0..widths.len()).max_by_key(|column| widths.get(*column));
     let beneath = widest.filter(|_| total > TEXT_COLUMNS);
@@ -223,8 +295,8 @@ fn text_table(out: &mut String, table: &Table) {
             if Some(column) == beneath {
                 continue;
             }
-            let _ =
-                if *kind == Kind::Number { write!(text, "{cell:>width$}  ") } else { write!(text, "{cell:<width$}  ") };
+            text.push_str(&if *kind == Kind::Number { right(cell, *width) } else { left(cell, *width) });
+            text.push_str("  ");
         }
         let _ = writeln!(out, "{}", text.trim_end());
         if let (Some(cell), true) = (beneath.and_then(|column| line.get(column)), index > 0) {
@@ -232,6 +304,6 @@ fn text_table(out: &mut String, table: &Table) {
         }
     }
     if table.left_out > 0 {
-        let _ = writeln!(out, "… and {} more", table.left_out);
+        let _ = writeln!(out, "… {} {}", table.left_out, said(lang, "more"));
     }
 }

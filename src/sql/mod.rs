@@ -9,6 +9,7 @@ mod code;
 mod flow;
 pub mod literals;
 mod output;
+pub mod seal;
 mod shape;
 mod statement;
 mod tokens;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::code::Code;
 pub use self::flow::{Fate, Flow};
+use self::seal::{Keys, Seal};
 pub use self::shape::{holds_for_shape, shape};
 use crate::record::{Kind, Parse, Text};
 
@@ -142,7 +144,12 @@ pub struct Analysis {
     /// What it does to the session.
     pub effects: Vec<Effect>,
     /// sqlcommenter pairs (`/* user='anna' */`), names and values decoded.
+    /// Those of the signed comment alone, where there is one; none where one is forged.
     pub comment_tags: Vec<(Text, Text)>,
+    /// Whether they are signed.
+    pub seal: Seal,
+    /// The ticket that a comment names: `-- ticket: OPS-1234`.
+    pub ticket: Option<Text>,
     /// Whether no row of the one relation that is read can come out twice.
     pub single: bool,
     /// Whether many rows may end in one value: `json_agg`, `array(select …)`.
@@ -171,6 +178,8 @@ impl Analysis {
             output: Output::Unknown,
             effects: Vec::new(),
             comment_tags: Vec::new(),
+            seal: Seal::Unchecked,
+            ticket: None,
             single: false,
             collects: false,
             code: None,
@@ -191,14 +200,57 @@ pub fn kept_setting(name: &str) -> bool {
 ///
 /// Bounded in time and stack by the limits of `statement`, whatever the text. Give it a stack of 2 MiB or more.
 pub fn analyze(text: &str) -> Vec<Analysis> {
+    analyze_with(text, &Keys::default())
+}
+
+/// The same, with the keys that comments are signed with.
+pub fn analyze_with(text: &str, keys: &Keys) -> Vec<Analysis> {
     // PostgreSQL's strings end at NUL, and the protocol's do.
     let text = text.split('\0').next().unwrap_or_default();
     let statements = pg_query::split_with_parser(text).unwrap_or_else(|_| vec![text]);
-    let mut analyses: Vec<Analysis> = statements.into_iter().map(statement::analyze).collect();
+    let mut analyses: Vec<Analysis> = with_comments(text, statements).map(|(of, all)| sealed(of, all, keys)).collect();
     if analyses.is_empty() {
         analyses.push(statement::analyze(""));
     }
     analyses
+}
+
+/// Each statement, and the same with the comments before it; with those behind it, too, where it is the last. PostgreSQL's parser leaves them out.
+fn with_comments<'t>(text: &'t str, statements: Vec<&'t str>) -> impl Iterator<Item = (&'t str, &'t str)> {
+    let (count, mut from) = (statements.len(), 0_usize);
+    (1..).zip(statements).map(move |(number, of)| {
+        let start = of.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+        let end = if number == count { text.len() } else { start.saturating_add(of.len()) };
+        let all = text.get(from..end).unwrap_or(of).trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+        from = end;
+        (of, all)
+    })
+}
+
+fn sealed(text: &str, all: &str, keys: &Keys) -> Analysis {
+    let mut analysis = statement::analyze(text);
+    let is_bare = |rest: &str| rest.chars().all(|c| c.is_whitespace() || c == ';');
+    let (head, tail) = all.split_once(text).unwrap_or_default();
+    if (!is_bare(head) || !is_bare(tail))
+        && let Some(tokens) = tokens::Tokens::scan(all)
+    {
+        analysis.comment_tags = tokens::comment_tags(&tokens.comments);
+        analysis.ticket = tokens::ticket(&tokens.comments);
+    }
+    let (seal, inside) = seal::check(all, keys);
+    match (seal, inside) {
+        (Seal::Good { .. }, Some(inside)) => analysis.comment_tags = tokens::comment_tags(&[inside]),
+        (Seal::Bad, _) => analysis.comment_tags.clear(),
+        _ => {}
+    }
+    analysis.seal = seal;
+    analysis
+}
+
+/// PostgreSQL's fingerprint of one statement, as [`Analysis::fingerprint`] has it; `None` where the grammar refuses the text. Wants as much stack
+/// as [`analyze`].
+pub fn fingerprint(text: &str) -> Option<Text> {
+    pg_query::fingerprint(text, 0, 0).ok().map(|fingerprint| fingerprint.hex.into())
 }
 
 /// What a view's definition says.

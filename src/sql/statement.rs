@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use pg_query::protobuf::Token;
 use pg_query::protobuf::summary_result::Context;
 
-use super::tokens::{Lexeme, Tokens, comment_tags};
+use super::tokens::{Lexeme, Tokens, comment_tags, ticket};
 use super::{Analysis, Code, Effect, Output, RelationName, flow, kept_setting, output};
 use crate::record::{Kind, Parse, Text};
 
@@ -34,10 +34,8 @@ fn within(text: &str, depth: usize) -> Analysis {
         collects: tokens.collect_rows(),
         code: Code::of_do(&tokens),
         operators: tokens.operators(),
-        comment_tags: comment_tags(&tokens.comments)
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect(),
+        comment_tags: comment_tags(&tokens.comments),
+        ticket: ticket(&tokens.comments),
         ..Analysis::unknown()
     };
     if tokens.all.is_empty() {

@@ -162,9 +162,32 @@ fn literals_and_comments_leave_the_text() {
 }
 
 #[test]
+fn a_ticket_is_read_where_a_comment_names_one() {
+    for (text, ticket) in [
+        ("-- ticket: OPS-1234\nselect 1", Some("OPS-1234")),
+        ("select 1 /* Ticket:OPS-1234, for the auditors */", Some("OPS-1234")),
+        ("select 1 /*app='x',ticket='INC/7#2'*/", Some("INC/7#2")),
+        ("/* nightly; ticket: A_1.2 */ select 1", Some("A_1.2")),
+        ("--ticket:X\nselect 1 -- ticket: Y", Some("X")),
+        ("select '-- ticket: OPS-1'", None),
+        ("select 1 -- ticketing: OPS-1", None),
+        ("select 1 -- no-ticket: OPS-1", None),
+        ("select 1 -- ticket:", None),
+        ("select 1 -- ticket: 見附", None),
+    ] {
+        assert_eq!(analyze(text)[0].ticket.as_deref(), ticket, "{text}");
+    }
+    assert_eq!(analyze(&format!("select 1 -- ticket: {}", "x".repeat(65)))[0].ticket, None);
+}
+
+#[test]
 fn sqlcommenter_pairs_are_read() {
     let found = one("select 1 /*user='anna%20b',route='/x'*/");
     assert_eq!(found.comment_tags, [("user".into(), "anna b".into()), ("route".into(), "/x".into())]);
+    let found = analyze("-- user='a'\nselect 1; /*user='b'*/ select 2 /*user='c'*/; select 3; -- user='d'");
+    let users: Vec<Vec<&str>> =
+        found.iter().map(|one| one.comment_tags.iter().map(|(_, value)| &**value).collect()).collect();
+    assert_eq!(users, [vec!["a"], vec!["b", "c"], vec!["d"]], "before, within and behind");
 }
 
 #[test]

@@ -195,6 +195,30 @@ impl<'t> Tokens<'t> {
         self.word(index) == "(" && matches!(self.word(index + 1).as_str(), "select" | "with" | "values" | "table" | "(")
     }
 
+    /// The text without this comment of it, which has to be first or last, and with `?` for each parameter; without the white space around
+    /// it, and semicolons at the end.
+    pub(super) fn without(&self, comment: &str) -> Option<String> {
+        let start = comment.as_ptr().addr().checked_sub(self.text.as_ptr().addr())?;
+        let end = start.checked_add(comment.len())?;
+        let is_last = self.text.get(end..)?.chars().all(|c| c.is_whitespace() || c == ';');
+        if !is_last && !self.text.get(..start)?.trim().is_empty() {
+            return None;
+        }
+        let (from, to) = if is_last { (0, start) } else { (end, self.text.len()) };
+        let mut out = String::with_capacity(self.text.len());
+        let mut at = from;
+        for lexeme in self.all.iter().filter(|lexeme| lexeme.token == Token::Param) {
+            if (from..to).contains(&lexeme.start) {
+                out.push_str(self.text.get(at..lexeme.start)?);
+                out.push('?');
+                at = lexeme.end;
+            }
+        }
+        out.push_str(self.text.get(at..to)?);
+        let whole = out.trim_end_matches(|c: char| c.is_whitespace() || c == ';').trim_start();
+        Some(whole.to_owned())
+    }
+
     /// The text with every constant replaced by a parameter (numbered on from those it has) and without comments.
     pub(super) fn redacted(&self) -> String {
         let mut next = self.all.iter().filter_map(Lexeme::parameter).max().unwrap_or(0).saturating_add(1);
@@ -330,7 +354,7 @@ fn unescaped(text: &str, unicode: bool) -> String {
 }
 
 /// `key='value'` pairs of the comments, percent-decoded (sqlcommenter specification).
-pub(super) fn comment_tags(comments: &[&str]) -> Vec<(String, String)> {
+pub(super) fn comment_tags(comments: &[&str]) -> Vec<(Text, Text)> {
     /// Pairs that are read.
     const PAIRS_MAX: usize = 32;
     let mut pairs = Vec::new();
@@ -342,11 +366,33 @@ pub(super) fn comment_tags(comments: &[&str]) -> Vec<(String, String)> {
                 continue;
             };
             if pairs.len() < PAIRS_MAX {
-                pairs.push((percent_decoded(key.trim()), percent_decoded(&value.replace("\\'", "'"))));
+                let value = percent_decoded(&value.replace("\\'", "'"));
+                pairs.push((percent_decoded(key.trim()).into(), value.into()));
             }
         }
     }
     pairs
+}
+
+/// The longest name of a ticket, bytes.
+const TICKET_BYTES_MAX: usize = 64;
+
+/// The ticket that a comment names, `-- ticket: OPS-1234` or, in sqlcommenter's form, `ticket='OPS-1234'`: the first.
+pub(super) fn ticket(comments: &[&str]) -> Option<Text> {
+    comments.iter().find_map(|comment| {
+        let lower = comment.to_ascii_lowercase();
+        let (at, word) = lower.match_indices("ticket").find(|(at, _)| {
+            // A word of its own: neither `no-ticket:` nor `ticketing:`.
+            let before = lower.get(..*at).and_then(|before| before.chars().next_back());
+            before.is_none_or(|c| c.is_whitespace() || matches!(c, '*' | ',' | ';'))
+                || lower.get(..*at).is_some_and(|before| before.trim_start() == "--")
+        })?;
+        let rest = comment.get(at + word.len()..)?.trim_start_matches([' ', '\t']);
+        let rest = rest.strip_prefix(':').or_else(|| rest.strip_prefix("='"))?.trim_start_matches([' ', '\t']);
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '#');
+        let name = rest.split(|c| !is_of_name(c)).next()?;
+        (!name.is_empty() && name.len() <= TICKET_BYTES_MAX).then(|| name.into())
+    })
 }
 
 fn percent_decoded(text: &str) -> String {

@@ -98,3 +98,59 @@ fn without_the_right_to_see_others_nothing_is_found_and_it_is_said() {
     let checked = sidecar.command(["check"]);
     assert!(checked.output.status.success() && !checked.err().contains(&says), "{}", checked.err());
 }
+
+/// Who stays for a moment only is found by what they ran; what came through, what the server itself runs and what is allowed is not.
+#[test]
+fn statements_that_did_not_come_through_are_found_by_the_server_s_counts() {
+    let server = server::start(&[("shared_preload_libraries", "pg_stat_statements")]);
+    let admin = direct(&server, "postgres");
+    for sql in [
+        "create extension pg_stat_statements",
+        "create role watcher login; grant pg_read_all_stats to watcher",
+        "create role clerk login; create role web login; create role backup login",
+        "create table parents (id int primary key); create table children (id int references parents deferrable initially deferred)",
+        "grant all on parents, children to clerk, web, backup; insert into parents values (1), (2)",
+    ] {
+        psql(&admin, sql).expect_success();
+    }
+    let more = format!(
+        "[catalog]\nurl = \"{}\"\n[bypass]\nevery = \"1s\"\nallow = [\"backup\", \"postgres\"]\n",
+        server.url("watcher", "postgres")
+    );
+    let sidecar = Sidecar::before(&server, &more);
+    let found = || -> Vec<Finding> {
+        sidecar.records::<Finding>().into_iter().filter(|finding| &*finding.policy == "bypass-statements").collect()
+    };
+    // The drain time of a sidecar that was before this one, a look to find the extension, and one at which counting begins.
+    std::thread::sleep(Duration::from_secs(9));
+    let through = |sql: &str| psql(&sidecar.url_as("web", "postgres"), sql).expect_success();
+    for number in 0..5 {
+        through(&format!("select count(*) from parents where id = {number}"));
+    }
+    through("begin; insert into children values (1); insert into children values (2); commit");
+    through("prepare p as select id + 1 from parents; execute p; execute p");
+    through("do $$ begin perform sum(id) from children; end $$");
+    through("begin; declare c cursor for select id from children; fetch 1 from c; fetch all from c; commit");
+    through("copy children to stdout");
+    psql(&server.url("backup", "postgres"), "select max(id) from parents").expect_success();
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(found().len(), 0, "{:?}", found());
+
+    let by = |user: &str, sql: &str| psql(&server.url(user, "postgres"), sql).expect_success();
+    by("clerk", "select min(id), max(id) from children");
+    let finding = wait_for("the finding", || found().into_iter().next());
+    assert_eq!((finding.db_user.as_deref(), finding.severity), (Some("clerk"), Some(Severity::Medium)));
+    assert_eq!((finding.observed, finding.measure.as_deref()), (Some(1), Some("statements")));
+    let says = finding.explanation.as_deref().expect("a sentence");
+    assert!(says.contains("as clerk in the database postgres") && says.contains("certain"), "{says}");
+
+    // The same as what came through, many times more.
+    let many = "select count(*) from parents where id = 7;".repeat(80);
+    by("web", &many);
+    let likely =
+        wait_for("the other", || found().into_iter().find(|finding| finding.db_user.as_deref() == Some("web")));
+    assert_eq!(likely.severity, Some(Severity::Low));
+    assert!(likely.observed.is_some_and(|observed| (70..=80).contains(&observed)), "{likely:?}");
+    assert!(likely.explanation.as_deref().is_some_and(|says| says.contains("likely")), "{likely:?}");
+    assert_eq!(found().len(), 2, "{:?}", found());
+}

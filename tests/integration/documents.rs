@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mitsuke::config::Config;
 use mitsuke::policy::load_folder;
 
-const DOCUMENTS: [&str; 4] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md"];
+const DOCUMENTS: [&str; 5] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/identity.md"];
 
 fn top() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -52,6 +52,7 @@ mod reloading;
 mod replication;
 mod secrets;
 mod server_tls;
+mod signing;
 mod smoke;
 mod sockets;
 mod start_up;

@@ -105,6 +105,7 @@ fn the_built_in_policies_are_listed_and_their_cases_hold() {
             assert_eq!(*cell, told(key));
         }
         assert_eq!(cases.parse::<u64>().unwrap(), object["cases"].as_u64().unwrap());
+        assert!(object["cost_ns"].as_u64().is_some_and(|cost| (1..10_000_000).contains(&cost)), "{object}");
         let of_json: Vec<&str> = object["tags"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(tags.split(',').collect::<Vec<_>>(), of_json);
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::support::programs::psql;
 use crate::support::receiver::Receiver;
+use crate::support::rsyslog::Rsyslog;
 use crate::support::server::{self, database};
 use crate::support::sidecar::Sidecar;
 use crate::support::tls::Authority;
@@ -143,4 +144,104 @@ fn syslog_takes_findings_by_udp_tcp_and_tls() {
     // On the same connection again.
     say(&sidecar, &name, "grave_2");
     assert!(of(&receivers[1], 2).starts_with("CEF:0|"));
+}
+
+/// PagerDuty and Jira's bodies, a body of one's own, and Japanese, as a receiver takes them; with the statuses that these services answer with.
+#[test]
+fn services_take_their_own_bodies_in_either_language() {
+    let receiver = Receiver::start("http", &[]);
+    let channel = |more: &str| {
+        let url = format!("http://127.0.0.1:{}/{}", receiver.port, more.split('"').nth(1).unwrap_or_default());
+        format!("[[alert]]\nkind = \"webhook\"\nseverity_min = \"high\"\nurl = \"{url}\"\n{more}\n")
+    };
+    let alerts = [
+        channel("format = \"pagerduty\"\nrouting_key = \"0123\""),
+        channel("format = \"jira\"\nproject = \"SEC\"\nissue_type = \"Incident\"\nlang = \"ja\""),
+        channel(
+            "format = \"template\"\ntemplate = '{\"said\": \"{{sentence}}\", \"of\": \"{{policy}}\"}'\nlang = \"ja\"",
+        ),
+        channel("format = \"slack\"\nlang = \"ja\""),
+    ];
+    let (sidecar, name, _folder) = watched(&alerts.concat());
+    say(&sidecar, &name, "grave");
+    let bodies = taken(&receiver, 4);
+    let of = |path: &str| -> Value {
+        let body = bodies.iter().find_map(|line| line.strip_prefix(&format!("/{path} - "))).expect(path);
+        serde_json::from_str(body).expect("JSON")
+    };
+    let event = of("pagerduty");
+    assert_eq!((event["event_action"].as_str(), event["routing_key"].as_str()), (Some("trigger"), Some("0123")));
+    assert_eq!(event["payload"]["custom_details"]["policy"].as_str(), Some("grave"));
+    assert_eq!(of("jira")["fields"]["issuetype"]["name"].as_str(), Some("Incident"));
+    assert!(of("template")["said"].as_str().unwrap().starts_with("【高】grave: Said grave。"), "{}", of("template"));
+    assert!(
+        of("slack")["text"].as_str().unwrap().contains("対象: ユーザー postgres、接続元 127.0.0.1"),
+        "{}",
+        of("slack")
+    );
+}
+
+/// A real rsyslog takes each apart as RFC 5424 says, whatever the transport; a restart of it, with findings meanwhile, loses none by TCP and TLS.
+#[test]
+fn rsyslog_understands_every_message_by_udp_tcp_and_tls() {
+    let authority = Authority::new("Alerts' Authority");
+    let issued = authority.server("localhost");
+    let rsyslog = Rsyslog::start(&authority.certificate(), &issued.certificate, &issued.key);
+    let alerts = format!(
+        "[[alert]]\nkind = \"syslog\"\naddress = \"udp://127.0.0.1:{}\"\nlang = \"ja\"\n\
+         [[alert]]\nkind = \"syslog\"\naddress = \"tcp://127.0.0.1:{}\"\nformat = \"cef\"\n\
+         [[alert]]\nkind = \"syslog\"\naddress = \"tls://localhost:{}\"\nformat = \"ocsf\"\ntls_ca = \"{}\"\n",
+        rsyslog.udp,
+        rsyslog.tcp,
+        rsyslog.tls,
+        authority.certificate().display()
+    );
+    let (sidecar, name, _folder) = watched(&alerts);
+    for round in 0..3 {
+        say(&sidecar, &name, &format!("grave_{round}"));
+    }
+    let all = wait_for("the messages", || Some(rsyslog.taken()).filter(|taken| taken.len() >= 9));
+    assert_eq!(all.len(), 9, "{all:?}");
+    for message in &all {
+        assert_eq!((message.priority, message.version), (13 * 8 + 3, 1), "log audit, error, RFC 5424: {message:?}");
+        assert_eq!((&*message.app_name, &*message.message_id), ("mitsuke", "grave"), "{message:?}");
+        assert!(!message.hostname.is_empty() && message.hostname != "-", "{message:?}");
+    }
+    assert_eq!(
+        all.iter().filter(|message| message.text.starts_with("【高】grave: Said grave。")).count(),
+        3,
+        "{all:?}"
+    );
+    assert_eq!(all.iter().filter(|message| message.text.starts_with("CEF:0|Mitsuke|Mitsuke|")).count(), 3);
+    let events = all.iter().filter_map(|message| serde_json::from_str::<Value>(&message.text).ok());
+    assert_eq!(events.filter(|event| event["class_uid"].as_u64() == Some(2004)).count(), 3, "{}", rsyslog.errors());
+}
+
+/// Statements with their counts, and findings, as a data lake takes them; each line an event.
+#[test]
+fn the_log_is_exported_as_ocsf() {
+    let (mut sidecar, name, _folder) = watched("");
+    psql(&sidecar.url(&name), "create table grave_1 as select n from generate_series(1, 12) n; select * from grave_1")
+        .expect_success();
+    sidecar.stop();
+    let lines = |arguments: &[&str]| -> Vec<Value> {
+        let mut command = crate::support::sidecar::mitsuke();
+        command.arg("export").args(arguments).arg("--log").arg(sidecar.log());
+        let said = crate::support::programs::run(command, b"").expect_success();
+        said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let activities = lines(&[]);
+    let read = activities.iter().find(|event| event["activity_name"].as_str() == Some("Read")).expect("the select");
+    assert_eq!((read["class_uid"].as_u64(), read["mitsuke"]["rows_returned"].as_u64()), (Some(6005), Some(12)));
+    assert_eq!(
+        (read["database"]["name"].as_str(), read["table"]["name"].as_str()),
+        (Some(&*name), Some("public.grave_1"))
+    );
+    assert_eq!(read["query_info"]["query_string"].as_str(), Some("select * from grave_1"));
+    let findings = lines(&["findings", "--since", "1d"]);
+    assert!(
+        findings.iter().all(|event| event["class_uid"].as_u64() == Some(2004)) && findings.len() == 2,
+        "{findings:?}"
+    );
+    assert!(lines(&["--since", "2h", "--until", "1h"]).is_empty());
 }

@@ -8,6 +8,7 @@
 pub mod gate;
 pub mod programs;
 pub mod receiver;
+pub mod rsyslog;
 pub mod script;
 pub mod server;
 pub mod sidecar;

@@ -20,7 +20,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::policy::duration::DAY_US;
 use crate::policy::judged::{Judged, tame};
-use crate::policy::{Engine, PolicySet};
+use crate::policy::{Alike, Engine, PolicySet};
 use crate::record::{Finding, Session, Statement, Transaction};
 
 /// Examples that are kept of a policy's findings: the first ones.
@@ -112,6 +112,7 @@ impl Backtest {
 struct Replay {
     set: Arc<PolicySet>,
     engine: Engine,
+    alike: Alike,
     from: Timestamp,
     records: u64,
     tallies: BTreeMap<String, Tally>,
@@ -127,7 +128,7 @@ enum Any {
 impl Replay {
     fn of(set: Arc<PolicySet>, from: Timestamp) -> Replay {
         let tallies = set.active().map(|policy| (policy.id.to_string(), Tally::default())).collect();
-        Replay { engine: Engine::new(Arc::clone(&set)), set, from, records: 0, tallies }
+        Replay { engine: Engine::new(Arc::clone(&set)), set, alike: Alike::default(), from, records: 0, tallies }
     }
 
     fn lookback_us(&self) -> i64 {
@@ -159,7 +160,7 @@ impl Replay {
                 (false, Any::Statement(mut record)) => {
                     // Judged anew by the permits of this set.
                     (record.permit, record.policies) = (None, None);
-                    self.engine.statement(&mut record)
+                    self.engine.statement_like(&mut record, &mut self.alike)
                 }
                 (false, Any::Transaction(record)) => self.engine.transaction(&record),
                 (false, Any::Session(record)) => self.engine.session(&record),

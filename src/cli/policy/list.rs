@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, stdout};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
@@ -14,7 +15,9 @@ use crate::audit::Lake;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::policy::PolicySet;
+use crate::policy::cases::Rehearsal;
 use crate::policy::definition::Policy;
+use crate::policy::explanation::grouped;
 use crate::record::{Finding, Severity, Text};
 
 /// SGR parameters.
@@ -22,10 +25,18 @@ const BOLD: &str = "1";
 const DIM: &str = "2";
 
 /// What is told of a policy before its title.
-const CELLS: usize = 7;
+const CELLS: usize = 8;
+/// Of these, what programs have always been told.
+const TOLD: usize = 6;
+/// How long a policy's cost is measured …
+const MEASURED: Duration = Duration::from_millis(2);
+/// … and how often its cases are judged at most.
+const ROUNDS_MAX: usize = 200;
 
 /// When each policy last found something.
 type Last = HashMap<Text, Timestamp>;
+/// What it takes to judge one record by each policy, nanoseconds.
+type Costs = HashMap<Text, u64>;
 
 /// The policies in force: what each judges, what it does, how many cases it has
 #[derive(Debug, Args)]
@@ -35,7 +46,8 @@ pub struct List {
     #[command(flatten)]
     from: Origin,
     /// text: a table on a terminal, tab-separated lines without a heading elsewhere; json: one object a line. The table and
-    /// the objects have the time of the policy's last finding in the log, where there is one
+    /// the objects have the time of the policy's last finding in the log, where there is one, and its cost: the time that this
+    /// machine takes to judge one record, the mean over the records of the policy's cases, measured now
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -46,22 +58,22 @@ impl List {
         let Some(set) = self.from.load(global) else { return Ok(Status::Wrong) };
         let last = last_findings(global);
         print(&match self.format {
-            Format::Text if stdout().is_terminal() => table(&set, &last),
+            Format::Text if stdout().is_terminal() => table(&set, &last, &costs(&set)),
             Format::Text => lines(&set),
-            Format::Json => objects(&set, &last),
+            Format::Json => objects(&set, &last, &costs(&set)),
         })?;
         Ok(Status::Done)
     }
 }
 
 /// For people: a policy's tags stand below it, where there is room for them.
-fn table(set: &PolicySet, last: &Last) -> String {
-    let heading = ["ID", "STATUS", "SEVERITY", "ON", "ACTION", "CASES", "LAST FOUND"].map(str::to_owned);
+fn table(set: &PolicySet, last: &Last, costs: &Costs) -> String {
+    let heading = ["ID", "STATUS", "SEVERITY", "ON", "ACTION", "CASES", "COST", "LAST FOUND"].map(str::to_owned);
     let rows: Vec<[String; CELLS]> = set
         .policies
         .iter()
         .map(|policy| {
-            let mut row = cells(set, policy, last);
+            let mut row = cells(set, policy, last, costs);
             // To the day: the table is wide.
             row[CELLS - 1].truncate(10);
             row
@@ -73,7 +85,7 @@ fn table(set: &PolicySet, last: &Last) -> String {
     let padded = |row: &[String; CELLS], severity: Option<Severity>| {
         let mut line = String::new();
         for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let cell = if index == 5 { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+            let cell = if matches!(index, 5 | 6) { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
             let styled = severity.filter(|_| index == 2).map(|severity| style(colour(severity), &cell));
             let _ = write!(line, "{}  ", styled.unwrap_or(cell));
         }
@@ -92,8 +104,8 @@ fn table(set: &PolicySet, last: &Last) -> String {
 /// For programs: no heading, nothing cut; and no more fields than there always were.
 fn lines(set: &PolicySet) -> String {
     let line = |policy: &Arc<Policy>| {
-        let cells = cells(set, policy, &Last::new());
-        let before = cells.split_last().map_or(&[][..], |(_, before)| before);
+        let cells = cells(set, policy, &Last::new(), &Costs::new());
+        let before = cells.get(..TOLD).unwrap_or_default();
         format!("{}\t{}\t{}\n", before.join("\t"), policy.tags.join(","), one_line(&policy.title))
     };
     set.policies.iter().map(line).collect()
@@ -111,19 +123,41 @@ fn last_findings(global: &Global) -> Last {
     last
 }
 
-fn objects(set: &PolicySet, last: &Last) -> String {
+/// What each policy's cases take to judge, the conditions that rule a record out included; nothing of one without cases.
+fn costs(set: &PolicySet) -> Costs {
+    let mut costs = Costs::new();
+    for file in &set.cases {
+        let Some(policy) = set.policy(&file.policy) else { continue };
+        let mut cases: Vec<Rehearsal> = file.cases.iter().map(|case| Rehearsal::of(case, policy)).collect();
+        let (mut records, began) = (0_usize, Instant::now());
+        for _ in 0..ROUNDS_MAX {
+            for case in &mut cases {
+                records = records.saturating_add(case.records());
+                std::hint::black_box(case.judge());
+            }
+            if began.elapsed() >= MEASURED {
+                break;
+            }
+        }
+        let each = began.elapsed().as_nanos() / (records.max(1) as u128);
+        costs.insert(file.policy.clone(), u64::try_from(each).unwrap_or(u64::MAX));
+    }
+    costs
+}
+
+fn objects(set: &PolicySet, last: &Last, costs: &Costs) -> String {
     let object = |policy: &Arc<Policy>| {
         let object = json!({
             "id": policy.id, "status": policy.status, "severity": policy.severity, "on": policy.on,
             "action": policy.action, "cases": cases(set, policy), "tags": policy.tags, "title": policy.title,
-            "last_match": last.get(&policy.id).map(ToString::to_string),
+            "last_match": last.get(&policy.id).map(ToString::to_string), "cost_ns": costs.get(&policy.id),
         });
         format!("{object}\n")
     };
     set.policies.iter().map(object).collect()
 }
 
-fn cells(set: &PolicySet, policy: &Policy, last: &Last) -> [String; CELLS] {
+fn cells(set: &PolicySet, policy: &Policy, last: &Last, costs: &Costs) -> [String; CELLS] {
     [
         policy.id.to_string(),
         policy.status.to_string(),
@@ -131,6 +165,7 @@ fn cells(set: &PolicySet, policy: &Policy, last: &Last) -> [String; CELLS] {
         policy.on.to_string(),
         policy.action.to_string(),
         cases(set, policy).to_string(),
+        costs.get(&policy.id).map(|cost| format!("{} ns", grouped(*cost))).unwrap_or_default(),
         last.get(&policy.id).map(ToString::to_string).unwrap_or_default(),
     ]
 }
@@ -176,9 +211,10 @@ mod tests {
     fn a_terminal_gets_a_table_with_aligned_columns() {
         let set = built_in();
         let last = Last::from([(set.policies[0].id.clone(), Timestamp(1_780_272_000_000_000))]);
-        let table = table(&set, &last);
+        let table = table(&set, &last, &costs(&set));
         assert!(table.contains("2026-06-01  ") && !table.contains("2026-06-01T"), "{table}");
         assert!(table.contains("\x1b[31mhigh"), "{table}");
+        assert_eq!(table.matches(" ns  ").count(), set.policies.len(), "{table}");
         let plain = without_styles(&table);
         let lines: Vec<&str> = plain.lines().filter(|line| !line.starts_with("  ")).collect();
         let title = lines[0].find("TITLE").expect("a heading");

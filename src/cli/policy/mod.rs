@@ -74,7 +74,7 @@ impl Origin {
 }
 
 /// A time until now, microseconds.
-fn length(text: &str) -> Result<i64, String> {
+pub(super) fn length(text: &str) -> Result<i64, String> {
     duration::parse(text).filter(|micros| *micros > 0).ok_or_else(|| "write 12h, 30d or 4w".to_owned())
 }
 

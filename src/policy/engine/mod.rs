@@ -5,9 +5,11 @@
 //! and [`super::throttle`]. The same records give the same findings, ids included, so that a replay after a crash
 //! does not tell an incident twice under two names.
 
+mod alike;
 mod shared;
 mod state;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +21,13 @@ use super::judged::Judged;
 use super::key::Key;
 use super::moment::Moment;
 use super::permit::Use;
-use super::rule::Rule;
+use super::rule::{Measure, Rule};
 use super::set::PolicySet;
 use super::throttle::Throttle;
 use super::window::{Amount, Windows};
 use crate::record::{Action, Column, Finding, Kind, Session, Statement, Text, Transaction, Value};
 
+pub use self::alike::Alike;
 pub use self::shared::SharedEngine;
 use self::state::State;
 
@@ -130,6 +133,12 @@ impl Engine {
     /// Which policies can concern statements that are like `alike` in their `settled` columns, whatever is in the others.
     pub fn concerned(&self, alike: &Statement, settled: &dyn Fn(&Column<Statement>) -> bool) -> Concerned {
         Concerned { judges: self.concern(alike, settled), replaced: self.replaced }
+    }
+
+    /// As [`Engine::statement`], and quicker where many statements are alike: which policies can concern one is found out once and kept.
+    pub fn statement_like(&mut self, statement: &mut Statement, alike: &mut Alike) -> Vec<Finding> {
+        let concerned = alike.concerned(self, statement);
+        self.statement_after(statement, Some(&concerned), None)
     }
 
     /// As has been found for statements like it, where the set is still the same; by its kind, else.
@@ -322,6 +331,8 @@ fn tell<R: Judged>(
         action: Some(action(policy, &found)),
         observed: found.observed,
         threshold: found.threshold,
+        measure: found.observed.and_then(|_| measure(rule, &found)).map(Text::from),
+        within_us: within_us(rule, &found),
         evidence: record.evidence().map(|_| found.evidence.clone().into()),
         explanation: Some(explain(rule, record, moment, &found).into()),
         tags: Some(policy.tags.clone()),
@@ -331,6 +342,32 @@ fn tell<R: Judged>(
     finding.common.session_id = record.common().session_id.clone();
     record.copy_who(&mut finding);
     Some(finding)
+}
+
+/// What the figure counts.
+fn measure<R: Judged>(rule: &Rule<R>, found: &Found) -> Option<Cow<'static, str>> {
+    if let (Some(usual), Some(_)) = (&rule.usual, &found.usual) {
+        return Some(usual.column.name.into());
+    }
+    match (&rule.window, rule.when.as_ref().and_then(|when| when.limit())) {
+        (Some(window), _) => Some(match &window.measure {
+            Measure::Count => R::NAME.into(),
+            Measure::Sum(column) => column.name.into(),
+            Measure::Distinct(column) => format!("distinct {}", column.name).into(),
+        }),
+        (None, Some((column, _))) if rule.first.is_none() => Some(column.name.into()),
+        (None, _) => Some("persons".into()),
+    }
+}
+
+/// Over how long it does.
+fn within_us<R: Judged>(rule: &Rule<R>, found: &Found) -> Option<u64> {
+    const DAY_US: u64 = 86_400_000_000;
+    match (&rule.usual, &rule.window) {
+        (Some(_), _) if found.usual.is_some() => Some(DAY_US),
+        (_, Some(window)) => u64::try_from(window.within_us).ok(),
+        _ => None,
+    }
 }
 
 /// A UUID of version 7: the finding's time, and what the record and the policy alone decide.

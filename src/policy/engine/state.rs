@@ -82,6 +82,7 @@ impl State {
             matches &= figure.total > window.above;
             found.observed = Some(figure.total);
             found.threshold = Some(window.above);
+            found.is_estimate = figure.is_estimate;
             if record.evidence().is_some() {
                 found.evidence = figure.evidence;
             }

@@ -237,10 +237,6 @@ fn each_fault_of_a_window_a_baseline_and_a_throttle_has_its_place() {
         ),
         ("window: { by: [db_user], within: 5m, sum: persons, over: 1 }", ":9:9: `above` is missing"),
         ("window: { by: [db_user], within: 5m, distinct: at, above: 1 }", ":9:48: `at` is not a column"),
-        (
-            "window: { by: [db_user], within: 5m, distinct: query, above: 1024 }",
-            ":9:48: `distinct` counts to 1024; beyond is",
-        ),
         ("baseline: { by: [db_user], learn: 14d }", ":9:11: neither `first` nor `of`; write `first: relation`"),
         ("baseline: { by: [db_user], first: relations, learn: soon }", ":9:53: not a length of time"),
         ("baseline: { by: [db_user], first: persons }", ":9:35: `persons` is not a text column; known are"),

@@ -4,18 +4,19 @@
 //! many distinct values, and the first of them. Memory is constant beyond the set itself; NULL is nobody. Refuses to
 //! keep more than [`SUBJECTS_MAX`] values.
 
-// Distinct 64-bit hashes, exact, then estimated.
-mod distinct;
 // A value's canonical text.
 mod value;
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
-use self::distinct::Distinct;
 pub(super) use self::value::Canonical;
 use super::event::{Origin, People};
-use super::{SUBJECT_BYTES_MAX, SUBJECT_COLUMNS_MAX, SUBJECTS_MAX, SubjectColumns};
+use super::{EXACT_PEOPLE_MAX, SUBJECT_BYTES_MAX, SUBJECT_COLUMNS_MAX, SUBJECTS_MAX, SubjectColumns};
+use crate::distinct::Distinct;
 use crate::wire::row::{Part, RowReader};
+
+/// An estimate has 2^14 registers, 16 KiB, and a standard error of 0.81 %: 997 in 1000 lie within 2.5 %.
+const REGISTER_BITS: u32 = 14;
 
 /// Counts the people of one result.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Counting {
                 binary: is_binary(number),
                 keys: ahash::RandomState::new(),
                 long_keys: RandomState::new(),
-                seen: Distinct::default(),
+                seen: Distinct::new(EXACT_PEOPLE_MAX, REGISTER_BITS),
                 values: Vec::new(),
             })
             .collect();

@@ -100,6 +100,7 @@ proptest! {
     #[test]
     fn nothing_that_would_be_found_is_ruled_out(records in proptest::collection::vec(statements(), 1..60)) {
         let (mut asking_all, mut asking_few) = (Engine::new(BUILT_IN.clone()), Engine::new(BUILT_IN.clone()));
+        let (mut asking_alike, mut known) = (Engine::new(BUILT_IN.clone()), Alike::default());
         for (seq, mut record) in (1..).zip(records) {
             record.common.seq = seq;
             let alike = Statement {
@@ -111,12 +112,14 @@ proptest! {
             };
             let concerned = asking_few.concerned(&alike, &|column| SETTLED.contains(&column.name));
             prop_assert!(concerned.judges.len() <= asking_few.of_any.len());
-            let mut few = record.clone();
+            let (mut few, mut like) = (record.clone(), record.clone());
             // All of them, whatever its kind.
             asking_all.of_kind.clear();
             let expected = asking_all.statement(&mut record);
-            prop_assert_eq!(asking_few.statement_after(&mut few, Some(&concerned), None), expected);
-            prop_assert_eq!(few.policies, record.policies);
+            prop_assert_eq!(&asking_few.statement_after(&mut few, Some(&concerned), None), &expected);
+            prop_assert_eq!(few.policies, record.policies.clone());
+            prop_assert_eq!(asking_alike.statement_like(&mut like, &mut known), expected);
+            prop_assert_eq!(like.policies, record.policies);
         }
     }
 }

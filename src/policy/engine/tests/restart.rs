@@ -16,6 +16,7 @@ const PERMIT: &str = "- { id: OPS-1, db_user: anna, relations: [r1, r2], persons
                       until: 1970-01-01T01:00Z }";
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few records of a test")]
 enum Record {
     Statement(Statement),
     Session(Session),

@@ -103,3 +103,31 @@ fn a_window_over_sessions_counts_them_by_address() {
     }
     assert_eq!(found.iter().map(|finding| finding.observed).collect::<Vec<_>>(), [Some(3)]);
 }
+
+/// Past what is counted exactly, and after a restart, too: an engine that learns the past goes on about where the other was.
+#[test]
+fn thousands_of_different_values_are_estimated_and_known_again_after_a_restart() {
+    let policy =
+        "window: { by: [db_user], within: 1h, distinct: query, above: 5000 }\nthrottle: { by: [db_user], once: 1s }";
+    let (mut engine, mut again) = (engine(&[policy]), engine(&[policy]));
+    let mut told = None;
+    for number in 0..5_600_u64 {
+        let query = Some(format!("select {number}").into());
+        // The last one comes later, past the throttle.
+        let second = if number == 5_599 { 600 } else { i64::try_from(number / 10).unwrap() };
+        let mut statement = Statement { query, ..by("clerk", statement(number, 1_000_000 * second, 0)) };
+        let found = engine.statement(&mut statement);
+        if told.is_none() && !found.is_empty() {
+            told = Some((number, found[0].explanation.as_deref().unwrap_or_default().to_owned()));
+        }
+        if number < 5_599 {
+            again.learn_statement(&statement);
+        } else {
+            let found = again.statement(&mut statement);
+            assert!(found[0].observed.is_some_and(|observed| (5_040..6_160).contains(&observed)), "{found:?}");
+        }
+    }
+    let (number, sentence) = told.expect("a finding");
+    assert!((4_500..5_500).contains(&number), "five standard errors either way: {number}");
+    assert!(sentence.starts_with("clerk came with about 5,"), "{sentence}");
+}
