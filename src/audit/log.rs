@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use super::chain::Chain;
 use super::journal::{self, Commit, Journal};
 use super::retention::{self, Due, Retention};
-use super::{Checkpoint, Config, Durability, Error, Key, folder, intake, parquet, schema};
+use super::{Checkpoint, Config, Durability, Error, Key, Place, folder, intake, parquet, schema, spool};
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
 
@@ -125,6 +125,10 @@ pub struct Log {
     due: Vec<Due>,
     /// The UTC date on which it was last looked for those.
     looked_on: Option<String>,
+    /// Where the log lies, holds included.
+    place: Place,
+    /// The most that may wait for the store, bytes; `None` without one.
+    waiting_bytes_max: Option<u64>,
     /// When the oldest unsealed record was first seen by `seal_if_due`.
     since: Option<Timestamp>,
 }
@@ -140,6 +144,7 @@ impl Log {
         for table in schema::tables() {
             folder::create(&config.path.join(table.name))?;
         }
+        let place = Place::of(config)?;
         for name in folder::names(&folder)?.iter().filter(|name| name.ends_with(".unfinished")) {
             folder::remove(&folder.join(name))?;
         }
@@ -179,6 +184,8 @@ impl Log {
             retention: config.retention.clone(),
             due: Vec::new(),
             looked_on: None,
+            place,
+            waiting_bytes_max: config.store.as_ref().map(|store| store.spool_bytes_max),
             since: None,
         })
     }
@@ -233,6 +240,7 @@ impl Log {
     /// The system refuses; the records are kept, and the next commit has them too. Or a numbered record was not
     /// appended ([`Error::SequenceGap`]).
     pub fn commit(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        self.check_room()?;
         let batches = self.tables.batches()?;
         let commit = Commit { checkpoint: Some(checkpoint.clone()), last_seqs: self.tables.last_seqs() };
         if batches.is_empty() && commit == self.last {
@@ -247,6 +255,20 @@ impl Log {
             tracing::warn!(%error, "a segment of the intake journal that is no longer needed stays");
         }
         Ok(())
+    }
+
+    /// What waits for the store has a limit. Beyond it nothing is committed until some of it has gone up: the intake fills, and its
+    /// limit decides what clients see.
+    fn check_room(&mut self) -> Result<(), Error> {
+        let Some(most) = self.waiting_bytes_max else { return Ok(()) };
+        // Asked again only where it is too much by what was last known.
+        if self.chain.waiting(0) <= most {
+            return Ok(());
+        }
+        match self.chain.waiting(spool::uploaded(&self.path, &self.writer)) {
+            waiting if waiting > most => Err(Error::SpoolFull { spool: self.path.clone(), waiting }),
+            _ => Ok(()),
+        }
     }
 
     /// Seals everything committed into Parquet, now. How many files were made.
@@ -275,6 +297,9 @@ impl Log {
             }
             self.put_away(&contents)?;
         }
+        if self.waiting_bytes_max.is_none() {
+            self.chain.waiting(u64::MAX);
+        }
         Ok(files)
     }
 
@@ -300,7 +325,7 @@ impl Log {
         let today = now.utc_date();
         if self.looked_on.as_ref() != Some(&today) {
             self.looked_on = Some(today);
-            self.due = retention::due(&self.path, &self.writer, &self.retention, now)?;
+            self.due = retention::due(&self.path, &self.place, &self.writer, &self.retention, now)?;
         }
         let mut deleted = 0;
         while deleted < DELETED_AT_A_TIME {

@@ -22,7 +22,7 @@ enum Format {
 
 /// Proves the log complete and unaltered, or names each file and line that is not
 ///
-/// Needs the log's folder and the public key, no secret. Each file is hashed and held against the chain, which is signed
+/// Needs the log, in its folder or store, and the public key, no secret. Each file is hashed and held against the chain, which is signed
 /// and of which every line names the one before. Records that are not sealed into a file yet are counted, not proven.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -32,7 +32,8 @@ Exit status: 0 complete and unaltered; 1 not; 2 it could not be told.
 
 Examples:
   mitsuke verify --key mitsuke-log.signing.pub
-  mitsuke verify --log /mnt/copy/mitsuke-log --key auditor.pub --head 5f1e6cbd9a0d4c1e")]
+  mitsuke verify --log /mnt/copy/mitsuke-log --key auditor.pub --head 5f1e6cbd9a0d4c1e
+  mitsuke verify --log s3://audit/mitsuke --key auditor.pub")]
 pub struct Verify {
     /// A public key that may sign, PEM; once or more [default: whichever key the chain names]
     #[arg(long, value_name = "FILE")]
@@ -57,11 +58,11 @@ fn head(text: &str) -> Result<String, String> {
 impl Verify {
     /// Proves it.
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         let keys: Result<Vec<PublicKey>, audit::Error> = self.key.iter().map(|path| PublicKey::load(path)).collect();
         let held = Held { keys: keys?, heads: self.head };
         let bar = bar();
-        let verification = audit::verify(&config.audit.path, &held, &mut |progress| {
+        let verification = audit::verify(&audit::Place::of(&config.audit)?, &held, &mut |progress| {
             bar.set_length(progress.all);
             bar.set_position(progress.done);
         });

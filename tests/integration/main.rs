@@ -55,6 +55,8 @@ mod server_tls;
 mod smoke;
 mod sockets;
 mod start_up;
+#[cfg(all(feature = "query", feature = "object-store"))]
+mod store;
 mod telling;
 mod trail;
 mod verbatim;

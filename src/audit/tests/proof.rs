@@ -22,7 +22,7 @@ fn sealed() -> tempfile::TempDir {
 }
 
 fn proven(folder: &Path, held: &Held) -> Verification {
-    verify(folder, held, &mut |_| {}).unwrap()
+    verify(&Place::folder(folder), held, &mut |_| {}).unwrap()
 }
 
 fn faults(folder: &Path) -> Vec<String> {
@@ -50,10 +50,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn an_untouched_log_is_proven_and_says_what_it_holds() {
     let folder = sealed();
     let key = PublicKey::load(&public_beside(&config(folder.path()).signing_key)).unwrap();
-    let heads = heads(folder.path()).unwrap();
+    let heads = heads(&Place::folder(folder.path())).unwrap();
     let mut read = 0;
     let held = Held { keys: vec![key], heads: vec![heads[0].hash[..HEAD_DIGITS_MIN].to_owned()] };
-    let found = verify(folder.path(), &held, &mut |progress| read = progress.done).unwrap();
+    let found = verify(&Place::folder(folder.path()), &held, &mut |progress| read = progress.done).unwrap();
     assert_eq!(found.faults, []);
     let [proof] = &found.proofs[..] else { panic!("one writer: {found:?}") };
     assert_eq!((&proof.head, proof.key, proof.is_closed), (&heads[0], key, true));
@@ -103,7 +103,7 @@ fn every_byte_of_a_chain_that_is_altered_is_found() {
 fn lines_removed_moved_or_cut_off_are_found() {
     let folder = sealed();
     let whole = lines(folder.path());
-    let head = Held { heads: vec![heads(folder.path()).unwrap()[0].hash.clone()], ..Held::default() };
+    let head = Held { heads: vec![heads(&Place::folder(folder.path())).unwrap()[0].hash.clone()], ..Held::default() };
     for at in 0..whole.len() - 1 {
         let mut fewer = whole.clone();
         fewer.remove(at);
@@ -155,7 +155,7 @@ fn a_chain_written_anew_with_another_key_is_found() {
     let folder = sealed();
     let held = Held {
         keys: vec![PublicKey::load(&public_beside(&config(folder.path()).signing_key)).unwrap()],
-        heads: vec![heads(folder.path()).unwrap()[0].hash.clone()],
+        heads: vec![heads(&Place::folder(folder.path())).unwrap()[0].hash.clone()],
     };
     for table in ["statements", "findings", "chain"] {
         fs::remove_dir_all(folder.path().join(table)).unwrap();
