@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::key::hex;
 use super::signing::{PublicKey, SigningKey};
 use super::store::Object;
-use super::{Error, Place, folder, spool};
+use super::{Error, Gap, GapCause, Place, Position, folder, spool};
 use crate::clock::{Clock, Timestamp};
 
 /// What the first line says of the line before it.
@@ -78,6 +78,8 @@ pub enum Told {
         /// Why.
         why: String,
     },
+    /// Something was never recorded.
+    Gap(ToldGap),
     /// Another key signs from the next line on; this line is signed by the one before.
     Key {
         /// The other key.
@@ -88,6 +90,36 @@ pub enum Told {
         /// The last number given, by table.
         last_seqs: Vec<(String, u64)>,
     },
+}
+
+/// What was never recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldGap {
+    /// Its own position in the intake journal: it is told once.
+    pub position: u64,
+    /// How many events; where the journal was damaged, at least so many.
+    pub events: u64,
+    /// When the first passed, RFC 3339; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// When the last did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Why.
+    pub why: String,
+}
+
+impl ToldGap {
+    /// As a chain tells it.
+    pub(super) fn new(position: Position, gap: &Gap) -> ToldGap {
+        let why = match gap.cause {
+            GapCause::Passed => "let through unrecorded, because the journal could not be written",
+            GapCause::Damaged => "missing, because the journal was damaged",
+        };
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let (from, until) = (time(gap.first_at), time(gap.last_at));
+        ToldGap { position: position.0, events: gap.events, from, until, why: why.to_owned() }
+    }
 }
 
 /// A file of the log.
@@ -314,6 +346,8 @@ pub(super) struct Chain {
     waiting: VecDeque<(u64, u64)>,
     /// What was known before the file that was sealed last.
     last: Option<Before>,
+    /// The last gap that was told, by its position.
+    gaps_through: u64,
 }
 
 /// What was known of a file's folder before it was sealed.
@@ -355,6 +389,7 @@ impl Chain {
             through: HashMap::new(),
             waiting: VecDeque::new(),
             last: None,
+            gaps_through: 0,
         };
         let mut signs = None;
         let mut last = None;
@@ -365,6 +400,7 @@ impl Chain {
                 Some(Told::Opened { public_key, .. } | Told::Key { public_key }) => {
                     signs = PublicKey::parse(public_key);
                 }
+                Some(Told::Gap(gap)) => chain.gaps_through = chain.gaps_through.max(gap.position),
                 // It never got its name: its numbers are in none.
                 Some(Told::Withdrawn { .. }) => chain.forget(before_last.take()),
                 Some(Told::Sealed(sealed)) => {
@@ -492,6 +528,17 @@ impl Chain {
     /// Tells that a file will be deleted now.
     pub(super) fn delete(&mut self, file: Sealed, why: String) -> Result<(), Error> {
         self.append(Told::Deleted { file, why })
+    }
+
+    /// Tells of a gap, unless that was told before a crash.
+    pub(super) fn gap(&mut self, gap: ToldGap) -> Result<(), Error> {
+        if gap.position <= self.gaps_through {
+            return Ok(());
+        }
+        let position = gap.position;
+        self.append(Told::Gap(gap))?;
+        self.gaps_through = position;
+        Ok(())
     }
 
     /// Tells that everything is sealed.

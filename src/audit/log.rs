@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 
-use super::chain::Chain;
+use super::chain::{Chain, ToldGap};
 use super::journal::{self, Commit, Journal};
 use super::retention::{self, Due, Retention};
-use super::{Checkpoint, Config, Durability, Error, Key, Place, folder, intake, parquet, schema, spool};
+use super::{Checkpoint, Config, Durability, Error, Gap, Key, Place, Position, folder, intake, parquet, schema, spool};
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
 
@@ -114,6 +114,8 @@ pub struct Log {
     recovered: Option<Checkpoint>,
     journal: Journal,
     chain: Chain,
+    /// What was never recorded, and is not in the chain yet.
+    gaps: Vec<ToldGap>,
     /// The key file's id; empty where there is none.
     key_id: String,
     /// Whether `journal` holds records.
@@ -178,6 +180,7 @@ impl Log {
             last,
             journal,
             chain,
+            gaps: Vec::new(),
             key_id: Key::load(&config.key_file).map(|key| key.name()).unwrap_or_default(),
             unsealed,
             older: files.into_iter().map(|(_, path)| path).collect(),
@@ -241,6 +244,11 @@ impl Log {
     /// appended ([`Error::SequenceGap`]).
     pub fn commit(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         self.check_room()?;
+        // Before the checkpoint that would pass over it; what is told already is not told again.
+        while let Some(gap) = self.gaps.first() {
+            self.chain.gap(gap.clone())?;
+            self.gaps.remove(0);
+        }
         let batches = self.tables.batches()?;
         let commit = Commit { checkpoint: Some(checkpoint.clone()), last_seqs: self.tables.last_seqs() };
         if batches.is_empty() && commit == self.last {
@@ -255,6 +263,11 @@ impl Log {
             tracing::warn!(%error, "a segment of the intake journal that is no longer needed stays");
         }
         Ok(())
+    }
+
+    /// Takes what was never recorded, for the chain; with the next commit. `position`: its own in the intake journal, which is told once.
+    pub fn gap(&mut self, position: Position, gap: &Gap) {
+        self.gaps.push(ToldGap::new(position, gap));
     }
 
     /// What waits for the store has a limit. Beyond it nothing is committed until some of it has gone up: the intake fills, and its
@@ -348,7 +361,7 @@ impl Log {
         let path = self.older.remove(0);
         match contents.damaged {
             false => folder::remove(&path),
-            true => std::fs::rename(&path, path.with_extension("damaged")).map_err(Error::io("rename", &path)),
+            true => std::fs::rename(&path, path.with_extension(journal::DAMAGED)).map_err(Error::io("rename", &path)),
         }
     }
 

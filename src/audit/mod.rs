@@ -44,7 +44,7 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::chain::{FileTimes, Head, Sealed, heads};
+pub use self::chain::{FileTimes, Head, Sealed, ToldGap, heads};
 pub use self::error::{Error, Unwritable, UnwritableReason};
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, OnDisk, Position};
 pub use self::journal::Checkpoint;
@@ -58,7 +58,7 @@ pub use self::schema::TableInfo;
 pub use self::shipper::Shipper;
 pub use self::signing::{PublicKey, SigningKey, public_beside};
 pub use self::store::{Connection, Store, StoreConfig, StoreUrl, Variables};
-pub use self::verify::{Deleted, Fault, HEAD_DIGITS_MIN, Held, Progress, Proof, Verification, verify};
+pub use self::verify::{Deleted, Fault, HEAD_DIGITS_MIN, Held, Progress, Proof, Unsealed, Verification, verify};
 pub use self::writer::Writer;
 
 /// `[log]`, and `[privacy].key_file`, which the intake journal is encrypted under.

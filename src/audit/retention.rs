@@ -180,7 +180,7 @@ fn sealed(log: &Path, writer: &str, now: Timestamp) -> Result<Files, Error> {
                 there.remove(&file.path);
                 remove(log, &file)?;
             }
-            Told::Opened { .. } | Told::Key { .. } | Told::Closed { .. } => {}
+            Told::Opened { .. } | Told::Gap(_) | Told::Key { .. } | Told::Closed { .. } => {}
         }
     }
     Ok((there, newest))

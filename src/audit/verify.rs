@@ -5,10 +5,11 @@
 //!
 //! What it finds: any byte of a file or a line altered; a file or line removed, exchanged, shortened, or added; a chain
 //! cut off or written anew since a head was printed. What it cannot find: a log removed whole, with its chains, where nobody
-//! kept a head; and what happened to records that are not sealed yet, which it counts. What was deleted because it was past its time
+//! kept a head; and whether records that are not sealed yet were altered, which it counts, and of which it finds what is damaged or missing. What was deleted because it was past its time
 //! has a line that says so, and is told.
 
 mod chained;
+mod tail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,7 +18,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use self::chained::Chain;
-use super::chain::{Head, Sealed, hash_file};
+use self::tail::Tail;
+use super::chain::{Head, Sealed, ToldGap, hash_file};
 use super::place::Found;
 use super::signing::PublicKey;
 use super::{Error, Lake, Place, parquet, schema, spool};
@@ -60,6 +62,8 @@ pub struct Proof {
     pub records: u64,
     /// Files that were deleted on purpose, as the chain says.
     pub deleted: Deleted,
+    /// What was never recorded, as the chain says, and why.
+    pub gaps: Vec<ToldGap>,
     /// Whether the writer closed its log: nothing is missing behind the last line.
     pub is_closed: bool,
 }
@@ -86,8 +90,19 @@ pub struct Verification {
     pub proofs: Vec<Proof>,
     /// None: the log is complete and unaltered.
     pub faults: Vec<Fault>,
-    /// Committed records that are in no file yet: nothing proves those. `None` where a file cannot be read.
-    pub unsealed: Option<u64>,
+    /// Committed records that are in no file yet: nothing proves those. `None` where the journals are on other machines.
+    pub unsealed: Option<Unsealed>,
+}
+
+/// Records that are in no file yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unsealed {
+    /// How many.
+    pub records: u64,
+    /// When the first of them began, and the last, RFC 3339; empty where there are none.
+    pub from: String,
+    /// See `from`.
+    pub until: String,
 }
 
 /// What an outsider holds against the log.
@@ -113,19 +128,23 @@ pub struct Progress {
 /// # Errors
 /// It is no log, or cannot be read.
 pub fn verify(place: &Place, held: &Held, progress: &mut dyn FnMut(Progress)) -> Result<Verification, Error> {
-    let lake = Lake::at(place.clone())?;
-    // In this order: what is sealed meanwhile is in no listing.
+    Lake::at(place.clone())?;
+    let mut found = Verification::default();
+    // In this order: journals, files, chains. What is sealed meanwhile is in no listing, and its line is read.
+    let tail = Tail::read(place, &mut found.faults)?;
     let there = files(place)?;
-    // What was tampered with may be no table any more; that is told below.
-    let unsealed = lake.snapshots().ok().map(|snapshots| {
-        let batches = snapshots.iter().flat_map(|snapshot| &snapshot.journal);
-        batches.map(|(_, batch)| batch.num_rows() as u64).sum()
-    });
-    let mut found = Verification { unsealed, ..Verification::default() };
     let mut chains = Vec::new();
     for writer in place.writers()? {
         chains.push(Chain::read(place, &writer, held, &mut found.faults)?);
     }
+    found.unsealed = match tail {
+        Some(tail) => Some(tail.check(&chains, &mut found.faults)),
+        None => {
+            let whole = chains.iter().filter(|chain| chain.is_whole);
+            whole.for_each(|chain| tail::check_numbers(chain, &BTreeMap::new(), &mut found.faults));
+            None
+        }
+    };
     let mut told = BTreeSet::new();
     let all = chains.iter().flat_map(|chain| chain.sealed.values()).map(|(_, sealed)| sealed.bytes).sum();
     let mut done = 0;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use super::{Deleted, Fault, Held, Proof};
-use crate::audit::chain::{self, BEGINNING, Head, Line, Sealed, Told};
+use crate::audit::chain::{self, BEGINNING, Head, Line, Sealed, Told, ToldGap};
 use crate::audit::signing::PublicKey;
 use crate::audit::{Error, Place};
 
@@ -23,6 +23,10 @@ pub(super) struct Chain {
     number: u64,
     key: Option<PublicKey>,
     is_closed: bool,
+    /// What was never recorded, as it says.
+    gaps: Vec<ToldGap>,
+    /// Whether no line of it is at fault.
+    pub is_whole: bool,
 }
 
 impl Chain {
@@ -37,6 +41,8 @@ impl Chain {
             number: 0,
             key: None,
             is_closed: false,
+            gaps: Vec::new(),
+            is_whole: false,
         };
         let before = faults.len();
         // `None` behind a line that could not be read.
@@ -69,9 +75,7 @@ impl Chain {
             previous = Some(line.hash.clone());
             chain.hashes.push(line.hash);
         }
-        if faults.len() == before {
-            chain.check_numbers(faults);
-        }
+        chain.is_whole = faults.len() == before;
         Ok(chain)
     }
 
@@ -122,26 +126,33 @@ impl Chain {
                 Some(key) => self.key = Some(key),
                 None => fault("names no key".to_owned()),
             },
+            Told::Gap(gap) => self.gaps.push(gap.clone()),
             Told::Opened { .. } | Told::Closed { .. } => {}
         }
     }
 
-    /// The numbers of each table's records go from 1 to the last without a gap.
-    fn check_numbers(&self, faults: &mut Vec<Fault>) {
+    /// By table: how many records its files hold or held, and their highest number.
+    pub(super) fn numbers(&self) -> BTreeMap<&str, (u64, u64)> {
         let mut tables: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        let deleted = self.deleted.values().map(|(_, sealed, _)| sealed);
-        for sealed in self.sealed.values().map(|(_, sealed)| sealed).chain(deleted) {
+        for sealed in self.files() {
             let table = sealed.path.split('/').next().unwrap_or_default();
             let (records, last_seq) = tables.entry(table).or_default();
             *records += sealed.records;
             *last_seq = (*last_seq).max(sealed.last_seq);
         }
-        for (table, (records, last_seq)) in tables {
-            if records != last_seq {
-                let what = format!("its files of {table} hold {records} records, whose numbers go to {last_seq}");
-                faults.push(Fault { place: format!("chain/{}.jsonl", self.writer), what });
-            }
-        }
+        tables
+    }
+
+    /// The highest number in files of a folder, `<table>/dt=<date>`.
+    pub(super) fn sealed_through(&self, folder: &str) -> u64 {
+        let of_folder = self.files().filter(|sealed| sealed.path.rsplit_once('/').is_some_and(|(of, _)| of == folder));
+        of_folder.map(|sealed| sealed.last_seq).max().unwrap_or(0)
+    }
+
+    /// All files that it ever told of.
+    fn files(&self) -> impl Iterator<Item = &Sealed> {
+        let deleted = self.deleted.values().map(|(_, sealed, _)| sealed);
+        self.sealed.values().map(|(_, sealed)| sealed).chain(deleted)
     }
 
     fn told_deleted(&self) -> Deleted {
@@ -172,6 +183,7 @@ impl Chain {
             bytes: sum(|sealed| sealed.bytes),
             records: sum(|sealed| sealed.records),
             deleted: self.told_deleted(),
+            gaps: self.gaps.clone(),
             is_closed: self.is_closed,
         })
     }
