@@ -17,7 +17,7 @@ use tokio::task;
 
 use crate::alert::{self, Alerts};
 use crate::analysis::{self, Control, Identity, Passed, Rooms, Stage, sighted};
-use crate::audit::{Intake, IntakeReader, Key, Lake, Log, Writer};
+use crate::audit::{self, Intake, IntakeReader, Key, Lake, Log, Place, Shipper, Writer};
 use crate::bypass;
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::{Clock, Timestamp};
@@ -38,6 +38,10 @@ const CONTROL_QUEUE_MAX: usize = 64;
 const KEPT_OUT_EVERY: Duration = Duration::from_millis(250);
 /// How long alerts may take to go out when the sidecar stops.
 const ALERTS_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long what was sealed last may take into the store when the sidecar stops. What does not, waits for the next start.
+const STORE_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How far back it is looked in a store for columns that were told of, microseconds.
+const TOLD_WITHIN_US: i64 = 30 * 86_400_000_000;
 
 /// The file of the classification, in the folder of the policies.
 pub const CLASSIFICATION_FILE: &str = "classification.yaml";
@@ -63,6 +67,7 @@ pub struct Running {
     analysis: JoinHandle<anyhow::Result<()>>,
     findings: JoinHandle<()>,
     alerts: Arc<Alerts>,
+    shipper: Option<Shipper>,
 }
 
 /// Starts every stage. Call it inside a tokio runtime. `watcher` sees every finding, as alerts do.
@@ -70,12 +75,10 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     let began = clock.now();
     let policies = Arc::new(policy::load(&config.policies)?);
     let catalog = Catalog::new(classification(&config.policies)?);
-    let writer = Writer::claim(&config.audit.path)?;
-    let key = Key::load_or_create(&config.audit.key_file)?;
-    let log = Log::open(&config.audit, writer.name())?;
+    let (writer, key, log) = opened(&config.audit)?;
     let (intake, reader) = Intake::open(&config.audit, writer.name())?;
-    let engine = SharedEngine::new(experienced(Engine::new(Arc::clone(&policies)), &config.audit.path, &clock)?);
-    tell_once(&catalog, &config.audit.path);
+    let (shipper, place) = (Shipper::start(&config.audit)?, Place::of(&config.audit)?);
+    let engine = SharedEngine::new(remembering(Engine::new(Arc::clone(&policies)), &catalog, &place, &clock)?);
     let quarantines = Quarantines::open(&config.audit.path).context("the list of who is kept out cannot be read")?;
     let identity = identity(&config.analysis)?;
     let acting = Acting::new(engine.clone(), catalog.clone(), identity.clone());
@@ -93,7 +96,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     proxy.check().await?;
     let addresses = proxy.addresses().to_vec();
     let legs = proxy.control();
-    let told = alert::Source { log: config.audit.path.clone(), writer: writer.name().to_owned() };
+    let told = alert::Source { log: config.audit.path.clone(), place, writer: writer.name().to_owned() };
     let alerts = Arc::new(Alerts::start(&config.alerts, &told)?);
 
     loader::read_first(&catalog, &config.catalog).await;
@@ -135,6 +138,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         analysis,
         findings,
         alerts,
+        shipper,
     })
 }
 
@@ -213,6 +217,7 @@ impl Running {
             acting,
             door,
             bypass,
+            shipper,
             ..
         } = self;
         stop.send_replace(true);
@@ -232,6 +237,12 @@ impl Running {
         })
         .await
         .context("the analysis could not be awaited")?;
+        if let Some(shipper) = shipper {
+            let all = task::spawn_blocking(move || shipper.stop(STORE_STOP_TIMEOUT)).await.unwrap_or(false);
+            if !all {
+                tracing::warn!("not everything is in the store; what waits goes up when the sidecar starts again");
+            }
+        }
         alerts.stop(ALERTS_STOP_TIMEOUT).await;
         loader.await.context("the catalog's loader panicked")?;
         analysed.unwrap_or_else(|_| Err(anyhow::anyhow!("the analysis stage panicked")))
@@ -317,13 +328,39 @@ fn subjects(catalog: &Catalog) -> Arc<dyn Fn(&str) -> SharedSubjectColumns + Sen
     Arc::new(move |database| catalog.subject_columns(database))
 }
 
+/// A name in the log, its key, which its files name, and its writing end.
+fn opened(config: &audit::Config) -> Result<(Writer, Key, Log), audit::Error> {
+    Shipper::prepare(config)?;
+    let writer = Writer::claim(&config.path)?;
+    let key = Key::load_or_create(&config.key_file)?;
+    let log = Log::open(config, writer.name())?;
+    Ok((writer, key, log))
+}
+
+/// An engine and a catalog that know what the log remembers.
+fn remembering(engine: Engine, catalog: &Catalog, place: &Place, clock: &Clock) -> anyhow::Result<Engine> {
+    let lake = history(place)?;
+    tell_once(catalog, &lake, clock);
+    experienced(engine, &lake, clock)
+}
+
+/// What the log remembers; where its store does not answer, what lies here of it.
+fn history(place: &Place) -> Result<Lake, audit::Error> {
+    Lake::at(place.clone()).and_then(|lake| lake.snapshot::<Finding>().map(|_| lake)).or_else(|error| {
+        if place.store().is_none() {
+            return Err(error);
+        }
+        tracing::warn!(%error, "the store is away: policies with a window, a baseline or a first begin without what it holds");
+        Lake::at(place.clone().without_store())
+    })
+}
+
 /// An engine that has seen what the log remembers: windows and baselines survive a restart.
-fn experienced(mut engine: Engine, log: &Path, clock: &Clock) -> anyhow::Result<Engine> {
+fn experienced(mut engine: Engine, lake: &Lake, clock: &Clock) -> anyhow::Result<Engine> {
     let Some(lookback) = engine.lookback() else { return Ok(engine) };
     let now = clock.now();
     let micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
     let range = Some((now.plus_micros(micros.saturating_neg()), now));
-    let lake = Lake::open(log)?;
     for statement in lake.records::<Statement>(range) {
         engine.learn_statement(&statement?);
     }
@@ -333,13 +370,14 @@ fn experienced(mut engine: Engine, log: &Path, clock: &Clock) -> anyhow::Result<
     Ok(engine)
 }
 
-/// Columns that the log holds a finding of are not told of again; where that cannot be read, they are.
-fn tell_once(catalog: &Catalog, log: &Path) {
-    let told = Lake::open(log).and_then(|lake| {
-        for finding in lake.records::<Finding>(None) {
-            if let Some((database, column)) = sighted::told(&finding?) {
-                catalog.told_already(database, column);
-            }
+/// Columns that the log holds a finding of are not told of again; where that cannot be read, they are. Of a store, only the last month is
+/// read.
+fn tell_once(catalog: &Catalog, lake: &Lake, clock: &Clock) {
+    let now = clock.now();
+    let lately = lake.place().store().map(|_| (now.plus_micros(-TOLD_WITHIN_US), now));
+    let told: Result<(), audit::Error> = lake.records::<Finding>(lately).try_for_each(|finding| {
+        if let Some((database, column)) = sighted::told(&finding?) {
+            catalog.told_already(database, column);
         }
         Ok(())
     });

@@ -105,6 +105,7 @@ fn fill(folder: &Path, statements: u64, days: i64) {
         retention: Retention::default(),
         key_file: folder.with_extension("key"),
         signing_key: folder.with_extension("signing.key"),
+        store: None,
     };
     let writer = Writer::claim(folder).expect("a free name");
     let mut log = Log::open(&config, writer.name()).expect("an empty log");

@@ -14,7 +14,7 @@ use super::Config;
 use super::courier::Stop;
 use super::form;
 use super::throttle::Throttle;
-use crate::audit::Lake;
+use crate::audit::{Lake, Place};
 use crate::record::{Finding, Severity};
 
 /// The first pause between attempts …
@@ -45,6 +45,8 @@ pub type Send = Box<dyn FnMut(&Finding, u64) -> Result<(), Trouble> + std::marke
 pub struct Source {
     /// The log's folder.
     pub log: PathBuf,
+    /// Where it lies: what was found earlier may be in a store by now.
+    pub place: Place,
     /// This sidecar's name in it.
     pub writer: String,
 }
@@ -122,7 +124,7 @@ impl Carrier {
     /// This sidecar's findings in the log behind that one.
     fn logged(&self, after: u64) -> impl Iterator<Item = Finding> + use<> {
         let writer = self.source.writer.clone();
-        let lake = Lake::open(&self.source.log).ok();
+        let lake = Lake::at(self.source.place.clone()).ok();
         let records = lake.into_iter().flat_map(|lake| lake.records::<Finding>(None).filter_map(Result::ok));
         records.filter(move |finding| finding.common.seq > after && *finding.common.writer == *writer)
     }

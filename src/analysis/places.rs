@@ -71,12 +71,13 @@ fn slot(text: &Arc<[u8]>) -> usize {
 mod tests {
     use super::*;
     use crate::analysis::parsers::analyses_of;
+    use crate::sql::seal::Keys;
 
     #[test]
     fn a_text_is_known_by_its_place_from_the_second_time_on() {
         let mut places = Places::default();
         let text: Arc<[u8]> = b"select 1".as_slice().into();
-        let analyses = analyses_of(&text);
+        let analyses = analyses_of(&text, &Keys::default());
         assert!(places.get(&text).is_none());
         assert!(places.note(&text, &analyses).is_none());
         assert!(places.get(&text).is_none());
@@ -91,7 +92,7 @@ mod tests {
     fn what_is_held_is_bounded_and_never_another_s() {
         let mut places = Places::default();
         let texts: Vec<Arc<[u8]>> = (0..3 * SLOTS).map(|n| format!("select {n}").into_bytes().into()).collect();
-        let analyses = analyses_of(b"select 1");
+        let analyses = analyses_of(b"select 1", &Keys::default());
         for text in texts.iter().chain(&texts) {
             places.note(text, &analyses);
             places.note(text, &analyses);

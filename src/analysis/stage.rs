@@ -186,7 +186,7 @@ impl Stage {
         match entry {
             Entry::Event(event) if replayed => self.restore_open(position, event),
             Entry::Gap(_) if replayed => {}
-            Entry::Gap(gap) => self.gap(&gap),
+            Entry::Gap(gap) => self.gap(position, &gap),
             Entry::Event(Event::Opened(opened)) => {
                 self.sessions.insert(opened.who.session_id, Session::new(opened.who, opened.at));
             }

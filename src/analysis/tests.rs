@@ -143,6 +143,7 @@ fn config(folder: &Path) -> audit::Config {
     audit::Config {
         path: folder.join("log"),
         durability: audit::Durability::Process,
+        store: None,
         when_unwritable: audit::WhenUnwritable::Block,
         flush: Duration::from_secs(3_600),
         retention: audit::Retention::default(),

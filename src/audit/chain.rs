@@ -10,7 +10,8 @@
 //! hash       SHA-256 of the whole line, without its end of line, hexadecimal; of the first line's previous: 64 zeros
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,12 +21,19 @@ use serde::{Deserialize, Serialize};
 
 use super::key::hex;
 use super::signing::{PublicKey, SigningKey};
-use super::{Error, folder};
+use super::store::Object;
+use super::{Error, Gap, GapCause, Place, Position, folder, spool};
 use crate::clock::{Clock, Timestamp};
 
 /// What the first line says of the line before it.
 pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-const EXTENSION: &str = ".jsonl";
+/// What the names of chains end in.
+pub(super) const EXTENSION: &str = ".jsonl";
+/// Where chains lie, below the log.
+pub(super) const FOLDER: &str = "chain";
+/// Lines of a chain that lie in one object of a store. Its last object is put anew with every line, so it is short; a reader needs all
+/// of them, so they are not too many.
+const OBJECT_LINES: u64 = 512;
 const SIGNATURE: &str = ",\"signature\":\"";
 /// Bytes of a file that are hashed at a time.
 const HASHED_BYTES: usize = 256 << 10;
@@ -70,6 +78,8 @@ pub enum Told {
         /// Why.
         why: String,
     },
+    /// Something was never recorded.
+    Gap(ToldGap),
     /// Another key signs from the next line on; this line is signed by the one before.
     Key {
         /// The other key.
@@ -80,6 +90,36 @@ pub enum Told {
         /// The last number given, by table.
         last_seqs: Vec<(String, u64)>,
     },
+}
+
+/// What was never recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldGap {
+    /// Its own position in the intake journal: it is told once.
+    pub position: u64,
+    /// How many events; where the journal was damaged, at least so many.
+    pub events: u64,
+    /// When the first passed, RFC 3339; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// When the last did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Why.
+    pub why: String,
+}
+
+impl ToldGap {
+    /// As a chain tells it.
+    pub(super) fn new(position: Position, gap: &Gap) -> ToldGap {
+        let why = match gap.cause {
+            GapCause::Passed => "let through unrecorded, because the journal could not be written",
+            GapCause::Damaged => "missing, because the journal was damaged",
+        };
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let (from, until) = (time(gap.first_at), time(gap.last_at));
+        ToldGap { position: position.0, events: gap.events, from, until, why: why.to_owned() }
+    }
 }
 
 /// A file of the log.
@@ -119,12 +159,32 @@ impl<'t> Line<'t> {
         let (signed, rest) = line.rsplit_once(SIGNATURE)?;
         let signature = rest.strip_suffix("\"}")?;
         let entry = serde_json::from_str(&format!("{signed}}}")).ok()?;
-        Some(Line { signed, signature, entry, hash: hash(line) })
+        Some(Line { signed, signature, entry, hash: hash(line.as_bytes()) })
     }
 }
 
-fn hash(line: &str) -> String {
-    hex(digest(&SHA256, line.as_bytes()).as_ref())
+/// The SHA-256 of bytes, hexadecimal.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
+/// The same of bytes that come piece by piece.
+pub(super) struct Hasher(Context);
+
+impl Default for Hasher {
+    fn default() -> Hasher {
+        Hasher(Context::new(&SHA256))
+    }
+}
+
+impl Hasher {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn finish(self) -> String {
+        hex(self.0.finish().as_ref())
+    }
 }
 
 /// Where a writer's chain lies.
@@ -133,10 +193,20 @@ pub(super) fn path(log: &Path, writer: &str) -> PathBuf {
 }
 
 fn folder(log: &Path) -> PathBuf {
-    log.join("chain")
+    log.join(FOLDER)
 }
 
-/// The writers that have a chain.
+/// The number of the first line of the object that a line lies in, in a store.
+pub(super) fn object_begins(number: u64) -> u64 {
+    number.saturating_sub(1) / OBJECT_LINES * OBJECT_LINES + 1
+}
+
+/// The object that begins with a line.
+pub(super) fn object(writer: &str, begins: u64) -> String {
+    format!("{FOLDER}/{writer}/{begins:020}{EXTENSION}")
+}
+
+/// The writers that have a chain in a folder.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -163,17 +233,21 @@ pub struct Head {
 ///
 /// # Errors
 /// A chain cannot be read.
-pub fn heads(log: &Path) -> Result<Vec<Head>, Error> {
+pub fn heads(place: &Place) -> Result<Vec<Head>, Error> {
     let mut heads = Vec::new();
-    for writer in writers(log)? {
-        let path = path(log, &writer);
-        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        if let Some(line) = whole.lines().last().and_then(Line::parse) {
+    for writer in place.writers()? {
+        let text = place.chain_end(&writer)?;
+        if let Some(line) = whole_lines(&text).lines().last().and_then(Line::parse) {
             heads.push(Head { writer, number: line.entry.number, hash: line.hash });
         }
     }
     Ok(heads)
+}
+
+/// A text up to the end of its last line. What follows is being written, or its writing was cut short before it took effect.
+pub(super) fn whole_lines(text: &[u8]) -> Cow<'_, str> {
+    let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    String::from_utf8_lossy(&text[..end])
 }
 
 /// What a chain tells of a file's times.
@@ -190,13 +264,20 @@ pub struct FileTimes {
 }
 
 /// See [`super::Lake::times`]. Lines of other tables and dates are passed over without a closer look.
-pub(super) fn times(log: &Path, table: &str, dates: &BTreeSet<String>) -> Result<HashMap<String, FileTimes>, Error> {
+pub(super) fn times(place: &Place, table: &str, dates: &BTreeSet<String>) -> Result<HashMap<String, FileTimes>, Error> {
     let mut times = HashMap::new();
     let beginning = format!("\"path\":\"{table}/dt=");
-    for writer in writers(log)? {
-        let path = path(log, &writer);
-        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        for line in text.lines() {
+    // An object that was written before the first date began tells of no file of it.
+    let first = dates.first().and_then(|date| format!("{date}T00:00:00Z").parse::<jiff::Timestamp>().ok());
+    for writer in place.writers()? {
+        let text = match place.chain_here(&writer)? {
+            Some(text) => text,
+            None => {
+                let since = |object: Object| first.is_none_or(|first| object.written_at.0 >= first.as_microsecond());
+                place.chain_stored(&writer, since)?.unwrap_or_default()
+            }
+        };
+        for line in String::from_utf8_lossy(&text).lines() {
             let Some((_, rest)) = line.split_once(&beginning) else { continue };
             let Some((date, rest)) = rest.split_once('/').filter(|(date, _)| dates.contains(*date)) else { continue };
             let Some((name, _)) = rest.split_once('"') else { continue };
@@ -210,21 +291,40 @@ pub(super) fn times(log: &Path, table: &str, dates: &BTreeSet<String>) -> Result
     Ok(times)
 }
 
+/// The highest number in each file that a writer's chain in a folder tells of, by its path.
+///
+/// # Errors
+/// The chain cannot be read.
+pub(super) fn last_seqs(log: &Path, writer: &str) -> Result<HashMap<String, u64>, Error> {
+    let path = path(log, writer);
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        text => text.map_err(Error::io("read", &path))?,
+    };
+    let lines = whole_lines(&text);
+    let told = lines.lines().filter_map(|line| Line::parse(line).map(|line| line.entry.told));
+    let sealed = told.filter_map(|told| match told {
+        Told::Sealed(sealed) => Some((sealed.path, sealed.last_seq)),
+        _ => None,
+    });
+    Ok(sealed.collect())
+}
+
 /// The SHA-256 of a file, hexadecimal, and its length. `progress` is told of the bytes as they are read.
 ///
 /// # Errors
 /// The file cannot be read.
 pub(super) fn hash_file(path: &Path, progress: &mut dyn FnMut(u64)) -> io::Result<(String, u64)> {
     let mut file = File::open(path)?;
-    let mut context = Context::new(&SHA256);
+    let mut hasher = Hasher::default();
     let mut buffer = vec![0; HASHED_BYTES];
     let mut bytes = 0;
     loop {
         let count = file.read(&mut buffer)?;
         if count == 0 {
-            return Ok((hex(context.finish().as_ref()), bytes));
+            return Ok((hasher.finish(), bytes));
         }
-        context.update(&buffer[..count]);
+        hasher.update(&buffer[..count]);
         bytes += count as u64;
         progress(count as u64);
     }
@@ -240,6 +340,21 @@ pub(super) struct Chain {
     number: u64,
     previous: String,
     clock: Clock,
+    /// The highest number that is sealed, by the folder of its file: the file itself may be gone, into a store or past its time.
+    through: HashMap<String, u64>,
+    /// What was sealed and may not be in a store yet: the line, and the file's length.
+    waiting: VecDeque<(u64, u64)>,
+    /// What was known before the file that was sealed last.
+    last: Option<Before>,
+    /// The last gap that was told, by its position.
+    gaps_through: u64,
+}
+
+/// What was known of a file's folder before it was sealed.
+#[derive(Debug)]
+struct Before {
+    folder: String,
+    through: Option<u64>,
 }
 
 impl Chain {
@@ -271,17 +386,30 @@ impl Chain {
             number: 0,
             previous: BEGINNING.to_owned(),
             clock: Clock::system(),
+            through: HashMap::new(),
+            waiting: VecDeque::new(),
+            last: None,
+            gaps_through: 0,
         };
         let mut signs = None;
         let mut last = None;
+        let mut before_last = None;
         for line in text[..whole].lines() {
             last = Line::parse(line);
-            if let Some(Told::Opened { public_key, .. } | Told::Key { public_key }) =
-                last.as_ref().map(|line| &line.entry.told)
-            {
-                signs = PublicKey::parse(public_key);
+            match last.as_ref().map(|line| &line.entry.told) {
+                Some(Told::Opened { public_key, .. } | Told::Key { public_key }) => {
+                    signs = PublicKey::parse(public_key);
+                }
+                Some(Told::Gap(gap)) => chain.gaps_through = chain.gaps_through.max(gap.position),
+                // It never got its name: its numbers are in none.
+                Some(Told::Withdrawn { .. }) => chain.forget(before_last.take()),
+                Some(Told::Sealed(sealed)) => {
+                    before_last = Some(chain.remember(last.as_ref().map_or(0, |line| line.entry.number), sealed));
+                }
+                _ => {}
             }
         }
+        let uploaded = spool::uploaded(log, writer);
         if whole > 0 {
             let last = last.ok_or_else(|| Error::Damaged {
                 path: chain.path.clone(),
@@ -290,8 +418,10 @@ impl Chain {
             })?;
             (chain.number, chain.previous) = (last.entry.number, last.hash);
             chain.change_key(signs, signing_key)?;
-            if let Told::Sealed(sealed) = last.entry.told {
-                chain.finish(&sealed, last.entry.number, unfinished)?;
+            if let Told::Sealed(sealed) = last.entry.told
+                && last.entry.number > uploaded
+            {
+                chain.finish(&sealed, (last.entry.number, before_last), unfinished)?;
             }
         }
         let public_key = chain.key.public().to_string();
@@ -325,7 +455,12 @@ impl Chain {
     }
 
     /// The last line tells of a file that has no name yet, where the sidecar was killed in between.
-    fn finish(&mut self, sealed: &Sealed, number: u64, unfinished: impl Fn(&Path) -> PathBuf) -> Result<(), Error> {
+    fn finish(
+        &mut self,
+        sealed: &Sealed,
+        (number, before): (u64, Option<Before>),
+        unfinished: impl Fn(&Path) -> PathBuf,
+    ) -> Result<(), Error> {
         let path = self.log.join(&sealed.path);
         if path.exists() {
             return Ok(());
@@ -335,7 +470,40 @@ impl Chain {
         if found.is_some_and(|(sha256, _)| sha256 == sealed.sha256) {
             return fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished));
         }
+        self.forget(before);
         self.append(Told::Withdrawn { number_withdrawn: number })
+    }
+
+    /// Keeps what a file holds. What was known of its folder before.
+    fn remember(&mut self, number: u64, sealed: &Sealed) -> Before {
+        let folder = sealed.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        self.waiting.push_back((number, sealed.bytes));
+        let through = self.through.get(&folder).copied();
+        self.through.insert(folder.clone(), through.unwrap_or(0).max(sealed.last_seq));
+        Before { folder, through }
+    }
+
+    /// The file that was remembered last never got its name.
+    fn forget(&mut self, before: Option<Before>) {
+        let Some(Before { folder, through }) = before else { return };
+        self.waiting.pop_back();
+        match through {
+            Some(through) => self.through.insert(folder, through),
+            None => self.through.remove(&folder),
+        };
+    }
+
+    /// The highest number that is sealed into files of a folder, `<table>/dt=<date>`; 0 where there is none.
+    pub(super) fn sealed_through(&self, folder: &str) -> u64 {
+        self.through.get(folder).copied().unwrap_or(0)
+    }
+
+    /// How much is sealed and waits for a store, bytes, when so many lines are there.
+    pub(super) fn waiting(&mut self, uploaded: u64) -> u64 {
+        while self.waiting.front().is_some_and(|(number, _)| *number <= uploaded) {
+            self.waiting.pop_front();
+        }
+        self.waiting.iter().map(|(_, bytes)| bytes).sum()
     }
 
     /// Tells that a file, which still has another name, will be part of the log.
@@ -344,17 +512,33 @@ impl Chain {
     /// The system refuses; nothing is told then.
     pub(super) fn seal(&mut self, unfinished: &Path, sealed: Sealed) -> Result<(), Error> {
         let (sha256, bytes) = hash_file(unfinished, &mut |_| {}).map_err(Error::io("read", unfinished))?;
-        self.append(Told::Sealed(Sealed { sha256, bytes, ..sealed }))
+        let sealed = Sealed { sha256, bytes, ..sealed };
+        self.append(Told::Sealed(sealed.clone()))?;
+        self.last = Some(self.remember(self.number, &sealed));
+        Ok(())
     }
 
     /// The file that was told of last did not get its name.
     pub(super) fn withdraw(&mut self) -> Result<(), Error> {
+        let before = self.last.take();
+        self.forget(before);
         self.append(Told::Withdrawn { number_withdrawn: self.number })
     }
 
     /// Tells that a file will be deleted now.
     pub(super) fn delete(&mut self, file: Sealed, why: String) -> Result<(), Error> {
         self.append(Told::Deleted { file, why })
+    }
+
+    /// Tells of a gap, unless that was told before a crash.
+    pub(super) fn gap(&mut self, gap: ToldGap) -> Result<(), Error> {
+        if gap.position <= self.gaps_through {
+            return Ok(());
+        }
+        let position = gap.position;
+        self.append(Told::Gap(gap))?;
+        self.gaps_through = position;
+        Ok(())
     }
 
     /// Tells that everything is sealed.
@@ -381,7 +565,7 @@ impl Chain {
             let _ = self.file.set_len(before);
             return Err(Error::io("write", &self.path)(error));
         }
-        (self.number, self.previous) = (entry.number, hash(&line));
+        (self.number, self.previous) = (entry.number, hash(line.as_bytes()));
         Ok(())
     }
 }

@@ -16,6 +16,51 @@ pub enum Error {
         /// The system's answer.
         cause: io::Error,
     },
+    /// A store refused, or did not answer.
+    #[error("cannot {what} {at}: {cause}")]
+    Store {
+        /// A verb: "read", "write", "list".
+        what: &'static str,
+        /// Its object, with its store.
+        at: String,
+        /// The store's answer, without credentials.
+        cause: String,
+    },
+    /// What lies in a store under a writer's name is not what this spool has put there.
+    #[error(
+        "{store} has another chain of the writer {writer} than {}: another sidecar has its name, or the spool is a copy; \
+         what waits stays in the spool; give each sidecar an empty folder of its own as [log].spool",
+        spool.display()
+    )]
+    Taken {
+        /// The store.
+        store: String,
+        /// The writer.
+        writer: String,
+        /// The folder.
+        spool: PathBuf,
+    },
+    /// A folder waits for another store.
+    #[error("{} holds what waits for {theirs}, not for {ours}; give another folder as [log].spool", spool.display())]
+    OtherStore {
+        /// The folder.
+        spool: PathBuf,
+        /// Its store.
+        theirs: String,
+        /// The store that is configured.
+        ours: String,
+    },
+    /// More waits for the store than may.
+    #[error(
+        "{} holds {waiting} bytes that wait for the store, more than [log].spool_mib_max allows; have the store mended, or allow more",
+        spool.display()
+    )]
+    SpoolFull {
+        /// The folder.
+        spool: PathBuf,
+        /// What waits in it, bytes.
+        waiting: u64,
+    },
     /// The folder holds nothing of a log.
     #[error("{} is not a log: it has neither a journal nor tables; give the folder of [log].path with --log", .0.display())]
     NotALog(PathBuf),

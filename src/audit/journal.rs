@@ -25,6 +25,9 @@ use super::{Error, Position, folder, schema};
 /// The extension of a journal's file.
 pub const EXTENSION: &str = "log";
 
+/// The extension of one that was damaged, for a person to look at.
+pub const DAMAGED: &str = "damaged";
+
 const MAGIC: [u8; 8] = *b"mitsukeR";
 const VERSION: u32 = 1;
 const FILE_HEADER_BYTES: usize = 16;

@@ -1,6 +1,6 @@
 //! The reading end of the log: Parquet files and journals of every writer, as one.
 //!
-//! In: a log's folder, which others may be writing. Out: for each table a [`Snapshot`]: its Parquet files, and the
+//! In: a log's place, where others may be writing. Out: for each table a [`Snapshot`]: its Parquet files, and the
 //! committed records that are in none of them. No record is missing and none comes twice, whatever is sealed meanwhile:
 //! the journals are read first, the files are listed then, and a record of the journal that a listed file holds
 //! is passed over. Writes nothing; a log on a read-only file system will do.
@@ -10,12 +10,16 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::file::reader::ChunkReader;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use bytes::Bytes;
 
 use super::chain::{self, FileTimes};
+use super::place::Found;
 use super::schema::{self, TableInfo};
-use super::{Error, folder, journal, parquet};
+use super::store::Store;
+use super::{Config, Error, Place, folder, journal, parquet};
 use crate::clock::Timestamp;
 use crate::record::Table;
 
@@ -25,7 +29,7 @@ const BATCH_ROWS: usize = 8192;
 /// A log, to read.
 #[derive(Clone, Debug)]
 pub struct Lake {
-    path: PathBuf,
+    place: Place,
 }
 
 /// One Parquet file.
@@ -37,10 +41,12 @@ pub struct LakeFile {
     pub writer: String,
     /// The lowest number in it.
     pub first_seq: u64,
-    /// Where it lies.
+    /// Where it lies: in a folder, or below the log in its store.
     pub path: PathBuf,
     /// Its length, bytes.
     pub bytes: u64,
+    /// Whether it is in the store.
+    pub in_store: bool,
 }
 
 /// A table as it stood at one moment.
@@ -52,23 +58,41 @@ pub struct Snapshot {
     pub files: Vec<LakeFile>,
     /// Committed records that are in no file, by date.
     pub journal: Vec<(String, RecordBatch)>,
+    place: Place,
 }
 
 impl Lake {
-    /// Opens a log.
+    /// Opens a log in a folder.
     ///
     /// # Errors
     /// There is no such folder, or it is none of a log.
     pub fn open(path: &Path) -> Result<Lake, Error> {
         std::fs::read_dir(path).map_err(Error::io("open the log", path))?;
-        let is_log =
-            folder::journals(path).is_dir() || schema::tables().iter().any(|table| path.join(table.name).is_dir());
-        if is_log { Ok(Lake { path: path.to_path_buf() }) } else { Err(Error::NotALog(path.to_path_buf())) }
+        Lake::at(Place::folder(path))
+    }
+
+    /// Opens the log that is configured, wherever it lies.
+    ///
+    /// # Errors
+    /// As [`Lake::open`], or the store does not answer.
+    pub fn of(config: &Config) -> Result<Lake, Error> {
+        match config.store {
+            Some(_) => Lake::at(Place::of(config)?),
+            None => Lake::open(&config.path),
+        }
+    }
+
+    /// Opens the log at a place.
+    ///
+    /// # Errors
+    /// As [`Lake::of`].
+    pub fn at(place: Place) -> Result<Lake, Error> {
+        if place.is_log()? { Ok(Lake { place }) } else { Err(Error::NotALog(PathBuf::from(place.shown()))) }
     }
 
     /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Every table, the journals read once.
@@ -86,7 +110,7 @@ impl Lake {
     /// # Errors
     /// A chain cannot be read.
     pub fn times(&self, table: &str, dates: &BTreeSet<String>) -> Result<HashMap<String, FileTimes>, Error> {
-        chain::times(&self.path, table, dates)
+        chain::times(&self.place, table, dates)
     }
 
     /// One table.
@@ -95,20 +119,31 @@ impl Lake {
     /// Something cannot be read.
     pub fn snapshot<T: Table>(&self) -> Result<Snapshot, Error> {
         let journals = self.journals()?;
-        let unknown = || Error::Damaged { path: self.path.clone(), what: format!("it has no table {}", T::NAME) };
+        let unknown =
+            || Error::Damaged { path: PathBuf::from(self.place.shown()), what: format!("it has no table {}", T::NAME) };
         let table = schema::tables().iter().find(|table| table.name == T::NAME).ok_or_else(unknown)?;
         self.snapshot_after(table, &journals)
     }
 
     /// The names of the key files under which what is sealed of a table was hashed, see [`super::Key::name`]; none of files that
-    /// say nothing of it.
+    /// say nothing of it. In a store, one file is asked of each writer and day.
     ///
     /// # Errors
     /// Something cannot be read.
     pub fn keys<T: Table>(&self) -> Result<BTreeSet<String>, Error> {
         let mut keys = BTreeSet::new();
+        let mut asked = BTreeSet::new();
         for file in self.snapshot::<T>()?.files {
-            keys.extend(parquet::said(&file.path, parquet::META_KEY)?.filter(|key| !key.is_empty()));
+            if file.in_store && !asked.insert((file.date.clone(), file.writer.clone())) {
+                continue;
+            }
+            let said = match (self.place.store(), file.in_store) {
+                (Some(store), true) => {
+                    parquet::said_in_store(store, &file.path.to_string_lossy(), file.bytes, parquet::META_KEY)?
+                }
+                _ => parquet::said(&file.path, parquet::META_KEY)?,
+            };
+            keys.extend(said.filter(|key| !key.is_empty()));
         }
         Ok(keys)
     }
@@ -150,8 +185,9 @@ impl Lake {
     /// The committed batches of every writer's journal.
     fn journals(&self) -> Result<Vec<(String, &'static str, RecordBatch)>, Error> {
         let mut batches = Vec::new();
-        for writer in folder::names(&folder::journals(&self.path))? {
-            for (_, path) in folder::numbered(&folder::records(&self.path, &writer), journal::EXTENSION)? {
+        let Some(local) = self.place.local() else { return Ok(batches) };
+        for writer in folder::names(&folder::journals(local))? {
+            for (_, path) in folder::numbered(&folder::records(local, &writer), journal::EXTENSION)? {
                 let contents = journal::read(&path)?;
                 batches.extend(contents.batches.into_iter().map(|(table, batch)| (writer.clone(), table, batch)));
             }
@@ -165,26 +201,23 @@ impl Lake {
         journals: &[(String, &'static str, RecordBatch)],
     ) -> Result<Snapshot, Error> {
         let files = self.files(table.name)?;
-        let mut sealed = Sealed { files: &files, known: HashMap::new() };
+        let mut sealed = Sealed { place: &self.place, files: &files, known: HashMap::new(), told: HashMap::new() };
         let mut journal = Vec::new();
         for (writer, _, batch) in journals.iter().filter(|(_, name, _)| *name == table.name) {
             sealed.split(writer, batch, &mut journal)?;
         }
-        Ok(Snapshot { table, files, journal })
+        Ok(Snapshot { table, files, journal, place: self.place.clone() })
     }
 
     fn files(&self, table: &str) -> Result<Vec<LakeFile>, Error> {
-        let folder = self.path.join(table);
         let mut files = Vec::new();
-        for partition in folder::names(&folder)? {
-            let Some(date) = partition.strip_prefix("dt=") else { continue };
-            let partition = folder.join(&partition);
-            for name in folder::names(&partition)? {
-                let Some((writer, first_seq)) = parquet::parse_name(&name) else { continue };
-                let path = partition.join(&name);
-                let bytes = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
-                files.push(LakeFile { date: date.to_owned(), writer: writer.to_owned(), first_seq, path, bytes });
-            }
+        for (path, Found { bytes, in_store }) in self.place.files(table)? {
+            let mut parts = path.split('/').skip(1);
+            let Some(date) = parts.next().and_then(|partition| partition.strip_prefix("dt=")) else { continue };
+            let Some((writer, first_seq)) = parts.next().and_then(parquet::parse_name) else { continue };
+            let (date, writer) = (date.to_owned(), writer.to_owned());
+            let path = self.place.here(&path).filter(|_| !in_store).unwrap_or_else(|| PathBuf::from(&path));
+            files.push(LakeFile { date, writer, first_seq, path, bytes, in_store });
         }
         files.sort_unstable();
         Ok(files)
@@ -193,8 +226,11 @@ impl Lake {
 
 /// What listed files hold already: the highest number by date and writer.
 struct Sealed<'a> {
+    place: &'a Place,
     files: &'a [LakeFile],
     known: HashMap<(String, String), u64>,
+    /// What each writer's chain tells of its files, where there is a store: those are not on this machine.
+    told: HashMap<String, HashMap<String, u64>>,
 }
 
 impl Sealed<'_> {
@@ -223,9 +259,26 @@ impl Sealed<'_> {
             return Ok(*through);
         }
         let newest = self.files.iter().rfind(|file| file.date == date && file.writer == writer);
-        let through = newest.map_or(Ok(0), |file| parquet::last_seq(&file.path))?;
+        let through = match newest {
+            Some(file) if file.in_store => self.told(writer, file)?,
+            newest => newest.map_or(Ok(0), |file| parquet::last_seq(&file.path))?,
+        };
         self.known.insert(key, through);
         Ok(through)
+    }
+
+    /// The highest number in a file of the store. A writer that has a journal here has its chain here.
+    fn told(&mut self, writer: &str, file: &LakeFile) -> Result<u64, Error> {
+        let Some(local) = self.place.local() else { return Ok(0) };
+        if !self.told.contains_key(writer) {
+            self.told.insert(writer.to_owned(), chain::last_seqs(local, writer)?);
+        }
+        let path = file.path.to_string_lossy();
+        let told = self.told.get(writer).and_then(|told| told.get(path.as_ref()));
+        told.copied().ok_or_else(|| Error::Damaged {
+            path: chain::path(local, writer),
+            what: format!("it does not tell of {path}, which lies in the store"),
+        })
     }
 }
 
@@ -240,13 +293,12 @@ impl Snapshot {
         let wanted =
             move |date: &str| days.as_ref().is_none_or(|(from, to)| from.as_str() <= date && date <= to.as_str());
         let wanted_too = wanted.clone();
-        let files = self.files.into_iter().filter(move |file| wanted(&file.date)).flat_map(|file| {
-            let (reader, error) = match read(&file.path) {
-                Ok(reader) => (Some(reader), None),
-                Err(error) => (None, Some(Err(error))),
-            };
-            error.into_iter().chain(reader.into_iter().flatten())
-        });
+        let (stored, here): (Vec<LakeFile>, Vec<LakeFile>) =
+            self.files.into_iter().filter(|file| wanted(&file.date)).partition(|file| file.in_store);
+        let stored = stored.into_iter().map(|file| file.path.to_string_lossy().into_owned()).collect();
+        let stored = self.place.store().map(|store| read_stored(store, stored));
+        let here = here.into_iter().flat_map(|file| flattened(read(&file.path)));
+        let files = stored.into_iter().flatten().chain(here);
         let journal = self.journal.into_iter().filter(move |(date, _)| wanted_too(date)).map(|(_, batch)| Ok(batch));
         files.chain(journal).map(move |batch| {
             let batch = schema::conform(&batch?, &table.schema)?;
@@ -258,8 +310,30 @@ impl Snapshot {
     }
 }
 
+/// Its items, or the error that kept it from having any.
+fn flattened<T>(read: Result<impl Iterator<Item = Result<T, Error>>, Error>) -> impl Iterator<Item = Result<T, Error>> {
+    let (items, error) = match read {
+        Ok(items) => (Some(items), None),
+        Err(error) => (None, Some(Err(error))),
+    };
+    error.into_iter().chain(items.into_iter().flatten())
+}
+
 fn read(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    decoded(File::open(path).map_err(Error::io("open", path))?, path)
+}
+
+/// Files of a store, each read as a whole, a few ahead.
+fn read_stored(store: &Store, paths: Vec<String>) -> impl Iterator<Item = Result<RecordBatch, Error>> + use<> {
+    let named: Vec<PathBuf> = paths.iter().map(|path| PathBuf::from(format!("{}/{path}", store.url()))).collect();
+    let read = store.read_each(paths).zip(named);
+    read.flat_map(|(bytes, path)| flattened(bytes.and_then(|bytes| decoded(Bytes::from(bytes), &path))))
+}
+
+fn decoded<R: ChunkReader + 'static>(
+    file: R,
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<R>, Error> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(Error::parquet(path))?;
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(Error::parquet(path))?;
     Ok(reader.map(|batch| Ok(batch?)))

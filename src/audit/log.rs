@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 
-use super::chain::Chain;
+use super::chain::{Chain, ToldGap};
 use super::journal::{self, Commit, Journal};
 use super::retention::{self, Due, Retention};
-use super::{Checkpoint, Config, Durability, Error, Key, folder, intake, parquet, schema};
+use super::{Checkpoint, Config, Durability, Error, Gap, Key, Place, Position, folder, intake, parquet, schema, spool};
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
 
@@ -114,6 +114,8 @@ pub struct Log {
     recovered: Option<Checkpoint>,
     journal: Journal,
     chain: Chain,
+    /// What was never recorded, and is not in the chain yet.
+    gaps: Vec<ToldGap>,
     /// The key file's id; empty where there is none.
     key_id: String,
     /// Whether `journal` holds records.
@@ -125,6 +127,10 @@ pub struct Log {
     due: Vec<Due>,
     /// The UTC date on which it was last looked for those.
     looked_on: Option<String>,
+    /// Where the log lies, holds included.
+    place: Place,
+    /// The most that may wait for the store, bytes; `None` without one.
+    waiting_bytes_max: Option<u64>,
     /// When the oldest unsealed record was first seen by `seal_if_due`.
     since: Option<Timestamp>,
 }
@@ -140,6 +146,7 @@ impl Log {
         for table in schema::tables() {
             folder::create(&config.path.join(table.name))?;
         }
+        let place = Place::of(config)?;
         for name in folder::names(&folder)?.iter().filter(|name| name.ends_with(".unfinished")) {
             folder::remove(&folder.join(name))?;
         }
@@ -173,12 +180,15 @@ impl Log {
             last,
             journal,
             chain,
+            gaps: Vec::new(),
             key_id: Key::load(&config.key_file).map(|key| key.name()).unwrap_or_default(),
             unsealed,
             older: files.into_iter().map(|(_, path)| path).collect(),
             retention: config.retention.clone(),
             due: Vec::new(),
             looked_on: None,
+            place,
+            waiting_bytes_max: config.store.as_ref().map(|store| store.spool_bytes_max),
             since: None,
         })
     }
@@ -233,6 +243,12 @@ impl Log {
     /// The system refuses; the records are kept, and the next commit has them too. Or a numbered record was not
     /// appended ([`Error::SequenceGap`]).
     pub fn commit(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        self.check_room()?;
+        // Before the checkpoint that would pass over it; what is told already is not told again.
+        while let Some(gap) = self.gaps.first() {
+            self.chain.gap(gap.clone())?;
+            self.gaps.remove(0);
+        }
         let batches = self.tables.batches()?;
         let commit = Commit { checkpoint: Some(checkpoint.clone()), last_seqs: self.tables.last_seqs() };
         if batches.is_empty() && commit == self.last {
@@ -247,6 +263,25 @@ impl Log {
             tracing::warn!(%error, "a segment of the intake journal that is no longer needed stays");
         }
         Ok(())
+    }
+
+    /// Takes what was never recorded, for the chain; with the next commit. `position`: its own in the intake journal, which is told once.
+    pub fn gap(&mut self, position: Position, gap: &Gap) {
+        self.gaps.push(ToldGap::new(position, gap));
+    }
+
+    /// What waits for the store has a limit. Beyond it nothing is committed until some of it has gone up: the intake fills, and its
+    /// limit decides what clients see.
+    fn check_room(&mut self) -> Result<(), Error> {
+        let Some(most) = self.waiting_bytes_max else { return Ok(()) };
+        // Asked again only where it is too much by what was last known.
+        if self.chain.waiting(0) <= most {
+            return Ok(());
+        }
+        match self.chain.waiting(spool::uploaded(&self.path, &self.writer)) {
+            waiting if waiting > most => Err(Error::SpoolFull { spool: self.path.clone(), waiting }),
+            _ => Ok(()),
+        }
     }
 
     /// Seals everything committed into Parquet, now. How many files were made.
@@ -275,6 +310,9 @@ impl Log {
             }
             self.put_away(&contents)?;
         }
+        if self.waiting_bytes_max.is_none() {
+            self.chain.waiting(u64::MAX);
+        }
         Ok(files)
     }
 
@@ -300,7 +338,7 @@ impl Log {
         let today = now.utc_date();
         if self.looked_on.as_ref() != Some(&today) {
             self.looked_on = Some(today);
-            self.due = retention::due(&self.path, &self.writer, &self.retention, now)?;
+            self.due = retention::due(&self.path, &self.place, &self.writer, &self.retention, now)?;
         }
         let mut deleted = 0;
         while deleted < DELETED_AT_A_TIME {
@@ -323,7 +361,7 @@ impl Log {
         let path = self.older.remove(0);
         match contents.damaged {
             false => folder::remove(&path),
-            true => std::fs::rename(&path, path.with_extension("damaged")).map_err(Error::io("rename", &path)),
+            true => std::fs::rename(&path, path.with_extension(journal::DAMAGED)).map_err(Error::io("rename", &path)),
         }
     }
 

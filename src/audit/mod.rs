@@ -12,6 +12,9 @@
 //! LOG/hold/<any name>                                    what must not be deleted          retention
 //! ```
 //!
+//! Where `[log].path` names a store, all of this lies in a folder of its own first, the `spool`; what is sealed goes up from there
+//! (`shipper`), the chain in objects of some lines each, `chain/<writer>/<first line>.jsonl`. Readers see both through `place`.
+//!
 //! A record is in the log once: in the record journal from [`Log::commit`] on, in Parquet from the moment its file gets
 //! its name; where both have it, `lake` passes over the journal's.
 
@@ -26,10 +29,14 @@ mod lake;
 mod lineage;
 mod log;
 mod parquet;
+mod place;
 mod reading;
 mod retention;
 pub mod schema;
+mod shipper;
 mod signing;
+mod spool;
+mod store;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -38,25 +45,30 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::chain::{FileTimes, Head, Sealed, heads};
+pub use self::chain::{FileTimes, Head, Sealed, ToldGap, heads};
 pub use self::error::{Error, Unwritable, UnwritableReason};
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, OnDisk, Position};
 pub use self::journal::Checkpoint;
 pub use self::key::Key;
 pub use self::lake::{Lake, LakeFile, Snapshot};
 pub use self::log::{Log, Logged};
+pub use self::place::Place;
 pub use self::reading::{Asked, Reading};
 pub use self::retention::Retention;
 pub use self::schema::TableInfo;
+pub use self::shipper::Shipper;
 pub use self::signing::{PublicKey, SigningKey, public_beside};
-pub use self::verify::{Deleted, Fault, HEAD_DIGITS_MIN, Held, Progress, Proof, Verification, verify};
+pub use self::store::{Connection, Store, StoreConfig, StoreUrl, Variables};
+pub use self::verify::{Deleted, Fault, HEAD_DIGITS_MIN, Held, Progress, Proof, Unsealed, Verification, verify};
 pub use self::writer::Writer;
 
 /// `[log]`, and `[privacy].key_file`, which the intake journal is encrypted under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The folder.
+    /// The folder: of the log, or of what waits for the store.
     pub path: PathBuf,
+    /// Where the log lies, if not in the folder.
+    pub store: Option<StoreConfig>,
     /// What an acknowledged statement survives.
     pub durability: Durability,
     /// What happens when the journal cannot be written.
@@ -69,6 +81,13 @@ pub struct Config {
     pub key_file: PathBuf,
     /// Ed25519, PEM; made, with mode 0600, where it does not exist, its public half beside it as `.pub`.
     pub signing_key: PathBuf,
+}
+
+impl Config {
+    /// Where the log lies, for people.
+    pub fn shown(&self) -> String {
+        self.store.as_ref().map_or_else(|| self.path.display().to_string(), |store| store.url.to_string())
+    }
 }
 
 /// `[log].durability`.

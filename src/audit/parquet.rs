@@ -14,15 +14,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::ParquetMetaDataReader;
 use ::parquet::file::metadata::{KeyValue, SortingColumn};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
+use bytes::Bytes;
 
 use super::chain::{Chain, Sealed};
 use super::encoding::encoded;
 use super::schema::{self, SCHEMA_VERSION, TableInfo};
+use super::store::Store;
 use super::{Error, folder};
 use crate::clock::Timestamp;
 
@@ -30,6 +34,8 @@ use crate::clock::Timestamp;
 const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
 /// Statistics of texts are cut off at this length, bytes.
 const STATISTICS_BYTES_MAX: usize = 64;
+/// What is read of a file's end first, to see its metadata.
+const FOOTER_BYTES: u64 = 64 << 10;
 
 /// Metadata keys of a file of the log.
 pub const META_WRITER: &str = "mitsuke.writer";
@@ -71,7 +77,9 @@ pub fn seal(
     let mut files = 0;
     let (batch, by_date) = by_date(table, batches)?;
     for (date, rows) in by_date {
-        let sealed = sealed_through(log, table.name, &date, writer)?;
+        // The newest file may be gone into a store; its chain still tells of it.
+        let told = chain.sealed_through(&format!("{}/dt={date}", table.name));
+        let sealed = sealed_through(log, table.name, &date, writer)?.max(told);
         let seqs = schema::numbers(&batch, "seq").unwrap_or_default();
         let rows: Vec<u32> = rows.into_iter().filter(|row| seqs[*row as usize] > sealed).collect();
         let range = rows.iter().map(|row| seqs[*row as usize]).fold(None, widen);
@@ -150,6 +158,34 @@ pub fn said(path: &Path, key: &str) -> Result<Option<String>, Error> {
     let reader = SerializedFileReader::new(file).map_err(Error::parquet(path))?;
     let metadata = reader.metadata().file_metadata().key_value_metadata();
     Ok(metadata.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()))
+}
+
+/// The same of a file in a store, of which the end is read.
+///
+/// # Errors
+/// As [`said`].
+pub fn said_in_store(store: &Store, path: &str, bytes: u64, key: &str) -> Result<Option<String>, Error> {
+    let named = PathBuf::from(format!("{}/{path}", store.url()));
+    let mut wanted = FOOTER_BYTES.min(bytes);
+    loop {
+        let end = Bytes::from(store.read_end(path, wanted)?);
+        let mut reader = ParquetMetaDataReader::new();
+        match reader.try_parse_sized(&end, bytes) {
+            Err(ParquetError::NeedMoreData(more)) if wanted < bytes => {
+                wanted = (more as u64).max(wanted.saturating_mul(2)).min(bytes);
+            }
+            parsed => {
+                parsed.map_err(Error::parquet(&named))?;
+                let metadata = reader.finish().map_err(Error::parquet(&named))?;
+                let pairs = metadata.file_metadata().key_value_metadata();
+                return Ok(pairs
+                    .into_iter()
+                    .flatten()
+                    .find(|pair| pair.key == key)
+                    .and_then(|pair| pair.value.clone()));
+            }
+        }
+    }
 }
 
 /// Writes one file: under a dotted name, then to the disk, then into the chain, then under its own name.

@@ -6,9 +6,9 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, lchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Checkpoint, Config, Durability, Error, Log, SigningKey, Writer, folder, schema};
+use super::{Checkpoint, Config, Durability, Error, Log, Shipper, SigningKey, Writer, folder, schema, spool};
 use crate::clock::Timestamp;
 use crate::record::{Review, Verdict};
 
@@ -18,7 +18,7 @@ const ABOUT_BYTES_MAX: usize = 8 << 10;
 /// Somebody who reads the log.
 #[derive(Debug)]
 pub struct Reading {
-    path: PathBuf,
+    config: Config,
     log: Log,
     // Held as long as anything is written under its name.
     writer: Writer,
@@ -45,11 +45,12 @@ impl Reading {
     pub fn open(config: &Config, now: Timestamp) -> Result<Reading, Error> {
         // A copy of a log has no key beside it.
         SigningKey::load(&config.signing_key)?;
+        Shipper::prepare(config)?;
         let writer = Writer::claim_to_read(&config.path)?;
         let config = Config { durability: Durability::Disk, ..config.clone() };
         let mut log = Log::open(&config, writer.name())?;
         while log.delete_if_due(now)? > 0 {}
-        let reading = Reading { path: config.path, log, writer };
+        let reading = Reading { config, log, writer };
         reading.hand_over();
         Ok(reading)
     }
@@ -71,19 +72,21 @@ impl Reading {
         self.log.commit(&Checkpoint::default())
     }
 
-    /// Seals what was recorded. What cannot be sealed stays in the journal for the next command.
+    /// Seals what was recorded, and takes it into the store where no sidecar does. What cannot be sealed stays in the journal, what
+    /// cannot go up in the spool, for the next command.
     ///
     /// # Errors
     /// The system refuses.
     pub fn close(self) -> Result<(), Error> {
-        let Reading { path, log, writer } = self;
+        let Reading { config, log, writer } = self;
         let closed = log.close();
-        hand_over(&path, writer.name());
-        closed
+        let sent = Shipper::once(&config);
+        hand_over(&config.path, writer.name());
+        closed.and(sent)
     }
 
     fn hand_over(&self) {
-        hand_over(&self.path, self.writer.name());
+        hand_over(&self.config.path, self.writer.name());
     }
 }
 
@@ -112,6 +115,7 @@ fn hand_over(log: &Path, writer: &str) {
     paths.extend(schema::tables().iter().map(|table| log.join(table.name)));
     paths.extend(chain.parent().map(Path::to_path_buf));
     paths.push(chain);
+    paths.extend(spool::files(log, writer));
     for of in [folder::journal(log, writer), folder::records(log, writer), reviews.clone()] {
         paths.extend(folder::names(&of).unwrap_or_default().iter().map(|name| of.join(name)));
     }

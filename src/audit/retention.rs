@@ -5,7 +5,7 @@
 //! between is removed by the next run.
 //!
 //! A file goes when both its last record and its line in the chain are old enough: records whose clock was wrong are kept as long as
-//! others. Where the clock seems to have jumped ahead, nothing goes. `LOG/hold/<any name>` holds files for as long as it is there: all
+//! others. Where the clock seems to have jumped ahead, nothing goes. Out of a store, files are removed by who takes the chain's line there. `LOG/hold/<any name>` holds files for as long as it is there: all
 //! of them where it is empty, else those of its `tables`, `from` and `until`; a hold that cannot be read holds everything.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::chain::{self, Line, Sealed, Told, hash_file};
-use super::{Error, folder, schema};
+use super::{Error, Place, folder, schema};
 use crate::clock::Timestamp;
 
 /// How long records are kept where nothing else is said.
@@ -89,8 +89,9 @@ struct Hold {
 }
 
 impl Hold {
-    fn read(path: &Path) -> Hold {
-        let read = fs::read_to_string(path).map_err(|error| error.to_string());
+    /// `None`: its text cannot be read.
+    fn parse(name: &str, text: Option<String>) -> Hold {
+        let read = text.ok_or_else(|| "it cannot be read".to_owned());
         let hold = read.and_then(|text| toml::from_str::<Hold>(&text).map_err(|error| error.message().to_owned()));
         let dated = hold.and_then(|hold| {
             let wrong = [&hold.from, &hold.until].into_iter().flatten().find(|date| date.parse::<Date>().is_err());
@@ -98,7 +99,7 @@ impl Hold {
             Ok(hold)
         });
         dated.unwrap_or_else(|error| {
-            tracing::error!(hold = %path.display(), %error, "a hold cannot be read; it holds the whole log until it is mended");
+            tracing::error!(hold = name, %error, "a hold cannot be read; it holds the whole log until it is mended");
             Hold::default()
         })
     }
@@ -121,11 +122,14 @@ pub(super) struct Due {
 ///
 /// # Errors
 /// The chain or the holds cannot be read, or a file cannot be removed.
-pub(super) fn due(log: &Path, writer: &str, retention: &Retention, now: Timestamp) -> Result<Vec<Due>, Error> {
-    let holds: Vec<Hold> = {
-        let folder = log.join("hold");
-        folder::names(&folder)?.iter().map(|name| Hold::read(&folder.join(name))).collect()
-    };
+pub(super) fn due(
+    log: &Path,
+    place: &Place,
+    writer: &str,
+    retention: &Retention,
+    now: Timestamp,
+) -> Result<Vec<Due>, Error> {
+    let holds: Vec<Hold> = place.holds()?.into_iter().map(|(name, text)| Hold::parse(&name, text)).collect();
     let (there, newest) = sealed(log, writer, now)?;
     if newest.is_some_and(|newest| now.0.saturating_sub(newest.0) > BELIEVED_US) {
         tracing::warn!(
@@ -176,7 +180,7 @@ fn sealed(log: &Path, writer: &str, now: Timestamp) -> Result<Files, Error> {
                 there.remove(&file.path);
                 remove(log, &file)?;
             }
-            Told::Opened { .. } | Told::Key { .. } | Told::Closed { .. } => {}
+            Told::Opened { .. } | Told::Gap(_) | Told::Key { .. } | Told::Closed { .. } => {}
         }
     }
     Ok((there, newest))
@@ -220,12 +224,9 @@ mod tests {
 
     #[test]
     fn a_hold_holds_what_it_names_and_everything_where_it_cannot_be_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("case-7");
-        let holds = |text: &str, table: &str, date: &str| {
-            fs::write(&path, text).unwrap();
-            Hold::read(&path).holds(table, date)
-        };
+        assert!(Hold::parse("case-7", None).holds("statements", "2026-01-01"), "it cannot be read");
+        let holds =
+            |text: &str, table: &str, date: &str| Hold::parse("case-7", Some(text.to_owned())).holds(table, date);
         assert!(holds("", "statements", "2026-01-01"));
         let some =
             "tables = ['statements', 'sessions']\nfrom = '2026-01-01'\nuntil = '2026-01-31'\nreason = 'a case'\n";

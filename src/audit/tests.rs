@@ -21,6 +21,7 @@ const DAY_US: i64 = 86_400_000_000;
 pub fn config(path: &Path) -> Config {
     Config {
         path: path.to_path_buf(),
+        store: None,
         durability: Durability::Process,
         when_unwritable: WhenUnwritable::Block,
         flush: Duration::from_secs(60),

@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 
-use super::{Error, folder};
+use super::{Error, folder, spool};
 
 /// The most sidecars of one host on one folder.
 const WRITERS_MAX: usize = 64;
@@ -30,7 +30,7 @@ impl Writer {
     /// # Errors
     /// The folder cannot be made or written, or 64 names are taken.
     pub fn claim(log: &Path) -> Result<Writer, Error> {
-        Writer::claim_first(log, &host())
+        Writer::claim_first(log, &base(log)?)
     }
 
     /// Claims a name for a command that reads, and records that it does: `<host>-read`, `<host>-read-2`, … A sidecar never has one of
@@ -39,7 +39,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::claim`].
     pub fn claim_to_read(log: &Path) -> Result<Writer, Error> {
-        Writer::claim_first(log, &format!("{}{READS}", host()))
+        Writer::claim_first(log, &format!("{}{READS}", base(log)?))
     }
 
     fn claim_first(log: &Path, base: &str) -> Result<Writer, Error> {
@@ -69,7 +69,13 @@ impl Writer {
     }
 }
 
-fn host() -> String {
+/// What the names begin with: the host's name, or what a spool has kept of it.
+fn base(log: &Path) -> Result<String, Error> {
+    Ok(spool::writer(log)?.unwrap_or_else(host))
+}
+
+/// The host's name, fit for a file's.
+pub(super) fn host() -> String {
     sanitised(&fs::read_to_string(HOSTNAME_FILE).unwrap_or_default())
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Global, Status};
 use crate::alert::{Mail, Mailer};
+use crate::audit::Place;
 use crate::catalog::{Classification, loader};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -47,6 +48,7 @@ impl Check {
         faults.extend(legs_faults(&config, classification.as_ref(), self.offline)?);
         faults.extend(alert_faults(&config, self.offline));
         keep(analysis::read_keys(config.analysis.comment_keys.as_deref()), &mut faults);
+        faults.extend(store_fault(&config, self.offline));
         for fault in &faults {
             eprintln!("{fault}");
         }
@@ -90,6 +92,17 @@ fn count(number: usize, what: &str) -> String {
         (_, Some(stem)) => format!("{number} {stem}ies"),
         _ => format!("{number} {what}s"),
     }
+}
+
+/// Whether the log's store answers, where it has one; that it may be written is not tried.
+fn store_fault(config: &Config, offline: bool) -> Option<Fault> {
+    let file = config.file.clone().unwrap_or_else(|| "built-in defaults".into());
+    config.audit.store.as_ref()?;
+    let reached = Place::of(&config.audit).and_then(|place| if offline { Ok(()) } else { place.reach() });
+    let mend = "check bucket, credentials and [log.store]; --offline leaves it alone";
+    reached
+        .err()
+        .map(|error| Fault::of_file(&file, format!("`log.path` is a store that cannot be read: {error}"), mend))
 }
 
 /// What is wrong with files that alerts name, and with their mail servers.

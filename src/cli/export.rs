@@ -52,8 +52,8 @@ pub struct Export {
 impl Export {
     /// Reads the log, and writes.
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
-        let lake = Lake::open(&config.audit.path).map_err(super::unopened)?;
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
+        let lake = Lake::of(&config.audit).map_err(super::unopened)?;
         let now = Clock::system().now();
         let (from, to) = (now.plus_micros(-self.since), now.plus_micros(self.until.map_or(1, i64::saturating_neg)));
         if to <= from {

@@ -73,7 +73,7 @@ pub struct Global {
     /// The configuration file [default: mitsuke.toml where it exists, else built-in defaults]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The log's folder [default: [log].path of the configuration, else ./mitsuke-log]
+    /// The log: a folder, or s3://bucket/prefix [default: [log].path of the configuration, else ./mitsuke-log]
     #[arg(long, global = true, value_name = "PATH")]
     pub log: Option<PathBuf>,
 }
@@ -143,7 +143,7 @@ fn in_full(error: &anyhow::Error) -> String {
 fn open_log(config: &crate::audit::Config) -> anyhow::Result<crate::query::Engine> {
     use crate::query::{Engine, Error};
 
-    Engine::with_key(&config.path, Some(&config.key_file)).map_err(|error| match error {
+    Engine::of(config).map_err(|error| match error {
         Error::Log(error) => unopened(error),
         error => error.into(),
     })

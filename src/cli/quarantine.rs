@@ -62,7 +62,7 @@ fn whom(text: &str) -> Result<Whom, String> {
 impl Quarantine {
     /// Lists or lifts.
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         let log = config.audit.path;
         let quarantines = open(&log)?;
         let now = Clock::system().now();

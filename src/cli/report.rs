@@ -83,13 +83,12 @@ impl Report {
         use crate::report;
 
         let Report { week, format, output, mail, lang, reader } = self;
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         let lang = match lang {
             Some(Language::En) => Lang::En,
             Some(Language::Ja) => Lang::Ja,
             None => config.report.lang,
         };
-        let log = &config.audit.path;
         let now = Clock::system().now();
         let week = week.unwrap_or_else(|| Week::of(now));
         let permits = permits(&config);
@@ -98,11 +97,12 @@ impl Report {
         let mut recorder = reader.recorder(&config.audit);
         recorder.record(format!("report {week}"));
         recorder.close();
-        let report = runtime.block_on(report::build(&engine, week, (&permits, now), crate::audit::heads(log)?))?;
+        let report =
+            runtime.block_on(report::build(&engine, week, (&permits, now), crate::audit::heads(engine.place())?))?;
         if report.is_empty() {
-            eprintln!("mitsuke: {} holds nothing of {week}; --week names another week", log.display());
+            eprintln!("mitsuke: {} holds nothing of {week}; --week names another week", config.audit.shown());
         }
-        let log = log.display().to_string();
+        let log = config.audit.shown();
         if mail {
             let sent = send(&config, &report, (&log, lang))?;
             eprintln!("mailed to {sent}");

@@ -1,7 +1,5 @@
 //! `mitsuke run`: the sidecar.
 
-use std::path::Path;
-
 use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
@@ -45,7 +43,7 @@ impl Run {
     }
 
     fn config(&self, global: &Global) -> Result<Config, crate::error::Faults> {
-        let mut config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let mut config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         if !self.listen.is_empty() {
             config.proxy.listen.clone_from(&self.listen);
         }
@@ -60,10 +58,10 @@ impl Run {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let upstream = config.proxy.upstream.clone();
-        let log = config.audit.path.clone();
-        let running = app::start(config, Clock::system(), None).await.map_err(|error| explained(error, &log))?;
+        let audit = config.audit.clone();
+        let running = app::start(config, Clock::system(), None).await.map_err(|error| explained(error, &audit))?;
         for address in &running.addresses {
-            tracing::info!(%address, %upstream, log = %running.log.display(), "listening");
+            tracing::info!(%address, %upstream, log = audit.shown(), "listening");
         }
         let mut policies = running.config().policies.clone();
         let mut watch = policies.path.as_deref().map(Watch::new);
@@ -116,10 +114,11 @@ async fn looked(watch: Option<Watch>) -> anyhow::Result<(Option<Watch>, bool)> {
 }
 
 /// With how to mend it, where the log's folder is what fails.
-fn explained(error: anyhow::Error, log: &Path) -> anyhow::Error {
+fn explained(error: anyhow::Error, log: &audit::Config) -> anyhow::Error {
+    let key = if log.store.is_some() { "[log].spool" } else { "[log].path or --log" };
     match error.downcast_ref() {
-        Some(audit::Error::Io { path, .. }) if path.starts_with(log) => {
-            anyhow!("{error}; give a folder that this process may write as [log].path or --log")
+        Some(audit::Error::Io { path, .. }) if path.starts_with(&log.path) => {
+            anyhow!("{error}; give a folder that this process may write as {key}")
         }
         _ => error,
     }

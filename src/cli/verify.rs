@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Global, Status};
-use crate::audit::{self, Deleted, HEAD_DIGITS_MIN, Held, Proof, PublicKey, Verification};
+use crate::audit::{self, Deleted, HEAD_DIGITS_MIN, Held, Proof, PublicKey, ToldGap, Unsealed, Verification};
 use crate::config::Config;
 
 /// The form of the outcome.
@@ -22,8 +22,9 @@ enum Format {
 
 /// Proves the log complete and unaltered, or names each file and line that is not
 ///
-/// Needs the log's folder and the public key, no secret. Each file is hashed and held against the chain, which is signed
-/// and of which every line names the one before. Records that are not sealed into a file yet are counted, not proven.
+/// Needs the log, in its folder or store, and the public key, no secret. Each file is hashed and held against the chain, which is signed
+/// and of which every line names the one before. Records that are not sealed into a file yet are counted and checked, not proven. What passed unrecorded, by
+/// [log].when_unwritable = "pass", is told, and is no fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The public key lies beside [log].signing_key as .pub; keep a copy where nobody who can write the log can write. A report
@@ -32,7 +33,8 @@ Exit status: 0 complete and unaltered; 1 not; 2 it could not be told.
 
 Examples:
   mitsuke verify --key mitsuke-log.signing.pub
-  mitsuke verify --log /mnt/copy/mitsuke-log --key auditor.pub --head 5f1e6cbd9a0d4c1e")]
+  mitsuke verify --log /mnt/copy/mitsuke-log --key auditor.pub --head 5f1e6cbd9a0d4c1e
+  mitsuke verify --log s3://audit/mitsuke --key auditor.pub")]
 pub struct Verify {
     /// A public key that may sign, PEM; once or more [default: whichever key the chain names]
     #[arg(long, value_name = "FILE")]
@@ -57,11 +59,11 @@ fn head(text: &str) -> Result<String, String> {
 impl Verify {
     /// Proves it.
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         let keys: Result<Vec<PublicKey>, audit::Error> = self.key.iter().map(|path| PublicKey::load(path)).collect();
         let held = Held { keys: keys?, heads: self.head };
         let bar = bar();
-        let verification = audit::verify(&config.audit.path, &held, &mut |progress| {
+        let verification = audit::verify(&audit::Place::of(&config.audit)?, &held, &mut |progress| {
             bar.set_length(progress.all);
             bar.set_position(progress.done);
         });
@@ -91,12 +93,20 @@ fn text(verification: &Verification, key_not_given: bool) -> String {
     if key_not_given && !verification.proofs.is_empty() {
         lines.push("The chain itself named the key: give the one that you keep, with --key.".to_owned());
     }
-    let unsealed = match verification.unsealed {
-        None | Some(0) => String::new(),
-        Some(1) => " One record is not sealed yet, and not proven.".to_owned(),
-        Some(unsealed) => format!(" {unsealed} records are not sealed yet, and not proven."),
+    let unsealed = match &verification.unsealed {
+        None => " What its sidecars have not sealed and taken up yet is not seen from here.".to_owned(),
+        Some(Unsealed { records: 0, .. }) => String::new(),
+        Some(Unsealed { records: 1, from, .. }) => {
+            format!(" One record, of {from}, is not sealed yet: it is whole, and not proven.")
+        }
+        Some(Unsealed { records, from, until }) => {
+            format!(" {records} records, of {from} to {until}, are not sealed yet: they are whole, and not proven.")
+        }
     };
+    let gaps = verification.proofs.iter().map(|proof| proof.gaps.len()).sum::<usize>();
     lines.push(match verification.faults.len() {
+        0 if gaps == 1 => format!("Unaltered, and complete but for the gap that it tells of.{unsealed}"),
+        0 if gaps > 1 => format!("Unaltered, and complete but for the {gaps} gaps that it tells of.{unsealed}"),
         0 => format!("Complete and unaltered.{unsealed}"),
         1 => format!("NOT complete and unaltered: 1 fault.{unsealed}"),
         faults => format!("NOT complete and unaltered: {faults} faults.{unsealed}"),
@@ -105,7 +115,7 @@ fn text(verification: &Verification, key_not_given: bool) -> String {
 }
 
 fn proof(proof: &Proof) -> String {
-    let Proof { head, key, files, bytes, records, deleted, is_closed } = proof;
+    let Proof { head, key, files, bytes, records, deleted, gaps, is_closed } = proof;
     let end = if *is_closed { "closed" } else { "open, or ended without closing" };
     let mut text = format!(
         "{}: {files} files, {records} records, {bytes} bytes; head {}, line {}, {end}; signed by {key}",
@@ -118,6 +128,10 @@ fn proof(proof: &Proof) -> String {
             "\n{}: {files} files with {records} records of {from} to {until} were deleted on purpose: {why}",
             head.writer
         ));
+    }
+    for ToldGap { events, from, until, why, .. } in gaps {
+        let time = |at: &Option<String>| at.clone().unwrap_or_else(|| "an unknown time".to_owned());
+        text.push_str(&format!("\n{}: a gap: {events} events of {} to {} {why}", head.writer, time(from), time(until)));
     }
     text
 }
@@ -138,11 +152,14 @@ fn json(verification: &Verification) -> serde_json::Value {
                 "files": proof.deleted.files, "records": proof.deleted.records, "from": proof.deleted.from,
                 "until": proof.deleted.until, "why": proof.deleted.why,
             },
+            "gaps": proof.gaps,
         })
     });
     json!({
         "complete_and_unaltered": verification.faults.is_empty(),
-        "unsealed": verification.unsealed,
+        "unsealed": verification.unsealed.as_ref().map(|unsealed| unsealed.records),
+        "unsealed_from": verification.unsealed.as_ref().map(|unsealed| &unsealed.from),
+        "unsealed_until": verification.unsealed.as_ref().map(|unsealed| &unsealed.until),
         "faults": faults.collect::<Vec<_>>(),
         "writers": proofs.collect::<Vec<_>>(),
     })
@@ -164,7 +181,7 @@ mod tests {
             until: "2025-01-02T00:00:00.000000Z".to_owned(),
             why: vec!["older than 400 days".to_owned()],
         };
-        let proof = Proof { head, key, files: 1, bytes: 7, records: 3, deleted, is_closed: true };
+        let proof = Proof { head, key, files: 1, bytes: 7, records: 3, deleted, gaps: Vec::new(), is_closed: true };
         let told = text(&Verification { proofs: vec![proof.clone()], ..Verification::default() }, false);
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(

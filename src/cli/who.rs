@@ -80,14 +80,14 @@ struct Person {
 impl Who {
     /// Looks.
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         let key = Key::load(&config.audit.key_file).with_context(|| {
             "people stand in the log under the key it was written with; name its file in [privacy].key_file".to_owned()
         })?;
         let canonical = canonical(&self.key);
         let named = [key.subject_hash(&canonical), canonical];
         let person = Person { subject: key.subject_hash(&self.key), named };
-        let lake = Lake::open(&config.audit.path)?;
+        let lake = Lake::of(&config.audit)?;
         let keys = lake.keys::<Statement>()?;
         if !keys.is_empty() && !keys.contains(&key.name()) {
             bail!(

@@ -6,11 +6,11 @@
 
 mod alert;
 mod legs;
+mod log;
 mod section;
 mod source;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use self::section::Section;
 use crate::error::{Fault, Faults};
@@ -20,8 +20,8 @@ use crate::{analysis, audit, bypass, catalog, policy, proxy};
 pub const DEFAULT_FILE: &str = "mitsuke.toml";
 /// Where the log lies when nothing says otherwise.
 pub const DEFAULT_LOG: &str = "./mitsuke-log";
-/// How long records stay in the journal before they are sealed into Parquet.
-const DEFAULT_FLUSH: Duration = Duration::from_secs(600);
+/// Where what is sealed waits for a store when nothing says otherwise.
+pub const DEFAULT_SPOOL: &str = "./mitsuke-spool";
 
 /// Everything that was meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub enum LogFormat {
 
 impl Default for Config {
     fn default() -> Config {
-        read(source::empty(), None, &mut Vec::new())
+        read(source::empty(), None, Vec::new(), &mut Vec::new())
     }
 }
 
@@ -97,8 +97,9 @@ impl Config {
     ) -> Result<Config, Faults> {
         let mut faults = Vec::new();
         let mut root = file.map_or_else(source::empty, |(path, text)| source::parse(text, path, &mut faults));
-        source::overlay(&mut root, variables, &mut faults);
-        let config = read(root, file.map(|(path, _)| path.to_path_buf()), &mut faults);
+        let variables: Vec<(String, String)> = variables.into_iter().collect();
+        source::overlay(&mut root, variables.iter().cloned(), &mut faults);
+        let config = read(root, file.map(|(path, _)| path.to_path_buf()), variables, &mut faults);
         if faults.is_empty() {
             return Ok(config);
         }
@@ -107,35 +108,16 @@ impl Config {
         Err(Faults(faults))
     }
 
-    /// The same with another log folder, as `--log` names it.
-    pub fn with_log(mut self, path: Option<&Path>) -> Config {
+    /// The same with another log, as `--log` names it: a folder, or a place in a store.
+    ///
+    /// # Errors
+    /// It has the form of an address and is none.
+    pub fn with_log(mut self, path: Option<&Path>) -> Result<Config, Faults> {
         if let Some(path) = path {
-            if self.audit.key_file == key_beside(&self.audit.path) {
-                self.audit.key_file = key_beside(path);
-            }
-            if self.audit.signing_key == signing_key_beside(&self.audit.path) {
-                self.audit.signing_key = signing_key_beside(path);
-            }
-            self.audit.path = path.to_path_buf();
+            log::put(&mut self.audit, path)?;
         }
-        self
+        Ok(self)
     }
-}
-
-/// The key file's default: beside the log folder, not in it, so that who gets the log does not get the key.
-fn key_beside(log: &Path) -> PathBuf {
-    beside(log, ".key")
-}
-
-/// The signing key's default.
-fn signing_key_beside(log: &Path) -> PathBuf {
-    beside(log, ".signing.key")
-}
-
-fn beside(log: &Path, suffix: &str) -> PathBuf {
-    let mut name = log.file_name().unwrap_or("mitsuke-log".as_ref()).to_os_string();
-    name.push(suffix);
-    log.with_file_name(name)
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -152,7 +134,12 @@ pub fn state_folder() -> Option<PathBuf> {
     Some(states?.join("mitsuke"))
 }
 
-fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> Config {
+fn read(
+    root: source::Node,
+    file: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+    faults: &mut Vec<Fault>,
+) -> Config {
     let mut root = Section::new("", root, faults);
     let mut proxy = proxy::Config::default();
     root.section("listen", |section| legs::listen(section, &mut proxy));
@@ -173,16 +160,9 @@ fn read(root: source::Node, file: Option<PathBuf>, faults: &mut Vec<Fault>) -> C
     }
     let (key_file, literals) = root.section("privacy", privacy).unwrap_or_default();
     analysis.literals = literals;
-    let audit = root.section("log", |section| log(section, key_file.clone()));
-    let audit = audit.unwrap_or_else(|| audit::Config {
-        path: PathBuf::from(DEFAULT_LOG),
-        durability: audit::Durability::default(),
-        when_unwritable: audit::WhenUnwritable::default(),
-        flush: DEFAULT_FLUSH,
-        retention: audit::Retention::default(),
-        key_file: key_file.unwrap_or_else(|| key_beside(Path::new(DEFAULT_LOG))),
-        signing_key: signing_key_beside(Path::new(DEFAULT_LOG)),
-    });
+    let store = audit::Variables::of(environment);
+    let audit = root.section("log", |section| log::read(section, key_file.clone(), store));
+    let audit = audit.unwrap_or_else(|| log::default(key_file));
     let bypass = root.section("bypass", bypass_of).unwrap_or_default();
     let policies = root.section("policies", policies_of).unwrap_or_default();
     let alerts = root.sections("alert", alert::read);
@@ -238,39 +218,6 @@ fn privacy(section: &mut Section<'_>) -> (Option<PathBuf>, analysis::Literals) {
     use analysis::Literals;
     let words = [("hash", Literals::Hash), ("drop", Literals::Drop), ("keep", Literals::Keep)];
     (section.file("key_file"), section.word("literals", &words).unwrap_or_default())
-}
-
-fn log(section: &mut Section<'_>, key_file: Option<PathBuf>) -> audit::Config {
-    use audit::{Durability, WhenUnwritable};
-    let path = section.text("path").and_then(|(path, place)| {
-        let remote = path.contains("://");
-        if remote {
-            section.fault(&place, "an object store as `log.path` is not there yet", "name a folder");
-        }
-        (!remote).then(|| PathBuf::from(path))
-    });
-    let path = path.unwrap_or_else(|| PathBuf::from(DEFAULT_LOG));
-    let durability = [("relaxed", Durability::Relaxed), ("process", Durability::Process), ("disk", Durability::Disk)];
-    let unwritable = [("block", WhenUnwritable::Block), ("pass", WhenUnwritable::Pass)];
-    audit::Config {
-        durability: section.word("durability", &durability).unwrap_or_default(),
-        when_unwritable: section.word("when_unwritable", &unwritable).unwrap_or_default(),
-        flush: section.duration("flush").unwrap_or(DEFAULT_FLUSH),
-        retention: retention(section),
-        key_file: key_file.unwrap_or_else(|| key_beside(&path)),
-        signing_key: section.file("signing_key").unwrap_or_else(|| signing_key_beside(&path)),
-        path,
-    }
-}
-
-fn retention(section: &mut Section<'_>) -> audit::Retention {
-    let mut retention = audit::Retention::default();
-    for (text, place) in section.texts("retention").unwrap_or_default() {
-        if let Err(what) = retention.set(&text) {
-            section.fault(&place, format!("`log.retention`: {what}"), "");
-        }
-    }
-    retention
 }
 
 fn bypass_of(section: &mut Section<'_>) -> bypass::Config {

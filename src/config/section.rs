@@ -196,6 +196,18 @@ impl<'f> Section<'f> {
         duration
     }
 
+    /// `true` or `false`.
+    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let node = self.take(key)?;
+        match node.written {
+            Written::Bool(flag) => Some(flag),
+            _ => {
+                self.wrong(&node, key, "true or false");
+                None
+            }
+        }
+    }
+
     /// A whole number from `min` to `max`.
     pub fn number(&mut self, key: &'static str, min: u32, max: u32) -> Option<u32> {
         let node = self.take(key)?;

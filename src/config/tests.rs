@@ -63,9 +63,35 @@ fn the_environment_overrides_the_file() {
 
 #[test]
 fn what_is_not_there_yet_says_so() {
-    let told = faults("[telemetry]\nlisten = \"127.0.0.1:9000\"\n[log]\npath = \"s3://bucket/log\"\n");
+    let told = faults("[telemetry]\nlisten = \"127.0.0.1:9000\"\n");
     assert!(told[0].contains("`telemetry.listen` is not there yet in version"), "{told:?}");
-    assert!(told[1].contains("an object store as `log.path` is not there yet"), "{told:?}");
+}
+
+#[cfg(feature = "object-store")]
+#[test]
+fn a_log_in_a_store_has_a_spool_here_and_secrets_only_in_the_environment() {
+    let text =
+        "[log]\npath = \"s3://audit/fleet\"\nstore.endpoint = \"http://127.0.0.1:9000\"\nstore.allow_http = true\n";
+    let secret = ("AWS_SECRET_ACCESS_KEY".to_owned(), "topsecret".to_owned());
+    let config = Config::parse(Some((Path::new("mitsuke.toml"), text)), [secret]).expect("good");
+    let store = config.audit.store.clone().expect("a store");
+    assert_eq!(
+        (store.url.to_string(), config.audit.shown()),
+        ("s3://audit/fleet".to_owned(), "s3://audit/fleet".to_owned())
+    );
+    assert_eq!((config.audit.path.as_path(), store.spool_bytes_max), (Path::new("./mitsuke-spool"), 10 << 30));
+    assert_eq!(config.audit.signing_key, Path::new("./mitsuke-spool.signing.key"));
+    assert!(!format!("{config:?}").contains("topsecret"));
+    // Another place, by the same connection.
+    let other = config.with_log(Some(Path::new("gs://other/place"))).expect("good").audit.store.expect("a store");
+    assert_eq!((other.url.to_string(), other.connection.allow_http), ("gs://other/place".to_owned(), true));
+    let folder = Config::default().with_log(Some(Path::new("file:///srv/audit/log"))).expect("good");
+    assert_eq!((folder.audit.path.as_path(), folder.audit.store), (Path::new("/srv/audit/log"), None));
+
+    let told = faults("[log]\npath = \"s3://key:topsecret@audit\"\n[log.store]\nendpoint = \"http://10.0.0.1\"\n");
+    assert!(told.iter().any(|fault| fault.contains("credentials do not belong into a path")), "{told:?}");
+    assert!(told.iter().any(|fault| fault.contains("`log.store.endpoint` goes without TLS")), "{told:?}");
+    assert!(!told.join("").contains("topsecret"), "{told:?}");
 }
 
 #[test]
@@ -96,7 +122,7 @@ fn a_mail_alert_needs_its_keys() {
 
 #[test]
 fn the_log_s_key_follows_the_log() {
-    let config = Config::default().with_log(Some(Path::new("/srv/audit/log")));
+    let config = Config::default().with_log(Some(Path::new("/srv/audit/log"))).unwrap();
     assert_eq!(config.audit.key_file, Path::new("/srv/audit/log.key"));
 }
 

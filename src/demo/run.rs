@@ -211,7 +211,7 @@ impl Theatre {
         let week = self.day.week().parse().map_err(|_| Error::Unexpected("the day has no week"))?;
         let said = |error: &dyn std::fmt::Display| Error::Log(error.to_string());
         let engine = crate::query::Engine::open(&log).map_err(|error| said(&error))?;
-        let heads = crate::audit::heads(&log).map_err(|error| said(&error))?;
+        let heads = crate::audit::heads(engine.place()).map_err(|error| said(&error))?;
         let policies = crate::policy::load(&self.config.policies).map_err(|faults| said(&faults))?;
         let announced = (&*policies.permits, Clock::system().now());
         let report = crate::report::build(&engine, week, announced, heads).await.map_err(|error| said(&error))?;

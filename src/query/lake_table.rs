@@ -26,7 +26,7 @@ use datafusion::physical_plan::union::UnionExec;
 
 use super::Error;
 use super::pruning::{self, Span};
-use crate::audit::{Lake, LakeFile, Snapshot};
+use crate::audit::{Lake, LakeFile, Place, Snapshot};
 use crate::clock::Timestamp;
 
 /// The partition's column.
@@ -44,9 +44,19 @@ pub struct LakeTable {
     /// With `dt`.
     schema: SchemaRef,
     partition: FieldRef,
-    /// Days since 1970-01-01, and the file.
-    files: Vec<(i32, PartitionedFile)>,
+    files: Vec<Listed>,
+    /// Where those of them lie that are not here.
+    store: Option<ObjectStoreUrl>,
     journal: Vec<RecordBatch>,
+}
+
+/// A file of the snapshot.
+#[derive(Clone, Debug)]
+struct Listed {
+    /// Days since 1970-01-01.
+    day: i32,
+    file: PartitionedFile,
+    in_store: bool,
 }
 
 impl LakeTable {
@@ -60,25 +70,28 @@ impl LakeTable {
         let mut fields: Vec<FieldRef> = file_schema.fields().iter().cloned().collect();
         fields.push(Arc::clone(&partition));
         let schema = Arc::new(Schema::new(fields));
-        let files: Result<Vec<_>> = snapshot.files.iter().map(partitioned).collect();
+        let place = lake.place();
+        let files: Result<Vec<_>> = snapshot.files.iter().map(|file| listed(place, file)).collect();
+        let store = place.store().map(|store| ObjectStoreUrl::parse(store.url().root())).transpose();
+        let store = store.map_err(Error::engine)?;
         let journal: Result<Vec<_>> =
             snapshot.journal.iter().map(|(date, batch)| with_partition(&schema, date, batch)).collect();
         let (files, journal) = (files.map_err(Error::engine)?, journal.map_err(Error::engine)?);
         let (lake, name) = (lake.clone(), snapshot.table.name);
-        Ok(LakeTable { lake, name, file_schema, schema, partition, files, journal })
+        Ok(LakeTable { lake, name, file_schema, schema, partition, files, store, journal })
     }
 
     /// The files of which the conditions leave a day, and an hour.
-    fn wanted(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
-        let days = self.files.iter().map(|(day, _)| Span::of_day(*day)).collect();
+    fn wanted(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&Listed>> {
+        let days = self.files.iter().map(|file| Span::of_day(file.day)).collect();
         let keep = pruning::keep(state, &self.schema, filters, days)?;
-        let mut wanted: Vec<&(i32, PartitionedFile)> =
+        let mut wanted: Vec<&Listed> =
             self.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file).collect();
         if wanted.len() > FILES_FEW && pruning::speak_of_at(filters) {
-            let dates = wanted.iter().map(|(day, _)| date(*day)).collect();
+            let dates = wanted.iter().map(|file| date(file.day)).collect();
             let times =
                 self.lake.times(self.name, &dates).map_err(|error| DataFusionError::External(Box::new(error)))?;
-            let span = |(day, file): &(i32, PartitionedFile)| {
+            let span = |Listed { day, file, .. }: &Listed| {
                 let name = file.object_meta.location.filename().unwrap_or_default();
                 let told =
                     times.get(name).filter(|told| told.bytes == file.object_meta.size && told.date == date(*day));
@@ -88,11 +101,12 @@ impl LakeTable {
             let mut keep = keep.into_iter();
             wanted.retain(|_| keep.next().unwrap_or(true));
         }
-        Ok(wanted.into_iter().map(|(_, file)| file.clone()).collect())
+        Ok(wanted)
     }
 
     fn scan_files(
         &self,
+        at: ObjectStoreUrl,
         files: Vec<PartitionedFile>,
         groups: usize,
         projection: Option<&Vec<usize>>,
@@ -102,7 +116,7 @@ impl LakeTable {
             .build();
         let source = ParquetSource::new(table).with_pushdown_filters(true).with_enable_page_index(true);
         let groups = FileGroup::new(files).split_files(groups.max(1));
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+        let config = FileScanConfigBuilder::new(at, Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .build();
@@ -134,8 +148,13 @@ impl TableProvider for LakeTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         let files = self.wanted(state, filters)?;
-        if !files.is_empty() {
-            inputs.push(self.scan_files(files, state.config().target_partitions(), projection)?);
+        let stored = self.store.iter().map(|store| (store.clone(), true));
+        for (at, in_store) in stored.chain([(ObjectStoreUrl::local_filesystem(), false)]) {
+            let files: Vec<PartitionedFile> =
+                files.iter().filter(|file| file.in_store == in_store).map(|file| file.file.clone()).collect();
+            if !files.is_empty() {
+                inputs.push(self.scan_files(at, files, state.config().target_partitions(), projection)?);
+            }
         }
         if !self.journal.is_empty() || inputs.is_empty() {
             let partitions = [self.journal.clone()];
@@ -146,14 +165,28 @@ impl TableProvider for LakeTable {
 }
 
 /// A file with its date.
-fn partitioned(file: &LakeFile) -> Result<(i32, PartitionedFile)> {
-    let location = StorePath::from_absolute_path(std::path::absolute(&file.path)?)
-        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+fn listed(place: &Place, file: &LakeFile) -> Result<Listed> {
+    let location = match stored(place, file) {
+        Some(location) => location,
+        None => StorePath::from_absolute_path(std::path::absolute(&file.path)?)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?,
+    };
     let days = days(&file.date)?;
     let values = vec![ScalarValue::Date32(Some(days))];
     let mut partitioned = PartitionedFile::new(String::new(), file.bytes).with_partition_values(values);
     partitioned.object_meta.location = location;
-    Ok((days, partitioned))
+    Ok(Listed { day: days, file: partitioned, in_store: file.in_store })
+}
+
+/// The whole name of a file in the log's store.
+#[cfg(feature = "object-store")]
+fn stored(place: &Place, file: &LakeFile) -> Option<StorePath> {
+    place.store().filter(|_| file.in_store).map(|store| store.location(&file.path.to_string_lossy()))
+}
+
+#[cfg(not(feature = "object-store"))]
+fn stored(_place: &Place, _file: &LakeFile) -> Option<StorePath> {
+    None
 }
 
 fn with_partition(schema: &SchemaRef, date: &str, batch: &RecordBatch) -> Result<RecordBatch> {

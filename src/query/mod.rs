@@ -14,12 +14,14 @@ mod text;
 mod views;
 
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
+#[cfg(feature = "object-store")]
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
@@ -29,12 +31,12 @@ use self::lake_table::LakeTable;
 pub use self::scan::{Scan, Scanned};
 pub use self::text::{is_ended, names_a_person, without_literals};
 pub use self::views::{ALL as VIEWS, View};
-use crate::audit::Lake;
+use crate::audit::{self, Config, Lake};
 
 /// Answers questions about a log as it stood when it was opened.
 pub struct Engine {
     context: SessionContext,
-    log: PathBuf,
+    place: audit::Place,
     tables: Vec<Scan>,
 }
 
@@ -44,14 +46,23 @@ impl Engine {
     /// # Errors
     /// The folder is no log, or cannot be read.
     pub fn open(log: &Path) -> Result<Engine, Error> {
-        Engine::with_key(log, None)
+        Engine::with_key(Lake::open(log)?, None)
     }
 
-    /// The same, with the key file that `person('4711')` hashes under. It is read when a question calls it.
+    /// The log that is configured, wherever it lies, with the key file that `person('4711')` hashes under. That is read when a question
+    /// calls it.
     ///
     /// # Errors
-    /// As [`Engine::open`].
-    pub fn with_key(log: &Path, key_file: Option<&Path>) -> Result<Engine, Error> {
+    /// As [`Engine::open`], or the store does not answer.
+    pub fn of(config: &Config) -> Result<Engine, Error> {
+        Engine::with_key(Lake::of(config)?, Some(&config.key_file))
+    }
+
+    /// A log that was opened, with the key file.
+    ///
+    /// # Errors
+    /// As [`Engine::of`].
+    pub fn with_key(lake: Lake, key_file: Option<&Path>) -> Result<Engine, Error> {
         let mut config = SessionConfig::new().with_information_schema(true);
         let options = config.options_mut();
         options.execution.time_zone = Some("UTC".to_owned());
@@ -59,7 +70,12 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         options.sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config);
-        let lake = Lake::open(log)?;
+        let place = lake.place().clone();
+        #[cfg(feature = "object-store")]
+        if let Some(store) = place.store() {
+            let url = ObjectStoreUrl::parse(store.url().root()).map_err(Error::engine)?;
+            context.register_object_store(url.as_ref(), store.client());
+        }
         let mut tables = Vec::new();
         for snapshot in lake.snapshots()? {
             tables.push(Scan::whole(&snapshot));
@@ -70,7 +86,12 @@ impl Engine {
         for function in functions::all(key_file.map(Path::to_path_buf)) {
             context.register_udf(function);
         }
-        Ok(Engine { context, log: log.to_path_buf(), tables })
+        Ok(Engine { context, place, tables })
+    }
+
+    /// Where the log lies.
+    pub fn place(&self) -> &audit::Place {
+        &self.place
     }
 
     /// With the views of [`VIEWS`].
@@ -110,7 +131,7 @@ impl Engine {
         let schema = Arc::clone(frame.schema().inner());
         let task = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await.map_err(Error::engine)?;
-        let scanned = Scanned::of(&plan, &self.log, &self.tables);
+        let scanned = Scanned::of(&plan, &self.place, &self.tables);
         Ok(Planned { schema, plan, task, scanned })
     }
 

@@ -3,7 +3,6 @@
 //! In: a plan. Out: the files that it names, by table, beside all of that table; its text for people; the files that are done.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::datasource::physical_plan::ParquetSource;
@@ -11,7 +10,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::object_store::path::Path as StorePath;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
-use crate::audit::Snapshot;
+use crate::audit::{Place, Snapshot};
 
 /// The metric of a scan that counts the files that it is through with.
 const FILES_DONE: &str = "files_processed";
@@ -43,13 +42,15 @@ pub struct Scanned {
 }
 
 impl Scanned {
-    pub(super) fn of(plan: &Arc<dyn ExecutionPlan>, log: &Path, tables: &[Scan]) -> Scanned {
-        let prefix = std::path::absolute(log).ok().and_then(|log| StorePath::from_absolute_path(log).ok());
+    pub(super) fn of(plan: &Arc<dyn ExecutionPlan>, place: &Place, tables: &[Scan]) -> Scanned {
+        let here = place.local().and_then(|log| std::path::absolute(log).ok());
+        let here = here.and_then(|log| StorePath::from_absolute_path(log).ok());
+        let prefixes: Vec<StorePath> = here.into_iter().chain(stored(place)).collect();
         let mut opened: BTreeMap<StorePath, u64> = BTreeMap::new();
         let mut read = vec![false; tables.len()];
         let below = |path: &StorePath| {
-            let parts = prefix.as_ref().and_then(|prefix| path.prefix_match(prefix));
-            parts.and_then(|mut parts| parts.next()).map(|table| table.as_ref().to_owned())
+            let first = |prefix: &StorePath| Some(path.prefix_match(prefix)?.next()?.as_ref().to_owned());
+            prefixes.iter().filter_map(first).find(|first| tables.iter().any(|whole| whole.table == *first))
         };
         each_scan(plan, &mut |scan| {
             let Some((config, _)) = scan.downcast_to_file_source::<ParquetSource>() else { return };
@@ -82,6 +83,17 @@ impl Scanned {
     pub fn bytes(&self) -> u64 {
         self.tables.iter().map(|(opened, _)| opened.bytes).sum()
     }
+}
+
+/// What the names of the log's objects begin with in its store.
+#[cfg(feature = "object-store")]
+fn stored(place: &Place) -> Option<StorePath> {
+    place.store().map(|store| store.location(""))
+}
+
+#[cfg(not(feature = "object-store"))]
+fn stored(_place: &Place) -> Option<StorePath> {
+    None
 }
 
 /// The plan as the engine shows it.

@@ -25,6 +25,7 @@ fn config(path: &Path) -> Config {
     Config {
         path: path.to_path_buf(),
         durability: Durability::Process,
+        store: None,
         when_unwritable: WhenUnwritable::Block,
         flush: std::time::Duration::from_secs(60),
         retention: crate::audit::Retention::default(),

@@ -151,6 +151,7 @@ mod tests {
         let config = Config {
             path: path.to_path_buf(),
             durability: Durability::Relaxed,
+            store: None,
             when_unwritable: WhenUnwritable::Block,
             flush: std::time::Duration::from_secs(60),
             key_file: path.join("key"),

@@ -135,6 +135,7 @@ fn write_log(path: &Path) {
         let config = Config {
             path: path.to_path_buf(),
             durability: Durability::Process,
+            store: None,
             when_unwritable: WhenUnwritable::Block,
             flush: std::time::Duration::from_secs(60),
             retention: Retention::default(),

@@ -56,6 +56,8 @@ mod signing;
 mod smoke;
 mod sockets;
 mod start_up;
+#[cfg(all(feature = "query", feature = "object-store"))]
+mod store;
 mod telling;
 mod trail;
 mod verbatim;

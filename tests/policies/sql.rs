@@ -247,6 +247,7 @@ pub fn log_of(records: &mut [Statement], path: &std::path::Path) -> Engine {
     let config = Config {
         path: path.to_path_buf(),
         durability: Durability::Relaxed,
+        store: None,
         when_unwritable: WhenUnwritable::Block,
         flush: std::time::Duration::from_secs(600),
         retention: mitsuke::audit::Retention::default(),

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 
+#[cfg(feature = "object-store")]
+pub mod bucket;
 pub mod gate;
 pub mod programs;
 pub mod receiver;

@@ -8,6 +8,7 @@ use mitsuke::audit::{Lake, Logged};
 use mitsuke::demo::Postgres;
 use tempfile::TempDir;
 
+use super::bucket::Bucket;
 use super::programs::{self, Ran};
 use super::server::{self, SUPERUSER};
 use super::wait_for;
@@ -18,6 +19,8 @@ pub struct Sidecar {
     child: Option<Child>,
     port: u16,
     folder: TempDir,
+    /// Of its environment.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Sidecar {
@@ -33,15 +36,35 @@ impl Sidecar {
 
     /// The same, with further lines of `[listen]` and `[upstream]`.
     pub fn with_legs(server: &Postgres, listen: &str, upstream: &str, more: &str) -> Sidecar {
+        Sidecar::logging(server, (listen, upstream), more, |log| (format!("path = \"{}\"", log.display()), Vec::new()))
+    }
+
+    /// Starts it before the shared server, with its log at this place in a bucket; what waits for it lies in [`Sidecar::log`].
+    pub fn into_bucket(bucket: &Bucket, prefix: &str, more: &str) -> Sidecar {
+        let place = |spool: &Path| {
+            let (url, spool, settings) = (bucket.url(prefix), spool.display(), bucket.settings());
+            let of_login = |(name, _): &(&str, String)| !name.contains("ENDPOINT") && !name.contains("HTTP");
+            let variables = bucket.variables().into_iter().filter(of_login).collect();
+            (format!("path = \"{url}\"\nspool = \"{spool}\"\n{settings}"), variables)
+        };
+        Sidecar::logging(server::shared(), ("", ""), more, place)
+    }
+
+    fn logging(
+        server: &Postgres,
+        (listen, upstream): (&str, &str),
+        more: &str,
+        log: impl FnOnce(&Path) -> (String, Vec<(&'static str, String)>),
+    ) -> Sidecar {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
+        let (log, variables) = log(&folder.path().join("log"));
         let config = format!(
-            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n{listen}\n[upstream]\naddress = \"{}\"\n{upstream}\n[log]\npath = \"{}\"\n{more}",
+            "[listen]\naddress = \"127.0.0.1:{port}\"\ndrain_timeout = \"5s\"\n{listen}\n[upstream]\naddress = \"{}\"\n{upstream}\n[log]\n{log}\n{more}",
             server::address(server),
-            folder.path().join("log").display(),
         );
         std::fs::write(folder.path().join("mitsuke.toml"), config).expect("the configuration can be written");
-        let mut sidecar = Sidecar { child: None, port, folder };
+        let mut sidecar = Sidecar { child: None, port, folder, variables };
         sidecar.launch();
         sidecar
     }
@@ -51,6 +74,7 @@ impl Sidecar {
         assert!(self.child.is_none(), "it runs");
         let file = |name| std::fs::File::create(self.folder.path().join(name)).expect("a file for what it writes");
         let mut command = mitsuke();
+        command.envs(self.variables.iter().cloned());
         command.arg("run").arg("--config").arg(self.config()).stdout(file("stdout")).stderr(file("stderr"));
         let mut child = command.spawn().expect("the binary starts");
         wait_for("the sidecar", || {
@@ -133,6 +157,7 @@ impl Sidecar {
     /// `mitsuke COMMAND… --config …`.
     pub fn command<const N: usize>(&self, arguments: [&str; N]) -> Ran {
         let mut command = mitsuke();
+        command.envs(self.variables.iter().cloned());
         command.args(arguments).arg("--config").arg(self.config());
         programs::run(command, b"")
     }

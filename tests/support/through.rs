@@ -134,6 +134,7 @@ fn stage(subjects: SharedSubjectColumns, gates: Gates) -> (tempfile::TempDir, St
         key_file: folder.path().join("key"),
         signing_key: folder.path().join("signing.key"),
         durability: audit::Durability::Process,
+        store: None,
         when_unwritable: audit::WhenUnwritable::Block,
         flush: Duration::from_secs(600),
         retention: audit::Retention::default(),

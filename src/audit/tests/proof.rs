@@ -22,7 +22,7 @@ fn sealed() -> tempfile::TempDir {
 }
 
 fn proven(folder: &Path, held: &Held) -> Verification {
-    verify(folder, held, &mut |_| {}).unwrap()
+    verify(&Place::folder(folder), held, &mut |_| {}).unwrap()
 }
 
 fn faults(folder: &Path) -> Vec<String> {
@@ -50,21 +50,21 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn an_untouched_log_is_proven_and_says_what_it_holds() {
     let folder = sealed();
     let key = PublicKey::load(&public_beside(&config(folder.path()).signing_key)).unwrap();
-    let heads = heads(folder.path()).unwrap();
+    let heads = heads(&Place::folder(folder.path())).unwrap();
     let mut read = 0;
     let held = Held { keys: vec![key], heads: vec![heads[0].hash[..HEAD_DIGITS_MIN].to_owned()] };
-    let found = verify(folder.path(), &held, &mut |progress| read = progress.done).unwrap();
+    let found = verify(&Place::folder(folder.path()), &held, &mut |progress| read = progress.done).unwrap();
     assert_eq!(found.faults, []);
     let [proof] = &found.proofs[..] else { panic!("one writer: {found:?}") };
     assert_eq!((&proof.head, proof.key, proof.is_closed), (&heads[0], key, true));
     assert_eq!((proof.files, proof.records, proof.bytes), (files(folder.path()).len() as u64, 9, read));
-    assert_eq!(found.unsealed, Some(0));
+    assert_eq!(found.unsealed, Some(Unsealed::default()));
     // What is committed and not sealed is counted, and the log is open again.
     let mut log = Log::open(&config(folder.path()), "w").unwrap();
     log.append(statement(MONDAY));
     log.commit(&checkpoint(9)).unwrap();
     let found = proven(folder.path(), &held);
-    assert_eq!((found.faults.len(), found.unsealed, found.proofs[0].is_closed), (0, Some(1), false));
+    assert_eq!((found.faults.len(), found.unsealed.unwrap().records, found.proofs[0].is_closed), (0, 1, false));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn every_byte_of_a_chain_that_is_altered_is_found() {
 fn lines_removed_moved_or_cut_off_are_found() {
     let folder = sealed();
     let whole = lines(folder.path());
-    let head = Held { heads: vec![heads(folder.path()).unwrap()[0].hash.clone()], ..Held::default() };
+    let head = Held { heads: vec![heads(&Place::folder(folder.path())).unwrap()[0].hash.clone()], ..Held::default() };
     for at in 0..whole.len() - 1 {
         let mut fewer = whole.clone();
         fewer.remove(at);
@@ -155,7 +155,7 @@ fn a_chain_written_anew_with_another_key_is_found() {
     let folder = sealed();
     let held = Held {
         keys: vec![PublicKey::load(&public_beside(&config(folder.path()).signing_key)).unwrap()],
-        heads: vec![heads(folder.path()).unwrap()[0].hash.clone()],
+        heads: vec![heads(&Place::folder(folder.path())).unwrap()[0].hash.clone()],
     };
     for table in ["statements", "findings", "chain"] {
         fs::remove_dir_all(folder.path().join(table)).unwrap();
@@ -244,4 +244,96 @@ fn a_chain_that_leads_out_of_the_log_is_not_followed() {
         write_lines(folder.path(), &[first.clone(), forged]);
         assert!(faults(folder.path()).iter().any(|fault| fault.contains("which is no file of a log")), "{other}");
     }
+}
+
+/// A log with so many commits of one statement each, none sealed.
+fn unsealed(commits: u64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(&config(folder.path()), "w").unwrap();
+    for position in 1..=commits {
+        log.append(statement(MONDAY + i64::try_from(position).unwrap()));
+        log.commit(&checkpoint(position)).unwrap();
+    }
+    folder
+}
+
+fn journal_of(folder: &Path) -> PathBuf {
+    folder.join("journal/w/records/00000000000000000001.log")
+}
+
+#[test]
+fn what_is_not_sealed_yet_is_counted_with_its_time_and_damage_in_it_is_named() {
+    let folder = unsealed(3);
+    let found = proven(folder.path(), &Held::default());
+    let tail = found.unsealed.unwrap();
+    assert_eq!((found.faults.len(), tail.records), (0, 3));
+    assert_eq!(
+        (tail.from.as_str(), tail.until.as_str()),
+        ("2026-11-23T10:00:00.000001Z", "2026-11-23T10:00:00.000003Z")
+    );
+    let whole = fs::read(journal_of(folder.path())).unwrap();
+    // A torn end is what a crash leaves, and no damage: it was told to nobody.
+    fs::write(journal_of(folder.path()), [&whole[..], b"half a commit"].concat()).unwrap();
+    assert_eq!(proven(folder.path(), &Held::default()).faults, []);
+    // Somewhere in the first of its records.
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 5] ^= 1;
+    fs::write(journal_of(folder.path()), &damaged).unwrap();
+    let told = faults(folder.path());
+    assert!(told[0].starts_with("journal/w/records/00000000000000000001.log: is damaged"), "{told:?}");
+    assert!(told[1].contains("of statements hold 2 records, whose numbers go to 3"), "{told:?}");
+}
+
+#[test]
+fn records_that_are_neither_in_a_file_nor_in_the_journal_are_missed() {
+    let folder = unsealed(2);
+    let mut log = Log::open(&config(folder.path()), "w").unwrap();
+    log.seal().unwrap();
+    log.append(statement(MONDAY));
+    log.commit(&checkpoint(3)).unwrap();
+    log.append(statement(MONDAY));
+    log.commit(&checkpoint(4)).unwrap();
+    drop(log);
+    assert_eq!(proven(folder.path(), &Held::default()).unsealed.unwrap().records, 2);
+    let journal = folder.path().join("journal/w/records/00000000000000000002.log");
+    let kept = fs::read(&journal).unwrap();
+    // Whoever removes the journal removes its records unseen, as nothing behind them is there; but not what is in the middle.
+    let first = super::super::journal::read(&journal).unwrap();
+    assert_eq!(first.batches.len(), 2);
+    let mut without = kept.clone();
+    let marker = b"mFr1";
+    let frames: Vec<usize> = (0..kept.len() - 4).filter(|at| &kept[*at..*at + 4] == marker).collect();
+    without.drain(frames[1]..frames[3]);
+    fs::write(&journal, &without).unwrap();
+    let told = faults(folder.path());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("its files and journal of statements hold 3 records, whose numbers go to 4"), "{told:?}");
+}
+
+#[test]
+fn a_gap_has_a_signed_line_of_its_own_once_whatever_is_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |micros| Some(Timestamp(MONDAY + micros));
+    let gap = Gap { events: 120, first_at: at(1), last_at: at(2), cause: GapCause::Passed };
+    let mut log = Log::open(&config(folder.path()), "w").unwrap();
+    log.gap(Position(7), &gap);
+    log.append(statement(MONDAY));
+    log.commit(&checkpoint(7)).unwrap();
+    drop(log);
+    // Killed before its checkpoint was written, it is read again.
+    let mut log = Log::open(&config(folder.path()), "w").unwrap();
+    log.gap(Position(7), &gap);
+    log.gap(Position(9), &Gap { events: 1, first_at: None, last_at: None, cause: GapCause::Damaged });
+    log.commit(&checkpoint(9)).unwrap();
+    log.close().unwrap();
+    let found = proven(folder.path(), &Held::default());
+    let told: Vec<(u64, u64)> = found.proofs[0].gaps.iter().map(|gap| (gap.position, gap.events)).collect();
+    assert_eq!((found.faults, told), (Vec::new(), vec![(7, 120), (9, 1)]));
+    assert_eq!(found.proofs[0].gaps[0].from.as_deref(), Some("2026-11-23T10:00:00.000001Z"));
+    // What was let through cannot be made less.
+    let mut lines = lines(folder.path());
+    let line = lines.iter().position(|line| line.contains("\"events\":120")).unwrap();
+    lines[line] = lines[line].replace("\"events\":120", "\"events\":12");
+    write_lines(folder.path(), &lines);
+    assert!(!faults(folder.path()).is_empty());
 }

@@ -37,8 +37,12 @@ fn a_question_is_there_before_its_answer_and_is_sealed_by_the_next_command_after
     next.close().unwrap();
     sidecar.close().unwrap();
     assert_eq!(abouts(folder.path()), ["1", "2", "3"]);
-    let found = verify(folder.path(), &Held::default(), &mut |_| {}).unwrap();
-    assert_eq!((found.faults.len(), found.unsealed, found.proofs.len()), (0, Some(0), 3), "{found:?}");
+    let found = verify(&Place::folder(folder.path()), &Held::default(), &mut |_| {}).unwrap();
+    assert_eq!(
+        (found.faults.len(), found.unsealed.clone(), found.proofs.len()),
+        (0, Some(Unsealed::default()), 3),
+        "{found:?}"
+    );
     assert_eq!(found.proofs.iter().map(|proof| proof.records).sum::<u64>(), 4);
 }
 

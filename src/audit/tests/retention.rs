@@ -40,7 +40,7 @@ fn delete(config: &Config, now: Timestamp) -> usize {
 }
 
 fn proven(config: &Config) -> Verification {
-    verify(&config.path, &Held::default(), &mut |_| {}).unwrap()
+    verify(&Place::folder(&config.path), &Held::default(), &mut |_| {}).unwrap()
 }
 
 #[test]

@@ -73,8 +73,8 @@ impl Backtest {
             return Err(unknown(&set, id));
         }
         set.policies.retain(|policy| self.ids.is_empty() || self.ids.iter().any(|id| **id == *policy.id));
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
-        let lake = Lake::open(&config.audit.path)?;
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
+        let lake = Lake::of(&config.audit)?;
         let now = Clock::system().now();
         let from = now.plus_micros(-self.since);
         let mut recorder = self.reader.recorder(&config.audit);

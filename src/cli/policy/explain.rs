@@ -54,8 +54,8 @@ impl Explain {
     pub fn run(&self, global: &Global) -> anyhow::Result<Status> {
         let Some(set) = self.from.load(global) else { return Ok(Status::Wrong) };
         let policy = set.policy(&self.id).ok_or_else(|| unknown(&set, &self.id))?.clone();
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
-        let lake = Lake::open(&config.audit.path)?;
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
+        let lake = Lake::of(&config.audit)?;
         let mut recorder = self.reader.recorder(&config.audit);
         recorder.record(format!("policy explain {} {}", self.id, self.seq));
         recorder.close();

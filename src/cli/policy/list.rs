@@ -114,8 +114,8 @@ fn lines(set: &PolicySet) -> String {
 /// When each policy last found something, as the log has it; nothing where there is no log.
 fn last_findings(global: &Global) -> Last {
     let mut last = HashMap::new();
-    let config = Config::load(global.config.as_deref()).map(|config| config.with_log(global.log.as_deref()));
-    let Some(lake) = config.ok().and_then(|config| Lake::open(&config.audit.path).ok()) else { return last };
+    let config = Config::load(global.config.as_deref()).and_then(|config| config.with_log(global.log.as_deref()));
+    let Some(lake) = config.ok().and_then(|config| Lake::of(&config.audit).ok()) else { return last };
     for finding in lake.records::<Finding>(None).filter_map(Result::ok) {
         let known = last.entry(finding.policy).or_insert(finding.common.at);
         *known = finding.common.at.max(*known);

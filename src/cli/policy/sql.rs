@@ -52,11 +52,14 @@ impl Sql {
         if let Some(id) = self.ids.iter().find(|id| set.policy(id).is_none()) {
             return Err(unknown(&set, id));
         }
-        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref());
+        let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         let now = Clock::system().now();
         let ask = Ask {
             dialect: if self.engine == Engine::Duckdb { Dialect::DuckDb } else { Dialect::DataFusion },
-            log: std::path::absolute(&config.audit.path)?,
+            log: match &config.audit.store {
+                Some(store) => store.url.to_string().into(),
+                None => std::path::absolute(&config.audit.path)?,
+            },
             timezone: set.timezone.clone(),
             since: self.since.map(|since| now.plus_micros(-since)),
             now,

@@ -96,7 +96,7 @@ impl Query {
 
         use crate::config::Config;
 
-        let audit = Config::load(global.config.as_deref())?.with_log(global.log.as_deref()).audit;
+        let audit = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?.audit;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
         let sql = match &self.sql {

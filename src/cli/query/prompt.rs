@@ -75,7 +75,7 @@ pub fn run(query: &Query, audit: &audit::Config, runtime: &Runtime) -> anyhow::R
     let mut history = History::open(&mut editor);
     let mut session =
         Session { audit, runtime, query, recorder: query.reader.recorder(audit), interrupted: interrupt::wakes() };
-    println!("{}, {}. \\? for help.", audit.path.display(), env!("CARGO_PKG_VERSION"));
+    println!("{}, {}. \\? for help.", audit.shown(), env!("CARGO_PKG_VERSION"));
     loop {
         let line = match editor.readline(PROMPT) {
             Ok(line) => line,

@@ -1,0 +1,203 @@
+//! Where a log lies, for whoever reads it: a folder, a store, or a store together with the folder of what waits for it.
+//!
+//! In: a configuration. Out: the names of its files and chains, and their bytes, wherever they lie. What is in both is taken from the
+//! store, where it stays: the folder's is removed in time. The folder is listed before the store, so that nothing that goes up meanwhile
+//! is missed. Writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::store::{Object, Store};
+use super::{Config, Error, chain, folder, schema, spool};
+
+/// See the module. Clones share the store's client.
+#[derive(Clone, Debug)]
+pub struct Place {
+    folder: Option<PathBuf>,
+    store: Option<Store>,
+}
+
+/// A file of the log, as it was listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its length.
+    pub bytes: u64,
+    /// Whether it is in the store.
+    pub in_store: bool,
+}
+
+impl Place {
+    /// A folder.
+    pub fn folder(path: &Path) -> Place {
+        Place { folder: Some(path.to_path_buf()), store: None }
+    }
+
+    /// As it is configured; the spool where there is one on this machine. Says nothing to the store yet.
+    ///
+    /// # Errors
+    /// The store's configuration makes no client.
+    pub fn of(config: &Config) -> Result<Place, Error> {
+        let Some(store) = &config.store else { return Ok(Place::folder(&config.path)) };
+        let folder = spool::is_of(&config.path, &store.url.to_string()).then(|| config.path.clone());
+        Ok(Place { folder, store: Some(Store::open(store)?) })
+    }
+
+    /// A store alone.
+    pub(super) fn in_store(store: Store) -> Place {
+        Place { folder: None, store: Some(store) }
+    }
+
+    /// Only what lies on this machine.
+    pub fn without_store(self) -> Place {
+        Place { store: None, ..self }
+    }
+
+    /// Its name, for people.
+    pub fn shown(&self) -> String {
+        match (&self.store, &self.folder) {
+            (Some(store), _) => store.url().to_string(),
+            (None, Some(folder)) => folder.display().to_string(),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// It does not, or refuses.
+    pub fn reach(&self) -> Result<(), Error> {
+        self.chain_objects("").map(|_| ())
+    }
+
+    /// What of it lies on this machine.
+    pub fn local(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// The store.
+    pub fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
+    /// The files of a table, by their names below the log.
+    pub(super) fn files(&self, table: &str) -> Result<BTreeMap<String, Found>, Error> {
+        let mut files = BTreeMap::new();
+        if let Some(folder) = &self.folder {
+            for partition in folder::names(&folder.join(table))? {
+                if !folder.join(table).join(&partition).is_dir() {
+                    continue;
+                }
+                for name in folder::names(&folder.join(table).join(&partition))? {
+                    let path = format!("{table}/{partition}/{name}");
+                    let file = folder.join(&path);
+                    match fs::metadata(&file) {
+                        // It went up meanwhile, and is listed below; or it was deleted.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        found => {
+                            let bytes = found.map_err(Error::io("read", &file))?.len();
+                            files.insert(path, Found { bytes, in_store: false });
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(store) = &self.store {
+            let stored = store.list(table)?.into_iter();
+            files.extend(stored.map(|(path, object)| (path, Found { bytes: object.bytes, in_store: true })));
+        }
+        Ok(files)
+    }
+
+    /// Whether anything of a log is here.
+    pub(super) fn is_log(&self) -> Result<bool, Error> {
+        if let Some(folder) = &self.folder {
+            let is_table = schema::tables().iter().any(|table| folder.join(table.name).is_dir());
+            if is_table || folder::journals(folder).is_dir() {
+                return Ok(true);
+            }
+        }
+        self.store.as_ref().map_or(Ok(false), |store| Ok(!store.list(chain::FOLDER)?.is_empty()))
+    }
+
+    /// A file, by its name below the log, on this machine.
+    pub(super) fn here(&self, path: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(path))
+    }
+
+    /// The writers that have a chain.
+    pub(super) fn writers(&self) -> Result<BTreeSet<String>, Error> {
+        let mut writers = BTreeSet::new();
+        if let Some(folder) = &self.folder {
+            writers.extend(chain::writers(folder)?);
+        }
+        for path in self.chain_objects("")?.into_keys() {
+            writers.extend(path.split('/').nth(1).map(str::to_owned));
+        }
+        Ok(writers)
+    }
+
+    /// The text of a writer's chain on this machine; `None` where it has none here.
+    pub(super) fn chain_here(&self, writer: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let path = chain::path(folder, writer);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            text => text.map(Some).map_err(Error::io("read", &path)),
+        }
+    }
+
+    /// The text of a writer's chain in the store, of all objects of it that were written since; `None` without a store.
+    pub(super) fn chain_stored(&self, writer: &str, wanted: impl Fn(Object) -> bool) -> Result<Option<Vec<u8>>, Error> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let objects = self.chain_objects(writer)?;
+        let paths = objects.into_iter().filter(|(_, object)| wanted(*object)).map(|(path, _)| path).collect();
+        let mut text = Vec::new();
+        for object in store.read_each(paths) {
+            text.extend(object?);
+        }
+        Ok(Some(text))
+    }
+
+    /// The end of a writer's chain: its last lines, whole.
+    pub(super) fn chain_end(&self, writer: &str) -> Result<Vec<u8>, Error> {
+        if let Some(text) = self.chain_here(writer)? {
+            return Ok(text);
+        }
+        let (Some(store), Some((last, _))) = (&self.store, self.chain_objects(writer)?.pop_last()) else {
+            return Ok(Vec::new());
+        };
+        Ok(store.read(&last)?.map(|(text, _)| text).unwrap_or_default())
+    }
+
+    /// The objects that a writer's chain is in, in order; those of all writers where none is named.
+    pub(super) fn chain_objects(&self, writer: &str) -> Result<BTreeMap<String, Object>, Error> {
+        let Some(store) = &self.store else { return Ok(BTreeMap::new()) };
+        let below = if writer.is_empty() { chain::FOLDER.to_owned() } else { format!("{}/{writer}", chain::FOLDER) };
+        let mut objects = store.list(&below)?;
+        objects.retain(|path, _| path.split('/').count() == 3 && path.ends_with(chain::EXTENSION));
+        Ok(objects)
+    }
+
+    /// The texts in the folder `hold`: what must not be deleted.
+    pub(super) fn holds(&self) -> Result<Vec<(String, Option<String>)>, Error> {
+        let mut holds = Vec::new();
+        if let Some(folder) = self.here(HOLD) {
+            for name in folder::names(&folder)? {
+                let text = fs::read_to_string(folder.join(&name)).ok();
+                holds.push((name, text));
+            }
+        }
+        if let Some(store) = &self.store {
+            for path in store.list(HOLD)?.into_keys() {
+                let text = store.read(&path)?.map(|(text, _)| text);
+                holds.push((path, text.and_then(|text| String::from_utf8(text).ok())));
+            }
+        }
+        Ok(holds)
+    }
+}
+
+/// The folder of the holds.
+const HOLD: &str = "hold";

@@ -1,0 +1,364 @@
+//! What is sealed in the spool goes up into the store.
+//!
+//! In: the chains and files of all writers of a spool. Out: the same in the store, in an order in which nothing is ever half there: a
+//! file first, whole, under a name where nothing was; then the line of the chain that tells of it; and only some time later its removal
+//! here. A deletion's line goes up before its file goes. A crash at any point is made good by the next run: what the store has decides.
+//!
+//! A chain cannot be appended to in a store. It lies there in objects of some lines each, of which the last is put anew with every line:
+//! on the condition that it is still the version that was put last, so that nobody who has the same name by mistake can write over
+//! it, and neither can we. Where that fails, nothing of the writer goes up any more, and the log says so.
+//!
+//! The store may be away for as long as it likes: what is sealed waits, and is tried for again, ever more seldom.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use super::chain::{self, Line, Sealed, Told};
+use super::store::{Put, Store, Version};
+use super::{Config, Error, Place, spool, writer};
+
+/// How often it is looked for what was sealed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long to wait after a failure, first and at most; doubled in between.
+const WAIT_MIN: Duration = Duration::from_secs(1);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How often it is told that the store is still away.
+const TELL_EVERY: Duration = Duration::from_secs(300);
+/// Files that go up before their lines do: no reader finds many that no line tells of.
+const FILES_A_PUT: usize = 16;
+/// How long a file stays here after it went up: who listed it before may still read it.
+const STAYS: Duration = Duration::from_secs(600);
+
+/// The thread that takes things up. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Shipper {
+    stopping: Arc<AtomicBool>,
+    wake: SyncSender<()>,
+    done: Receiver<bool>,
+    _thread: JoinHandle<()>,
+}
+
+impl Shipper {
+    /// Makes the folder a spool; to be called before a writer is claimed. Without a store, nothing.
+    ///
+    /// # Errors
+    /// It is another store's spool, or cannot be written.
+    pub fn prepare(config: &Config) -> Result<(), Error> {
+        spool::prepare(config, &writer::host())
+    }
+
+    /// Starts the thread; `None` without a store.
+    ///
+    /// # Errors
+    /// The store's configuration makes no client, or no thread can be had.
+    pub fn start(config: &Config) -> Result<Option<Shipper>, Error> {
+        let Some(store) = &config.store else { return Ok(None) };
+        let work = Work::new(config, Store::open(store)?);
+        let (wake, woken) = sync_channel(1);
+        let (finished, done) = sync_channel(1);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stopping);
+        let run = move || {
+            let _ = finished.send(work.run(&woken, &told));
+        };
+        let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(run);
+        let thread = thread.map_err(Error::io("start the thread that uploads from", &config.path))?;
+        Ok(Some(Shipper { stopping, wake, done, _thread: thread }))
+    }
+
+    /// Takes up what is sealed by now, for so long at most. Whether all of it is there; the rest waits for the next start.
+    pub fn stop(self, within: Duration) -> bool {
+        self.stopping.store(true, Ordering::Relaxed);
+        let _ = self.wake.try_send(());
+        self.done.recv_timeout(within).unwrap_or(false)
+    }
+
+    /// Takes up what is sealed by now, where no sidecar does it, in one try; for a command that ends then.
+    ///
+    /// # Errors
+    /// The store refuses or does not answer; all of it waits.
+    pub fn once(config: &Config) -> Result<(), Error> {
+        let Some(store) = &config.store else { return Ok(()) };
+        let Some(_lock) = spool::lock(&config.path)? else { return Ok(()) };
+        Work::new(config, Store::open(store)?).pass()
+    }
+}
+
+/// How far a writer's chain has gone up.
+#[derive(Debug, Default)]
+struct Gone {
+    /// Lines that are in the store.
+    number: u64,
+    /// Where the next one begins in the chain's file here.
+    offset: usize,
+    /// The text of the object that they end in, and its version; none of either where a new one begins.
+    object: String,
+    version: Option<Version>,
+}
+
+struct Work {
+    config: Config,
+    store: Store,
+    writers: HashMap<String, Gone>,
+    /// Files that are in the store and still here, with the time since when.
+    stay: VecDeque<(Instant, Sealed)>,
+}
+
+impl Work {
+    fn new(config: &Config, store: Store) -> Work {
+        Work { config: config.clone(), store, writers: HashMap::new(), stay: VecDeque::new() }
+    }
+
+    fn run(mut self, woken: &Receiver<()>, stopping: &AtomicBool) -> bool {
+        let mut lock = None;
+        let mut away: Option<(Instant, Instant)> = None;
+        let mut wait = LOOK_EVERY;
+        loop {
+            // Read before the pass: what is sealed before the stop is in it.
+            let last = stopping.load(Ordering::Relaxed);
+            if lock.is_none() {
+                lock = spool::lock(&self.config.path).ok().flatten();
+            }
+            let passed = if lock.is_some() { self.pass() } else { Ok(()) };
+            match &passed {
+                Ok(()) => {
+                    if let Some((since, _)) = away.take() {
+                        let seconds = since.elapsed().as_secs();
+                        tracing::info!(store = %self.store.url(), seconds, "what waited for the store is in it");
+                    }
+                    wait = LOOK_EVERY;
+                }
+                Err(error) => {
+                    self.writers.clear();
+                    wait = (if away.is_some() { wait * 2 } else { WAIT_MIN }).min(WAIT_MAX);
+                    let (_, told) = away.get_or_insert((Instant::now(), Instant::now() - TELL_EVERY));
+                    if told.elapsed() >= TELL_EVERY || last {
+                        *told = Instant::now();
+                        let (files, bytes) = self.waiting();
+                        tracing::error!(%error, files, bytes, spool = %self.config.path.display(), "the store does not take what is sealed; it waits");
+                    }
+                }
+            }
+            if last {
+                return passed.is_ok();
+            }
+            match woken.recv_timeout(wait) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Takes up everything that is sealed by now. One writer whose name is taken holds up no other.
+    fn pass(&mut self) -> Result<(), Error> {
+        let mut taken = None;
+        for writer in chain::writers(&self.config.path)? {
+            match self.take_up(&writer) {
+                Err(error @ Error::Taken { .. }) => taken = Some(error),
+                result => result?,
+            }
+        }
+        while self.stay.front().is_some_and(|(since, _)| since.elapsed() >= STAYS) {
+            if let Some((_, sealed)) = self.stay.pop_front() {
+                super::retention::remove(&self.config.path, &sealed)?;
+            }
+        }
+        taken.map_or(Ok(()), Err)
+    }
+
+    fn take_up(&mut self, writer: &str) -> Result<(), Error> {
+        let path = chain::path(&self.config.path, writer);
+        let known = self.writers.get(writer).map(|gone| gone.offset as u64);
+        if known.is_some_and(|offset| fs::metadata(&path).is_ok_and(|file| file.len() == offset)) {
+            return Ok(());
+        }
+        let text = fs::read(&path).map_err(Error::io("read", &path))?;
+        let text = chain::whole_lines(&text);
+        if !self.writers.contains_key(writer) {
+            let gone = self.resume(writer, &text)?;
+            self.writers.insert(writer.to_owned(), gone);
+        }
+        let offset = self.writers.get(writer).map_or(0, |gone| gone.offset);
+        let new = text.get(offset..).unwrap_or_default();
+        let lines: Vec<(&str, Option<Line<'_>>)> = new.lines().map(|line| (line, Line::parse(line))).collect();
+        let never = never_there(lines.iter().filter_map(|(_, line)| line.as_ref()));
+        let mut put: Vec<(&str, Option<Told>)> = Vec::new();
+        let mut files = 0;
+        let count = lines.len();
+        for (index, (text, line)) in lines.into_iter().enumerate() {
+            let told = line.map(|line| (line.entry.number, line.entry.told));
+            if let Some((number, Told::Sealed(sealed))) = &told
+                && !never.contains(number)
+            {
+                // The last line's file may still be about to get its name.
+                if !self.send(sealed, index + 1 == count)? {
+                    break;
+                }
+                files += 1;
+            }
+            put.push((text, told.map(|(_, told)| told)));
+            if files == FILES_A_PUT {
+                self.publish(writer, std::mem::take(&mut put))?;
+                files = 0;
+            }
+        }
+        self.publish(writer, put)
+    }
+
+    /// Sends one file. `false`: it is not there yet.
+    fn send(&self, sealed: &Sealed, is_last: bool) -> Result<bool, Error> {
+        let file = self.config.path.join(&sealed.path);
+        match self.store.upload(&sealed.path, &file) {
+            Ok(Put::Done(_)) => Ok(true),
+            Ok(Put::Refused) => Err(self.taken(chain_of(sealed))),
+            Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
+                if is_last {
+                    return Ok(false);
+                }
+                tracing::error!(file = %file.display(), "a file that was sealed is gone before it went up; `mitsuke verify` will say so");
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts lines into the store, and sees to what follows from their being there.
+    fn publish(&mut self, writer: &str, lines: Vec<(&str, Option<Told>)>) -> Result<(), Error> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut gone = self.writers.remove(writer).unwrap_or_default();
+        let mut rest = lines.iter().peekable();
+        while rest.peek().is_some() {
+            let begins = chain::object_begins(gone.number + 1);
+            if begins == gone.number + 1 {
+                (gone.object, gone.version) = (String::new(), None);
+            }
+            let before = gone.object.clone();
+            while let Some((text, _)) = rest.next_if(|_| chain::object_begins(gone.number + 1) == begins) {
+                gone.object.push_str(text);
+                gone.object.push('\n');
+                gone.offset += text.len() + 1;
+                gone.number += 1;
+            }
+            gone.version = Some(self.put(writer, begins, &before, &gone)?);
+        }
+        spool::keep_uploaded(&self.config.path, writer, gone.number)?;
+        self.writers.insert(writer.to_owned(), gone);
+        for (_, told) in lines {
+            match told {
+                Some(Told::Sealed(sealed)) => self.stay.push_back((Instant::now(), sealed)),
+                Some(Told::Deleted { file, .. }) => self.store.remove(&file.path)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an object of a chain, over `before` and nothing else.
+    fn put(&self, writer: &str, begins: u64, before: &str, gone: &Gone) -> Result<Version, Error> {
+        let path = chain::object(writer, begins);
+        if let Put::Done(version) = self.store.put(&path, &gone.object, gone.version.as_ref())? {
+            return Ok(version);
+        }
+        // An earlier try may have been heard, its answer not.
+        match self.store.read(&path)? {
+            Some((there, version)) if there == gone.object.as_bytes() => Ok(version),
+            Some((there, version)) if there == before.as_bytes() => {
+                match self.store.put(&path, &gone.object, Some(&version))? {
+                    Put::Done(version) => Ok(version),
+                    Put::Refused => Err(self.taken(writer)),
+                }
+            }
+            _ => Err(self.taken(writer)),
+        }
+    }
+
+    /// How far a writer's chain has gone up, as the store says; and what a crash left undone is done.
+    fn resume(&mut self, writer: &str, text: &str) -> Result<Gone, Error> {
+        let Some((last, _)) = Place::in_store(self.store.clone()).chain_objects(writer)?.pop_last() else {
+            return match spool::uploaded(&self.config.path, writer) {
+                0 => Ok(Gone::default()),
+                // The files before would be there no more than the chain is.
+                _ => Err(self.taken(writer)),
+            };
+        };
+        let (there, version) = self.store.read(&last)?.ok_or_else(|| self.taken(writer))?;
+        let there = String::from_utf8(there).map_err(|_| self.taken(writer))?;
+        let begins = there.lines().next().and_then(Line::parse).map_or(0, |line| line.entry.number);
+        let before = text.split_inclusive('\n').take(usize::try_from(begins).unwrap_or(usize::MAX).saturating_sub(1));
+        let start: usize = before.map(str::len).sum();
+        let is_ours = text.get(start..).is_some_and(|rest| rest.starts_with(&there)) && there.ends_with('\n');
+        if !is_ours || chain::object(writer, begins) != last {
+            return Err(self.taken(writer));
+        }
+        let offset = start + there.len();
+        let number = begins - 1 + there.lines().count() as u64;
+        spool::keep_uploaded(&self.config.path, writer, number)?;
+        for line in there.lines().filter_map(Line::parse) {
+            if let Told::Deleted { file, .. } = line.entry.told {
+                self.store.remove(&file.path)?;
+            }
+        }
+        for line in text.get(..offset).unwrap_or_default().lines() {
+            if let Some(Told::Sealed(sealed)) = Line::parse(line).map(|line| line.entry.told)
+                && self.config.path.join(&sealed.path).exists()
+            {
+                self.stay.push_back((Instant::now(), sealed));
+            }
+        }
+        Ok(Gone { number, offset, object: there, version: Some(version) })
+    }
+
+    fn taken(&self, writer: &str) -> Error {
+        let (store, spool) = (self.store.url().to_string(), self.config.path.clone());
+        Error::Taken { store, writer: writer.to_owned(), spool }
+    }
+
+    /// What is sealed and not in the store, files and bytes.
+    fn waiting(&self) -> (u64, u64) {
+        let mut waiting = (0, 0);
+        for writer in chain::writers(&self.config.path).unwrap_or_default() {
+            let uploaded = spool::uploaded(&self.config.path, &writer);
+            let text = fs::read(chain::path(&self.config.path, &writer)).unwrap_or_default();
+            let text = chain::whole_lines(&text);
+            let skipped = usize::try_from(uploaded).unwrap_or(usize::MAX);
+            for line in text.lines().skip(skipped).filter_map(Line::parse) {
+                if let Told::Sealed(sealed) = line.entry.told {
+                    waiting = (waiting.0 + 1, waiting.1 + sealed.bytes);
+                }
+            }
+        }
+        waiting
+    }
+}
+
+/// The lines of files that need not go up: they never got their names, or are past their time.
+fn never_there<'l>(lines: impl Iterator<Item = &'l Line<'l>>) -> HashSet<u64> {
+    let mut sealed: HashMap<&str, u64> = HashMap::new();
+    let mut never = HashSet::new();
+    for line in lines {
+        match &line.entry.told {
+            Told::Sealed(file) => {
+                sealed.insert(&file.path, line.entry.number);
+            }
+            Told::Withdrawn { number_withdrawn } => {
+                never.insert(*number_withdrawn);
+            }
+            Told::Deleted { file, .. } => never.extend(sealed.get(file.path.as_str())),
+            _ => {}
+        }
+    }
+    never
+}
+
+/// The writer of a file, as its name tells.
+fn chain_of(sealed: &Sealed) -> &str {
+    let name = sealed.path.rsplit('/').next().unwrap_or_default();
+    super::parquet::parse_name(name).map_or(name, |(writer, _)| writer)
+}
