@@ -14,7 +14,7 @@ use super::Config;
 use super::courier::Stop;
 use super::form;
 use super::throttle::Throttle;
-use crate::audit::{Lake, Place};
+use crate::audit::{Error, Lake, Place};
 use crate::record::{Finding, Severity};
 
 /// The first pause between attempts …
@@ -78,7 +78,8 @@ impl Carrier {
         match saved {
             Some(through) => carrier.through = through,
             None => {
-                carrier.through = carrier.logged(0).map(|finding| finding.common.seq).max().unwrap_or(0);
+                let logged = carrier.logged(0).filter_map(Result::ok);
+                carrier.through = logged.map(|finding| finding.common.seq).max().unwrap_or(0);
                 carrier.save();
             }
         }
@@ -121,12 +122,19 @@ impl Carrier {
         }
     }
 
-    /// This sidecar's findings in the log behind that one.
-    fn logged(&self, after: u64) -> impl Iterator<Item = Finding> + use<> {
+    /// This sidecar's findings in the log behind that one; an error where the log's store is away. A file that cannot be read is passed
+    /// over.
+    fn logged(&self, after: u64) -> impl Iterator<Item = Result<Finding, Error>> + use<> {
         let writer = self.source.writer.clone();
-        let lake = Lake::at(self.source.place.clone()).ok();
-        let records = lake.into_iter().flat_map(|lake| lake.records::<Finding>(None).filter_map(Result::ok));
-        records.filter(move |finding| finding.common.seq > after && *finding.common.writer == *writer)
+        let (lake, error) = match Lake::at(self.source.place.clone()) {
+            Ok(lake) => (Some(lake), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let records = lake.into_iter().flat_map(|lake| lake.records::<Finding>(None));
+        error.into_iter().chain(records).filter(move |finding| match finding {
+            Ok(finding) => finding.common.seq > after && *finding.common.writer == *writer,
+            Err(error) => matches!(error, Error::Store { .. }),
+        })
     }
 
     fn catch_up(&mut self) {
@@ -134,6 +142,14 @@ impl Carrier {
             if self.given_up {
                 return;
             }
+            let finding = match finding {
+                Ok(finding) => finding,
+                Err(error) => {
+                    tracing::warn!(channel = %self.name, %error, "findings that were missed cannot be read yet; they are told later");
+                    self.is_behind = true;
+                    return;
+                }
+            };
             if finding.common.seq > self.through {
                 self.take(&finding);
             }

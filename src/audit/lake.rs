@@ -67,7 +67,6 @@ impl Lake {
     /// # Errors
     /// There is no such folder, or it is none of a log.
     pub fn open(path: &Path) -> Result<Lake, Error> {
-        std::fs::read_dir(path).map_err(Error::io("open the log", path))?;
         Lake::at(Place::folder(path))
     }
 
@@ -76,10 +75,7 @@ impl Lake {
     /// # Errors
     /// As [`Lake::open`], or the store does not answer.
     pub fn of(config: &Config) -> Result<Lake, Error> {
-        match config.store {
-            Some(_) => Lake::at(Place::of(config)?),
-            None => Lake::open(&config.path),
-        }
+        Lake::at(Place::of(config)?)
     }
 
     /// Opens the log at a place.

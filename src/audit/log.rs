@@ -13,7 +13,10 @@ use arrow::array::RecordBatch;
 use super::chain::{Chain, ToldGap};
 use super::journal::{self, Commit, Journal};
 use super::retention::{self, Due, Retention};
-use super::{Checkpoint, Config, Durability, Error, Gap, Key, Place, Position, folder, intake, parquet, schema, spool};
+use super::{
+    Checkpoint, Config, Durability, Error, Gap, Key, Place, Position, StoreConfig, folder, intake, parquet, schema,
+    spool,
+};
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
 
@@ -127,10 +130,8 @@ pub struct Log {
     due: Vec<Due>,
     /// The UTC date on which it was last looked for those.
     looked_on: Option<String>,
-    /// Where the log lies, holds included.
-    place: Place,
-    /// The most that may wait for the store, bytes; `None` without one.
-    waiting_bytes_max: Option<u64>,
+    /// Where the log lies, if not in the folder; its holds are asked for once a day.
+    store: Option<StoreConfig>,
     /// When the oldest unsealed record was first seen by `seal_if_due`.
     since: Option<Timestamp>,
 }
@@ -146,7 +147,6 @@ impl Log {
         for table in schema::tables() {
             folder::create(&config.path.join(table.name))?;
         }
-        let place = Place::of(config)?;
         for name in folder::names(&folder)?.iter().filter(|name| name.ends_with(".unfinished")) {
             folder::remove(&folder.join(name))?;
         }
@@ -187,8 +187,7 @@ impl Log {
             retention: config.retention.clone(),
             due: Vec::new(),
             looked_on: None,
-            place,
-            waiting_bytes_max: config.store.as_ref().map(|store| store.spool_bytes_max),
+            store: config.store.clone(),
             since: None,
         })
     }
@@ -273,7 +272,7 @@ impl Log {
     /// What waits for the store has a limit. Beyond it nothing is committed until some of it has gone up: the intake fills, and its
     /// limit decides what clients see.
     fn check_room(&mut self) -> Result<(), Error> {
-        let Some(most) = self.waiting_bytes_max else { return Ok(()) };
+        let Some(most) = self.store.as_ref().map(|store| store.spool_bytes_max) else { return Ok(()) };
         // Asked again only where it is too much by what was last known.
         if self.chain.waiting(0) <= most {
             return Ok(());
@@ -310,7 +309,7 @@ impl Log {
             }
             self.put_away(&contents)?;
         }
-        if self.waiting_bytes_max.is_none() {
+        if self.store.is_none() {
             self.chain.waiting(u64::MAX);
         }
         Ok(files)
@@ -338,7 +337,8 @@ impl Log {
         let today = now.utc_date();
         if self.looked_on.as_ref() != Some(&today) {
             self.looked_on = Some(today);
-            self.due = retention::due(&self.path, &self.place, &self.writer, &self.retention, now)?;
+            let place = Place::made(&self.path, self.store.as_ref())?;
+            self.due = retention::due(&self.path, &place, &self.writer, &self.retention, now)?;
         }
         let mut deleted = 0;
         while deleted < DELETED_AT_A_TIME {

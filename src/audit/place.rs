@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::store::{Object, Store};
+use super::store::{Object, Store, StoreConfig};
 use super::{Config, Error, chain, folder, schema, spool};
 
 /// See the module. Clones share the store's client.
@@ -39,8 +39,13 @@ impl Place {
     /// # Errors
     /// The store's configuration makes no client.
     pub fn of(config: &Config) -> Result<Place, Error> {
-        let Some(store) = &config.store else { return Ok(Place::folder(&config.path)) };
-        let folder = spool::is_of(&config.path, &store.url.to_string()).then(|| config.path.clone());
+        Place::made(&config.path, config.store.as_ref())
+    }
+
+    /// See [`Place::of`].
+    pub(super) fn made(path: &Path, store: Option<&StoreConfig>) -> Result<Place, Error> {
+        let Some(store) = store else { return Ok(Place::folder(path)) };
+        let folder = spool::is_of(path, &store.url.to_string()).then(|| path.to_path_buf());
         Ok(Place { folder, store: Some(Store::open(store)?) })
     }
 
@@ -113,6 +118,9 @@ impl Place {
     /// Whether anything of a log is here.
     pub(super) fn is_log(&self) -> Result<bool, Error> {
         if let Some(folder) = &self.folder {
+            if self.store.is_none() {
+                fs::read_dir(folder).map_err(Error::io("open the log", folder))?;
+            }
             let is_table = schema::tables().iter().any(|table| folder.join(table.name).is_dir());
             if is_table || folder::journals(folder).is_dir() {
                 return Ok(true);

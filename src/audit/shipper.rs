@@ -116,7 +116,8 @@ impl Work {
 
     fn run(mut self, woken: &Receiver<()>, stopping: &AtomicBool) -> bool {
         let mut lock = None;
-        let mut away: Option<(Instant, Instant)> = None;
+        // Since when, and when that was told last.
+        let mut away: Option<(Instant, Option<Instant>)> = None;
         let mut wait = LOOK_EVERY;
         loop {
             // Read before the pass: what is sealed before the stop is in it.
@@ -136,9 +137,9 @@ impl Work {
                 Err(error) => {
                     self.writers.clear();
                     wait = (if away.is_some() { wait * 2 } else { WAIT_MIN }).min(WAIT_MAX);
-                    let (_, told) = away.get_or_insert((Instant::now(), Instant::now() - TELL_EVERY));
-                    if told.elapsed() >= TELL_EVERY || last {
-                        *told = Instant::now();
+                    let (_, told) = away.get_or_insert((Instant::now(), None));
+                    if last || told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                        *told = Some(Instant::now());
                         let (files, bytes) = self.waiting();
                         tracing::error!(%error, files, bytes, spool = %self.config.path.display(), "the store does not take what is sealed; it waits");
                     }
@@ -308,6 +309,7 @@ impl Work {
         for line in text.get(..offset).unwrap_or_default().lines() {
             if let Some(Told::Sealed(sealed)) = Line::parse(line).map(|line| line.entry.told)
                 && self.config.path.join(&sealed.path).exists()
+                && !self.stay.iter().any(|(_, known)| known.path == sealed.path)
             {
                 self.stay.push_back((Instant::now(), sealed));
             }

@@ -34,7 +34,10 @@ struct Spool {
 fn read(path: &Path) -> Result<Option<Spool>, Error> {
     let file = path.join(FILE);
     let text = match fs::read_to_string(&file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Where the folder itself is none, making it says so.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         text => text.map_err(Error::io("read", &file))?,
     };
     let damaged = |error: serde_json::Error| Error::Damaged { path: file.clone(), what: error.to_string() };

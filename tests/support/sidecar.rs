@@ -8,6 +8,7 @@ use mitsuke::audit::{Lake, Logged};
 use mitsuke::demo::Postgres;
 use tempfile::TempDir;
 
+#[cfg(feature = "object-store")]
 use super::bucket::Bucket;
 use super::programs::{self, Ran};
 use super::server::{self, SUPERUSER};
@@ -40,6 +41,7 @@ impl Sidecar {
     }
 
     /// Starts it before the shared server, with its log at this place in a bucket; what waits for it lies in [`Sidecar::log`].
+    #[cfg(feature = "object-store")]
     pub fn into_bucket(bucket: &Bucket, prefix: &str, more: &str) -> Sidecar {
         let place = |spool: &Path| {
             let (url, spool, settings) = (bucket.url(prefix), spool.display(), bucket.settings());

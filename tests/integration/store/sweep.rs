@@ -161,6 +161,34 @@ fn who_has_another_s_name_writes_over_nothing_and_is_told() {
 }
 
 #[test]
+fn what_is_past_its_time_goes_out_of_the_store_with_a_line_unless_a_hold_lies_there() {
+    let bucket = Bucket::start();
+    let spool = tempfile::tempdir().unwrap();
+    let mut config = config(spool.path(), bucket.config("kept"));
+    config.retention.set("1d").unwrap();
+    seal(&config, 2);
+    Shipper::once(&config).unwrap();
+    let in_three_days = mitsuke::clock::Clock::system().now().plus_micros(3 * DAY_US);
+    let delete = || Log::open(&config, "w").unwrap().delete_if_due(in_three_days).unwrap();
+    let hold = bucket.folder("kept/hold/case-7");
+    std::fs::create_dir_all(hold.parent().unwrap()).unwrap();
+    std::fs::write(&hold, "tables = [\"statements\"]\n").unwrap();
+    assert_eq!(delete(), 1, "the finding; statements are held");
+    std::fs::remove_file(&hold).unwrap();
+    assert_eq!(delete(), 2);
+    // The line is there before the file is gone, and the file goes also where that was cut short.
+    bucket.answer(4, false);
+    let cut_short = Shipper::once(&config);
+    bucket.answer_all();
+    assert!(cut_short.is_err(), "it removes three files after its line");
+    assert_eq!(faults(&stored(&config)), [""; 0]);
+    Shipper::once(&config).unwrap();
+    let found = verify(&stored(&config), &Held::default(), &mut |_| {}).unwrap();
+    assert_eq!((found.faults.len(), found.proofs[0].deleted.records), (0, 3));
+    assert!(Lake::at(stored(&config)).unwrap().snapshot::<Statement>().unwrap().files.is_empty());
+}
+
+#[test]
 fn two_spools_of_one_host_have_names_of_their_own() {
     let bucket = Bucket::start();
     let names: BTreeSet<String> = (0..2)
