@@ -98,8 +98,6 @@ fn fits(which: Which, format: Option<Format>, section: &mut Section<'_>) {
     };
     if !fits {
         section.fault_here("`alert.format` is none of this kind's", mend);
-        // Keys of a form that is none of the kind's are not unknown ones.
-        section.leave_rest();
     }
 }
 

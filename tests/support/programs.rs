@@ -148,7 +148,7 @@ pub fn interpreter() -> PathBuf {
     std::env::var_os("MITSUKE_TEST_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
 }
 
-/// Where tests/run.sh has unpacked what the tests talk to and the system does not have: rsyslog, redis, JDBC.
+/// Where tests/run.sh has unpacked what the tests talk to and the system does not have: rsyslog, JDBC.
 #[allow(clippy::disallowed_methods, reason = "tests/run.sh tells the tests where its packages are")]
 pub fn test_programs() -> Option<PathBuf> {
     std::env::var_os("MITSUKE_TEST_PROGRAMS").map(PathBuf::from)
