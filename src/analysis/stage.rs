@@ -16,7 +16,7 @@ use super::statement;
 use super::transaction::Fold;
 use super::understood::{self, Understood};
 use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
-use crate::catalog::{Catalog, Context, Understanding};
+use crate::catalog::{Catalog, Understanding};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::acting::Whom;
 use crate::policy::judged::tame;
@@ -25,7 +25,7 @@ use crate::quarantine::{self, Quarantines};
 use crate::record::{
     Action, Finding, Outcome, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome,
 };
-use crate::session::event::{Begun, Closed, Ended, Event, Prepared, TransactionStatus};
+use crate::session::event::{Begun, Closed, Ended, Event, Prepared, Told, TransactionStatus};
 use crate::session::gate::Denial;
 use crate::sql::{Analysis, Effect};
 
@@ -83,7 +83,7 @@ pub struct Stage {
     pub(super) quarantines: Quarantines,
     pub(super) key: Key,
     pub(super) parsers: Parsers,
-    understood: understood::Cache,
+    pub(super) understood: understood::Cache,
     pub(super) sessions: HashMap<Uuid, Session, ahash::RandomState>,
     /// Told after they are durable.
     findings: SyncSender<Finding>,
@@ -194,14 +194,12 @@ impl Stage {
                 self.ready(ready.who.session_id, ready.status, ready.at);
             }
             Entry::Event(Event::Closed(closed)) => self.closed(&closed),
+            Entry::Event(Event::Notified(notified)) => self.notified(&notified),
         }
     }
 
     pub(super) fn begun(&mut self, position: Position, begun: Begun) {
-        if let Some(database) = begun.who.database.as_deref() {
-            self.catalog.seen(database);
-        }
-        let pending = self.parsers.begin(&begun.text);
+        let pending = self.asked(&begun);
         let session =
             self.sessions.entry(begun.who.session_id).or_insert_with(|| Session::new(Arc::clone(&begun.who), begun.at));
         session.saved.who = Arc::clone(&begun.who);
@@ -260,6 +258,7 @@ impl Stage {
                 bytes_in: 0,
                 sqlstate: None,
                 error: open.denial.clone(),
+                told: Told::default(),
                 columns: None,
                 people: None,
                 sighted: Vec::new(),
@@ -317,12 +316,7 @@ impl Stage {
         let database = whose.database.clone().unwrap_or_default();
         let settings = &session.saved.settings;
         let role = settings.role().or(whose.db_user.as_ref()).cloned();
-        let context = Context {
-            database: database.clone(),
-            role: role.clone().unwrap_or_default(),
-            search_path: settings.search_path(),
-            own: Arc::clone(&session.own),
-        };
+        let context = session.context(&whose);
         let columns = ended.and_then(|ended| ended.columns.as_ref());
         let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
         let end_user = end_user(&self.config.end_user, &analysis.comment_tags, settings.named(), who);

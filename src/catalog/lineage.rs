@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
 use super::snapshot::Classified;
+use super::streams::Sent;
 use crate::record::Text;
 
 /// Marks kept for one database, or one session. Beyond, the oldest stay and a new one is not remembered.
 const MARKS_MAX: usize = 10_000;
+
+/// Channels that are told apart, of one database. What is sent on one more counts for all.
+const CHANNELS_MAX: usize = 10_000;
 
 /// A classified column's name and its level's.
 type Mark = (Text, Text);
@@ -104,6 +108,10 @@ pub struct Lineage {
     /// Views that the catalog may not have yet, and what each is over.
     over: HashMap<(Text, Text), Vec<(Text, Text)>>,
     large_objects: Holds,
+    /// What was sent on a channel; nothing of it is kept over a restart: whoever listened is gone.
+    channels: HashMap<Text, Holds>,
+    /// What was sent on channels whose names were put together.
+    any_channel: Option<Holds>,
 }
 
 /// One mark, as it is kept on disk.
@@ -167,6 +175,23 @@ impl Lineage {
         let before = self.large_objects.len();
         self.large_objects.anywhere.extend(from.iter().filter_map(|found| mark(found, classification)));
         self.large_objects.len() != before
+    }
+
+    /// Takes what was sent to whoever listens on a channel, or on any.
+    pub(super) fn send(&mut self, sent: &Sent, classification: &Classification) {
+        let holds = match &sent.channel {
+            None => self.any_channel.get_or_insert_default(),
+            Some(channel) if self.channels.len() < CHANNELS_MAX || self.channels.contains_key(channel) => {
+                self.channels.entry(channel.clone()).or_default()
+            }
+            Some(_) => self.any_channel.get_or_insert_default(),
+        };
+        holds.anywhere.extend(sent.columns.iter().filter_map(|found| mark(found, classification)));
+    }
+
+    /// What was sent on a channel by a session of this sidecar; nothing where none is known to have sent anything.
+    pub(super) fn of_channel(&self, channel: &str) -> impl Iterator<Item = &Holds> {
+        self.channels.get(channel).into_iter().chain(&self.any_channel)
     }
 
     pub(super) fn kept(&self, database: &Text) -> Vec<Kept> {

@@ -1,17 +1,19 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `functions`, `lineage`, `renamed`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
 mod classification;
 mod consequences;
+mod foreign;
 mod functions;
 mod lineage;
 pub mod loader;
 mod renamed;
 mod resolve;
 pub mod snapshot;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +33,7 @@ use self::snapshot::{Rows, Snapshot};
 use crate::record::{CatalogState, Certainty, Text};
 use crate::session::event::Origin;
 use crate::session::{SharedSubjectColumns, Unclassified, Unsettled};
-use crate::sql::Analysis;
+use crate::sql::{Analysis, Stream};
 use crate::tls::Outward;
 
 /// Databases whose catalogs are kept. One more is judged by names alone.
@@ -79,6 +81,11 @@ pub enum PeopleRule {
     EachRowOne,
     /// Every row returned is taken for one data subject, because it can't be known.
     AtMostOneEachRow,
+    /// Rows and messages say nothing of people: a stream of blocks or changes, bounded by how many there are.
+    Streamed {
+        /// As of `Estimated`.
+        most: Option<u64>,
+    },
     /// Many people may be in one value: taken from the bytes, and from how many there are, where that is known.
     Estimated {
         /// Rows of the relations that they come from, as the server's statistics have it.
@@ -107,6 +114,20 @@ pub struct Understanding {
     pub state: CatalogState,
     /// What follows from it for later statements, where it succeeds.
     pub consequences: Consequences,
+    /// What an error may quote, where it fails.
+    pub at_risk: AtRisk,
+}
+
+/// Classified columns that a statement touches, whether it returns them or not: an error quotes the value that a cast does not
+/// like, and the row that a constraint keeps out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AtRisk {
+    /// These, and those it returns; `schema.table.column`, sorted, distinct.
+    pub columns: Vec<Text>,
+    /// The highest classification among them.
+    pub level: Option<Text>,
+    /// Whether any is of level `personal` or above.
+    pub personal: bool,
 }
 
 /// What a statement leaves behind.
@@ -117,6 +138,8 @@ pub struct Consequences {
     large_objects: Vec<snapshot::Classified>,
     /// … and into settings.
     settings: Vec<snapshot::Classified>,
+    /// What went to whoever listens.
+    sent: Vec<streams::Sent>,
     /// It may have changed the search path.
     pub sets_path: bool,
     /// It may have done anything.
@@ -189,7 +212,12 @@ impl Catalog {
             (Some(_), true) => CatalogState::Stale,
             (Some(_), false) => CatalogState::Fresh,
         };
+        let others = match &analysis.doors.stream {
+            Some(Stream::Everything) => self.read().values().filter_map(|database| database.snapshot.clone()).collect(),
+            _ => Vec::new(),
+        };
         let resolver = Resolver {
+            others: &others,
             classification: &classification,
             snapshot: snapshot.as_deref(),
             state,
@@ -197,6 +225,13 @@ impl Catalog {
             lineage: &lineage,
         };
         resolver.understand(analysis, wire)
+    }
+
+    /// The name of a function that was called by its OID.
+    pub fn function_named(&self, database: &str, oid: u32) -> Option<Text> {
+        let snapshot = self.read().get(database).and_then(|database| database.snapshot.clone());
+        let known = snapshot.and_then(|snapshot| snapshot.function_named(oid).cloned());
+        known.or_else(|| functions::of_large_objects(oid).map(Text::from))
     }
 
     /// Another one wherever [`Catalog::understand`] may say something else than before.
@@ -274,12 +309,13 @@ impl Catalog {
                 own.shaken();
             }
         }
-        if everybodys.is_empty() && follows.large_objects.is_empty() {
+        if everybodys.is_empty() && follows.large_objects.is_empty() && follows.sent.is_empty() {
             return false;
         }
         let mut databases = self.write();
         let Some(database) = databases.get_mut(database) else { return false };
         let lineage = Arc::make_mut(&mut database.lineage);
+        follows.sent.iter().for_each(|sent| lineage.send(sent, &classification));
         let mut changed = lineage.fill_large_objects(&follows.large_objects, &classification);
         for learned in everybodys {
             changed |= lineage.learn(learned, alone);

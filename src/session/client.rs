@@ -30,6 +30,8 @@ pub(super) struct ClientStream {
     pub(super) started: bool,
     /// The connection is of the replication protocol.
     pub(super) replication: bool,
+    /// What it streams are changes as `pgoutput` writes them.
+    pub(super) streams_changes: bool,
     /// The StartupMessage set something.
     pub(super) own_settings: bool,
     pub(super) said_goodbye: bool,
@@ -50,6 +52,7 @@ impl ClientStream {
         ClientStream {
             started: false,
             replication: false,
+            streams_changes: false,
             own_settings: false,
             said_goodbye: false,
             followed: 0,
@@ -213,6 +216,11 @@ impl Tracker {
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
         let protocol = if self.client.replication { Protocol::Replication } else { Protocol::Simple };
+        if self.client.replication {
+            let option = b"publication_names";
+            self.client.streams_changes =
+                sql.text.windows(option.len()).any(|window| window.eq_ignore_ascii_case(option));
+        }
         let parameters = Parameters::default();
         let new = New { protocol, text: kept(sql.text), text_bytes: sql.text_bytes, bytes_in: bytes, parameters };
         let no = self.begin(new, at, events);

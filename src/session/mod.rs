@@ -29,6 +29,8 @@ mod tracker;
 mod client;
 // Bytes of the server.
 mod server;
+// What nobody asked for, and what is no row.
+mod telling;
 // COPY from the client, and the Syncs that it passes over.
 mod copying;
 // Which execution the server is answering.
