@@ -23,7 +23,7 @@ use crate::policy::judged::tame;
 use crate::policy::{PolicySet, SharedEngine};
 use crate::quarantine::{self, Quarantines};
 use crate::record::{
-    Action, Finding, Outcome, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome,
+    Action, Finding, Outcome, Parse, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome,
 };
 use crate::session::event::{Begun, Closed, Ended, Event, Prepared, Told, TransactionStatus};
 use crate::session::gate::Denial;
@@ -338,8 +338,10 @@ impl Stage {
             literals: self.config.literals,
         };
         let record = statement::record(&source, &self.key);
-        // EXECUTE and FETCH have a text of their own.
-        let is_alike = ended.is_some() && Arc::ptr_eq(analysis, &meant);
+        // EXECUTE and FETCH have a text of their own; an error may tell of other columns, and what is not understood of any.
+        let is_alike = ended.is_some_and(|ended| ended.outcome == Outcome::Ok)
+            && meant.parse != Parse::None
+            && Arc::ptr_eq(analysis, &meant);
         let sighted = ended.filter(|ended| !ended.sighted.is_empty()).map(|ended| (&ended.sighted, record.clone()));
         let seq = self.log_statement(id, record, &understood, is_alike, analysis, ended);
         if let Some((sighted, record)) = sighted {

@@ -3,12 +3,14 @@
 //! In: the two events, the text's analysis, the catalog's understanding. Out: the record, without `writer`, `seq` and
 //! what policies add. Raw text and raw values end here.
 
+use std::sync::Arc;
+
 use super::session::{Open, Whose};
 use super::understood::Understood;
 use super::{Literals, kept};
 use crate::audit::Key;
 use crate::catalog::PeopleRule;
-use crate::record::{Certainty, Common, Kind, Outcome, Statement, Text};
+use crate::record::{Certainty, Common, Kind, Outcome, Parse, Statement, Text};
 use crate::session::event::{Ended, People};
 use crate::sql::Analysis;
 
@@ -61,6 +63,11 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         ..Statement::default()
     };
     if let Some(ended) = source.ended {
+        // What is not understood, and gave no row, is taken for what it most often is: a mistake that the server refused.
+        if source.meant.parse == Parse::None && ended.rows_returned == 0 {
+            record.columns = Some(Arc::default());
+            record.level = None;
+        }
         add_end(&mut record, source, ended, kind);
         count_people(&mut record, source, ended, key);
     }
@@ -110,7 +117,7 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
         Outcome::Error => told_by_error(understanding.people, ended, source.meant),
         _ => 0,
     };
-    let quotes = told > 0 && understanding.at_risk.personal;
+    let quotes = told > 0 && understanding.at_risk.personal && source.meant.parse != Parse::None;
     if !understanding.personal && !quotes {
         record.personal_rows = Some(0);
         record.persons = Some(0);

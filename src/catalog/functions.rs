@@ -103,7 +103,8 @@ impl Functions {
 
     /// Whether it is neither the users' nor PostgreSQL's own: made a moment ago, or no function.
     pub fn is_unheard_of(&self, name: &str) -> bool {
-        let own = name.strip_prefix("pg_catalog.").unwrap_or(name);
+        let prefixes = ["pg_catalog.", "information_schema."];
+        let own = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
         let known = self.shown.contains_key(name) || self.operators.contains_key(name) || self.built_in.contains(own);
         !self.built_in.is_empty() && !known
     }

@@ -179,6 +179,20 @@ struct Database {
     changes: u64,
 }
 
+impl Database {
+    /// Another snapshot is in force. True where its tables are to be written down anew.
+    fn took(&mut self, name: &Text, snapshot: Snapshot, classification: &Classification) -> bool {
+        self.subjects = to_be_read(&snapshot, &self.unsettled);
+        let identities = lineage::identities(name, &snapshot, classification);
+        self.snapshot = Some(Arc::new(snapshot));
+        let changed = self.lineage.identities != identities;
+        if changed {
+            Arc::make_mut(&mut self.lineage).identities = identities;
+        }
+        changed
+    }
+}
+
 /// What the data plane reads of results.
 fn to_be_read(snapshot: &Snapshot, unsettled: &Arc<Unsettled>) -> SharedSubjectColumns {
     let mut columns = snapshot.subject_columns();
@@ -347,9 +361,18 @@ impl Catalog {
         let classification = self.inner.classification.load();
         for (name, database) in self.write().iter_mut() {
             let lineage = Arc::make_mut(&mut database.lineage);
+            let read_since = std::mem::take(&mut lineage.identities);
             kept.extract_if(.., |kept| Lineage::database(kept) == name).for_each(|kept| lineage.restore(kept));
             if database.snapshot.is_some() {
-                database.snapshot = Some(Arc::new(Snapshot::build(&database.rows, &classification, &database.lineage)));
+                let before = lineage::remembered(&lineage.identities, &database.rows, &classification);
+                for renamed in renamed::learned(&before, &database.rows, &classification) {
+                    lineage.learn(&renamed, false);
+                }
+                lineage.identities = read_since;
+                let mut snapshot = Snapshot::build(&database.rows, &classification, &database.lineage);
+                renamed::carry_subjects(&before, &mut snapshot);
+                database.took(name, snapshot, &classification);
+                self.inner.grew.store(true, Ordering::Relaxed);
             }
         }
         *self.inner.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
@@ -387,6 +410,10 @@ impl Catalog {
         let known = self.read().get(database).map(|known| (Arc::clone(&known.lineage), known.snapshot.clone()));
         let (mut lineage, before) = known.unwrap_or_default();
         let classification = self.inner.classification.load();
+        let before = before.or_else(|| {
+            let kept = (!lineage.identities.is_empty()).then_some(&lineage.identities)?;
+            Some(Arc::new(lineage::remembered(kept, &rows, &classification)))
+        });
         let renamed =
             before.as_ref().map(|before| renamed::learned(before, &rows, &classification)).unwrap_or_default();
         for renamed in &renamed {
@@ -401,8 +428,9 @@ impl Catalog {
                 Arc::make_mut(&mut known.lineage).learn(renamed, false);
                 self.inner.grew.store(true, Ordering::Relaxed);
             }
-            known.subjects = to_be_read(&snapshot, &known.unsettled);
-            known.snapshot = Some(Arc::new(snapshot));
+            if known.took(&database.into(), snapshot, &classification) {
+                self.inner.grew.store(true, Ordering::Relaxed);
+            }
             known.rows = Arc::new(rows);
             known.stale = known.changes != changes;
             if !known.stale {

@@ -264,6 +264,10 @@ impl Resolver<'_> {
                 for target in &all {
                     self.show(target, None, found);
                 }
+                // Of a text that is not understood, anything may be read.
+                if analysis.parse == Parse::None && all.is_empty() {
+                    found.columns.extend(self.snapshot.map(Snapshot::everything).unwrap_or_default().iter().cloned());
+                }
             }
         }
     }
@@ -336,6 +340,8 @@ impl Resolver<'_> {
         let (schema, table) = &relation.parts;
         if let Some(holds) = self.lineage.of(schema, table) {
             self.show_marks(holds, column, found);
+            // In which of its columns is not known, since the catalog was read no more than before.
+            found.assumed |= relation.filled && holds.is_vague();
         }
         found.inferred |= relation.filled;
         // What is behind a view was filled since it was followed, perhaps.

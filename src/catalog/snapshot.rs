@@ -110,6 +110,23 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// One of which nothing but its name is known.
+    pub(super) fn bare(schema: Text, name: Text) -> Relation {
+        let full: Text = format!("{schema}.{name}").into();
+        Relation {
+            bases: vec![full.clone()],
+            name: full,
+            parts: (schema, name),
+            columns: HashMap::new(),
+            classified: HashMap::new(),
+            filled: false,
+            copied_in: Vec::new(),
+            subject: None,
+            subject_unique: false,
+            size: None,
+        }
+    }
+
     /// The column of this number.
     pub fn column_named(&self, number: i16) -> Option<&Text> {
         self.columns.iter().find(|(_, its)| **its == number).map(|(name, _)| name)
@@ -296,6 +313,17 @@ impl Snapshot {
         self.relations.values().filter(|relation| !relation.classified.is_empty())
     }
 
+    /// Those that hold rows of their own: no views.
+    pub(super) fn tables(&self) -> impl Iterator<Item = (Oid, &Relation)> {
+        let own = |relation: &&Relation| matches!(&relation.bases[..], [base] if *base == relation.name);
+        self.relations.iter().map(|(oid, relation)| (*oid, relation)).filter(move |(_, relation)| own(relation))
+    }
+
+    /// A snapshot of these alone.
+    pub(super) fn of_tables(relations: HashMap<Oid, Relation>) -> Snapshot {
+        Snapshot { relations, ..Snapshot::default() }
+    }
+
     /// Each relation, to change.
     pub(super) fn for_each_mut(&mut self, mut each: impl FnMut(Oid, &mut Relation)) {
         self.relations.iter_mut().for_each(|(oid, relation)| each(*oid, relation));
@@ -410,20 +438,9 @@ impl<'a> Builder<'a> {
             return;
         }
         let Some((schema, name)) = self.names.get(&oid).copied() else { return };
-        let full: Text = format!("{schema}.{name}").into();
         let columns = self.columns.get(&oid).cloned().unwrap_or_default();
-        let mut relation = Relation {
-            bases: vec![full.clone()],
-            parts: (schema.clone(), name.clone()),
-            columns: columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect(),
-            classified: HashMap::new(),
-            filled: false,
-            copied_in: Vec::new(),
-            subject: None,
-            subject_unique: false,
-            size: None,
-            name: full,
-        };
+        let mut relation = Relation::bare(schema.clone(), name.clone());
+        relation.columns = columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect();
         match self.views.get(&oid).copied() {
             Some(definition) => self.view(oid, definition, &columns, &mut relation, depth),
             None => self.table(oid, schema, name, &columns, &mut relation, depth),

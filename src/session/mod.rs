@@ -17,6 +17,8 @@ pub mod gate;
 mod people;
 // Values of columns that nobody classified.
 pub mod sampling;
+// How the server reads a text: encoding, and what a backslash is.
+mod dialect;
 // One execution under way, and the columns of its result.
 mod run;
 // Prepared statements and portals by name: what was sent, and what the server confirmed.

@@ -268,7 +268,15 @@ impl Tracker {
                     self.who = Arc::new(Who { application_name: name, ..Who::clone(&self.who) });
                 }
             }
-            b"client_encoding" => self.server.unicode = matches!(value, b"UTF8" | b"SQL_ASCII"),
+            b"client_encoding" => {
+                self.server.unicode = matches!(value, b"UTF8" | b"SQL_ASCII");
+                self.client.dialect.set_encoding(value);
+                self.client.dialect_moved |= self.server.ready;
+            }
+            b"standard_conforming_strings" => {
+                self.client.dialect.set_standard_strings(value);
+                self.client.dialect_moved |= self.server.ready;
+            }
             b"server_version" => self.server.server_version = Some(text(value)),
             _ => {}
         }
@@ -380,6 +388,9 @@ impl Tracker {
         self.skipping = false;
         self.copy = None;
         self.loose_out = 0;
+        if self.owes_nothing() {
+            self.client.answered();
+        }
         self.server.status = Some(status);
         if status != TransactionStatus::Open {
             self.end_portals(at, events);
