@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::transaction::Fold;
 use super::understood::Recent;
 use crate::audit::Position;
-use crate::catalog::Own;
+use crate::catalog::{Context, Own};
 use crate::clock::Timestamp;
 use crate::record::{Kind, Outcome, Protocol, Text};
 use crate::session::event::{Begun, Who};
@@ -215,6 +215,17 @@ impl Session {
             self.whose = Arc::new(Whose::new(who));
         }
         Arc::clone(&self.whose)
+    }
+
+    /// What names mean in it now.
+    pub(super) fn context(&self, whose: &Whose) -> Context {
+        let settings = &self.saved.settings;
+        Context {
+            database: whose.database.clone().unwrap_or_default(),
+            role: settings.role().or(whose.db_user.as_ref()).cloned().unwrap_or_default(),
+            search_path: settings.search_path(),
+            own: Arc::clone(&self.own),
+        }
     }
 
     /// The books as a checkpoint keeps them, and the first position that must be replayed for what is not in them.

@@ -17,16 +17,16 @@ use super::statement;
 use super::transaction::Fold;
 use super::understood::{self, Understood};
 use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
-use crate::catalog::{Catalog, Context, Understanding};
+use crate::catalog::{Catalog, Understanding};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::acting::Whom;
 use crate::policy::judged::tame;
 use crate::policy::{PolicySet, SharedEngine};
 use crate::quarantine::{self, Quarantines};
 use crate::record::{
-    Action, Finding, Outcome, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome,
+    Action, Finding, Outcome, Parse, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome,
 };
-use crate::session::event::{Begun, Closed, Ended, Event, Prepared, TransactionStatus};
+use crate::session::event::{Begun, Closed, Ended, Event, Prepared, Told, TransactionStatus};
 use crate::session::gate::Denial;
 use crate::sql::{Analysis, Effect};
 
@@ -90,7 +90,7 @@ pub struct Stage {
     identity: Identity,
     passed: Passed,
     pub(super) parsers: Parsers,
-    understood: understood::Cache,
+    pub(super) understood: understood::Cache,
     pub(super) sessions: HashMap<Uuid, Session, ahash::RandomState>,
     /// Told after they are durable.
     findings: SyncSender<Finding>,
@@ -203,14 +203,12 @@ impl Stage {
                 self.ready(ready.who.session_id, ready.status, ready.at);
             }
             Entry::Event(Event::Closed(closed)) => self.closed(&closed),
+            Entry::Event(Event::Notified(notified)) => self.notified(&notified),
         }
     }
 
     pub(super) fn begun(&mut self, position: Position, begun: Begun) {
-        if let Some(database) = begun.who.database.as_deref() {
-            self.catalog.seen(database);
-        }
-        let pending = self.parsers.begin(&begun.text, begun.protocol == Protocol::Extended);
+        let pending = self.asked(&begun);
         let session =
             self.sessions.entry(begun.who.session_id).or_insert_with(|| Session::new(Arc::clone(&begun.who), begun.at));
         session.saved.who = Arc::clone(&begun.who);
@@ -271,6 +269,7 @@ impl Stage {
                 bytes_in: 0,
                 sqlstate: None,
                 error: open.denial.clone(),
+                told: Told::default(),
                 columns: None,
                 people: None,
                 sighted: Vec::new(),
@@ -328,12 +327,7 @@ impl Stage {
         let database = whose.database.clone().unwrap_or_default();
         let settings = &session.saved.settings;
         let role = settings.role().or(whose.db_user.as_ref()).cloned();
-        let context = Context {
-            database: database.clone(),
-            role: role.clone().unwrap_or_default(),
-            search_path: settings.search_path(),
-            own: Arc::clone(&session.own),
-        };
+        let context = session.context(&whose);
         let columns = ended.and_then(|ended| ended.columns.as_ref());
         let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
         let proof = session.accepted.proof(analysis.seal, open.part_at, self.identity.window);
@@ -358,8 +352,10 @@ impl Stage {
         };
         let record = statement::record(&source, &self.key);
         self.passed.count(&record, &meant.fingerprint);
-        // EXECUTE and FETCH have a text of their own.
-        let is_alike = ended.is_some() && Arc::ptr_eq(analysis, &meant);
+        // EXECUTE and FETCH have a text of their own; an error may tell of other columns, and what is not understood of any.
+        let is_alike = ended.is_some_and(|ended| ended.outcome == Outcome::Ok)
+            && meant.parse != Parse::None
+            && Arc::ptr_eq(analysis, &meant);
         let sighted = ended.filter(|ended| !ended.sighted.is_empty()).map(|ended| (&ended.sighted, record.clone()));
         let seq = self.log_statement(id, record, &understood, is_alike, analysis, ended);
         if let Some((sighted, record)) = sighted {

@@ -3,12 +3,14 @@
 //! In: the two events, the text's analysis, the catalog's understanding. Out: the record, without `writer`, `seq` and
 //! what policies add. Raw text and raw values end here.
 
+use std::sync::Arc;
+
 use super::session::{Open, Whose};
 use super::understood::Understood;
 use super::{Literals, kept};
 use crate::audit::Key;
-use crate::catalog::{PeopleRule, Understanding};
-use crate::record::{Certainty, Common, Kind, Outcome, Proof, Statement, Text};
+use crate::catalog::PeopleRule;
+use crate::record::{Certainty, Common, Kind, Outcome, Parse, Proof, Statement, Text};
 use crate::session::event::{Ended, People};
 use crate::sql::Analysis;
 
@@ -64,8 +66,13 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         ..Statement::default()
     };
     if let Some(ended) = source.ended {
+        // What is not understood, and gave no row, is taken for what it most often is: a mistake that the server refused.
+        if source.meant.parse == Parse::None && ended.rows_returned == 0 {
+            record.columns = Some(Arc::default());
+            record.level = None;
+        }
         add_end(&mut record, source, ended, kind);
-        count_people(&mut record, understanding, ended, key);
+        count_people(&mut record, source, ended, key);
     }
     record
 }
@@ -104,9 +111,15 @@ const PERSON_BYTES_MIN: u64 = 8;
 /// … and a row of no more bytes than this, its message included, holds one.
 const ONE_PERSON_BYTES_MAX: u64 = 48;
 
-fn count_people(record: &mut Statement, understanding: &Understanding, ended: &Ended, key: &Key) {
+fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key: &Key) {
+    let understanding = &source.understood.understanding;
     let rows = record.rows_returned.unwrap_or(0);
-    if !understanding.personal {
+    let told = match ended.outcome {
+        Outcome::Error => told_by_error(understanding.people, ended, source.meant),
+        _ => 0,
+    };
+    let quotes = told > 0 && understanding.at_risk.personal && source.meant.parse != Parse::None;
+    if !understanding.personal && !quotes {
         record.personal_rows = Some(0);
         record.persons = Some(0);
         return;
@@ -120,13 +133,26 @@ fn count_people(record: &mut Statement, understanding: &Understanding, ended: &E
         }
     }
     if ended.outcome == Outcome::Error {
-        record.persons = Some(rows.max(told_by_error(understanding.people, ended)));
+        if quotes {
+            // Whose value it was, and of which column, is not known.
+            record.columns = Some(understanding.at_risk.columns.iter().cloned().collect());
+            record.level.clone_from(&understanding.at_risk.level);
+            record.certainty = Some(Certainty::Assumed);
+        }
+        let rows = if understanding.personal { rows } else { 0 };
+        record.personal_rows = Some(rows.max(u64::from(quotes)));
+        record.persons = Some(rows.max(told));
         return downgrade(record);
     }
     record.persons = Some(match (understanding.people, counted) {
         (PeopleRule::Estimated { most }, counted) => {
             downgrade(record);
             counted.unwrap_or(0).max(estimate(rows, ended.bytes_out, most))
+        }
+        (PeopleRule::Streamed { most }, _) => {
+            downgrade(record);
+            let by_bytes = ended.bytes_out / PERSON_BYTES_MIN;
+            most.map_or(by_bytes, |most| by_bytes.min(most))
         }
         (_, Some(distinct)) => distinct,
         (rule, None) => {
@@ -138,19 +164,42 @@ fn count_people(record: &mut Statement, understanding: &Understanding, ended: &E
     });
 }
 
-/// How many people an error tells of: its message quotes the value that it does not like, or says whatever a function had it
-/// say.
-fn told_by_error(rule: PeopleRule, ended: &Ended) -> u64 {
-    let message = ended.error.as_deref().unwrap_or_default();
-    let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
-    match rule {
-        PeopleRule::Estimated { most } => estimate(u64::from(bytes > 0), bytes, most),
-        _ => u64::from(redact_message(message) != message),
+/// How many people an error tells of: it quotes the value that it does not like, shows the row that a constraint keeps out, or says
+/// whatever a function had it say. What is wrong with the statement's own text, or with a parameter, tells of nobody.
+fn told_by_error(rule: PeopleRule, ended: &Ended, meant: &Analysis) -> u64 {
+    let told = ended.told;
+    if told.of_text {
+        return 0;
     }
+    if let PeopleRule::Estimated { most } = rule {
+        return estimate(u64::from(told.bytes > 0), told.bytes, most);
+    }
+    let sqlstate = ended.sqlstate.as_deref().unwrap_or_default();
+    let about_data = sqlstate.get(..2).is_some_and(|class| TELL_OF_DATA.contains(&class));
+    if told.refused || !about_data {
+        return 0;
+    }
+    let detail = told.detail
+        && match sqlstate {
+            // The key that is there already, or is not, is the client's own, as a rule.
+            "23505" | "23503" | "23P01" => meant.kind == Kind::Ddl || !meant.reads.is_empty(),
+            _ => true,
+        };
+    u64::from(detail || quotes_a_value(ended.error.as_deref().unwrap_or_default()))
+}
+
+/// Classes of SQLSTATEs whose errors are about values (PostgreSQL manual, Appendix A): data exception, integrity constraint violation,
+/// PL/pgSQL, routines, internal error.
+const TELL_OF_DATA: [&str; 6] = ["22", "23", "P0", "38", "39", "XX"];
+
+/// Whether a message of the server's has a value in quotation marks, of whatever language.
+fn quotes_a_value(message: &str) -> bool {
+    let redacted = redact_message(message);
+    redacted.contains("\"…") || redacted.contains(OTHER_QUOTES)
 }
 
 /// How many people may be in so many rows and bytes. Without a row, in notices.
-fn estimate(rows: u64, bytes: u64, most: Option<u64>) -> u64 {
+pub(super) fn estimate(rows: u64, bytes: u64, most: Option<u64>) -> u64 {
     let each = bytes.checked_div(rows).unwrap_or(bytes);
     if each <= ONE_PERSON_BYTES_MAX {
         return rows;
@@ -176,12 +225,21 @@ fn redacted_error(message: &str, sqlstate: Option<&str>) -> String {
 /// What stands before a quoted value in the server's messages.
 const VALUE_FOLLOWS: [&str; 3] = [": ", "at or near ", "value "];
 
+/// Quotation marks of the server's messages in other languages (`lc_messages`). What stands between them is not looked at: it may be a value.
+const OTHER_QUOTES: [char; 10] = ['«', '»', '„', '“', '”', '‚', '‘', '’', '「', '『'];
+
 /// The server's message with what may be a value out: everything quoted that is not a plain name, and every number.
 ///
 /// PostgreSQL quotes identifiers and values alike (`relation "x" does not exist`, `invalid input syntax for type
 /// integer: "x"`). A value is what follows a colon, or is no plain lower-case name.
 fn redact_message(message: &str) -> String {
     let mut out = String::with_capacity(message.len());
+    if let Some((before, _)) = message.split_once(OTHER_QUOTES) {
+        let quote = message.get(before.len()..).and_then(|rest| rest.chars().next()).unwrap_or('"');
+        let mut out = redact_message(before);
+        out.extend([quote, '…']);
+        return out;
+    }
     let mut rest = message;
     while let Some(open) = rest.find('"') {
         let (before, quoted) = rest.split_at(open);
@@ -235,6 +293,11 @@ mod tests {
             ("division by zero", "division by zero"),
             ("duplicate key violates \"customers_pkey\"", "duplicate key violates \"customers_pkey\""),
             ("parameter 7 of 12", "parameter … of …"),
+            (
+                "syntaxe en entrée invalide pour le type integer : « Taro »",
+                "syntaxe en entrée invalide pour le type integer : «…",
+            ),
+            ("ungültige Eingabesyntax für Typ integer: »Taro«", "ungültige Eingabesyntax für Typ integer: »…"),
         ];
         for (message, expected) in cases {
             assert_eq!(redact_message(message), expected);

@@ -18,7 +18,9 @@ use crate::record::{
     TransactionOutcome,
 };
 use crate::session::Event;
-use crate::session::event::{Begun, Closed, Ended, Opened, Origin, People, Prepared, Ready, TransactionStatus, Who};
+use crate::session::event::{
+    Begun, Closed, Ended, Opened, Origin, People, Prepared, Ready, Told, TransactionStatus, Who,
+};
 use crate::wire::bind::Parameters;
 
 const CLASSIFICATION: &str = "\
@@ -92,6 +94,7 @@ impl Script {
             bytes_in: 10,
             sqlstate: None,
             error: None,
+            told: Told::default(),
             columns: None,
             people: None,
             sighted: Vec::new(),

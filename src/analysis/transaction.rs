@@ -57,7 +57,8 @@ impl Fold {
         self.explicit |= ok && effects.contains(&Effect::TransactionBegun);
         self.failed |=
             matches!(statement.outcome, Some(Outcome::Error | Outcome::Cancelled | Outcome::Denied | Outcome::Cut));
-        self.noteworthy |= !understanding.relations_written.is_empty() || !understanding.columns.is_empty();
+        self.noteworthy |= !understanding.relations_written.is_empty()
+            || statement.columns.as_ref().is_some_and(|columns| !columns.is_empty());
     }
 
     /// Each statement completed, and the implicit commit after them did not.

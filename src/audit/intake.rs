@@ -436,5 +436,6 @@ fn at(event: &Event) -> Timestamp {
         Event::Prepared(event) => event.at,
         Event::Ready(event) => event.at,
         Event::Closed(event) => event.at,
+        Event::Notified(event) => event.at,
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! In: a statement's analysis, and what it was understood to read. Out: [`Consequences`]. PURE.
 
-use super::Consequences;
 use super::functions::Shown;
 use super::lineage::{Holds, Learned};
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::Classified;
-use crate::record::Text;
+use super::{AtRisk, Consequences};
+use crate::record::{Kind, Text};
 use crate::sql::{Analysis, ColumnRef, Fate, Flow, Output};
 
 impl Resolver<'_> {
@@ -150,12 +150,21 @@ impl Resolver<'_> {
     /// What went into large objects and settings comes back out of them. True where it may.
     pub(super) fn brought_back(&self, analysis: &Analysis, found: &mut Found) -> bool {
         let mut back = Found::default();
-        let opens = |name: &Text| matches!(own_name(name), "lo_get" | "loread" | "lo_export" | "lo_open" | "lo_read");
-        if analysis.functions.iter().any(opens) {
+        let opens = |name: &Text| matches!(own_name(name), "lo_get" | "loread" | "lo_export");
+        let called = || analysis.functions.iter().chain(analysis.code.iter().flat_map(|code| &code.functions));
+        let pages = analysis.reads.iter().any(|name| &*name.name == "pg_largeobject");
+        if called().any(opens) || pages {
             self.show_marks(self.lineage.of_large_objects(), None, &mut back);
         }
         if analysis.shows_setting {
             self.show_marks(self.context.own.settings(), None, &mut back);
+        }
+        for sequence in &analysis.doors.sequences {
+            if let Some((schema, name)) = self.own_or(sequence).parts()
+                && let Some(holds) = self.lineage.of(&schema, &name)
+            {
+                self.show_marks(holds, None, &mut back);
+            }
         }
         if back.columns.is_empty() {
             return false;
@@ -163,6 +172,30 @@ impl Resolver<'_> {
         found.columns.extend(back.columns);
         found.doubt();
         true
+    }
+
+    /// What an error may quote. Of rows that the client sends itself, nothing: it knows them.
+    pub(super) fn at_risk(
+        &self,
+        analysis: &Analysis,
+        reads: &[Target<'_>],
+        writes: &[Target<'_>],
+        found: &Found,
+    ) -> AtRisk {
+        let shows_old_rows = match analysis.kind {
+            Kind::CopyIn => false,
+            Kind::Insert => analysis.query.to_ascii_lowercase().contains("conflict"),
+            _ => true,
+        };
+        let mut risk = found.again();
+        let written = writes.iter().filter(|_| shows_old_rows);
+        reads.iter().chain(written).for_each(|target| self.show(target, None, &mut risk));
+        let level = risk.columns.iter().map(|column| column.level).max();
+        AtRisk {
+            personal: level.is_some_and(|level| self.classification.is_personal(level)),
+            level: level.and_then(|level| self.classification.name(level)).cloned(),
+            columns: risk.columns.into_iter().map(|column| column.name).collect(),
+        }
     }
 
     /// Everything that follows, where the statement succeeds.
@@ -173,7 +206,9 @@ impl Resolver<'_> {
         found: &Found,
         called: &Shown,
     ) -> Consequences {
-        let calls = |names: &[&str]| analysis.functions.iter().any(|name| names.contains(&own_name(name)));
+        let in_code = || analysis.code.iter().flat_map(|code| &code.functions);
+        let calls =
+            |names: &[&str]| analysis.functions.iter().chain(in_code()).any(|name| names.contains(&own_name(name)));
         let all = |into: bool| if into { found.columns.iter().cloned().collect() } else { Vec::new() };
         Consequences {
             learned,
@@ -181,6 +216,7 @@ impl Resolver<'_> {
             settings: all(calls(&["set_config"]) || called.sets_path),
             sets_path: called.sets_path || called.opaque,
             opaque: called.opaque || called.assumed,
+            sent: Vec::new(),
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Shown {
     pub assumed: bool,
     /// It may change what names mean after it.
     pub sets_path: bool,
+    /// Channels that it notifies; `None` where one is put together.
+    pub notifies: BTreeSet<Option<Text>>,
 }
 
 /// The relations that a name may mean, by a search path.
@@ -89,6 +91,11 @@ impl Functions {
         self.shown.get(name)
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Shown> {
+        self.shown.values()
+    }
+
     /// What the function behind an operator of the users' shows.
     pub fn behind_operator(&self, name: &str) -> Option<&Shown> {
         self.shown.get(self.operators.get(name)?)
@@ -96,7 +103,8 @@ impl Functions {
 
     /// Whether it is neither the users' nor PostgreSQL's own: made a moment ago, or no function.
     pub fn is_unheard_of(&self, name: &str) -> bool {
-        let own = name.strip_prefix("pg_catalog.").unwrap_or(name);
+        let prefixes = ["pg_catalog.", "information_schema."];
+        let own = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
         let known = self.shown.contains_key(name) || self.operators.contains_key(name) || self.built_in.contains(own);
         !self.built_in.is_empty() && !known
     }
@@ -162,6 +170,7 @@ impl Follower<'_, '_> {
                 }
                 Output::Columns(_) | Output::Nothing => {}
             }
+            shown.notifies.extend(analysis.doors.notifies.iter().cloned());
             for called in &analysis.functions {
                 let inner = self.shown(called, depth + 1);
                 shown.takes(inner);
@@ -175,6 +184,7 @@ impl Follower<'_, '_> {
         shown.assumed = true;
         shown.opaque |= code.dynamic;
         shown.sets_path |= code.sets_path;
+        shown.notifies.extend(code.notifies.iter().cloned());
         for name in &code.relations {
             for relation in (self.find)(name, function.search_path.as_deref()) {
                 shown.names(relation);
@@ -206,7 +216,34 @@ impl Shown {
         self.opaque |= inner.opaque;
         self.assumed |= inner.assumed;
         self.sets_path |= inner.sets_path;
+        self.notifies.extend(inner.notifies);
     }
+}
+
+/// PostgreSQL's functions for large objects by OID, which are the same in every version: what drivers call by it before the catalog is
+/// known.
+pub(super) fn of_large_objects(oid: u32) -> Option<&'static str> {
+    Some(match oid {
+        715 => "lo_create",
+        764 => "lo_import",
+        765 => "lo_export",
+        952 => "lo_open",
+        953 => "lo_close",
+        954 => "loread",
+        955 => "lowrite",
+        956 => "lo_lseek",
+        957 => "lo_creat",
+        958 => "lo_tell",
+        964 => "lo_unlink",
+        1004 => "lo_truncate",
+        3170 => "lo_lseek64",
+        3171 => "lo_tell64",
+        3172 => "lo_truncate64",
+        3457 => "lo_from_bytea",
+        3458 | 3459 => "lo_get",
+        3460 => "lo_put",
+        _ => return None,
+    })
 }
 
 /// PostgreSQL's functions that take a statement, a table's name or a file's, and may read anything by it.

@@ -4,16 +4,20 @@
 //! never a value. What is filled stays marked until the relation is made anew or emptied outside a transaction: a rollback
 //! leaves a mark too many, never one too few.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
-use super::snapshot::Classified;
+use super::snapshot::{Classified, Relation, Rows, Snapshot};
+use super::streams::Sent;
 use crate::record::Text;
 
 /// Marks kept for one database, or one session. Beyond, the oldest stay and a new one is not remembered.
 const MARKS_MAX: usize = 10_000;
+
+/// Channels that are told apart, of one database. What is sent on one more counts for all.
+const CHANNELS_MAX: usize = 10_000;
 
 /// A classified column's name and its level's.
 type Mark = (Text, Text);
@@ -40,6 +44,11 @@ impl Holds {
         };
         let marks = named.into_iter().chain(&self.anywhere);
         (marks.filter_map(|mark| classified(mark, classification)).collect(), self.anywhere.is_empty())
+    }
+
+    /// Whether it holds something of which the column is not known.
+    pub(super) fn is_vague(&self) -> bool {
+        !self.anywhere.is_empty()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -104,10 +113,16 @@ pub struct Lineage {
     /// Views that the catalog may not have yet, and what each is over.
     over: HashMap<(Text, Text), Vec<(Text, Text)>>,
     large_objects: Holds,
+    /// What was sent on a channel; nothing of it is kept over a restart: whoever listened is gone.
+    channels: HashMap<Text, Holds>,
+    /// What was sent on channels whose names were put together.
+    any_channel: Option<Holds>,
+    /// Classified tables as they were when the catalog was read last, or before a restart.
+    pub(super) identities: Vec<Kept>,
 }
 
 /// One mark, as it is kept on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Kept {
     database: Text,
     /// Empty for large objects.
@@ -116,6 +131,68 @@ pub struct Kept {
     column: Option<Text>,
     from: Text,
     level: Text,
+    /// Of a table that was there, and not of what one was filled with: its OID, and the column's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oid: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<i16>,
+    /// People are counted by this column: it need not be classified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    subject: bool,
+}
+
+/// Columns of classified tables that are written down with their numbers, of one database. Of one more, a name that changes while
+/// Mitsuke is not running is not followed.
+const IDENTITIES_MAX: usize = 10_000;
+
+/// Classified tables, by OID and number: what they are called may change while nobody looks.
+pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &Classification) -> Vec<Kept> {
+    let mut kept = Vec::new();
+    for (oid, relation) in snapshot.tables().filter(|(_, relation)| !relation.classified.is_empty()) {
+        let one = |number: i16, (from, level): Mark, subject: bool| Kept {
+            database: database.clone(),
+            schema: relation.parts.0.clone(),
+            table: relation.parts.1.clone(),
+            column: relation.column_named(number).cloned(),
+            from,
+            level,
+            oid: Some(oid),
+            number: Some(number),
+            subject,
+        };
+        for (number, classified) in &relation.classified {
+            let marks = classified.iter().filter_map(|classified| mark(classified, classification));
+            kept.extend(marks.map(|mark| one(*number, mark, false)));
+        }
+        kept.extend(relation.subject.map(|number| one(number, (Text::default(), Text::default()), true)));
+    }
+    kept.sort_unstable();
+    kept.truncate(IDENTITIES_MAX);
+    kept
+}
+
+/// The tables as they were when they were written down. One whose name means another table now is left out: another server may stand
+/// where that one was, and its OIDs say nothing.
+pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classification) -> Snapshot {
+    let names = || now.relations.iter().map(|(oid, schema, table, _)| (*oid, (schema, table)));
+    let by_oid: HashMap<u32, (&Text, &Text)> = names().collect();
+    let there: HashSet<(&Text, &Text)> = names().map(|(_, name)| name).collect();
+    let mut tables: HashMap<u32, Relation> = HashMap::new();
+    for kept in kept {
+        let (Some(oid), Some(number), Some(column)) = (kept.oid, kept.number, &kept.column) else { continue };
+        let name = (&kept.schema, &kept.table);
+        if by_oid.get(&oid) != Some(&name) && there.contains(&name) {
+            continue;
+        }
+        let relation = tables.entry(oid).or_insert_with(|| Relation::bare(kept.schema.clone(), kept.table.clone()));
+        relation.columns.insert(column.clone(), number);
+        if kept.subject {
+            relation.subject = Some(number);
+        } else if let Some(classified) = classified(&(kept.from.clone(), kept.level.clone()), classification) {
+            relation.classified.entry(number).or_default().push(classified);
+        }
+    }
+    Snapshot::of_tables(tables)
 }
 
 impl Lineage {
@@ -169,6 +246,23 @@ impl Lineage {
         self.large_objects.len() != before
     }
 
+    /// Takes what was sent to whoever listens on a channel, or on any.
+    pub(super) fn send(&mut self, sent: &Sent, classification: &Classification) {
+        let holds = match &sent.channel {
+            None => self.any_channel.get_or_insert_default(),
+            Some(channel) if self.channels.len() < CHANNELS_MAX || self.channels.contains_key(channel) => {
+                self.channels.entry(channel.clone()).or_default()
+            }
+            Some(_) => self.any_channel.get_or_insert_default(),
+        };
+        holds.anywhere.extend(sent.columns.iter().filter_map(|found| mark(found, classification)));
+    }
+
+    /// What was sent on a channel by a session of this sidecar; nothing where none is known to have sent anything.
+    pub(super) fn of_channel(&self, channel: &str) -> impl Iterator<Item = &Holds> {
+        self.channels.get(channel).into_iter().chain(&self.any_channel)
+    }
+
     pub(super) fn kept(&self, database: &Text) -> Vec<Kept> {
         let mut all = Vec::new();
         let large = (Text::from(""), Text::from(""));
@@ -183,13 +277,21 @@ impl Lineage {
                     column: column.cloned(),
                     from: from.clone(),
                     level: level.clone(),
+                    oid: None,
+                    number: None,
+                    subject: false,
                 });
             }
         }
+        all.extend(self.identities.iter().cloned());
         all
     }
 
     pub(super) fn restore(&mut self, kept: Kept) {
+        if kept.oid.is_some() {
+            self.identities.push(kept);
+            return;
+        }
         let holds = match (&*kept.schema, &*kept.table) {
             ("", "") => &mut self.large_objects,
             _ => self.relations.entry((kept.schema, kept.table)).or_default(),

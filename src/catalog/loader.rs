@@ -5,6 +5,7 @@
 //! System Catalogs). Works on PostgreSQL 13 and later. A failure leaves the last snapshot in force, marked stale.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -13,7 +14,7 @@ use tokio_postgres::{Client, NoTls, Row, Socket};
 
 use super::functions::Function;
 use super::lineage::Lineage;
-use super::snapshot::{Rows, Snapshot};
+use super::snapshot::{Published, Rows, Snapshot};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
 use crate::error::Fault;
@@ -258,6 +259,17 @@ const BUILT_IN: &str = "select distinct p.proname::text from pg_catalog.pg_proc 
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname in ('pg_catalog', 'information_schema') \
     union select o.oprname::text from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace \
     where n.nspname = 'pg_catalog'";
+const FUNCTION_OIDS: &str = "select p.oid, case n.nspname when 'pg_catalog' then p.proname::text else n.nspname || '.' || p.proname end \
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname <> 'information_schema'";
+const FOREIGN: &str = "select f.ftrelid, \
+    coalesce((select pg_catalog.substr(o, 13) from pg_catalog.unnest(f.ftoptions) o where o like 'schema\\_name=%'), n.nspname::text), \
+    coalesce((select pg_catalog.substr(o, 12) from pg_catalog.unnest(f.ftoptions) o where o like 'table\\_name=%'), c.relname::text) \
+    from pg_catalog.pg_foreign_table f join pg_catalog.pg_class c on c.oid = f.ftrelid \
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace";
+const FOREIGN_COLUMNS: &str = "select a.attrelid, a.attnum, pg_catalog.substr(o, 13) from pg_catalog.pg_attribute a, \
+    pg_catalog.unnest(a.attfdwoptions) o where a.attnum > 0 and not a.attisdropped and o like 'column\\_name=%'";
+const PUBLISHED: &str =
+    "select pubname::text, schemaname::text, tablename::text, COLUMN_LIST from pg_catalog.pg_publication_tables";
 const VERSION: &str = "select pg_catalog.current_setting('server_version_num')::int4";
 const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 
@@ -281,7 +293,7 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
     let operators = client.query(OPERATORS, &[]).await?;
     let built_in = client.query(BUILT_IN, &[]).await?;
     let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
-    Ok(Rows {
+    let mut rows = Rows {
         relations: relations
             .iter()
             .map(|row| {
@@ -327,7 +339,35 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
             .collect::<Result<_, tokio_postgres::Error>>()?,
         built_in: built_in.iter().map(|row| Ok(text(row.try_get(0)?))).collect::<Result<_, tokio_postgres::Error>>()?,
         search_path: schemas(&path),
-    })
+        ..Rows::default()
+    };
+    add_rest(client, version, &mut rows).await?;
+    Ok(rows)
+}
+
+/// Names by OID, what foreign tables stand for, and what is published.
+async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), Error> {
+    let name = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
+    let oids = client.query(FUNCTION_OIDS, &[]).await?;
+    rows.function_oids =
+        Arc::new(oids.iter().filter_map(|row| Some((row.try_get(0).ok()?, name(row, 1).ok()?))).collect());
+    for row in client.query(FOREIGN, &[]).await? {
+        rows.foreign.push((row.try_get(0)?, name(&row, 1)?, name(&row, 2)?));
+    }
+    for row in client.query(FOREIGN_COLUMNS, &[]).await? {
+        rows.foreign_columns.push((row.try_get(0)?, row.try_get(1)?, name(&row, 2)?));
+    }
+    // Column lists came with 15.
+    let list = if version >= 150_000 { "attnames::text[]" } else { "null::text[]" };
+    for row in client.query(&PUBLISHED.replace("COLUMN_LIST", list), &[]).await? {
+        let columns: Option<Vec<String>> = row.try_get(3)?;
+        rows.published.push(Published {
+            publication: name(&row, 0)?,
+            table: (name(&row, 1)?, name(&row, 2)?),
+            columns: columns.map(|names| names.into_iter().map(Text::from).collect()),
+        });
+    }
+    Ok(())
 }
 
 fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {

@@ -1,17 +1,19 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `functions`, `lineage`, `renamed`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
 mod classification;
 mod consequences;
+mod foreign;
 mod functions;
 mod lineage;
 pub mod loader;
 mod renamed;
 mod resolve;
 pub mod snapshot;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +33,7 @@ use self::snapshot::{Rows, Snapshot};
 use crate::record::{CatalogState, Certainty, Text};
 use crate::session::event::Origin;
 use crate::session::{SharedSubjectColumns, Unclassified, Unsettled};
-use crate::sql::Analysis;
+use crate::sql::{Analysis, Stream};
 use crate::tls::Outward;
 
 /// Databases whose catalogs are kept. One more is judged by names alone.
@@ -79,6 +81,11 @@ pub enum PeopleRule {
     EachRowOne,
     /// Every row returned is taken for one data subject, because it can't be known.
     AtMostOneEachRow,
+    /// Rows and messages say nothing of people: a stream of blocks or changes, bounded by how many there are.
+    Streamed {
+        /// As of `Estimated`.
+        most: Option<u64>,
+    },
     /// Many people may be in one value: taken from the bytes, and from how many there are, where that is known.
     Estimated {
         /// Rows of the relations that they come from, as the server's statistics have it.
@@ -107,6 +114,20 @@ pub struct Understanding {
     pub state: CatalogState,
     /// What follows from it for later statements, where it succeeds.
     pub consequences: Consequences,
+    /// What an error may quote, where it fails.
+    pub at_risk: AtRisk,
+}
+
+/// Classified columns that a statement touches, whether it returns them or not: an error quotes the value that a cast does not
+/// like, and the row that a constraint keeps out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AtRisk {
+    /// These, and those it returns; `schema.table.column`, sorted, distinct.
+    pub columns: Vec<Text>,
+    /// The highest classification among them.
+    pub level: Option<Text>,
+    /// Whether any is of level `personal` or above.
+    pub personal: bool,
 }
 
 /// What a statement leaves behind.
@@ -117,6 +138,8 @@ pub struct Consequences {
     large_objects: Vec<snapshot::Classified>,
     /// … and into settings.
     settings: Vec<snapshot::Classified>,
+    /// What went to whoever listens.
+    sent: Vec<streams::Sent>,
     /// It may have changed the search path.
     pub sets_path: bool,
     /// It may have done anything.
@@ -156,6 +179,20 @@ struct Database {
     changes: u64,
 }
 
+impl Database {
+    /// Another snapshot is in force. True where its tables are to be written down anew.
+    fn took(&mut self, name: &Text, snapshot: Snapshot, classification: &Classification) -> bool {
+        self.subjects = to_be_read(&snapshot, &self.unsettled);
+        let identities = lineage::identities(name, &snapshot, classification);
+        self.snapshot = Some(Arc::new(snapshot));
+        let changed = self.lineage.identities != identities;
+        if changed {
+            Arc::make_mut(&mut self.lineage).identities = identities;
+        }
+        changed
+    }
+}
+
 /// What the data plane reads of results.
 fn to_be_read(snapshot: &Snapshot, unsettled: &Arc<Unsettled>) -> SharedSubjectColumns {
     let mut columns = snapshot.subject_columns();
@@ -189,7 +226,12 @@ impl Catalog {
             (Some(_), true) => CatalogState::Stale,
             (Some(_), false) => CatalogState::Fresh,
         };
+        let others = match &analysis.doors.stream {
+            Some(Stream::Everything) => self.read().values().filter_map(|database| database.snapshot.clone()).collect(),
+            _ => Vec::new(),
+        };
         let resolver = Resolver {
+            others: &others,
             classification: &classification,
             snapshot: snapshot.as_deref(),
             state,
@@ -197,6 +239,13 @@ impl Catalog {
             lineage: &lineage,
         };
         resolver.understand(analysis, wire)
+    }
+
+    /// The name of a function that was called by its OID.
+    pub fn function_named(&self, database: &str, oid: u32) -> Option<Text> {
+        let snapshot = self.read().get(database).and_then(|database| database.snapshot.clone());
+        let known = snapshot.and_then(|snapshot| snapshot.function_named(oid).cloned());
+        known.or_else(|| functions::of_large_objects(oid).map(Text::from))
     }
 
     /// Another one wherever [`Catalog::understand`] may say something else than before.
@@ -265,12 +314,13 @@ impl Catalog {
         let classification = self.inner.classification.load();
         self.learn_own(own, follows);
         let everybodys: Vec<&Learned> = follows.learned.iter().filter(|learned| !learned.temporary).collect();
-        if everybodys.is_empty() && follows.large_objects.is_empty() {
+        if everybodys.is_empty() && follows.large_objects.is_empty() && follows.sent.is_empty() {
             return false;
         }
         let mut databases = self.write();
         let Some(database) = databases.get_mut(database) else { return false };
         let lineage = Arc::make_mut(&mut database.lineage);
+        follows.sent.iter().for_each(|sent| lineage.send(sent, &classification));
         let mut changed = lineage.fill_large_objects(&follows.large_objects, &classification);
         for learned in everybodys {
             changed |= lineage.learn(learned, alone);
@@ -317,9 +367,18 @@ impl Catalog {
         let classification = self.inner.classification.load();
         for (name, database) in self.write().iter_mut() {
             let lineage = Arc::make_mut(&mut database.lineage);
+            let read_since = std::mem::take(&mut lineage.identities);
             kept.extract_if(.., |kept| Lineage::database(kept) == name).for_each(|kept| lineage.restore(kept));
             if database.snapshot.is_some() {
-                database.snapshot = Some(Arc::new(Snapshot::build(&database.rows, &classification, &database.lineage)));
+                let before = lineage::remembered(&lineage.identities, &database.rows, &classification);
+                for renamed in renamed::learned(&before, &database.rows, &classification) {
+                    lineage.learn(&renamed, false);
+                }
+                lineage.identities = read_since;
+                let mut snapshot = Snapshot::build(&database.rows, &classification, &database.lineage);
+                renamed::carry_subjects(&before, &mut snapshot);
+                database.took(name, snapshot, &classification);
+                self.inner.grew.store(true, Ordering::Relaxed);
             }
         }
         *self.inner.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
@@ -357,6 +416,10 @@ impl Catalog {
         let known = self.read().get(database).map(|known| (Arc::clone(&known.lineage), known.snapshot.clone()));
         let (mut lineage, before) = known.unwrap_or_default();
         let classification = self.inner.classification.load();
+        let before = before.or_else(|| {
+            let kept = (!lineage.identities.is_empty()).then_some(&lineage.identities)?;
+            Some(Arc::new(lineage::remembered(kept, &rows, &classification)))
+        });
         let renamed =
             before.as_ref().map(|before| renamed::learned(before, &rows, &classification)).unwrap_or_default();
         for renamed in &renamed {
@@ -371,8 +434,9 @@ impl Catalog {
                 Arc::make_mut(&mut known.lineage).learn(renamed, false);
                 self.inner.grew.store(true, Ordering::Relaxed);
             }
-            known.subjects = to_be_read(&snapshot, &known.unsettled);
-            known.snapshot = Some(Arc::new(snapshot));
+            if known.took(&database.into(), snapshot, &classification) {
+                self.inner.grew.store(true, Ordering::Relaxed);
+            }
             known.rows = Arc::new(rows);
             known.stale = known.changes != changes;
             if !known.stale {

@@ -6,20 +6,23 @@
 //! name the classification names, else for the first schema of the search path that was SET, else for `public`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::classification::Classification;
 use super::functions::{Shown, reads_anything};
 use super::lineage::{Holds, Lineage};
 use super::snapshot::{Classified, Relation, Snapshot};
-use super::{Context, PeopleRule, Understanding};
+use super::{Consequences, Context, PeopleRule, Understanding};
 use crate::record::{CatalogState, Certainty, Kind, Parse, Text};
 use crate::session::event::Origin;
-use crate::sql::{Analysis, ColumnRef, Output, RelationName};
+use crate::sql::{Analysis, ColumnRef, Output, RelationName, Stream};
 
 /// What names mean for one statement.
 pub(super) struct Resolver<'a> {
     pub(super) classification: &'a Classification,
     pub(super) snapshot: Option<&'a Snapshot>,
+    /// Other databases', where a statement takes the whole cluster.
+    pub(super) others: &'a [Arc<Snapshot>],
     pub(super) state: CatalogState,
     pub(super) context: &'a Context,
     pub(super) lineage: &'a Lineage,
@@ -64,6 +67,16 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// The same columns, found in another way that may find more.
+    pub(super) fn again(&self) -> Found {
+        Found { columns: self.columns.clone(), ..Found::default() }
+    }
+
+    /// Nothing on the wire names the columns.
+    pub(super) fn infer(&mut self) {
+        self.inferred = true;
+    }
+
     /// More may be among the columns than was shown.
     pub(super) fn doubt(&mut self) {
         self.assumed = true;
@@ -93,6 +106,7 @@ impl Resolver<'_> {
         let learned = self.learned(analysis, &reads, &called);
         self.filled_at_once(analysis, &learned, &mut found);
         let brought_back = self.brought_back(analysis, &mut found);
+        let streamed = self.streamed(analysis, &mut found);
         let level = found.columns.iter().map(|column| column.level).max();
         let personal = level.is_some_and(|level| self.classification.is_personal(level));
         let certainty = match (found.assumed, found.inferred) {
@@ -100,14 +114,24 @@ impl Resolver<'_> {
             (false, true) => Certainty::Inferred,
             (false, false) => Certainty::Exact,
         };
-        let people = match (personal, brought_back) {
-            (false, _) => PeopleRule::Nobody,
-            (true, true) => PeopleRule::Estimated { most: None },
-            (true, false) => self.people(analysis, &reads, &called),
+        let people = match (personal, brought_back, &streamed) {
+            (false, ..) => PeopleRule::Nobody,
+            (true, true, _) => PeopleRule::Estimated { most: None },
+            (true, false, Some(streamed)) => match analysis.doors.stream {
+                Some(Stream::Publications(_)) => PeopleRule::AtMostOneEachRow,
+                _ => PeopleRule::Streamed { most: streamed.most },
+            },
+            (true, false, None) => self.people(analysis, &reads, &called),
         };
-        let consequences = self.consequences(analysis, learned, &found, &called);
+        let sent = self.sent(analysis, &writes, &found, &called);
+        let consequences = Consequences { sent, ..self.consequences(analysis, learned, &found, &called) };
+        let mut relations_read = union(names(&reads), &called.bases);
+        if let Some(streamed) = streamed {
+            relations_read = union(relations_read, &streamed.relations);
+        }
+        let at_risk = self.at_risk(analysis, &reads, &writes, &found);
         Understanding {
-            relations_read: union(names(&reads), &called.bases),
+            relations_read,
             relations_written: names(&writes),
             columns: found.columns.into_iter().map(|column| column.name).collect(),
             level: level.and_then(|level| self.classification.name(level)).cloned(),
@@ -116,6 +140,7 @@ impl Resolver<'_> {
             certainty,
             state: self.state,
             consequences,
+            at_risk,
         }
     }
 
@@ -132,7 +157,11 @@ impl Resolver<'_> {
         let is_column = |name: &str| {
             reads.iter().any(|target| matches!(target, Target::Known(relation) if relation.columns.contains_key(name)))
         };
-        let shown = analysis.functions.iter().filter_map(|name| snapshot.function(name));
+        // A statement for another server is known where it is a constant.
+        let elsewhere =
+            |name: &Text| !analysis.doors.elsewhere.is_empty() && (**name == *"dblink" || name.ends_with(".dblink"));
+        let here = analysis.functions.iter().filter(|name| !elsewhere(name));
+        let shown = here.filter_map(|name| snapshot.function(name));
         let operators = analysis.operators.iter().filter_map(|name| snapshot.operator(name));
         shown.chain(operators).for_each(|shown| called.takes(shown.clone()));
         // One that was made a moment ago; or `email(c)`, which is `c.email`.
@@ -141,7 +170,20 @@ impl Resolver<'_> {
         if let Some(code) = &analysis.code {
             called.takes(snapshot.code(code));
         }
+        analysis.doors.elsewhere.iter().for_each(|inner| self.run_elsewhere(inner, &mut called));
         called
+    }
+
+    /// What another server shows, by the names that it is asked for: what they mean there may be more.
+    fn run_elsewhere(&self, inner: &Analysis, called: &mut Shown) {
+        let mut found = Found::default();
+        let reads = self.targets(&inner.reads, &mut found);
+        let writes = self.targets(&inner.writes, &mut found);
+        self.columns(inner, &reads, &writes, None, &mut found);
+        called.takes(self.called(inner, &reads));
+        called.assumed |= !found.columns.is_empty() || inner.parse == Parse::None;
+        called.size = called.size.max(most(&reads));
+        called.columns.extend(found.columns);
     }
 
     /// Whether the planner's statistics are read: they hold the most common values of every column.
@@ -222,6 +264,10 @@ impl Resolver<'_> {
                 for target in &all {
                     self.show(target, None, found);
                 }
+                // Of a text that is not understood, anything may be read.
+                if analysis.parse == Parse::None && all.is_empty() {
+                    found.columns.extend(self.snapshot.map(Snapshot::everything).unwrap_or_default().iter().cloned());
+                }
             }
         }
     }
@@ -294,6 +340,8 @@ impl Resolver<'_> {
         let (schema, table) = &relation.parts;
         if let Some(holds) = self.lineage.of(schema, table) {
             self.show_marks(holds, column, found);
+            // In which of its columns is not known, since the catalog was read no more than before.
+            found.assumed |= relation.filled && holds.is_vague();
         }
         found.inferred |= relation.filled;
         // What is behind a view was filled since it was followed, perhaps.

@@ -3,10 +3,13 @@
 //! In: [`Rows`] as the loader read them, and the classification. Out: a [`Snapshot`]. PURE.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::classification::{Classification, Level};
+use super::foreign::Foreign;
 use super::functions::{Function, Functions, Shown};
 use super::lineage::Lineage;
+use super::streams::Sent;
 use crate::record::Text;
 use crate::session::SubjectColumns;
 use crate::sql;
@@ -49,8 +52,27 @@ pub struct Rows {
     pub operators: Vec<(Text, Text, Text)>,
     /// Names of PostgreSQL's own functions and operators.
     pub built_in: Vec<Text>,
+    /// Functions by OID, the users' own with their schema.
+    pub function_oids: Arc<HashMap<Oid, Text>>,
+    /// Foreign tables: schema and name of what each stands for.
+    pub foreign: Vec<(Oid, Text, Text)>,
+    /// Their columns that have another name there.
+    pub foreign_columns: Vec<(Oid, i16, Text)>,
+    /// Tables that are published.
+    pub published: Vec<Published>,
     /// The database's default search path.
     pub search_path: Vec<Text>,
+}
+
+/// A table of a publication.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The publication.
+    pub publication: Text,
+    /// The table's schema and name.
+    pub table: (Text, Text),
+    /// Its columns, where not all are.
+    pub columns: Option<Vec<Text>>,
 }
 
 /// A column that is classified, wherever it came from.
@@ -88,6 +110,23 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// One of which nothing but its name is known.
+    pub(super) fn bare(schema: Text, name: Text) -> Relation {
+        let full: Text = format!("{schema}.{name}").into();
+        Relation {
+            bases: vec![full.clone()],
+            name: full,
+            parts: (schema, name),
+            columns: HashMap::new(),
+            classified: HashMap::new(),
+            filled: false,
+            copied_in: Vec::new(),
+            subject: None,
+            subject_unique: false,
+            size: None,
+        }
+    }
+
     /// The column of this number.
     pub fn column_named(&self, number: i16) -> Option<&Text> {
         self.columns.iter().find(|(_, its)| **its == number).map(|(name, _)| name)
@@ -127,6 +166,10 @@ pub struct Snapshot {
     schemas: HashMap<Text, Vec<Text>>,
     /// Everything classified, of tables.
     everything: Vec<Classified>,
+    /// What triggers send to whoever listens, by the relation that sets them off.
+    sent: HashMap<Oid, Vec<Sent>>,
+    function_oids: Arc<HashMap<Oid, Text>>,
+    published: Vec<Published>,
     /// The database's default search path.
     pub search_path: Vec<Text>,
 }
@@ -151,6 +194,9 @@ impl Snapshot {
             functions: Functions::default(),
             schemas,
             everything: Vec::new(),
+            sent: HashMap::new(),
+            function_oids: Arc::clone(&rows.function_oids),
+            published: rows.published.clone(),
             search_path: rows.search_path.clone(),
         };
         let mut everything: BTreeSet<Classified> = BTreeSet::new();
@@ -160,6 +206,7 @@ impl Snapshot {
         let copied = snapshot.copied(&rows.triggers);
         let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, &find);
         snapshot.functions = functions;
+        snapshot.sent = snapshot.sent_by(&rows.triggers);
         for (oid, columns) in copied {
             if let Some(relation) = snapshot.relations.get_mut(&oid) {
                 relation.copied_in = columns.into_iter().collect();
@@ -235,6 +282,48 @@ impl Snapshot {
         &self.everything
     }
 
+    /// What its triggers send, where rows of a relation are written.
+    pub(super) fn sent_from(&self, schema: &str, name: &str) -> &[Sent] {
+        let oid = self.by_name.get(&(schema.into(), name.into()));
+        oid.and_then(|oid| self.sent.get(oid)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// All that triggers send.
+    pub(super) fn all_sent(&self) -> impl Iterator<Item = &Sent> {
+        self.sent.values().flatten()
+    }
+
+    /// The users' functions.
+    pub(super) fn all_functions(&self) -> impl Iterator<Item = &Shown> {
+        self.functions.all()
+    }
+
+    /// The tables of a publication.
+    pub(super) fn published(&self, publication: &str) -> impl Iterator<Item = &Published> {
+        self.published.iter().filter(move |table| *table.publication == *publication)
+    }
+
+    /// A function's name.
+    pub fn function_named(&self, oid: Oid) -> Option<&Text> {
+        self.function_oids.get(&oid)
+    }
+
+    /// Each relation that has anything classified.
+    pub(super) fn classified_relations(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values().filter(|relation| !relation.classified.is_empty())
+    }
+
+    /// Those that hold rows of their own: no views.
+    pub(super) fn tables(&self) -> impl Iterator<Item = (Oid, &Relation)> {
+        let own = |relation: &&Relation| matches!(&relation.bases[..], [base] if *base == relation.name);
+        self.relations.iter().map(|(oid, relation)| (*oid, relation)).filter(move |(_, relation)| own(relation))
+    }
+
+    /// A snapshot of these alone.
+    pub(super) fn of_tables(relations: HashMap<Oid, Relation>) -> Snapshot {
+        Snapshot { relations, ..Snapshot::default() }
+    }
+
     /// Each relation, to change.
     pub(super) fn for_each_mut(&mut self, mut each: impl FnMut(Oid, &mut Relation)) {
         self.relations.iter_mut().for_each(|(oid, relation)| each(*oid, relation));
@@ -290,6 +379,7 @@ struct Builder<'a> {
     parents: HashMap<Oid, Vec<Oid>>,
     unique: HashSet<(Oid, i16)>,
     sizes: HashMap<Oid, u64>,
+    foreign: Foreign<'a>,
     children: HashMap<Oid, Vec<Oid>>,
     /// By comments and security labels.
     said: HashMap<(Oid, i16), Level>,
@@ -310,6 +400,7 @@ impl<'a> Builder<'a> {
             parents: HashMap::new(),
             unique: rows.unique.iter().copied().collect(),
             sizes: rows.sizes.iter().copied().collect(),
+            foreign: Foreign::of(rows),
             children: HashMap::new(),
             said: HashMap::new(),
             search_path: &rows.search_path,
@@ -347,20 +438,9 @@ impl<'a> Builder<'a> {
             return;
         }
         let Some((schema, name)) = self.names.get(&oid).copied() else { return };
-        let full: Text = format!("{schema}.{name}").into();
         let columns = self.columns.get(&oid).cloned().unwrap_or_default();
-        let mut relation = Relation {
-            bases: vec![full.clone()],
-            parts: (schema.clone(), name.clone()),
-            columns: columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect(),
-            classified: HashMap::new(),
-            filled: false,
-            copied_in: Vec::new(),
-            subject: None,
-            subject_unique: false,
-            size: None,
-            name: full,
-        };
+        let mut relation = Relation::bare(schema.clone(), name.clone());
+        relation.columns = columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect();
         match self.views.get(&oid).copied() {
             Some(definition) => self.view(oid, definition, &columns, &mut relation, depth),
             None => self.table(oid, schema, name, &columns, &mut relation, depth),
@@ -379,7 +459,8 @@ impl<'a> Builder<'a> {
     ) {
         for (number, column) in columns {
             let by_name = self.classification.level(schema, name, column);
-            let level = by_name.max(self.said.get(&(oid, *number)).copied());
+            let there = self.foreign.level(oid, *number, column, self.classification);
+            let level = by_name.max(there).max(self.said.get(&(oid, *number)).copied());
             if let Some(level) = level {
                 let name = format!("{}.{column}", relation.name).into();
                 relation.classified.insert(*number, vec![Classified { name, level }]);
@@ -389,6 +470,9 @@ impl<'a> Builder<'a> {
         relation.size = self.rows_below(oid);
         let subject = self.classification.subject(schema, name);
         relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
+        if relation.subject.is_none() {
+            relation.subject = self.foreign.subject(oid, columns, self.classification);
+        }
         // A partition, and a table that inherits, is classified as its parents are.
         for parent in self.parents.get(&oid).cloned().unwrap_or_default() {
             self.finish(parent, depth + 1);

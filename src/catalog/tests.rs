@@ -58,6 +58,10 @@ fn rows() -> Rows {
         }],
         triggers: Vec::new(),
         operators: Vec::new(),
+        function_oids: Arc::default(),
+        foreign: Vec::new(),
+        foreign_columns: Vec::new(),
+        published: Vec::new(),
         built_in: vec![text("lower"), text("count")],
         search_path: vec![text("$user"), text("public")],
     }

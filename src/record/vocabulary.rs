@@ -49,6 +49,8 @@ vocabulary! {
         Set = "set",
         /// A replication command.
         Replication = "replication",
+        /// No statement of its own: what another session's NOTIFY says reached this one.
+        Notification = "notification",
         /// Everything else.
         Other = "other",
     }

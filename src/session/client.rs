@@ -4,8 +4,10 @@
 //! answer. Refuses lengths that the server would refuse. A message's events come with its last byte, so that nothing
 //! the server could act on has gone on before.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::dialect::{Dialect, is_plain, may_change};
 use super::event::{Event, Who};
 use super::expect::{Asked, Expect, SentBind, SentExecute};
 use super::gate::Denial;
@@ -13,7 +15,7 @@ use super::holding::Judging;
 use super::names::Prepared;
 use super::run::text;
 use super::tracker::{New, Tracker, length};
-use super::{OutOfStep, TEXT_BYTES_MAX};
+use super::{OutOfStep, TEXT_BYTES_MAX, UNKNOWN_TEXT};
 use crate::clock::Timestamp;
 use crate::record::Protocol;
 use crate::wire::bind::{BindReader, Parameters};
@@ -24,12 +26,25 @@ use crate::wire::startup::{self, FIRST_PACKET_BYTES_MAX, First, Startup};
 /// What is captured of a Parse: a name and the text, bytes.
 const PARSE_BYTES_MAX: usize = TEXT_BYTES_MAX + NAME_BYTES_MAX + 1;
 
+/// Statements ahead of the server's answers that are kept to see whether they change how later ones are read. With more, they may.
+const UNANSWERED_MAX: usize = 256;
+
 /// The client's direction.
 #[derive(Debug)]
 pub(super) struct ClientStream {
     pub(super) started: bool,
     /// The connection is of the replication protocol.
     pub(super) replication: bool,
+    /// How the server reads texts, as far as it has told.
+    pub(super) dialect: Dialect,
+    /// Something was sent that may change it, and the server has not answered that.
+    dialect_changes: bool,
+    /// What was sent and not answered, and may be that.
+    unanswered: Vec<Arc<[u8]>>,
+    /// It was changed since start-up.
+    pub(super) dialect_moved: bool,
+    /// What it streams are changes as `pgoutput` writes them.
+    pub(super) streams_changes: bool,
     /// The StartupMessage set something.
     pub(super) own_settings: bool,
     pub(super) said_goodbye: bool,
@@ -50,6 +65,11 @@ impl ClientStream {
         ClientStream {
             started: false,
             replication: false,
+            dialect: Dialect::default(),
+            dialect_changes: false,
+            unanswered: Vec::new(),
+            dialect_moved: false,
+            streams_changes: false,
             own_settings: false,
             said_goodbye: false,
             followed: 0,
@@ -65,6 +85,40 @@ impl ClientStream {
 
     pub fn is_between_messages(&self) -> bool {
         self.scanner.is_between()
+    }
+
+    /// A statement as the server reads it, and its length. Where that depends on what the server has not answered yet, it is not known.
+    pub fn read<'t>(&self, sql: SqlText<'t>) -> (Cow<'t, [u8]>, u64) {
+        let text = sql.text.get(..TEXT_BYTES_MAX).unwrap_or(sql.text);
+        if is_plain(text) {
+            return (Cow::Borrowed(text), sql.text_bytes);
+        }
+        let changes = |sent: &Arc<[u8]>| may_change(sent, self.dialect_moved);
+        match self.dialect_changes || self.unanswered.iter().any(changes) {
+            true => (Cow::Borrowed(UNKNOWN_TEXT), 0),
+            false => (self.dialect.read(text), sql.text_bytes),
+        }
+    }
+
+    /// The same of one that is sent. What was sent before it is looked at when that matters, and not again.
+    fn taken(&mut self, sql: SqlText<'_>) -> (Arc<[u8]>, u64) {
+        let (text, bytes) = self.read(sql);
+        let text: Arc<[u8]> = Arc::from(text.as_ref());
+        if !is_plain(sql.text) {
+            self.dialect_changes |= self.unanswered.iter().any(|sent| may_change(sent, self.dialect_moved));
+            self.unanswered.clear();
+        }
+        match self.unanswered.len() < UNANSWERED_MAX {
+            true => self.unanswered.push(Arc::clone(&text)),
+            false => self.dialect_changes = true,
+        }
+        (text, bytes)
+    }
+
+    /// The server has answered everything, and told what was changed.
+    pub fn answered(&mut self) {
+        self.dialect_changes = false;
+        self.unanswered.clear();
     }
 
     pub fn followed(&self) -> usize {
@@ -213,8 +267,14 @@ impl Tracker {
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
         let protocol = if self.client.replication { Protocol::Replication } else { Protocol::Simple };
+        if self.client.replication {
+            let option = b"publication_names";
+            self.client.streams_changes =
+                sql.text.windows(option.len()).any(|window| window.eq_ignore_ascii_case(option));
+        }
         let parameters = Parameters::default();
-        let new = New { protocol, text: kept(sql.text), text_bytes: sql.text_bytes, bytes_in: bytes, parameters };
+        let (text, text_bytes) = self.client.taken(sql);
+        let new = New { protocol, text, text_bytes, bytes_in: bytes, parameters };
         let no = self.begin(new, at, events);
         let renames = self.will_run() && self.renames(sql.text, sql.text_bytes);
         self.ask(Expect::Query(Asked::new(no, bytes, renames)), no, bytes, at, events)
@@ -266,7 +326,8 @@ impl Tracker {
         let Ok((name, sql)) = frontend::parse(body, header.body_bytes()) else {
             return self.expect_extended(Expect::Malformed);
         };
-        let prepared = Arc::new(Prepared { id: self.next_id(), text: kept(sql.text), text_bytes: sql.text_bytes });
+        let (text, text_bytes) = self.client.taken(sql);
+        let prepared = Arc::new(Prepared { id: self.next_id(), text, text_bytes });
         if self.skipping {
             self.skip_parse(&name, prepared, at, events);
             return Ok(());
@@ -372,10 +433,6 @@ impl Tracker {
         self.synced = self.ids;
         self.expect(Expect::Sync)
     }
-}
-
-fn kept(text: &[u8]) -> Arc<[u8]> {
-    text.get(..TEXT_BYTES_MAX).unwrap_or(text).into()
 }
 
 fn who(before: &Who, startup: &Startup) -> Who {

@@ -56,6 +56,8 @@ pub enum Event {
     Ready(Ready),
     /// The connection is over. The session's last event.
     Closed(Closed),
+    /// Somebody's NOTIFY is about to reach the client.
+    Notified(Notified),
 }
 
 impl Event {
@@ -73,6 +75,7 @@ impl Event {
             Event::Prepared(event) => &event.who,
             Event::Ready(event) => &event.who,
             Event::Closed(event) => &event.who,
+            Event::Notified(event) => &event.who,
         }
     }
 
@@ -85,6 +88,7 @@ impl Event {
             Event::Prepared(event) => event.who = who,
             Event::Ready(event) => event.who = who,
             Event::Closed(event) => event.who = who,
+            Event::Notified(event) => event.who = who,
         }
     }
 }
@@ -163,6 +167,8 @@ pub struct Ended {
     pub sqlstate: Option<String>,
     /// ErrorResponse's primary message, raw, cut off at [`super::ERROR_BYTES_MAX`].
     pub error: Option<String>,
+    /// What its ErrorResponse may tell of rows.
+    pub told: Told,
     /// Where RowDescription said the result's columns come from; `None` where there was no RowDescription.
     #[serde(skip)]
     pub columns: Option<Arc<[Origin]>>,
@@ -172,6 +178,19 @@ pub struct Ended {
     pub sighted: Vec<Sighted>,
     /// The transaction status, where ReadyForQuery followed in the same read.
     pub ready: Option<TransactionStatus>,
+}
+
+/// What an ErrorResponse may tell of rows, besides its message. Counts, no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Bytes of its message, detail and hint, and of the statement within a function that it is about; of all of it where it is long.
+    pub bytes: u64,
+    /// Whether it has a detail.
+    pub detail: bool,
+    /// Whether it is about a place in the statement's own text.
+    pub of_text: bool,
+    /// Whether it answers a Parse, Bind, Describe or Close: nothing was executed yet.
+    pub refused: bool,
 }
 
 /// A column whose values look personal. Counts, no value.
@@ -257,6 +276,24 @@ pub struct Ready {
     /// The SQLSTATE of the error that kept what ran since the last ReadyForQuery from being committed at the Sync,
     /// where each statement of it had completed: a deferred constraint, for one.
     pub commit_failed: Option<String>,
+}
+
+/// See [`Event::Notified`]. One for all that came in the same read, one behind the other, on the same channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notified {
+    /// Who hears it.
+    #[serde(skip, default = "nobody")]
+    pub who: Arc<Who>,
+    /// When.
+    pub at: Timestamp,
+    /// The channel.
+    pub channel: String,
+    /// How many.
+    pub count: u64,
+    /// Bytes of the messages, headers included.
+    pub bytes_out: u64,
+    /// Bytes of what they say.
+    pub payload_bytes: u64,
 }
 
 /// See [`Event::Closed`].

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::ERROR_BYTES_MAX;
 use super::copying::COPY_READER;
-use super::event::Event;
+use super::event::{Event, Told};
 use super::expect::{Expect, SentExecute};
 use super::names::Prepared;
 use super::run::{Run, text};
-use super::tracker::{How, Tracker};
+use super::tracker::{How, Tracker, length};
 use super::{OutOfStep, SubjectColumns};
 use crate::clock::Timestamp;
 use crate::record::Outcome;
@@ -23,6 +23,17 @@ use crate::wire::frontend::{Name, Target};
 const PROTOCOL_VIOLATION: &[u8] = b"08P01";
 /// query_canceled.
 const CANCELLED: &str = "57014";
+
+/// What an error of so many bytes may tell.
+fn told(fields: &ErrorFields<'_>, bytes: u64) -> Told {
+    let said = [fields.message, fields.detail, fields.hint, fields.internal].iter().map(|part| length(part)).sum();
+    Told {
+        bytes: if fields.is_whole { said } else { bytes },
+        detail: !fields.detail.is_empty(),
+        of_text: fields.has_position,
+        refused: false,
+    }
+}
 
 impl Tracker {
     pub(super) fn failed(
@@ -45,8 +56,8 @@ impl Tracker {
             return Ok(());
         }
         let outcome = if sqlstate == CANCELLED { Outcome::Cancelled } else { Outcome::Error };
-        let how =
-            How { outcome, more: false, tag: String::new(), sqlstate: Some(sqlstate), error: Some(text(message)) };
+        let (sqlstate, error) = (Some(sqlstate), Some(text(message)));
+        let how = How { outcome, more: false, tag: String::new(), sqlstate, error, told: told(&fields, bytes) };
         if fields.sqlstate == PROTOCOL_VIOLATION && fields.routine == COPY_READER {
             self.copy_took_a_stray(at, events);
         }
@@ -63,7 +74,8 @@ impl Tracker {
                 }
             }
             Some(_) => {
-                self.end_refused(how, bytes, at, events);
+                let told = Told { refused: true, ..how.told };
+                self.end_refused(How { told, ..how }, bytes, at, events);
                 self.skip(at, events);
             }
         }

@@ -9,7 +9,7 @@ use super::event::Event;
 use super::gate::{Denial, HELD_BYTES_MAX, Message, Question, Verdict, may_be_denied, replacement};
 use super::names::Prepared;
 use super::tracker::{Tracker, length};
-use super::{OutOfStep, TEXT_BYTES_MAX, UNKNOWN_TEXT};
+use super::{OutOfStep, UNKNOWN_TEXT};
 use crate::clock::Timestamp;
 use crate::record::Protocol;
 use crate::wire::frame::HEADER_BYTES;
@@ -261,10 +261,7 @@ impl Tracker {
 
     fn wanted<'a>(&'a self, out: &'a Outgoing) -> (Message, Cow<'a, [u8]>, u64) {
         let body = out.held_body();
-        let known = |sql: SqlText<'a>| {
-            let text = sql.text.get(..TEXT_BYTES_MAX).unwrap_or(sql.text);
-            (Cow::from(text), sql.text_bytes)
-        };
+        let known = |sql: SqlText<'a>| self.client.read(sql);
         let prepared = |prepared: Option<&'a Prepared>| match prepared {
             Some(prepared) if prepared.is_known() => (Cow::from(&prepared.text[..]), prepared.text_bytes),
             _ => (Cow::from(UNKNOWN_TEXT), 0),

@@ -17,6 +17,8 @@ pub mod gate;
 mod people;
 // Values of columns that nobody classified.
 pub mod sampling;
+// How the server reads a text: encoding, and what a backslash is.
+mod dialect;
 // One execution under way, and the columns of its result.
 mod run;
 // Prepared statements and portals by name: what was sent, and what the server confirmed.
@@ -29,6 +31,8 @@ mod tracker;
 mod client;
 // Bytes of the server.
 mod server;
+// What nobody asked for, and what is no row.
+mod telling;
 // COPY from the client, and the Syncs that it passes over.
 mod copying;
 // Which execution the server is answering.

@@ -4,7 +4,7 @@
 //! In: bytes, cut anywhere, and a gate's looks at results. Out: events as ever, and what goes on to the client: the bytes as they
 //! are, but for what [`Passed`] says. Holds no more than one error.
 
-use super::event::Event;
+use super::event::{Event, Told};
 use super::expect::Expect;
 use super::gate::{Denial, Going, Progress};
 use super::run::Run;
@@ -228,6 +228,7 @@ impl How {
     /// By a gate.
     pub(super) fn denied(outcome: Outcome, denial: &Denial) -> How {
         How {
+            told: Told::default(),
             sqlstate: Some(message::INSUFFICIENT_PRIVILEGE.to_owned()),
             error: Some(denial.text().to_owned()),
             ..How::plain(outcome)

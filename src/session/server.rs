@@ -24,6 +24,8 @@ const ROW_DESCRIPTION_BYTES_MAX: usize = 1 << 20;
 const DESCRIPTION_KEPT_BYTES_MAX: usize = 4_096;
 /// What is captured of an ErrorResponse, bytes: the message, and the fields before it.
 const ERROR_CAPTURED_BYTES_MAX: usize = ERROR_BYTES_MAX + 256;
+/// What is captured of a message of logical replication: its header, and the kind of change.
+const STREAMED_CAPTURED_BYTES_MAX: usize = 26;
 /// What is captured of any other message that is looked into, bytes.
 const SMALL_CAPTURED_BYTES_MAX: usize = 4_096;
 
@@ -158,10 +160,12 @@ impl Tracker {
                 }
                 return Ok(last);
             }
-            kind::COPY_DATA => return Ok(last),
+            kind::COPY_DATA if !self.client.streams_changes => return Ok(last),
+            kind::COPY_DATA => STREAMED_CAPTURED_BYTES_MAX,
             kind::ROW_DESCRIPTION => ROW_DESCRIPTION_BYTES_MAX,
             kind::ERROR_RESPONSE => ERROR_CAPTURED_BYTES_MAX,
             kind::AUTHENTICATION
+            | kind::NOTIFICATION_RESPONSE
             | kind::PARAMETER_STATUS
             | kind::COMMAND_COMPLETE
             | kind::READY_FOR_QUERY
@@ -197,9 +201,17 @@ impl Tracker {
                 }
                 Ok(())
             }
-            kind::NOTIFICATION_RESPONSE => Ok(()),
+            kind::NOTIFICATION_RESPONSE => self.notified(header, body, at, events),
+            kind::COPY_DATA => {
+                self.streamed(body);
+                Ok(())
+            }
+            // It may say what a function has set, too.
             kind::PARAMETER_STATUS => {
                 self.parameter(body);
+                if let Some(run) = &mut self.current {
+                    run.count_out(header.total_bytes());
+                }
                 Ok(())
             }
             kind::ERROR_RESPONSE => self.failed(body, header.total_bytes(), at, events),
@@ -256,7 +268,15 @@ impl Tracker {
                     self.who = Arc::new(Who { application_name: name, ..Who::clone(&self.who) });
                 }
             }
-            b"client_encoding" => self.server.unicode = matches!(value, b"UTF8" | b"SQL_ASCII"),
+            b"client_encoding" => {
+                self.server.unicode = matches!(value, b"UTF8" | b"SQL_ASCII");
+                self.client.dialect.set_encoding(value);
+                self.client.dialect_moved |= self.server.ready;
+            }
+            b"standard_conforming_strings" => {
+                self.client.dialect.set_standard_strings(value);
+                self.client.dialect_moved |= self.server.ready;
+            }
             b"server_version" => self.server.server_version = Some(text(value)),
             _ => {}
         }
@@ -368,6 +388,9 @@ impl Tracker {
         self.skipping = false;
         self.copy = None;
         self.loose_out = 0;
+        if self.owes_nothing() {
+            self.client.answered();
+        }
         self.server.status = Some(status);
         if status != TransactionStatus::Open {
             self.end_portals(at, events);

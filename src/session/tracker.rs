@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::client::ClientStream;
 use super::copying::CopyIn;
-use super::event::{Begun, Ended, Event, Opened, Subject, Who};
+use super::event::{Begun, Ended, Event, Opened, Subject, Told, Who};
 use super::expect::{Asked, Expect};
 use super::names::Names;
 use super::run::Run;
@@ -261,6 +261,7 @@ impl Tracker {
             bytes_in: run.bytes_in,
             sqlstate: how.sqlstate,
             error: how.error,
+            told: how.told,
             people: run.take_people(),
             sighted: run.take_sighted(),
             columns: run.columns,
@@ -288,12 +289,13 @@ pub(super) struct How {
     pub tag: String,
     pub sqlstate: Option<String>,
     pub error: Option<String>,
+    pub told: Told,
 }
 
 impl How {
     /// Without a tag or an error.
     pub fn plain(outcome: Outcome) -> How {
-        How { outcome, more: false, tag: String::new(), sqlstate: None, error: None }
+        How { outcome, more: false, tag: String::new(), sqlstate: None, error: None, told: Told::default() }
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::RelationName;
 use super::tokens::{Lexeme, Tokens};
+use super::{RelationName, doors};
 use crate::record::Text;
 
 /// Names that are kept, of each kind. With more, the code is taken for dynamic.
@@ -23,6 +23,10 @@ pub struct Code {
     pub writes: Vec<RelationName>,
     /// What is called, as written, in lower case unless quoted.
     pub functions: Vec<Text>,
+    /// Channels that it notifies; `None` where one is put together.
+    pub notifies: Vec<Option<Text>>,
+    /// Whether it takes the row that set off a trigger as a whole.
+    pub takes_rows: bool,
     /// Whether it executes what it puts together, or could not be read.
     pub dynamic: bool,
     /// Whether it may change what names mean after it.
@@ -62,12 +66,21 @@ impl Code {
         if relations.len() > NAMES_MAX || functions.len() > NAMES_MAX {
             return opaque;
         }
+        let mut notifies = doors::notified(&tokens);
+        notifies.extend(tokens.all.windows(2).filter_map(|pair| match pair {
+            [notify, channel] if notify.text.eq_ignore_ascii_case("notify") && channel.is_name() => {
+                Some(Some(channel.name().into()))
+            }
+            _ => None,
+        }));
         let says = |word: &str| tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case(word));
         let dynamic = says("execute");
         Code {
             relations: relations.into_iter().collect(),
             writes: writes.into_iter().collect(),
             functions: functions.into_iter().collect(),
+            notifies,
+            takes_rows: takes_rows(&tokens),
             dynamic,
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),
         }
@@ -87,6 +100,15 @@ impl Code {
     }
 }
 
+/// `new` or `old`, but for a column of it, and for what a trigger returns.
+fn takes_rows(tokens: &Tokens<'_>) -> bool {
+    tokens.all.iter().enumerate().any(|(at, lexeme)| {
+        let is_row = lexeme.is_name() && matches!(lexeme.name().as_str(), "new" | "old");
+        let is_returned = at > 0 && tokens.word(at - 1) == "return";
+        is_row && tokens.word(at + 1) != "." && !is_returned
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +123,9 @@ mod tests {
         assert!(named(Some("shop"), "customers") && named(None, "c") && named(None, "E") && !named(None, "orders"));
         assert_eq!((code.functions.as_slice(), code.dynamic), (&["f".into()][..], false));
         assert!(Code::of("begin execute 'select 1'; end").dynamic);
+        let sends = Code::of("begin perform pg_notify('a', new.id::text); notify b; return new; end");
+        assert_eq!((sends.notifies.as_slice(), sends.takes_rows), (&[Some("a".into()), Some("b".into())][..], false));
+        assert!(Code::of("begin perform pg_notify('a', row_to_json(new)::text); return new; end").takes_rows);
         assert!(Code::of("unterminated ' string").dynamic);
     }
 }

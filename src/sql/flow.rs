@@ -46,7 +46,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    fn new(into: RelationName, fate: Fate) -> Flow {
+    pub(super) fn new(into: RelationName, fate: Fate) -> Flow {
         Flow {
             into,
             fate,

@@ -6,9 +6,11 @@
 //! in [`Effect`].
 
 mod code;
+mod doors;
 mod flow;
 pub mod literals;
 mod output;
+mod replication;
 pub mod seal;
 mod shape;
 mod statement;
@@ -19,7 +21,9 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use self::code::Code;
+pub use self::doors::{Doors, Stream, called};
 pub use self::flow::{Fate, Flow};
+pub use self::replication::{is_of_a_database, replication};
 use self::seal::{Keys, Seal};
 pub use self::shape::{holds_for_shape, shape};
 use crate::record::{Kind, Parse, Text};
@@ -162,6 +166,8 @@ pub struct Analysis {
     pub flows: Vec<Flow>,
     /// Whether it shows a setting that a session may have made of anything.
     pub shows_setting: bool,
+    /// Where else data goes, and comes from.
+    pub doors: Doors,
 }
 
 impl Analysis {
@@ -186,6 +192,7 @@ impl Analysis {
             operators: Vec::new(),
             flows: Vec::new(),
             shows_setting: false,
+            doors: Doors::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use pg_query::protobuf::Token;
 use pg_query::protobuf::summary_result::Context;
 
 use super::tokens::{Lexeme, Tokens, comment_tags, ticket};
-use super::{Analysis, Code, Effect, Output, RelationName, flow, kept_setting, output};
+use super::{Analysis, Code, Doors, Effect, Output, RelationName, flow, kept_setting, output};
 use crate::record::{Kind, Parse, Text};
 
 /// `sqlparser` sees no longer statements …
@@ -24,6 +24,11 @@ const WITHIN_MAX: usize = 3;
 /// Analyses one statement.
 pub(super) fn analyze(text: &str) -> Analysis {
     within(text, 0)
+}
+
+/// Analyses what a statement has another server run; nothing where that is too deep.
+pub(super) fn analyze_within(text: &str, depth: usize) -> Option<Analysis> {
+    (depth <= WITHIN_MAX).then(|| within(text, depth))
 }
 
 fn within(text: &str, depth: usize) -> Analysis {
@@ -55,6 +60,10 @@ fn within(text: &str, depth: usize) -> Analysis {
     analysis.effects = effects(&tokens, analysis.kind, &summary.statement_types);
     analysis.shows_setting = shows_setting(&tokens, &analysis);
     analysis.flows = flow::of(&tokens, text, &analysis, within_limits(&tokens));
+    if !analysis.functions.is_empty() || analysis.kind == Kind::Other {
+        analysis.doors = Doors::of(&tokens, &analysis.functions, depth);
+        analysis.flows.extend(analysis.doors.flows(&analysis.functions, text, within_limits(&tokens)));
+    }
     if let Some(name) = executed_into(&tokens) {
         analysis.effects.push(Effect::Execute { name });
     }
@@ -332,7 +341,7 @@ fn setting(tokens: &Tokens<'_>, from: usize) -> (Text, usize) {
 /// SHOW of a setting that is somebody's own, and what does the same.
 fn shows_setting(tokens: &Tokens<'_>, analysis: &Analysis) -> bool {
     let named = |name: &Text| matches!(&**name, "current_setting" | "pg_catalog.current_setting");
-    let shown = tokens.word(0) == "show" && (tokens.word(2) == "." || tokens.word(1) == "all");
+    let shown = tokens.word(0) == "show";
     shown || analysis.functions.iter().any(named) || analysis.reads.iter().any(|name| &*name.name == "pg_settings")
 }
 

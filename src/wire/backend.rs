@@ -96,6 +96,16 @@ pub struct ErrorFields<'a> {
     pub sqlstate: &'a [u8],
     /// `M`.
     pub message: &'a [u8],
+    /// `D`.
+    pub detail: &'a [u8],
+    /// `H`.
+    pub hint: &'a [u8],
+    /// `q`: a statement that a function put together, perhaps.
+    pub internal: &'a [u8],
+    /// Whether it has a `P`: it is about a place in the text.
+    pub has_position: bool,
+    /// Whether all of it was captured.
+    pub is_whole: bool,
     /// `R`: the routine of the server's source that reported it, which no locale translates.
     pub routine: &'a [u8],
 }
@@ -107,6 +117,7 @@ impl<'a> ErrorFields<'a> {
         let mut reader = Reader::new(body);
         while let Ok(code) = reader.u8() {
             if code == 0 {
+                fields.is_whole = true;
                 break;
             }
             let rest = reader.rest();
@@ -117,6 +128,10 @@ impl<'a> ErrorFields<'a> {
                 b'S' if fields.severity.is_empty() => fields.severity = text,
                 b'C' => fields.sqlstate = text,
                 b'M' => fields.message = text,
+                b'D' => fields.detail = text,
+                b'H' => fields.hint = text,
+                b'q' => fields.internal = text,
+                b'P' => fields.has_position = true,
                 b'R' => fields.routine = text,
                 _ => {}
             }
@@ -198,6 +213,13 @@ pub fn parameter_status(body: &[u8]) -> Result<(&[u8], &[u8]), Truncated> {
     Ok((reader.c_string()?, reader.c_string()?))
 }
 
+/// A NotificationResponse's channel. What it says, behind that, is not read.
+pub fn notification_channel(body: &[u8]) -> Result<&[u8], Truncated> {
+    let mut reader = Reader::new(body);
+    let _process = reader.u32()?;
+    reader.c_string()
+}
+
 /// A CommandComplete's tag.
 pub fn command_tag(body: &[u8]) -> Result<&[u8], Truncated> {
     Reader::new(body).c_string()
@@ -222,7 +244,10 @@ mod tests {
         let fields = ErrorFields::read(b"SFATAL\0VERROR\0C42P01\0Mno such\0Dx\0\0");
         assert_eq!((fields.severity, fields.sqlstate, fields.message), (&b"ERROR"[..], &b"42P01"[..], &b"no such"[..]));
         assert!(!fields.is_fatal());
-        assert_eq!(ErrorFields::read(b"SPANIC\0C57P02\0Mcut of").message, b"cut of");
+        assert_eq!((fields.detail, fields.has_position, fields.is_whole), (&b"x"[..], false, true));
+        assert!(ErrorFields::read(b"SERROR\0Mno\0P8\0\0").has_position);
+        let cut = ErrorFields::read(b"SPANIC\0C57P02\0Mcut of");
+        assert_eq!((cut.message, cut.is_whole), (&b"cut of"[..], false));
         assert_eq!(ErrorFields::read(b"SERROR\0C08P01\0Mno\0RCopyGetData\0\0").routine, b"CopyGetData");
         assert!(ErrorFields::read(b"SPANIC\0").is_fatal());
         assert_eq!(ErrorFields::read(b""), ErrorFields::default());

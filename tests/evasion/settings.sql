@@ -89,3 +89,39 @@ rollback to savepoint s
 --> inferred / assumed | email | 40
 select lower(email) from customers
 commit
+
+-- strings with escapes
+set standard_conforming_strings = off
+--> inferred | email | 40
+select '\'' || email || '\'' from shop.customers
+--> inferred | email | 40
+select '\\', upper(email), '\' from shop.products --' from shop.customers
+--> innocent
+select '\', email from shop.customers --'
+reset standard_conforming_strings
+--> inferred | email | 40
+select '\', lower(email) from shop.customers --'
+
+-- strings with escapes, by set_config and undone by a rollback
+begin
+select set_config('standard_conforming_strings', 'off', true)
+--> inferred | email | 40
+select '\\', lower(email), '\' from shop.products --' from shop.customers
+rollback
+--> innocent
+select '\\', title, '\' from shop.products --' from shop.customers
+
+-- strings with escapes in a block of code
+set standard_conforming_strings = off
+--> assumed | email | 40
+do $$ declare x text := '\''; begin raise notice '%', (select string_agg(email, '\'') from shop.customers); end $$
+
+-- escapes of Unicode
+--> inferred / assumed | email | 40
+select U&'\0041', lower(U&"\0065mail") from shop.customers
+--> inferred / assumed | email | 40
+select lower(U&"!0065mail" uescape '!') from shop.customers
+--> exact / inferred | email | 40
+select email from U&"sh\006fp".customers
+--> inferred | email | 40
+select E'\'' || lower(email) || E'\'' from shop.customers

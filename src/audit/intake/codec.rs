@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::record::{Outcome, Protocol};
-    use crate::session::event::{Begun, Ended, Prepared};
+    use crate::session::event::{Begun, Ended, Prepared, Told};
 
     fn events(text: &[u8], number: u64, error: Option<String>) -> [Event; 3] {
         let who = Arc::new(Who { client_addr: "::1".to_owned(), ..Who::default() });
@@ -212,6 +212,7 @@ mod tests {
             bytes_in: 2,
             sqlstate: Some("42P01".to_owned()),
             error,
+            told: Told { bytes: number, detail: true, ..Told::default() },
             columns: number.is_multiple_of(2).then(|| {
                 let name = number.to_string();
                 [Origin { name, table_oid: 1, attribute: -2, type_oid: 25 }].into()

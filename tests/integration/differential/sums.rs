@@ -75,7 +75,7 @@ fn shape(events: &[Event]) -> Result<(), String> {
                 }
             }
             Event::Ready(_) => open.values_mut().filter(|(parts, _)| *parts > 0).for_each(|(_, more)| *more = false),
-            Event::Opened(_) | Event::Prepared(_) | Event::Closed(_) => {}
+            Event::Opened(_) | Event::Prepared(_) | Event::Closed(_) | Event::Notified(_) => {}
         }
     }
     match open.iter().find(|(_, (parts, _))| *parts == 0) {

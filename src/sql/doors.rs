@@ -1,0 +1,262 @@
+//! Ways on which data goes that no table and no result shows: notifications, sequences, statements that another server is to run.
+//!
+//! In: a statement's tokens and the functions that it calls. Out: [`Doors`], from constants alone: what is put together as it runs is
+//! not known, and said to be so. Nothing is followed here.
+
+use pg_query::protobuf::Token;
+use serde::{Deserialize, Serialize};
+
+use super::tokens::{Lexeme, Tokens};
+use super::{Analysis, ColumnRef, Fate, Flow, Output, RelationName, output, statement};
+use crate::record::Text;
+
+/// Calls of each kind that are looked at. With more, what they name is not known.
+const CALLS_MAX: usize = 64;
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doors {
+    /// NOTIFY and `pg_notify`: the channel, `None` where it is put together.
+    pub notifies: Vec<Option<Text>>,
+    /// Sequences whose value is asked for, or set.
+    pub sequences: Vec<RelationName>,
+    /// Statements that `dblink` has another server run; empty where one of them is put together.
+    pub elsewhere: Vec<Analysis>,
+    /// What a replication command streams.
+    pub stream: Option<Stream>,
+}
+
+/// What a replication command streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stream {
+    /// The whole cluster: a base backup, or its WAL.
+    Everything,
+    /// Changes of the tables of these publications.
+    Publications(Vec<Text>),
+    /// Changes of any table of the database.
+    Changes,
+}
+
+impl Doors {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Doors::default()
+    }
+
+    /// Those of a statement that calls these functions.
+    pub(super) fn of(tokens: &Tokens<'_>, functions: &[Text], depth: usize) -> Doors {
+        let mut doors = Doors::default();
+        if tokens.word(0) == "notify" {
+            doors.notifies.push(Some(tokens.word(1).into()));
+        }
+        let calls = |name: &str| functions.iter().any(|function| bare(function) == name);
+        if calls("pg_notify") {
+            doors.notifies = notified(tokens);
+        }
+        if ["setval", "currval", "nextval"].into_iter().any(calls) {
+            let named = ["setval", "currval", "nextval"].iter().flat_map(|name| first_arguments(tokens, name));
+            doors.sequences = named.filter_map(|first| relation(&first?)).take(CALLS_MAX).collect();
+        }
+        if calls("dblink") {
+            doors.elsewhere = elsewhere(tokens, depth);
+        }
+        doors
+    }
+
+    /// What is put into sequences, by what the statement returns: `setval` returns it, too.
+    pub(super) fn flows(&self, functions: &[Text], text: &str, is_safe: bool) -> Vec<Flow> {
+        if self.sequences.is_empty() || !functions.iter().any(|function| bare(function) == "setval") {
+            return Vec::new();
+        }
+        let outputs = is_safe.then(|| output::of(text)).flatten();
+        let columns = outputs.map(|outputs| {
+            let refs: Vec<ColumnRef> = outputs.by_column.into_iter().flat_map(|(_, refs)| refs).collect();
+            vec![(Some(Text::from("last_value")), refs)]
+        });
+        self.sequences
+            .iter()
+            .map(|into| Flow { columns: columns.clone(), ..Flow::new(into.clone(), Fate::Filled) })
+            .collect()
+    }
+}
+
+/// The channels that a text's calls of `pg_notify` name.
+pub(super) fn notified(tokens: &Tokens<'_>) -> Vec<Option<Text>> {
+    let named = first_arguments(tokens, "pg_notify").into_iter();
+    let mut channels: Vec<Option<Text>> = named.map(|first| first.map(Text::from)).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    if channels.len() > CALLS_MAX { vec![None] } else { channels }
+}
+
+/// An argument of a call.
+#[derive(Debug, PartialEq)]
+enum Argument {
+    /// A string, as it stands.
+    Constant(String),
+    /// TRUE or FALSE.
+    Truth,
+    /// Anything else.
+    Other,
+}
+
+/// The arguments of each call of a function.
+fn calls(tokens: &Tokens<'_>, function: &str) -> Vec<Vec<Argument>> {
+    let is_call = |at: &usize| {
+        let named = tokens.all.get(*at).is_some_and(|lexeme| lexeme.is_name() && lexeme.name() == function);
+        named && tokens.word(at + 1) == "("
+    };
+    (0..tokens.all.len()).filter(is_call).map(|at| arguments(tokens, at + 1)).collect()
+}
+
+/// What stands in the parenthesis that opens at `open`.
+fn arguments(tokens: &Tokens<'_>, open: usize) -> Vec<Argument> {
+    let mut found = Vec::new();
+    let mut depth = 0_usize;
+    for (at, lexeme) in tokens.all.iter().enumerate().skip(open) {
+        let begins = at == open || depth == 1 && lexeme.text == ",";
+        match lexeme.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        if begins {
+            found.push(argument(tokens, at + 1));
+        }
+    }
+    found
+}
+
+fn argument(tokens: &Tokens<'_>, at: usize) -> Argument {
+    match tokens.all.get(at) {
+        Some(lexeme) if is_string(lexeme) && is_alone(tokens, at) => Argument::Constant(lexeme.decoded()),
+        Some(lexeme) if matches!(lexeme.name().as_str(), "true" | "false") => Argument::Truth,
+        _ => Argument::Other,
+    }
+}
+
+/// The first argument of each call, where it is a constant.
+fn first_arguments(tokens: &Tokens<'_>, function: &str) -> Vec<Option<String>> {
+    let first = |call: Vec<Argument>| match call.into_iter().next() {
+        Some(Argument::Constant(text)) => Some(text),
+        _ => None,
+    };
+    calls(tokens, function).into_iter().map(first).collect()
+}
+
+fn is_string(lexeme: &Lexeme<'_>) -> bool {
+    matches!(lexeme.token, Token::Sconst | Token::Usconst)
+}
+
+/// Whether a constant is an argument as it stands, or cast to a type: nothing is put before or behind it.
+fn is_alone(tokens: &Tokens<'_>, at: usize) -> bool {
+    let before = tokens.word(at.saturating_sub(1));
+    let mut behind = at + 1;
+    while tokens.word(behind) == "::" {
+        behind += 2;
+        while tokens.word(behind) == "." {
+            behind += 2;
+        }
+    }
+    matches!(before.as_str(), "(" | ",") && matches!(tokens.word(behind).as_str(), ")" | ",")
+}
+
+/// `shop.numbers`, as `regclass` reads it.
+fn relation(text: &str) -> Option<RelationName> {
+    let tokens = Tokens::scan(text)?;
+    let name = |at: usize| tokens.all.get(at).filter(|lexeme| lexeme.is_name()).map(|lexeme| Text::from(lexeme.name()));
+    match tokens.all.len() {
+        1 => Some(RelationName { schema: None, name: name(0)? }),
+        3 if tokens.word(1) == "." => Some(RelationName { schema: name(0), name: name(2)? }),
+        _ => None,
+    }
+}
+
+/// What every call of `dblink` has another server run; nothing where one is not known.
+fn elsewhere(tokens: &Tokens<'_>, depth: usize) -> Vec<Analysis> {
+    let mut analyses = Vec::new();
+    for mut call in calls(tokens, "dblink").into_iter().take(CALLS_MAX) {
+        // Whether an error is one comes last; the connection, if any, before the statement.
+        if call.len() > 1 && call.last() == Some(&Argument::Truth) {
+            call.pop();
+        }
+        match call.pop() {
+            Some(Argument::Constant(query)) if is_query(&query) => {
+                analyses.extend(statement::analyze_within(&query, depth.saturating_add(1)));
+            }
+            _ => return Vec::new(),
+        }
+    }
+    analyses
+}
+
+fn is_query(text: &str) -> bool {
+    const WORDS: [&str; 9] = ["select", "with", "values", "table", "insert", "update", "delete", "merge", "show"];
+    Tokens::scan(text).is_some_and(|tokens| {
+        let first = tokens.all.iter().find(|lexeme| lexeme.text != "(").map(Lexeme::name).unwrap_or_default();
+        WORDS.contains(&first.as_str())
+    })
+}
+
+/// A function's name without its schema.
+pub(super) fn bare(function: &str) -> &str {
+    function.rsplit('.').next().unwrap_or(function)
+}
+
+/// A function that was called by its OID, by the name that the catalog has for it.
+pub fn called(name: Option<&str>, oid: u32) -> Analysis {
+    let name = name.map_or_else(|| oid.to_string(), str::to_owned);
+    Analysis {
+        kind: crate::record::Kind::Call,
+        parse: crate::record::Parse::Full,
+        query: format!("{name}(…)").into(),
+        functions: vec![name.into()],
+        output: Output::Unknown,
+        ..Analysis::unknown()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::analyze;
+
+    fn doors(text: &str) -> Doors {
+        analyze(text).remove(0).doors
+    }
+
+    #[test]
+    fn channels_are_known_where_they_are_constants() {
+        let channels = |text: &str| doors(text).notifies;
+        assert_eq!(channels("notify Jobs, 'x'"), [Some("jobs".into())]);
+        assert_eq!(channels("select pg_catalog.pg_notify('Jobs', email) from c"), [Some("Jobs".into())]);
+        assert_eq!(channels("select pg_notify(E'a\\x62'::text, 'x')"), [Some("ab".into())]);
+        assert_eq!(channels("select pg_notify('a' || b, 'x') from c"), [None]);
+        assert_eq!(channels("select pg_notify(lower('a'), 'x'), pg_notify('b', '')"), [None, Some("b".into())]);
+        assert_eq!(channels("select 'pg_notify(''x'')'"), []);
+    }
+
+    #[test]
+    fn sequences_are_known_by_constants() {
+        let name =
+            |schema: Option<&str>, name: &str| RelationName { schema: schema.map(Into::into), name: name.into() };
+        assert_eq!(doors("select nextval('shop.Numbers'::regclass)").sequences, [name(Some("shop"), "numbers")]);
+        assert_eq!(doors("select setval('\"S\"', 5)").sequences, [name(None, "S")]);
+        assert_eq!(doors("select currval($1)").sequences, []);
+    }
+
+    #[test]
+    fn what_another_server_is_to_run_is_read_where_it_is_a_constant() {
+        let reads = |text: &str| doors(text).elsewhere.iter().map(|analysis| analysis.reads.len()).collect::<Vec<_>>();
+        assert_eq!(reads("select * from dblink('dbname=a', 'select x from t, u') as t(x text)"), [2]);
+        assert_eq!(reads("select * from dblink('select 1', false) as t(x int)"), [0]);
+        assert_eq!(reads("select * from dblink($1, $q$select x from t$q$) as t(x text)"), [1]);
+        for unknown in ["dblink('a', 'select ' || x)", "dblink('a', $1)", "dblink('select 1', x)", "dblink('a')"] {
+            assert!(reads(&format!("select * from y, {unknown} as t(x text)")).is_empty(), "{unknown}");
+        }
+        assert!(reads("select * from dblink('select 1') a, dblink('select ' || b) c").is_empty());
+    }
+}
