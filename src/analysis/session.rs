@@ -35,7 +35,7 @@ pub(super) struct Open {
     pub(super) who: Arc<Who>,
     pub(super) protocol: Protocol,
     pub(super) bytes_in: u64,
-    /// As sent; not known after a restart that it outlived.
+    /// As of [`Begun`]; not known after a restart that it outlived.
     pub(super) text: Option<Arc<[u8]>>,
     pub(super) parameters: Parameters,
     pub(super) pending: Option<Pending>,

@@ -26,8 +26,11 @@ use crate::wire::startup::{self, FIRST_PACKET_BYTES_MAX, First, Startup};
 /// What is captured of a Parse: a name and the text, bytes.
 const PARSE_BYTES_MAX: usize = TEXT_BYTES_MAX + NAME_BYTES_MAX + 1;
 
-/// Statements ahead of the server's answers that are kept to see whether they change how later ones are read. With more, they may.
+/// Statements ahead of the server's answers that are kept to see, when it matters, whether they change how later ones are read. Any more
+/// are looked at when they come.
 const UNANSWERED_MAX: usize = 256;
+/// The same of their length, bytes.
+const UNANSWERED_BYTES_MAX: usize = 256 << 10;
 
 /// The client's direction.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub(super) struct ClientStream {
     dialect_changes: bool,
     /// What was sent and not answered, and may be that.
     unanswered: Vec<Arc<[u8]>>,
+    unanswered_bytes: usize,
     /// It was changed since start-up.
     pub(super) dialect_moved: bool,
     /// What it streams are changes as `pgoutput` writes them.
@@ -68,6 +72,7 @@ impl ClientStream {
             dialect: Dialect::default(),
             dialect_changes: false,
             unanswered: Vec::new(),
+            unanswered_bytes: 0,
             dialect_moved: false,
             streams_changes: false,
             own_settings: false,
@@ -106,11 +111,12 @@ impl ClientStream {
         let text: Arc<[u8]> = Arc::from(text.as_ref());
         if !is_plain(sql.text) {
             self.dialect_changes |= self.unanswered.iter().any(|sent| may_change(sent, self.dialect_moved));
-            self.unanswered.clear();
+            self.forget_unanswered();
         }
-        match self.unanswered.len() < UNANSWERED_MAX {
+        self.unanswered_bytes = self.unanswered_bytes.saturating_add(text.len());
+        match self.unanswered.len() < UNANSWERED_MAX && self.unanswered_bytes <= UNANSWERED_BYTES_MAX {
             true => self.unanswered.push(Arc::clone(&text)),
-            false => self.dialect_changes = true,
+            false => self.dialect_changes |= may_change(&text, true),
         }
         (text, bytes)
     }
@@ -118,7 +124,12 @@ impl ClientStream {
     /// The server has answered everything, and told what was changed.
     pub fn answered(&mut self) {
         self.dialect_changes = false;
+        self.forget_unanswered();
+    }
+
+    fn forget_unanswered(&mut self) {
         self.unanswered.clear();
+        self.unanswered_bytes = 0;
     }
 
     pub fn followed(&self) -> usize {

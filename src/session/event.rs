@@ -127,7 +127,7 @@ pub struct Begun {
     pub at: Timestamp,
     /// How it was sent.
     pub protocol: Protocol,
-    /// Its text as sent, cut off at [`super::TEXT_BYTES_MAX`]; in the client's encoding.
+    /// Its text as the server reads it, in UTF-8 (see `dialect`), cut off at [`super::TEXT_BYTES_MAX`] before it is read so.
     #[serde(skip, default = "no_text")]
     pub text: Arc<[u8]>,
     /// The length of the whole text, bytes.

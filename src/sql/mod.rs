@@ -214,12 +214,23 @@ pub fn analyze(text: &str) -> Vec<Analysis> {
 pub fn analyze_with(text: &str, keys: &Keys) -> Vec<Analysis> {
     // PostgreSQL's strings end at NUL, and the protocol's do.
     let text = text.split('\0').next().unwrap_or_default();
-    let statements = pg_query::split_with_parser(text).unwrap_or_else(|_| vec![text]);
+    let statements = split(text);
     let mut analyses: Vec<Analysis> = with_comments(text, statements).map(|(of, all)| sealed(of, all, keys)).collect();
     if analyses.is_empty() {
         analyses.push(statement::analyze(""));
     }
     analyses
+}
+
+/// The statements of a text. One that can hold no second is not parsed for it.
+fn split(text: &str) -> Vec<&str> {
+    let is_space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c');
+    let bare = text.trim_start_matches(is_space).trim_end_matches(|c: char| c == ';' || is_space(c));
+    match bare.contains(';') || bare.contains("--") || bare.contains("/*") {
+        true => pg_query::split_with_parser(text).unwrap_or_else(|_| vec![text]),
+        false if bare.is_empty() => Vec::new(),
+        false => vec![bare],
+    }
 }
 
 /// Each statement, and the same with the comments before it; with those behind it, too, where it is the last. PostgreSQL's parser leaves them out.

@@ -239,3 +239,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_is_cut_as_its_grammar_cuts_it() {
+    for text in [
+        "select 1",
+        "  select 1 ; ",
+        "select 1;;",
+        "select ';'",
+        "\n\tselect 'a' || b\n",
+        "select 1; select 2",
+        "begin; update t set a = ';' where b = 1; commit",
+        "/* a */ select 1 -- b",
+        "create function f() returns int begin atomic select 1; select 2; end",
+        "",
+        " ;",
+    ] {
+        // It keeps white space before a semicolon.
+        let by_grammar = pg_query::split_with_parser(text).expect("statements").into_iter().map(str::trim_end);
+        assert!(split(text).into_iter().map(str::trim_end).eq(by_grammar), "{text}");
+    }
+}

@@ -179,7 +179,8 @@ impl<'t> Tokens<'t> {
         ];
         self.all.iter().enumerate().any(|(at, lexeme)| {
             let of_query = |word: &str| lexeme.text.eq_ignore_ascii_case(word) && self.opens_query(at + 1);
-            COLLECT.iter().any(|name| lexeme.name() == *name) || of_query("array") || of_query("json_array")
+            let collects = || COLLECT.contains(&lexeme.name().as_str());
+            (!lexeme.is_constant() && collects()) || of_query("array") || of_query("json_array")
         })
     }
 

@@ -54,7 +54,11 @@ fn passwords_pass_in_every_form_and_wrong_ones_are_refused_by_the_server() {
     trusted.say(&wire::terminate());
     trusted.hear_to_the_end();
     expected.push(("trusted".to_owned(), SessionOutcome::Closed, None, Some("trust".to_owned())));
-    assert_eq!(ends(&through.stop()), expected);
+    // Which of two connections' ends the sidecar sees first is the kernel's choice.
+    let mut found = ends(&through.stop());
+    found.sort_by_key(|end| format!("{end:?}"));
+    expected.sort_by_key(|end| format!("{end:?}"));
+    assert_eq!(found, expected);
 }
 
 /// Without a realm the server has no key, so that no login comes of it; but it asks as it always does, and takes a token as long as one
