@@ -59,7 +59,7 @@ pub mod classify;
 pub mod policy;
 // Who is kept out for a time.
 pub mod quarantine;
-// Intake journal, record journal, Parquet, the chain that proves it, and the reader of them.
+// Intake journal, record journal, Parquet in a folder or an object store, the chain that proves it, and the reader of them.
 pub mod audit;
 // SQL over the log.
 #[cfg(feature = "query")]
