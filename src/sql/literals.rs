@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::Analysis;
-use super::shape::shape;
+use super::shape::{Piece, pieces};
 use super::tokens::Tokens;
 use crate::record::Kind;
 
@@ -46,10 +46,9 @@ pub fn are_values(analysis: &Analysis) -> bool {
 /// The constants of one statement's text. Empty where it cannot be scanned.
 pub fn constants(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut room = Vec::with_capacity(text.len());
-    if shape(text.as_bytes(), &mut room) {
-        plain(text, &mut found);
-    } else if let Some(tokens) = Tokens::scan(text) {
+    if !plain(text, &mut found) {
+        found.clear();
+        let Some(tokens) = Tokens::scan(text) else { return found };
         for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_constant()) {
             let minus = at > 0 && tokens.word(at - 1) == "-";
             push(&mut found, &lexeme.decoded(), minus);
@@ -66,46 +65,29 @@ pub fn part_of(text: &str, part: usize) -> Option<&str> {
     pg_query::split_with_parser(text).ok()?.get(part).copied()
 }
 
-/// The constants of a text that has a shape: they are strings without escapes, and plain digits.
-fn plain(text: &str, found: &mut Vec<String>) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
+/// The constants of a text that has a shape: they are strings without escapes, and plain digits. False where it has none.
+fn plain(text: &str, found: &mut Vec<String>) -> bool {
     let mut minus = false;
-    while let Some(byte) = bytes.get(at) {
-        let start = at;
-        at += 1;
-        match byte {
-            b'\'' | b'"' => {
-                while let Some(next) = bytes.get(at) {
-                    at += 1;
-                    if next == byte {
-                        if bytes.get(at) != Some(byte) {
-                            break;
-                        }
-                        at += 1;
-                    }
-                }
-                if *byte == b'\'' {
-                    let inside = text.get(start + 1..at.saturating_sub(1)).unwrap_or_default();
-                    push(found, &inside.replace("''", "'"), false);
+    pieces(text.as_bytes(), |piece| {
+        match piece {
+            Piece::Same(b" " | b"\n" | b"\t" | b"\r") => return,
+            Piece::Same(b"-") => return minus = true,
+            Piece::Same(_) => {}
+            Piece::Text(quoted) => {
+                let inside =
+                    quoted.get(1..quoted.len().saturating_sub(1)).and_then(|inside| str::from_utf8(inside).ok());
+                let inside = inside.unwrap_or_default();
+                match inside.contains('\'') {
+                    true => push(found, &inside.replace("''", "'"), false),
+                    false => push(found, inside, false),
                 }
             }
-            b'0'..=b'9' => {
-                at += bytes[at..].iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
-                push(found, text.get(start..at).unwrap_or_default(), minus);
+            Piece::Whole(digits) | Piece::Fraction(digits) => {
+                push(found, str::from_utf8(digits).unwrap_or_default(), minus);
             }
-            b'$' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | 0x80.. => {
-                let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'$' | 0x80..);
-                at += bytes[at..].iter().take_while(is_word).count();
-            }
-            _ => {}
         }
-        minus = match byte {
-            b'-' => true,
-            b' ' | b'\n' | b'\t' | b'\r' => minus,
-            _ => false,
-        };
-    }
+        minus = false;
+    })
 }
 
 /// A number behind a minus is given with it, too: whether it belongs to it only the grammar knows.
@@ -347,10 +329,9 @@ mod tests {
         #[test]
         fn the_quick_way_and_the_scanner_agree(pieces in prop::collection::vec("[a-c1-3]{1,2}|'[a-c'' ]{0,4}'|[0-9]{1,4}|-|\\(|,| |=|\"a1\"|\\$1", 1..12)) {
             let text = pieces.join(" ");
-            let (mut room, mut quick, mut scanned) = (Vec::new(), Vec::new(), Vec::new());
-            prop_assume!(shape(text.as_bytes(), &mut room));
+            let (mut quick, mut scanned) = (Vec::new(), Vec::new());
+            prop_assume!(plain(&text, &mut quick));
             let Some(tokens) = Tokens::scan(&text) else { return Ok(()) };
-            plain(&text, &mut quick);
             for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_constant()) {
                 push(&mut scanned, &lexeme.decoded(), at > 0 && tokens.word(at - 1) == "-");
             }

@@ -78,33 +78,59 @@ pub fn holds_for_shape(analysis: &Analysis) -> bool {
 /// Puts the shape of a text into `shape`; false where it has none.
 pub fn shape(text: &[u8], shape: &mut Vec<u8>) -> bool {
     shape.clear();
+    pieces(text, |piece| match piece {
+        Piece::Same(bytes) => shape.extend_from_slice(bytes),
+        Piece::Text(_) => shape.extend_from_slice(b"''"),
+        Piece::Whole(_) => shape.extend_from_slice(b"0"),
+        Piece::Fraction(_) => shape.extend_from_slice(b"0.0"),
+    })
+}
+
+/// What a text that has a shape consists of, one behind the other.
+pub(super) enum Piece<'a> {
+    /// Stands in the shape as it is: a word, a name, a parameter, one mark or one space.
+    Same(&'a [u8]),
+    /// A string, its quotation marks included.
+    Text(&'a [u8]),
+    /// A whole number without a sign.
+    Whole(&'a [u8]),
+    /// A number with a point.
+    Fraction(&'a [u8]),
+}
+
+/// Hands out the pieces of a text in order; false where it has no shape, which may show after some of them.
+pub(super) fn pieces<'a>(text: &'a [u8], mut take: impl FnMut(Piece<'a>)) -> bool {
     if text.len() > TEXT_BYTES_MAX {
         return false;
     }
     let mut rest = text;
+    // The last byte of the shape.
+    let mut last = b' ';
     while let [first, after @ ..] = rest {
-        let taken = match first {
-            b'\'' => string(rest, shape),
-            b'"' => quoted_name(rest, shape),
-            b'0'..=b'9' => number(rest, shape),
-            b'$' => parameter(rest, shape),
-            first if is_word_start(*first) => word(rest, shape),
+        let piece = match first {
+            b'\'' => string(rest, last),
+            b'"' => quoted_name(rest, last),
+            b'0'..=b'9' => number(rest, last),
+            b'$' => parameter(rest),
+            first if is_word_start(*first) => Some(word(rest)),
             b'-' if after.first() == Some(&b'-') => None,
             b'/' if after.first() == Some(&b'*') => None,
             b'\\' => None,
-            b' ' | b'\t' | b'\n' | b'\r' => verbatim(&rest[..1], shape),
-            first if first.is_ascii_punctuation() => verbatim(&rest[..1], shape),
+            b' ' | b'\t' | b'\n' | b'\r' => Some(Piece::Same(&rest[..1])),
+            first if first.is_ascii_punctuation() => Some(Piece::Same(&rest[..1])),
             _ => None,
         };
-        let Some(taken) = taken else { return false };
-        rest = &rest[taken..];
+        let Some(piece) = piece else { return false };
+        let (taken, ends_with) = match piece {
+            Piece::Same(bytes) => (bytes, bytes.last().copied().unwrap_or(last)),
+            Piece::Text(bytes) => (bytes, b'\''),
+            Piece::Whole(bytes) | Piece::Fraction(bytes) => (bytes, b'0'),
+        };
+        rest = &rest[taken.len()..];
+        last = ends_with;
+        take(piece);
     }
     true
-}
-
-fn verbatim(bytes: &[u8], shape: &mut Vec<u8>) -> Option<usize> {
-    shape.extend_from_slice(bytes);
-    Some(bytes.len())
 }
 
 fn is_word_start(byte: u8) -> bool {
@@ -116,26 +142,23 @@ fn is_word(byte: u8) -> bool {
 }
 
 /// Whether what comes next belongs to what stands there already: `E'…'`, `U&"…"`, `a.1`.
-fn is_glued(shape: &[u8]) -> bool {
-    shape.last().is_some_and(|last| is_word(*last) || matches!(last, b'&' | b'.'))
+fn is_glued(last: u8) -> bool {
+    is_word(last) || matches!(last, b'&' | b'.')
 }
 
-fn string(rest: &[u8], shape: &mut Vec<u8>) -> Option<usize> {
-    if is_glued(shape) {
+fn string(rest: &[u8], last: u8) -> Option<Piece<'_>> {
+    if is_glued(last) {
         return None;
     }
-    let end = end_of_quoted(rest, b'\'')?;
-    shape.extend_from_slice(b"''");
-    Some(end)
+    Some(Piece::Text(&rest[..end_of_quoted(rest, b'\'')?]))
 }
 
-fn quoted_name(rest: &[u8], shape: &mut Vec<u8>) -> Option<usize> {
+fn quoted_name(rest: &[u8], last: u8) -> Option<Piece<'_>> {
     // `a."b"` is two names; `U&"b"` is one with escapes.
-    if shape.last() == Some(&b'&') {
+    if last == b'&' {
         return None;
     }
-    let end = end_of_quoted(rest, b'"')?;
-    verbatim(&rest[..end], shape)
+    Some(Piece::Same(&rest[..end_of_quoted(rest, b'"')?]))
 }
 
 /// Where what is quoted ends: behind a quotation mark that is not one of two.
@@ -154,10 +177,10 @@ fn end_of_quoted(rest: &[u8], mark: u8) -> Option<usize> {
     }
 }
 
-fn number(rest: &[u8], shape: &mut Vec<u8>) -> Option<usize> {
+fn number(rest: &[u8], last: u8) -> Option<Piece<'_>> {
     let digits = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let whole = digits(0);
-    if is_glued(shape) || whole > INTEGER_DIGITS_MAX {
+    if is_glued(last) || whole > INTEGER_DIGITS_MAX {
         return None;
     }
     let fraction = match rest.get(whole) {
@@ -169,22 +192,20 @@ fn number(rest: &[u8], shape: &mut Vec<u8>) -> Option<usize> {
     if rest.get(end).is_some_and(|next| is_word(*next) || *next == b'.') {
         return None;
     }
-    shape.extend_from_slice(if fraction > 0 { b"0.0" } else { b"0" });
-    Some(end)
+    Some(if fraction > 0 { Piece::Fraction(&rest[..end]) } else { Piece::Whole(&rest[..end]) })
 }
 
-fn parameter(rest: &[u8], shape: &mut Vec<u8>) -> Option<usize> {
+fn parameter(rest: &[u8]) -> Option<Piece<'_>> {
     let digits = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let end = 1 + digits;
     if digits == 0 || digits > INTEGER_DIGITS_MAX || rest.get(end).is_some_and(|next| is_word(*next)) {
         return None;
     }
-    verbatim(&rest[..end], shape)
+    Some(Piece::Same(&rest[..end]))
 }
 
-fn word(rest: &[u8], shape: &mut Vec<u8>) -> Option<usize> {
-    let end = rest.iter().take_while(|byte| is_word(**byte)).count();
-    verbatim(&rest[..end], shape)
+fn word(rest: &[u8]) -> Piece<'_> {
+    Piece::Same(&rest[..rest.iter().take_while(|byte| is_word(**byte)).count()])
 }
 
 #[cfg(test)]
