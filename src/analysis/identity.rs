@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Faults};
 use crate::record::{Proof, Text};
-use crate::session::event::Who;
+use crate::session::event::Subject;
 use crate::sql::Analysis;
 use crate::sql::seal::{Keys, Seal};
 
@@ -138,9 +138,9 @@ pub(crate) fn end_user(
     analysis: &Analysis,
     proof: Option<Proof>,
     settings: &HashMap<Text, Text>,
-    who: &Who,
+    application_name: Option<&Text>,
+    certificate: Option<&Subject>,
 ) -> Option<Text> {
-    let certificate = who.certificate.as_ref();
     let tag = |key: &str| analysis.comment_tags.iter().find(|(name, _)| **name == *key).map(|(_, value)| value.clone());
     sources.iter().find_map(|source| match source {
         // One that is forged, or a copy of another time's, names nobody.
@@ -148,7 +148,7 @@ pub(crate) fn end_user(
         Source::Comment(key) => tag(key),
         Source::Signed(key) => tag(key).filter(|_| proof == Some(Proof::Signed)),
         Source::Setting(name) => settings.get(name.as_str()).cloned(),
-        Source::ApplicationName => name(who.application_name.as_deref()),
+        Source::ApplicationName => application_name.filter(|text| !text.is_empty()).cloned(),
         Source::CommonName => name(certificate.and_then(|subject| subject.common_name.as_deref())),
         Source::Subject => name(certificate.map(|subject| subject.name.as_str())),
     })
@@ -161,10 +161,21 @@ fn name(text: Option<&str>) -> Option<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::event::Subject;
 
-    fn who(application_name: &str, certificate: Option<Subject>) -> Who {
-        Who { application_name: Some(application_name.to_owned()), certificate, ..Who::default() }
+    type Client = (Option<Text>, Option<Subject>);
+
+    fn who(application_name: &str, certificate: Option<Subject>) -> Client {
+        (Some(application_name.into()), certificate)
+    }
+
+    fn named(
+        sources: &[Source],
+        analysis: &Analysis,
+        proof: Option<Proof>,
+        settings: &HashMap<Text, Text>,
+        (application_name, certificate): &Client,
+    ) -> Option<Text> {
+        end_user(sources, analysis, proof, settings, application_name.as_ref(), certificate.as_ref())
     }
 
     #[test]
@@ -174,34 +185,30 @@ mod tests {
         let none = Analysis::unknown();
         let settings = HashMap::from([("app.user".into(), "ben".into())]);
         let psql = who("psql", None);
-        assert_eq!(end_user(&sources, &anna, None, &settings, &psql).as_deref(), Some("anna"));
-        assert_eq!(end_user(&sources, &none, None, &settings, &psql).as_deref(), Some("ben"));
-        assert_eq!(end_user(&sources, &none, None, &HashMap::new(), &psql).as_deref(), Some("psql"));
-        assert_eq!(end_user(&sources, &none, None, &HashMap::new(), &who("", None)), None);
+        assert_eq!(named(&sources, &anna, None, &settings, &psql).as_deref(), Some("anna"));
+        assert_eq!(named(&sources, &none, None, &settings, &psql).as_deref(), Some("ben"));
+        assert_eq!(named(&sources, &none, None, &HashMap::new(), &psql).as_deref(), Some("psql"));
+        assert_eq!(named(&sources, &none, None, &HashMap::new(), &who("", None)), None);
     }
 
     #[test]
     fn a_certificate_names_its_holder() {
         let subject = Subject { name: "CN=anna,O=Example".to_owned(), common_name: Some("anna".to_owned()) };
         let anna = who("psql", Some(subject));
-        let named = |source: &str| {
-            end_user(&[source.parse().expect(source)], &Analysis::unknown(), None, &HashMap::new(), &anna)
-        };
-        assert_eq!(named("certificate").as_deref(), Some("anna"));
-        assert_eq!(named("certificate:subject").as_deref(), Some("CN=anna,O=Example"));
-        assert_eq!(
-            end_user(&[Source::CommonName], &Analysis::unknown(), None, &HashMap::new(), &who("psql", None)),
-            None
-        );
+        let by =
+            |source: &str| named(&[source.parse().expect(source)], &Analysis::unknown(), None, &HashMap::new(), &anna);
+        assert_eq!(by("certificate").as_deref(), Some("anna"));
+        assert_eq!(by("certificate:subject").as_deref(), Some("CN=anna,O=Example"));
+        assert_eq!(named(&[Source::CommonName], &Analysis::unknown(), None, &HashMap::new(), &who("psql", None)), None);
     }
 
     #[test]
     fn a_comment_that_is_forged_or_stale_names_nobody_and_an_unsigned_one_only_claims() {
         let anna = Analysis { comment_tags: vec![("user".into(), "anna".into())], ..Analysis::unknown() };
         let psql = who("psql", None);
-        let named = |source: &str, proof| {
+        let by = |source: &str, proof| {
             let sources = [source.parse().expect(source), Source::ApplicationName];
-            end_user(&sources, &anna, proof, &HashMap::new(), &psql).expect("a name").to_string()
+            named(&sources, &anna, proof, &HashMap::new(), &psql).expect("a name").to_string()
         };
         for (proof, claimed, signed) in [
             (None, "anna", "psql"),
@@ -211,7 +218,7 @@ mod tests {
             (Some(Proof::Forged), "psql", "psql"),
         ] {
             assert_eq!(
-                (named("comment:user", proof).as_str(), named("signed:user", proof).as_str()),
+                (by("comment:user", proof).as_str(), by("signed:user", proof).as_str()),
                 (claimed, signed),
                 "{proof:?}"
             );

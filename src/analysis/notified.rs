@@ -53,7 +53,14 @@ impl Stage {
         let whose = session.whose(&notified.who);
         let settings = &session.saved.settings;
         let role = settings.role().or(whose.db_user.as_ref()).cloned();
-        let end_user = end_user(&self.config.end_user, &Analysis::unknown(), None, settings.named(), &notified.who);
+        let end_user = end_user(
+            &self.config.end_user,
+            &Analysis::unknown(),
+            None,
+            settings.named(),
+            whose.application_name.as_ref(),
+            whose.who.certificate.as_ref(),
+        );
         session.saved.statement_no = session.saved.statement_no.saturating_add(1);
         // One that says nothing tells of nobody.
         let says = understanding.personal && notified.payload_bytes > 0;

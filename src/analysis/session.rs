@@ -171,7 +171,8 @@ pub(super) struct Session {
     pub(super) recent: Recent,
     /// Signed texts that came in time.
     pub(super) accepted: Accepted,
-    pub(super) open: BTreeMap<u64, Open>,
+    /// By number. Boxed: a statement comes and goes, and what the map moves and keeps room for is small.
+    pub(super) open: BTreeMap<u64, Box<Open>>,
     /// What it has made for itself.
     pub(super) own: Arc<Own>,
     prepared: HashMap<Text, Arc<Analysis>>,
@@ -195,7 +196,7 @@ impl Session {
     /// A session as a checkpoint left it.
     pub(super) fn restored(mut saved: Saved) -> Session {
         let running = std::mem::take(&mut saved.running);
-        let open = running.into_iter().map(|(number, running)| (number, Open::restored(running))).collect();
+        let open = running.into_iter().map(|(number, running)| (number, Box::new(Open::restored(running)))).collect();
         let whose = Arc::new(Whose::new(&saved.who));
         Session {
             saved,

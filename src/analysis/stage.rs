@@ -212,7 +212,7 @@ impl Stage {
         let session =
             self.sessions.entry(begun.who.session_id).or_insert_with(|| Session::new(Arc::clone(&begun.who), begun.at));
         session.saved.who = Arc::clone(&begun.who);
-        session.open.insert(begun.statement_no, Open::new(position, begun, pending));
+        session.open.insert(begun.statement_no, Box::new(Open::new(position, begun, pending)));
     }
 
     fn prepared(&mut self, prepared: &Prepared) {
@@ -331,7 +331,9 @@ impl Stage {
         let columns = ended.and_then(|ended| ended.columns.as_ref());
         let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
         let proof = session.accepted.proof(analysis.seal, open.part_at, self.identity.window);
-        let end_user = end_user(&self.config.end_user, analysis, proof, settings.named(), who);
+        let (application_name, certificate) = (whose.application_name.as_ref(), whose.who.certificate.as_ref());
+        let sources = &self.config.end_user;
+        let end_user = end_user(sources, analysis, proof, settings.named(), application_name, certificate);
         session.saved.statement_no = session.saved.statement_no.saturating_add(1);
         if session.saved.transaction.is_none() {
             session.saved.transaction_no = session.saved.transaction_no.saturating_add(1);

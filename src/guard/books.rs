@@ -170,7 +170,11 @@ impl Books {
         let by_setting = |source: &Source| matches!(source, Source::Setting(_));
         match self.any_setting && sources.iter().any(by_setting) {
             true => None,
-            false => Some(end_user(sources, analysis, proof, &HashMap::new(), who)),
+            false => {
+                let application_name = who.application_name.as_deref().map(Text::from);
+                let certificate = who.certificate.as_ref();
+                Some(end_user(sources, analysis, proof, &HashMap::new(), application_name.as_ref(), certificate))
+            }
         }
     }
 
