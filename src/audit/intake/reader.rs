@@ -19,6 +19,11 @@ use crate::audit::{Error, Key, folder};
 const POLL: Duration = Duration::from_millis(5);
 /// How long it goes on doing so.
 const POLL_FOR: Duration = Duration::from_millis(100);
+/// After so many entries a reader lets a thread that waits for its processor go first: what has come since it last looked would else
+/// hold up a session for as long as all of it takes …
+const STINT: u32 = 8;
+/// … but it does so only for so many, and then catches up.
+const STINTS_MAX: u32 = 16;
 
 /// What an earlier process left.
 pub(super) struct Recovered {
@@ -116,6 +121,8 @@ pub struct IntakeReader {
     ready: VecDeque<(Position, Entry)>,
     /// When something was last there.
     busy: Instant,
+    /// Entries taken from memory since it last slept.
+    in_a_row: u32,
 }
 
 impl IntakeReader {
@@ -124,7 +131,19 @@ impl IntakeReader {
         let decoder = codec::Decoder::default();
         let (ready, busy) = (VecDeque::new(), Instant::now());
         let lately = Lately::default();
-        IntakeReader { shared, writers, recovered, live, offset: 0, lately, expected, decoder, ready, busy }
+        IntakeReader {
+            shared,
+            writers,
+            recovered,
+            live,
+            offset: 0,
+            lately,
+            expected,
+            decoder,
+            ready,
+            busy,
+            in_a_row: 0,
+        }
     }
 
     /// The next event or gap; waits for one no longer than `wait`, and returns `None` when none came.
@@ -142,7 +161,13 @@ impl IntakeReader {
                 if self.recovered.files.is_empty() {
                     self.missing_until(self.recovered.live_from, None);
                 }
-            } else if !self.read_live() {
+            } else if let Some(next) = self.take_lately() {
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                if self.in_a_row.is_multiple_of(STINT) && self.in_a_row <= STINT * STINTS_MAX {
+                    std::thread::yield_now();
+                }
+                return Ok(Some(next));
+            } else if !self.read_segment() {
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + wait);
                 if !self.sleep(deadline) {
                     return Ok(None);
@@ -205,21 +230,30 @@ impl IntakeReader {
 
     /// Takes what is new; whether there was anything.
     fn read_live(&mut self) -> bool {
-        self.take_lately() || self.read_segment()
+        match self.take_lately() {
+            Some(next) => {
+                self.ready.push_front(next);
+                true
+            }
+            None => self.read_segment(),
+        }
     }
 
-    /// Takes an entry's events from memory, where they are the next ones.
-    fn take_lately(&mut self) -> bool {
+    /// Takes an entry's events from memory, where they are the next ones: the first, and what is behind it is ready.
+    fn take_lately(&mut self) -> Option<(Position, Entry)> {
         if self.lately.is_empty() {
             self.lately.swap_with_empty(&mut self.shared.lock().lately);
         }
-        let Some((events, end)) = self.lately.next(&self.live, self.offset, self.expected) else { return false };
-        for event in events {
-            self.ready.push_back((self.expected, Entry::Event(event)));
+        let (mut events, end) = self.lately.next(&self.live, self.offset, self.expected)?;
+        let mut number = |event| {
+            let position = self.expected;
             self.expected.0 += 1;
-        }
+            (position, Entry::Event(event))
+        };
+        let first = events.next().map(&mut number);
+        self.ready.extend(events.map(number));
         self.offset = end;
-        true
+        first
     }
 
     /// Takes what the live segment has; whether there was anything.
@@ -288,6 +322,7 @@ impl IntakeReader {
 
     /// Waits for more; false once `deadline` has passed.
     fn sleep(&mut self, deadline: Instant) -> bool {
+        self.in_a_row = 0;
         let now = Instant::now();
         let Some(left) = deadline.checked_duration_since(now).filter(|left| !left.is_zero()) else { return false };
         if now.duration_since(self.busy) < POLL_FOR {
