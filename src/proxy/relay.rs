@@ -130,6 +130,8 @@ impl Relay {
         if phase == Phase::Over {
             return Poll::Ready(End::OutOfTime);
         }
+        // The server's side waits for its sockets alone, which wake us: once it does, it is not asked again in this poll unless it moved.
+        let mut down_waits = false;
         loop {
             // While what was seen cannot be recorded, nothing moves, and nothing more is read.
             if let Err(unwritable) = ready!(ledger.poll_recorded(cx)) {
@@ -142,10 +144,14 @@ impl Relay {
                 Ok(moved) => moved,
                 Err(end) => return Poll::Ready(end),
             };
-            let down_moved = match self.step_down(cx, ledger) {
-                Ok(moved) => moved,
-                Err(end) => return Poll::Ready(end),
+            let down_moved = match down_waits {
+                true => false,
+                false => match self.step_down(cx, ledger) {
+                    Ok(moved) => moved,
+                    Err(end) => return Poll::Ready(end),
+                },
             };
+            down_waits = !down_moved;
             if !up_moved && !down_moved {
                 return Poll::Pending;
             }

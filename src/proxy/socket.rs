@@ -7,6 +7,7 @@
 //! ever congested, pacing what is sent costs and gains nothing: there, Linux is asked for a congestion control that has none.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -127,8 +128,14 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Tcp(stream) => {
+                let sent = send_now(stream, bytes);
+                settle(sent, bytes, |rest| Pin::new(stream).poll_write(cx, rest))
+            }
+            Socket::Unix(stream) => {
+                let sent = send_now(stream, bytes);
+                settle(sent, bytes, |rest| Pin::new(stream).poll_write(cx, rest))
+            }
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
             Socket::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
@@ -148,6 +155,35 @@ impl AsyncWrite for Socket {
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
             Socket::Gone => Poll::Ready(Ok(())),
         }
+    }
+}
+
+/// Sends what the system takes at once, without looking first whether it takes anything: it does, as a rule, and looking costs more than
+/// being told otherwise. How much; 0 where that has to be waited for.
+fn send_now(socket: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    match SockRef::from(socket).send(bytes) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+        sent => sent,
+    }
+}
+
+/// Where not all was taken, what waits for room is asked to, so that it knows.
+fn settle(
+    sent: io::Result<usize>,
+    bytes: &[u8],
+    wait: impl FnOnce(&[u8]) -> Poll<io::Result<usize>>,
+) -> Poll<io::Result<usize>> {
+    let sent = sent?;
+    let rest = bytes.get(sent..).unwrap_or_default();
+    if rest.is_empty() {
+        return Poll::Ready(Ok(sent));
+    }
+    match wait(rest) {
+        Poll::Ready(Ok(more)) => Poll::Ready(Ok(sent + more)),
+        Poll::Ready(Err(error)) if sent == 0 => Poll::Ready(Err(error)),
+        Poll::Pending if sent == 0 => Poll::Pending,
+        // An error comes again when more is written.
+        Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(Ok(sent)),
     }
 }
 
