@@ -158,6 +158,11 @@ impl Run {
         }
     }
 
+    /// Whether the values of rows are looked at.
+    pub fn looks_into_rows(&self) -> bool {
+        self.people.is_some() || self.sampling.is_some()
+    }
+
     fn end_sampling(&mut self) {
         if let Some((sampling, _)) = self.sampling.take() {
             self.sighted.extend(sampling.sighted());

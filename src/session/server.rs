@@ -117,9 +117,22 @@ impl Tracker {
         events: &mut Vec<Event>,
     ) -> Result<(), OutOfStep> {
         while !input.is_empty() && self.server_header(&mut input, at, subjects, events)? {
-            self.server_piece(&mut input, at, subjects, events)?;
+            if self.server_piece(&mut input, at, subjects, events)? {
+                self.pass_over_rows(&mut input);
+            }
         }
         Ok(())
+    }
+
+    /// Takes the rows that come behind one, where they are only counted.
+    fn pass_over_rows(&mut self, input: &mut &[u8]) {
+        let kind = self.server.header.kind;
+        let Some(run) = &mut self.current else { return };
+        if kind == kind::DATA_ROW && !run.looks_into_rows() || kind == kind::COPY_DATA && !self.client.streams_changes {
+            let (rows, bytes) = self.server.scanner.pass_over(kind, input);
+            run.rows = run.rows.saturating_add(rows);
+            run.count_out(bytes);
+        }
     }
 
     /// Takes a message's header, unless its body is under way. False where it has not come whole.

@@ -121,6 +121,29 @@ impl Scanner {
         (piece, !self.inside)
     }
 
+    /// Takes off `input` the messages of this type that it holds whole, up to the first that is none: how many, and their bytes. Of a
+    /// result that nobody looks into, these are nearly all. What it leaves, [`Scanner::header`] reads, or refuses.
+    pub fn pass_over(&mut self, kind: u8, input: &mut &[u8]) -> (u64, u64) {
+        let (mut count, mut rest) = (0, *input);
+        if !self.is_between() {
+            return (0, 0);
+        }
+        let most = longest(self.side, kind);
+        while let Some(([first, a, b, c, d], _)) = rest.split_first_chunk::<HEADER_BYTES>() {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]);
+            if *first != kind || !(LENGTH_BYTES..=most).contains(&length) {
+                break;
+            }
+            let whole = usize::try_from(length).ok().and_then(|length| rest.get(length.checked_add(1)?..));
+            let Some(behind) = whole else { break };
+            rest = behind;
+            count += 1;
+        }
+        let bytes = input.len() - rest.len();
+        *input = rest;
+        (count, bytes as u64)
+    }
+
     fn open(&mut self, head: [u8; HEADER_BYTES]) -> Result<Header, InvalidLength> {
         let [kind, a, b, c, d] = head;
         let header = Header { kind, length: u32::from_be_bytes([a, b, c, d]) };
@@ -246,6 +269,26 @@ mod tests {
         for step in 1..40 {
             assert_eq!(frames(Side::Frontend, &stream, step, 10).unwrap(), whole, "step {step}");
         }
+    }
+
+    #[test]
+    fn whole_messages_of_one_type_are_passed_over_and_nothing_else() {
+        let rows = [message(b'D', b"abc"), message(b'D', b""), message(b'D', b"de")].concat();
+        let passed = |stream: &[u8]| {
+            let (mut input, mut scanner) = (stream, Scanner::new(Side::Backend));
+            let (count, bytes) = scanner.pass_over(b'D', &mut input);
+            (count, bytes, input.len())
+        };
+        assert_eq!(passed(&rows), (3, 20, 0));
+        assert_eq!(passed(&[rows.clone(), message(b'C', b"x")].concat()), (3, 20, 6));
+        assert_eq!(passed(&rows[..19]), (2, 13, 6), "one that is not whole");
+        assert_eq!(passed(&rows[..15]), (2, 13, 2), "nor its header");
+        assert_eq!(passed(&[&rows[..], b"D\0\0\0\x03"].concat()), (3, 20, 5), "one that will be refused");
+        assert_eq!(passed(&[&rows[..], b"D\xff\xff\xff\xff"].concat()), (3, 20, 5));
+        let (mut scanner, mut input) = (Scanner::new(Side::Backend), &rows[..]);
+        let mut head = &rows[..3];
+        scanner.header(&mut head).unwrap();
+        assert_eq!(scanner.pass_over(b'D', &mut input), (0, 0), "inside of a header");
     }
 
     #[test]
