@@ -7,7 +7,7 @@ mod logged;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mitsuke::record::{Outcome, Protocol, Statement};
+use mitsuke::record::{Kind, Outcome, Protocol, Statement};
 
 use crate::support::programs::{self, psql};
 use crate::support::server::{self, direct};
@@ -24,13 +24,15 @@ const PRINTED_MAX: usize = 25;
 /// By database and text, literals out: how often.
 type Texts = BTreeMap<(String, String), i64>;
 
-/// What the log has of each text. The server says nothing of an Execute that it passed over.
+/// What the log has of each text. The server says nothing of an Execute that it passed over, nor of a notification.
 fn texts(statements: &[Statement]) -> Texts {
     let mut texts = Texts::new();
     for statement in statements {
         let passed_over = statement.protocol == Some(Protocol::Extended) && statement.outcome == Some(Outcome::Skipped);
+        // What came from another session is no statement that the server was sent.
+        let heard = statement.kind == Some(Kind::Notification);
         let database = statement.database.as_deref().unwrap_or("").to_owned();
-        if !passed_over && database != DIRECT {
+        if !passed_over && !heard && database != DIRECT {
             *texts.entry((database, statement.query.as_deref().unwrap_or("").to_owned())).or_default() += 1;
         }
     }

@@ -3,7 +3,7 @@
 //! In: the log. Out: each statement with its literals out, by database. Source: PostgreSQL manual, "Error Reporting and Logging":
 //! a text is logged once it has passed the grammar, and in the STATEMENT of its error where it has not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mitsuke::sql;
 
@@ -28,7 +28,9 @@ pub fn texts(log: &str) -> Texts {
     // An error whose STATEMENT may follow.
     let mut failed: HashMap<String, String> = HashMap::new();
     let mut analyses: HashMap<String, Vec<String>> = HashMap::new();
-    let mut add = |database: &str, text: &str, whole: bool| {
+    // Who reads a backslash as an escape in any string.
+    let mut escapes: HashSet<String> = HashSet::new();
+    let mut add = |counts: &mut Texts, database: &str, text: &str, whole: bool| {
         let parts = analyses
             .entry(text.to_owned())
             .or_insert_with(|| sql::analyze(text).iter().map(|analysis| analysis.query.to_string()).collect());
@@ -43,8 +45,20 @@ pub fn texts(log: &str) -> Texts {
             continue;
         }
         match (entry.level.as_str(), ran(&entry.message)) {
-            ("LOG", Some(text)) => {
-                add(&entry.database, &text, false);
+            ("LOG", Some(Ran::Function(call))) => *counts.entry((entry.database, call)).or_default() += 1,
+            ("LOG", Some(Ran::Text(text))) => {
+                match escapes.contains(&entry.process) {
+                    true => add(&mut counts, &entry.database, &with_escapes(&text), false),
+                    false => add(&mut counts, &entry.database, &text, false),
+                }
+                let words: Vec<String> = text.split([' ', '=', ';']).map(str::to_ascii_lowercase).collect();
+                match words.iter().filter(|word| !word.is_empty()).map(String::as_str).collect::<Vec<_>>()[..] {
+                    ["set", "standard_conforming_strings", "to", "off"] => drop(escapes.insert(entry.process.clone())),
+                    ["set", "standard_conforming_strings", "to", "on"] | ["reset", "standard_conforming_strings"] => {
+                        escapes.remove(&entry.process);
+                    }
+                    _ => {}
+                }
                 running.insert(entry.process, text);
             }
             ("ERROR" | "FATAL", _) => {
@@ -55,7 +69,7 @@ pub fn texts(log: &str) -> Texts {
                 if let Some(error) = failed.remove(&entry.process)
                     && running.get(&entry.process) != Some(&entry.message)
                 {
-                    add(&entry.database, &entry.message, error == SEVERAL_IN_ONE);
+                    add(&mut counts, &entry.database, &entry.message, error == SEVERAL_IN_ONE);
                 }
             }
             _ => {}
@@ -64,17 +78,49 @@ pub fn texts(log: &str) -> Texts {
     counts
 }
 
+/// What a process says that it ran.
+enum Ran {
+    Text(String),
+    /// A function without a statement, as the log has it.
+    Function(String),
+}
+
 /// `statement: …`, `execute NAME: …`; not `execute fetch from NAME: …`, which goes on with what was counted.
-fn ran(message: &str) -> Option<String> {
+fn ran(message: &str) -> Option<Ran> {
     if let Some(text) = message.strip_prefix("statement: ") {
-        return Some(text.to_owned());
+        return Some(Ran::Text(text.to_owned()));
     }
     if let Some(call) = message.strip_prefix("fastpath function call: ") {
-        // `"name" (OID 177)`: the log has the OID.
-        return Some(call.rsplit_once("(OID ")?.1.trim_end_matches(')').to_owned());
+        // `"name" (OID 177)`
+        let (name, _) = call.rsplit_once(" (OID ")?;
+        return Some(Ran::Function(format!("{}(…)", name.trim_matches('"'))));
     }
     let (name, text) = message.strip_prefix("execute ")?.split_once(": ")?;
-    (!name.starts_with("fetch from ")).then(|| text.to_owned())
+    (!name.starts_with("fetch from ")).then(|| Ran::Text(text.to_owned()))
+}
+
+/// A text as `standard_conforming_strings = off` reads it, for who reads it with the setting on: each string with the letter that
+/// says so.
+fn with_escapes(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text.chars().peekable());
+    while let Some(first) = rest.next() {
+        if first == '\'' && !out.ends_with(['e', 'E', '&']) {
+            out.push('E');
+        }
+        out.push(first);
+        while first == '\''
+            && let Some(next) = rest.next()
+        {
+            out.push(next);
+            match next {
+                '\\' => out.extend(rest.next()),
+                '\'' if rest.peek() == Some(&'\'') => out.extend(rest.next()),
+                '\'' => break,
+                _ => {}
+            }
+        }
+    }
+    out
 }
 
 fn entries(log: &str) -> Vec<Entry> {
