@@ -167,12 +167,12 @@ impl Stage {
             if let Some((position, entry)) = entry {
                 self.take(position, entry);
             }
-            self.commit_if_due(idle)?;
-            if idle {
-                self.seal_if_due();
-                if reader.is_finished() {
-                    break;
-                }
+            // Where there is never a pause, after commits: the journal must not grow without end.
+            if self.commit_if_due(idle)? || idle {
+                self.seal_if_due(idle);
+            }
+            if idle && reader.is_finished() {
+                break;
             }
         }
         self.commit()?;
@@ -506,19 +506,23 @@ impl Stage {
     }
 
     /// A full disk delays sealing; the records are in the journal meanwhile, and the next call tries again.
-    fn seal_if_due(&mut self) {
+    fn seal_if_due(&mut self, idle: bool) {
         if let Err(error) = self.log.seal_if_due(self.clock.now()) {
             tracing::error!(%error, "the log cannot be sealed into Parquet yet");
         } else if let Err(error) = self.log.delete_if_due(self.clock.now()) {
             tracing::error!(%error, "what is past its time cannot be deleted; it is tried again tomorrow");
+        } else if let Err(error) = self.log.compact_if_due(self.clock.now(), idle) {
+            tracing::error!(%error, "files of the log cannot be compacted; it is tried again in some minutes");
         }
     }
 
-    fn commit_if_due(&mut self, idle: bool) -> Result<(), StageError> {
+    /// Whether it was.
+    fn commit_if_due(&mut self, idle: bool) -> Result<bool, StageError> {
         let due = self.uncommitted >= COMMIT_RECORDS_MAX
             || self.committed_at.elapsed() >= COMMIT_EVERY
             || (idle && !self.undelivered.is_empty());
-        if due && self.uncommitted > 0 { self.commit() } else { Ok(()) }
+        let due = due && self.uncommitted > 0;
+        if due { self.commit().map(|()| true) } else { Ok(false) }
     }
 
     fn commit(&mut self) -> Result<(), StageError> {

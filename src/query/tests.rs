@@ -259,3 +259,30 @@ async fn views_show_what_auditors_ask_for() {
         assert!(engine.names().tables.contains(&name));
     }
 }
+
+#[tokio::test]
+async fn a_question_that_was_asked_before_files_were_compacted_is_answered_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(&config(folder.path()), "w").unwrap();
+    for hour in 0..4 {
+        append(&mut log, MONDAY + hour * HOUR_US, "anna", 1 << hour);
+        log.commit(&Checkpoint::default()).unwrap();
+        log.seal().unwrap();
+    }
+    log.close().unwrap();
+    let sum = "select sum(persons), count(*) from statements where persons > 0";
+    let before = Engine::open(folder.path()).unwrap();
+    let planned = before.plan(sum).await.unwrap();
+    let done = crate::audit::compact(&config(folder.path()), Timestamp(MONDAY + DAY_US)).unwrap();
+    assert_eq!((done[0].files, done[0].into), (4, 1));
+    let mut rows = planned.rows().unwrap();
+    let mut answer = Vec::new();
+    while let Some(batch) = rows.next().await {
+        answer.push(batch.unwrap());
+    }
+    let answer = pretty_format_batches(&answer).unwrap().to_string();
+    assert!(answer.contains("| 15 ") && answer.contains("| 4 "), "{answer}");
+    let after = Engine::open(folder.path()).unwrap();
+    assert_eq!(after.plan(sum).await.unwrap().scanned().files(), 1);
+    assert_eq!(pretty_format_batches(&after.sql(sum).await.unwrap()).unwrap().to_string(), answer);
+}
