@@ -5,6 +5,7 @@
 
 mod error;
 mod functions;
+mod implied;
 mod kept;
 mod lake_table;
 mod pruning;
@@ -27,6 +28,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 pub use self::error::{Error, Place};
 pub use self::functions::NAMES as FUNCTIONS;
+use self::implied::Implied;
 use self::kept::Kept;
 use self::lake_table::LakeTable;
 pub use self::scan::{Scan, Scanned};
@@ -71,6 +73,7 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         options.sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config);
+        context.add_analyzer_rule(Arc::new(Implied));
         context.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), Arc::new(Kept::default()));
         let place = lake.place().clone();
         #[cfg(feature = "object-store")]
