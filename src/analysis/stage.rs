@@ -240,7 +240,10 @@ impl Stage {
         if let Some(status) = ended.ready {
             self.skip_rest(id, &open, &analyses);
             self.ready(id, status, ended.at);
-        } else if ended.more {
+        } else if !ended.more {
+            // The session is over: what stood behind it may have run.
+            self.skip_rest(id, &open, &analyses);
+        } else {
             open.pending = Some(Pending::Ready(analyses));
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.open.insert(ended.statement_no, open);
@@ -249,12 +252,17 @@ impl Stage {
     }
 
     /// The statements of a simple Query behind one that failed reached the server and were passed over; those behind one that
-    /// was denied were denied with it.
+    /// was denied were denied with it; and what became of those behind one whose end was not seen is not known either.
     fn skip_rest(&mut self, id: Uuid, open: &Open, analyses: &Analyses) {
         if open.protocol != Protocol::Simple || open.last_outcome == Outcome::Ok {
             return;
         }
-        let outcome = if open.last_outcome == Outcome::Denied { Outcome::Denied } else { Outcome::Skipped };
+        let outcome = match open.last_outcome {
+            known @ (Outcome::Denied | Outcome::Unknown) => known,
+            // Its cancellation may have come too late.
+            Outcome::Cut => Outcome::Unknown,
+            _ => Outcome::Skipped,
+        };
         for (number, analysis) in analyses.iter().enumerate().skip(open.parts) {
             let skipped = Ended {
                 who: Arc::clone(&open.who),
@@ -282,9 +290,8 @@ impl Stage {
     fn ready(&mut self, id: Uuid, status: TransactionStatus, at: Timestamp) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         // A simple Query whose ReadyForQuery came apart from its last end.
-        let first = session.open.first_key_value().map(|(number, open)| (*number, open.parts, open.protocol));
-        if let Some((number, 1.., Protocol::Simple | Protocol::Replication)) = first
-            && let Some(mut open) = session.open.remove(&number)
+        if session.open.first_key_value().is_some_and(|(_, open)| open.is_ended_by_ready())
+            && let Some((_, mut open)) = session.open.pop_first()
         {
             let analyses = self.parsers.finish(&mut open.pending);
             self.skip_rest(id, &open, &analyses);
@@ -462,9 +469,12 @@ impl Stage {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         for (_, mut open) in std::mem::take(&mut session.open) {
             let analyses = self.parsers.finish(&mut open.pending);
-            if open.parts == 0 || open.parts < analyses.len() {
+            // The server has all of a simple Query: each statement of it that has no end may have run.
+            let parts = if open.protocol == Protocol::Simple { analyses.len() } else { 1 };
+            while open.parts < parts.max(1) {
                 let analysis = open.analysis(&analyses);
                 self.emit(id, &open, None, &analysis);
+                open.parts = open.parts.saturating_add(1);
             }
         }
         self.end_transaction(id, at, TransactionOutcome::Disconnected);
