@@ -18,7 +18,6 @@
 mod merge;
 mod plan;
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -50,8 +49,8 @@ const STAYS_US: i64 = 3_600_000_000;
 pub struct Compacted {
     /// Whose.
     pub writer: String,
-    /// A sidecar or a command writes under this name: it was left alone.
-    pub is_running: bool,
+    /// Why it was left alone, where it was.
+    pub left_alone: Option<LeftAlone>,
     /// Files that were replaced.
     pub files: u64,
     /// Files that hold their records now.
@@ -62,6 +61,15 @@ pub struct Compacted {
     pub bytes_after: u64,
     /// What was left as it is, and why: altered since it was sealed.
     pub refused: Vec<String>,
+}
+
+/// Why a writer's files are not ours to compact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftAlone {
+    /// A sidecar or a command writes under its name.
+    Running,
+    /// Another key signs its chain: another host's, mostly.
+    OtherKey,
 }
 
 impl Compacted {
@@ -90,8 +98,12 @@ pub fn compact(config: &Config, now: Timestamp) -> Result<Vec<Compacted>, Error>
 
 fn compact_writer(config: &Config, writer: &str, now: Timestamp, manner: Manner<'_>) -> Result<Compacted, Error> {
     let mut compacted = Compacted { writer: writer.to_owned(), ..Compacted::default() };
+    let ours = SigningKey::load(&config.signing_key)?.public().to_string();
+    if Ledger::read(&config.path, writer)?.key.is_some_and(|signs| signs != ours) {
+        return Ok(Compacted { left_alone: Some(LeftAlone::OtherKey), ..compacted });
+    }
     let Some(_claim) = Writer::claim_named(&config.path, writer)? else {
-        return Ok(Compacted { is_running: true, ..compacted });
+        return Ok(Compacted { left_alone: Some(LeftAlone::Running), ..compacted });
     };
     if groups(&config.path, writer, now)?.is_empty() {
         sweep(&config.path, writer, now)?;
@@ -296,9 +308,12 @@ fn work(
             return Ok(());
         }
     }
-    // What commands that read the log have left: a file each time.
-    let others: BTreeSet<String> = chain::writers(&config.path)?.into_iter().filter(|other| other != writer).collect();
-    for other in others {
+    // What commands that read the log have left: a file each time. Of this host alone: where a folder is shared over a network, a
+    // lock may not tell that another host's sidecar runs.
+    let host = super::writer::base(&config.path)?;
+    let is_ours =
+        |other: &String| other != writer && other.strip_prefix(&host).is_some_and(|rest| rest.starts_with('-'));
+    for other in chain::writers(&config.path)?.into_iter().filter(is_ours) {
         if manner.stop.load(Ordering::Relaxed) {
             break;
         }

@@ -49,7 +49,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::chain::{FileTimes, Head, Sealed, ToldGap, heads};
-pub use self::compaction::{Compacted, compact};
+pub use self::compaction::{Compacted, LeftAlone, compact};
 pub use self::error::{Error, Unwritable, UnwritableReason};
 pub use self::folder::REPLACED;
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, OnDisk, Position};

@@ -79,7 +79,7 @@ impl Writer {
 }
 
 /// What the names begin with: the host's name, or what a spool has kept of it.
-fn base(log: &Path) -> Result<String, Error> {
+pub(super) fn base(log: &Path) -> Result<String, Error> {
     Ok(spool::writer(log)?.unwrap_or_else(host))
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::policy::print;
 use super::{Global, Status};
-use crate::audit::{self, Compacted};
+use crate::audit::{self, Compacted, LeftAlone};
 use crate::clock::Clock;
 use crate::config::Config;
 
@@ -66,7 +66,7 @@ impl Log {
                     text,
                     "{}",
                     json!({
-                        "writer": compacted.writer, "running": compacted.is_running, "files": compacted.files,
+                        "writer": compacted.writer, "left_alone": compacted.left_alone.map(why), "files": compacted.files,
                         "into": compacted.into, "bytes_before": compacted.bytes_before,
                         "bytes_after": compacted.bytes_after, "refused": compacted.refused,
                     })
@@ -81,13 +81,20 @@ impl Log {
 }
 
 fn line(compacted: &Compacted) -> String {
-    let Compacted { writer, is_running, files, into, bytes_before, bytes_after, .. } = compacted;
-    match (is_running, files) {
-        (true, _) => format!("{writer}: is running, and compacts its files by itself"),
-        (false, 0) => format!("{writer}: nothing to compact"),
-        (false, _) => {
+    let Compacted { writer, left_alone, files, into, bytes_before, bytes_after, .. } = compacted;
+    match (left_alone, files) {
+        (Some(left), _) => format!("{writer}: left alone, {}", why(*left)),
+        (None, 0) => format!("{writer}: nothing to compact"),
+        (None, _) => {
             format!("{writer}: {files} files of {} became {into} of {}", size(*bytes_before), size(*bytes_after))
         }
+    }
+}
+
+fn why(left: LeftAlone) -> &'static str {
+    match left {
+        LeftAlone::Running => "it is running, and compacts its files by itself",
+        LeftAlone::OtherKey => "its chain is signed by another key than [log].signing_key",
     }
 }
 
@@ -111,12 +118,12 @@ mod tests {
             into: 2,
             bytes_before: 210_000_000,
             bytes_after: 195_400_000,
-            is_running: false,
+            left_alone: None,
             refused: Vec::new(),
         };
         assert_eq!(line(&done), "db-1: 144 files of 210 MB became 2 of 195 MB");
         assert_eq!(line(&Compacted { files: 0, ..done.clone() }), "db-1: nothing to compact");
-        assert!(line(&Compacted { is_running: true, ..done }).contains("by itself"));
+        assert!(line(&Compacted { left_alone: Some(LeftAlone::Running), ..done }).contains("by itself"));
         assert_eq!((size(9_999), size(20_000)), ("9999 bytes".to_owned(), "20 kB".to_owned()));
     }
 }

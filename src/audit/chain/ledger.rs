@@ -28,6 +28,8 @@ pub(in crate::audit) struct Ledger {
     pub deleted: Vec<Sealed>,
     /// By path: the hash of what another file replaces.
     pub replaced: BTreeMap<String, String>,
+    /// The key that signs the lines to come, as the chain has it.
+    pub key: Option<String>,
     /// When each line that sealed a file was written.
     pub sealed_at: Vec<Timestamp>,
     /// What the last line that added a file did.
@@ -88,7 +90,8 @@ impl Ledger {
                 self.there.remove(&file.path);
                 self.deleted.push(file);
             }
-            Told::Opened { .. } | Told::Gap(_) | Told::Key { .. } | Told::Closed { .. } => {}
+            Told::Opened { public_key, .. } | Told::Key { public_key } => self.key = Some(public_key),
+            Told::Gap(_) | Told::Closed { .. } => {}
         }
     }
 }

@@ -126,7 +126,9 @@ fn a_change_that_is_refused_once_costs_nothing() {
 #[test]
 fn a_process_killed_at_any_change_has_lost_nothing_that_was_safe() {
     for durability in [Durability::Process, Durability::Disk] {
-        for (number, what) in asked(durability).iter().enumerate() {
+        // A loss of power takes what a kill leaves, and more: without it, some points will do.
+        let every = if durability == Durability::Disk { 1 } else { 3 };
+        for (number, what) in asked(durability).iter().enumerate().step_by(every) {
             let at = format!("{durability:?}, killed at {number}, {what}");
             let folder = prepared();
             let scene = Scene::refuse(folder.path(), number, Refusal::Killed);
