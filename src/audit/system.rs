@@ -1,6 +1,6 @@
 //! What is asked of the file system, where the log is changed: the one way to it, so that a test can have any of it refused.
 //!
-//! In: a change to a file or folder. Out: the system's answer. In a test, the answer of its [`faults::Scene`] first: it refuses the n-th
+//! In: a change to a file or folder. Out: the system's answer. In a test, the answer of its `faults::Scene` first: it refuses the n-th
 //! change, once or from there on (a process killed there), a write after half of its bytes, and knows what would not outlive a
 //! loss of power. In a build that is no test, nothing is in between.
 

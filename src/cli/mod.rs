@@ -2,6 +2,7 @@
 
 #![allow(
     rustdoc::broken_intra_doc_links,
+    rustdoc::private_intra_doc_links,
     reason = "docs here are what --help prints: [listen].address is a key of the configuration"
 )]
 
