@@ -47,9 +47,14 @@ impl Stage {
                 if ended.ready.is_some() || !ended.more {
                     session.open.remove(&ended.statement_no);
                 } else if let Some(open) = session.open.get_mut(&ended.statement_no) {
-                    open.parts = open.parts.saturating_add(1);
-                    open.part_at = ended.at;
-                    open.last_outcome = ended.outcome;
+                    open.part_ended(ended.part, ended.at, ended.outcome);
+                }
+            }
+            // A simple Query whose ReadyForQuery came apart from its last end.
+            Event::Ready(ready) => {
+                let Some(session) = self.sessions.get_mut(&ready.who.session_id) else { return };
+                if session.open.first_key_value().is_some_and(|(_, open)| open.is_ended_by_ready()) {
+                    session.open.pop_first();
                 }
             }
             _ => {}

@@ -100,6 +100,19 @@ impl Open {
         }
     }
 
+    /// Whether a ReadyForQuery that comes apart from its last end is its own.
+    pub(super) fn is_ended_by_ready(&self) -> bool {
+        self.parts > 0 && matches!(self.protocol, Protocol::Simple | Protocol::Replication)
+    }
+
+    /// A part of it has ended, as an event tells that is read again: what a checkpoint has brought back may know of it.
+    pub(super) fn part_ended(&mut self, part: u32, at: Timestamp, outcome: Outcome) {
+        let through = usize::try_from(part).unwrap_or(usize::MAX).saturating_add(1);
+        if through > self.parts {
+            (self.parts, self.part_at, self.last_outcome) = (through, at, outcome);
+        }
+    }
+
     fn saved(&self, analyses: &Analyses, sources: &[Source]) -> Running {
         let is_kept = |key: &str| {
             sources.iter().any(|source| matches!(source, Source::Comment(kept) | Source::Signed(kept) if *kept == *key))
@@ -238,7 +251,8 @@ impl Session {
             .keep_only(|name| sources.iter().any(|source| matches!(source, Source::Setting(kept) if *kept == *name)));
         let mut replay_from = None;
         for (number, open) in &mut self.open {
-            if open.since.elapsed() < LONG_RUNNING {
+            // What a checkpoint has brought back is in the journal no more.
+            if open.position != Position::default() && open.since.elapsed() < LONG_RUNNING {
                 replay_from = Some(replay_from.map_or(open.position, |first: Position| first.min(open.position)));
                 continue;
             }
@@ -308,5 +322,49 @@ impl Session {
 fn remember(names: &mut HashMap<Text, Arc<Analysis>>, name: &Text, inner: &Analysis) {
     if names.len() < NAMES_MAX || names.contains_key(name) {
         names.insert(name.clone(), Arc::new(inner.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Identity;
+
+    fn running(parts: usize) -> Running {
+        let analyses = crate::sql::analyze("select 1; delete from t; select 3");
+        Running {
+            who: Arc::default(),
+            protocol: Protocol::Simple,
+            bytes_in: 1,
+            analyses: analyses.to_vec(),
+            parts,
+            part_at: Timestamp(1),
+            last_outcome: Outcome::Ok,
+        }
+    }
+
+    /// Killed twice within a moment: what the journal is not kept for is in the second checkpoint as well.
+    #[test]
+    fn a_statement_that_a_checkpoint_brought_back_is_in_the_next_one_however_soon() {
+        let mut parsers = Parsers::start(&Identity::default().keys).expect("threads");
+        let saved = Session::new(Arc::default(), Timestamp(0)).saved;
+        let mut checkpoint = Saved { running: vec![(7, running(1))], ..saved };
+        for _ in 0..2 {
+            let (again, replay_from) = Session::restored(checkpoint).save(&mut parsers, &[]);
+            assert_eq!(replay_from, None, "nothing of it is in the journal");
+            let [(7, running)] = &again.running[..] else { panic!("it is gone: {again:?}") };
+            assert_eq!((running.parts, running.analyses.len()), (1, 3));
+            checkpoint = again;
+        }
+    }
+
+    /// The end of a part may be read again for the sake of another session.
+    #[test]
+    fn an_end_that_is_read_again_is_not_counted_again() {
+        let mut open = Open::restored(running(1));
+        for (part, parts) in [(0, 1), (1, 2), (0, 2), (1, 2), (2, 3)] {
+            open.part_ended(part, Timestamp(2), Outcome::Ok);
+            assert_eq!(open.parts, parts, "part {part}");
+        }
     }
 }

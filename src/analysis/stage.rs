@@ -167,12 +167,12 @@ impl Stage {
             if let Some((position, entry)) = entry {
                 self.take(position, entry);
             }
-            self.commit_if_due(idle)?;
-            if idle {
-                self.seal_if_due();
-                if reader.is_finished() {
-                    break;
-                }
+            // Where there is never a pause, after commits: the journal must not grow without end.
+            if self.commit_if_due(idle)? || idle {
+                self.seal_if_due(idle);
+            }
+            if idle && reader.is_finished() {
+                break;
             }
         }
         self.commit()?;
@@ -240,7 +240,10 @@ impl Stage {
         if let Some(status) = ended.ready {
             self.skip_rest(id, &open, &analyses);
             self.ready(id, status, ended.at);
-        } else if ended.more {
+        } else if !ended.more {
+            // The session is over: what stood behind it may have run.
+            self.skip_rest(id, &open, &analyses);
+        } else {
             open.pending = Some(Pending::Ready(analyses));
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.open.insert(ended.statement_no, open);
@@ -249,12 +252,17 @@ impl Stage {
     }
 
     /// The statements of a simple Query behind one that failed reached the server and were passed over; those behind one that
-    /// was denied were denied with it.
+    /// was denied were denied with it; and what became of those behind one whose end was not seen is not known either.
     fn skip_rest(&mut self, id: Uuid, open: &Open, analyses: &Analyses) {
         if open.protocol != Protocol::Simple || open.last_outcome == Outcome::Ok {
             return;
         }
-        let outcome = if open.last_outcome == Outcome::Denied { Outcome::Denied } else { Outcome::Skipped };
+        let outcome = match open.last_outcome {
+            known @ (Outcome::Denied | Outcome::Unknown) => known,
+            // Its cancellation may have come too late.
+            Outcome::Cut => Outcome::Unknown,
+            _ => Outcome::Skipped,
+        };
         for (number, analysis) in analyses.iter().enumerate().skip(open.parts) {
             let skipped = Ended {
                 who: Arc::clone(&open.who),
@@ -282,9 +290,8 @@ impl Stage {
     fn ready(&mut self, id: Uuid, status: TransactionStatus, at: Timestamp) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         // A simple Query whose ReadyForQuery came apart from its last end.
-        let first = session.open.first_key_value().map(|(number, open)| (*number, open.parts, open.protocol));
-        if let Some((number, 1.., Protocol::Simple | Protocol::Replication)) = first
-            && let Some(mut open) = session.open.remove(&number)
+        if session.open.first_key_value().is_some_and(|(_, open)| open.is_ended_by_ready())
+            && let Some((_, mut open)) = session.open.pop_first()
         {
             let analyses = self.parsers.finish(&mut open.pending);
             self.skip_rest(id, &open, &analyses);
@@ -464,9 +471,12 @@ impl Stage {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         for (_, mut open) in std::mem::take(&mut session.open) {
             let analyses = self.parsers.finish(&mut open.pending);
-            if open.parts == 0 || open.parts < analyses.len() {
+            // The server has all of a simple Query: each statement of it that has no end may have run.
+            let parts = if open.protocol == Protocol::Simple { analyses.len() } else { 1 };
+            while open.parts < parts.max(1) {
                 let analysis = open.analysis(&analyses);
                 self.emit(id, &open, None, &analysis);
+                open.parts = open.parts.saturating_add(1);
             }
         }
         self.end_transaction(id, at, TransactionOutcome::Disconnected);
@@ -508,19 +518,23 @@ impl Stage {
     }
 
     /// A full disk delays sealing; the records are in the journal meanwhile, and the next call tries again.
-    fn seal_if_due(&mut self) {
+    fn seal_if_due(&mut self, idle: bool) {
         if let Err(error) = self.log.seal_if_due(self.clock.now()) {
             tracing::error!(%error, "the log cannot be sealed into Parquet yet");
         } else if let Err(error) = self.log.delete_if_due(self.clock.now()) {
             tracing::error!(%error, "what is past its time cannot be deleted; it is tried again tomorrow");
+        } else if let Err(error) = self.log.compact_if_due(self.clock.now(), idle) {
+            tracing::error!(%error, "files of the log cannot be compacted; it is tried again in some minutes");
         }
     }
 
-    fn commit_if_due(&mut self, idle: bool) -> Result<(), StageError> {
+    /// Whether it was.
+    fn commit_if_due(&mut self, idle: bool) -> Result<bool, StageError> {
         let due = self.uncommitted >= COMMIT_RECORDS_MAX
             || self.committed_at.elapsed() >= COMMIT_EVERY
             || (idle && !self.undelivered.is_empty());
-        if due && self.uncommitted > 0 { self.commit() } else { Ok(()) }
+        let due = due && self.uncommitted > 0;
+        if due { self.commit().map(|()| true) } else { Ok(false) }
     }
 
     fn commit(&mut self) -> Result<(), StageError> {

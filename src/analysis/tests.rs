@@ -423,3 +423,29 @@ fn what_was_open_when_the_sidecar_died_is_closed_at_the_next_start_once() {
     let numbers: Vec<_> = statements.iter().map(|statement| statement.common.seq).collect();
     assert_eq!(numbers, [1, 2]);
 }
+
+/// The server has a simple Query whole: whatever of it has no end may have run.
+#[test]
+fn each_statement_of_a_query_that_was_cut_short_is_there_as_unknown() {
+    let text = "begin; update t set n = 1; commit";
+    // Killed before any of them ended.
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    script.begun(text);
+    run(folder.path(), &script.events);
+    run(folder.path(), &[]);
+    let told = |folder: &std::path::Path| -> Vec<(String, Outcome)> {
+        let statements = records::<Statement>(folder);
+        statements.iter().map(|of| (of.query.as_deref().unwrap_or("").to_owned(), of.outcome.expect("known"))).collect()
+    };
+    let expected = ["begin", "update t set n = $1", "commit"].map(|text| (text.to_owned(), Outcome::Unknown));
+    assert_eq!(told(folder.path()), expected);
+    // The client, or the server, is gone in the midst of it.
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    let ended = script.query(text, "");
+    (ended.outcome, ended.ready, ended.more) = (Outcome::Unknown, None, false);
+    script.closed();
+    run(folder.path(), &script.events);
+    assert_eq!(told(folder.path()), expected);
+}

@@ -10,20 +10,24 @@
 //! hash       SHA-256 of the whole line, without its end of line, hexadecimal; of the first line's previous: 64 zeros
 //! ```
 
+mod ledger;
+mod writing;
+
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::ledger::{Ledger, Standing};
+pub(super) use self::writing::Chain;
 use super::key::hex;
-use super::signing::{PublicKey, SigningKey};
 use super::store::Object;
-use super::{Error, Gap, GapCause, Place, Position, folder, spool};
-use crate::clock::{Clock, Timestamp};
+use super::{Error, Gap, GapCause, Place, Position, folder};
+use crate::clock::Timestamp;
 
 /// What the first line says of the line before it.
 pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -77,6 +81,14 @@ pub enum Told {
         file: Sealed,
         /// Why.
         why: String,
+    },
+    /// A file became part of the log in place of others, whose records it holds; they go.
+    Compacted {
+        /// As if it had been sealed.
+        #[serde(flatten)]
+        file: Sealed,
+        /// What goes.
+        replaces: Vec<Replaced>,
     },
     /// Something was never recorded.
     Gap(ToldGap),
@@ -141,6 +153,40 @@ pub struct Sealed {
     pub first_at: String,
     /// When its last did.
     pub last_at: String,
+}
+
+/// A file that another one holds the records of; its own line tells the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// As it was sealed.
+    pub path: String,
+    /// As it was sealed.
+    pub sha256: String,
+}
+
+impl Told {
+    /// The file that became part of the log.
+    pub(super) fn file(&self) -> Option<&Sealed> {
+        match self {
+            Told::Sealed(file) | Told::Compacted { file, .. } => Some(file),
+            _ => None,
+        }
+    }
+
+    /// See [`Told::file`].
+    pub(super) fn into_file(self) -> Option<Sealed> {
+        match self {
+            Told::Sealed(file) | Told::Compacted { file, .. } => Some(file),
+            _ => None,
+        }
+    }
+}
+
+impl Sealed {
+    /// `<table>/dt=<date>`.
+    pub(super) fn folder(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
 }
 
 /// A line as it was read.
@@ -250,6 +296,11 @@ pub(super) fn whole_lines(text: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(&text[..end])
 }
 
+/// A time as a chain tells it.
+pub(super) fn at(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_microsecond()))
+}
+
 /// What a chain tells of a file's times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileTimes {
@@ -281,8 +332,8 @@ pub(super) fn times(place: &Place, table: &str, dates: &BTreeSet<String>) -> Res
             let Some((_, rest)) = line.split_once(&beginning) else { continue };
             let Some((date, rest)) = rest.split_once('/').filter(|(date, _)| dates.contains(*date)) else { continue };
             let Some((name, _)) = rest.split_once('"') else { continue };
-            let Some(Told::Sealed(sealed)) = Line::parse(line).map(|line| line.entry.told) else { continue };
-            let at = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_microsecond()));
+            let sealed = Line::parse(line).and_then(|line| line.entry.told.into_file());
+            let Some(sealed) = sealed else { continue };
             let (Some(first_at), Some(last_at)) = (at(&sealed.first_at), at(&sealed.last_at)) else { continue };
             let told = FileTimes { date: date.to_owned(), bytes: sealed.bytes, first_at, last_at };
             times.insert(name.to_owned(), told);
@@ -303,11 +354,7 @@ pub(super) fn last_seqs(log: &Path, writer: &str) -> Result<HashMap<String, u64>
     };
     let lines = whole_lines(&text);
     let told = lines.lines().filter_map(|line| Line::parse(line).map(|line| line.entry.told));
-    let sealed = told.filter_map(|told| match told {
-        Told::Sealed(sealed) => Some((sealed.path, sealed.last_seq)),
-        _ => None,
-    });
-    Ok(sealed.collect())
+    Ok(told.filter_map(|told| told.into_file().map(|sealed| (sealed.path, sealed.last_seq))).collect())
 }
 
 /// The SHA-256 of a file, hexadecimal, and its length. `progress` is told of the bytes as they are read.
@@ -327,245 +374,5 @@ pub(super) fn hash_file(path: &Path, progress: &mut dyn FnMut(u64)) -> io::Resul
         hasher.update(&buffer[..count]);
         bytes += count as u64;
         progress(count as u64);
-    }
-}
-
-/// The writing end of one writer's chain.
-#[derive(Debug)]
-pub(super) struct Chain {
-    log: PathBuf,
-    path: PathBuf,
-    key: SigningKey,
-    file: File,
-    number: u64,
-    previous: String,
-    clock: Clock,
-    /// The highest number that is sealed, by the folder of its file: the file itself may be gone, into a store or past its time.
-    through: HashMap<String, u64>,
-    /// What was sealed and may not be in a store yet: the line, and the file's length.
-    waiting: VecDeque<(u64, u64)>,
-    /// What was known before the file that was sealed last.
-    last: Option<Before>,
-    /// The last gap that was told, by its position.
-    gaps_through: u64,
-}
-
-/// What was known of a file's folder before it was sealed.
-#[derive(Debug)]
-struct Before {
-    folder: String,
-    through: Option<u64>,
-}
-
-impl Chain {
-    /// Opens a writer's chain, cuts off a line that a crash cut short, and sees to the file that its last line tells of.
-    /// `unfinished`: where a file lies before it has its name.
-    ///
-    /// # Errors
-    /// The chain cannot be read or written, or its last line is none.
-    pub(super) fn open(
-        log: &Path,
-        writer: &str,
-        signing_key: &Path,
-        unfinished: impl Fn(&Path) -> PathBuf,
-    ) -> Result<Chain, Error> {
-        let path = path(log, writer);
-        folder::create(&folder(log))?;
-        let key = SigningKey::load_or_create(signing_key)?;
-        let open = OpenOptions::new().create(true).read(true).append(true).open(&path);
-        let mut file = open.map_err(Error::io("open", &path))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(Error::io("read", &path))?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).map_err(Error::io("cut off the torn end of", &path))?;
-        let mut chain = Chain {
-            log: log.to_path_buf(),
-            path,
-            key,
-            file,
-            number: 0,
-            previous: BEGINNING.to_owned(),
-            clock: Clock::system(),
-            through: HashMap::new(),
-            waiting: VecDeque::new(),
-            last: None,
-            gaps_through: 0,
-        };
-        let mut signs = None;
-        let mut last = None;
-        let mut before_last = None;
-        for line in text[..whole].lines() {
-            last = Line::parse(line);
-            match last.as_ref().map(|line| &line.entry.told) {
-                Some(Told::Opened { public_key, .. } | Told::Key { public_key }) => {
-                    signs = PublicKey::parse(public_key);
-                }
-                Some(Told::Gap(gap)) => chain.gaps_through = chain.gaps_through.max(gap.position),
-                // It never got its name: its numbers are in none.
-                Some(Told::Withdrawn { .. }) => chain.forget(before_last.take()),
-                Some(Told::Sealed(sealed)) => {
-                    before_last = Some(chain.remember(last.as_ref().map_or(0, |line| line.entry.number), sealed));
-                }
-                _ => {}
-            }
-        }
-        let uploaded = spool::uploaded(log, writer);
-        if whole > 0 {
-            let last = last.ok_or_else(|| Error::Damaged {
-                path: chain.path.clone(),
-                what: "its last line is not one of a chain; `mitsuke verify` tells more; move it away to begin another"
-                    .to_owned(),
-            })?;
-            (chain.number, chain.previous) = (last.entry.number, last.hash);
-            chain.change_key(signs, signing_key)?;
-            if let Told::Sealed(sealed) = last.entry.told
-                && last.entry.number > uploaded
-            {
-                chain.finish(&sealed, (last.entry.number, before_last), unfinished)?;
-            }
-        }
-        let public_key = chain.key.public().to_string();
-        chain.append(Told::Opened { version: env!("CARGO_PKG_VERSION").to_owned(), public_key })?;
-        folder::sync(&folder(log))?;
-        Ok(chain)
-    }
-
-    /// Where another key has signed so far and still lies beside ours as `.old`, it gives its word for ours.
-    fn change_key(&mut self, signed_so_far: Option<PublicKey>, signing_key: &Path) -> Result<(), Error> {
-        let ours = self.key.public();
-        if signed_so_far.is_none_or(|signed| signed == ours) {
-            return Ok(());
-        }
-        let old = signing_key.with_extension("old");
-        match SigningKey::load(&old) {
-            Ok(old) if Some(old.public()) == signed_so_far => {
-                let new = std::mem::replace(&mut self.key, old);
-                let told = self.append(Told::Key { public_key: ours.to_string() });
-                self.key = new;
-                told
-            }
-            _ => {
-                tracing::warn!(
-                    old = %old.display(),
-                    "another key signs the log from now on, without the word of the one before; `mitsuke verify` will say so"
-                );
-                Ok(())
-            }
-        }
-    }
-
-    /// The last line tells of a file that has no name yet, where the sidecar was killed in between.
-    fn finish(
-        &mut self,
-        sealed: &Sealed,
-        (number, before): (u64, Option<Before>),
-        unfinished: impl Fn(&Path) -> PathBuf,
-    ) -> Result<(), Error> {
-        let path = self.log.join(&sealed.path);
-        if path.exists() {
-            return Ok(());
-        }
-        let unfinished = unfinished(&path);
-        let found = hash_file(&unfinished, &mut |_| {}).ok();
-        if found.is_some_and(|(sha256, _)| sha256 == sealed.sha256) {
-            return fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished));
-        }
-        self.forget(before);
-        self.append(Told::Withdrawn { number_withdrawn: number })
-    }
-
-    /// Keeps what a file holds. What was known of its folder before.
-    fn remember(&mut self, number: u64, sealed: &Sealed) -> Before {
-        let folder = sealed.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-        self.waiting.push_back((number, sealed.bytes));
-        let through = self.through.get(&folder).copied();
-        self.through.insert(folder.clone(), through.unwrap_or(0).max(sealed.last_seq));
-        Before { folder, through }
-    }
-
-    /// The file that was remembered last never got its name.
-    fn forget(&mut self, before: Option<Before>) {
-        let Some(Before { folder, through }) = before else { return };
-        self.waiting.pop_back();
-        match through {
-            Some(through) => self.through.insert(folder, through),
-            None => self.through.remove(&folder),
-        };
-    }
-
-    /// The highest number that is sealed into files of a folder, `<table>/dt=<date>`; 0 where there is none.
-    pub(super) fn sealed_through(&self, folder: &str) -> u64 {
-        self.through.get(folder).copied().unwrap_or(0)
-    }
-
-    /// How much is sealed and waits for a store, bytes, when so many lines are there.
-    pub(super) fn waiting(&mut self, uploaded: u64) -> u64 {
-        while self.waiting.front().is_some_and(|(number, _)| *number <= uploaded) {
-            self.waiting.pop_front();
-        }
-        self.waiting.iter().map(|(_, bytes)| bytes).sum()
-    }
-
-    /// Tells that a file, which still has another name, will be part of the log.
-    ///
-    /// # Errors
-    /// The system refuses; nothing is told then.
-    pub(super) fn seal(&mut self, unfinished: &Path, sealed: Sealed) -> Result<(), Error> {
-        let (sha256, bytes) = hash_file(unfinished, &mut |_| {}).map_err(Error::io("read", unfinished))?;
-        let sealed = Sealed { sha256, bytes, ..sealed };
-        self.append(Told::Sealed(sealed.clone()))?;
-        self.last = Some(self.remember(self.number, &sealed));
-        Ok(())
-    }
-
-    /// The file that was told of last did not get its name.
-    pub(super) fn withdraw(&mut self) -> Result<(), Error> {
-        let before = self.last.take();
-        self.forget(before);
-        self.append(Told::Withdrawn { number_withdrawn: self.number })
-    }
-
-    /// Tells that a file will be deleted now.
-    pub(super) fn delete(&mut self, file: Sealed, why: String) -> Result<(), Error> {
-        self.append(Told::Deleted { file, why })
-    }
-
-    /// Tells of a gap, unless that was told before a crash.
-    pub(super) fn gap(&mut self, gap: ToldGap) -> Result<(), Error> {
-        if gap.position <= self.gaps_through {
-            return Ok(());
-        }
-        let position = gap.position;
-        self.append(Told::Gap(gap))?;
-        self.gaps_through = position;
-        Ok(())
-    }
-
-    /// Tells that everything is sealed.
-    pub(super) fn close(&mut self, last_seqs: Vec<(String, u64)>) -> Result<(), Error> {
-        self.append(Told::Closed { last_seqs })
-    }
-
-    /// Another clock than the system's.
-    #[cfg(test)]
-    pub(super) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    fn append(&mut self, told: Told) -> Result<(), Error> {
-        let entry =
-            Entry { number: self.number + 1, at: self.clock.now().to_string(), told, previous: self.previous.clone() };
-        let text = serde_json::to_string(&entry).map_err(|error| Error::io("write", &self.path)(error.into()))?;
-        let signed = text.strip_suffix('}').unwrap_or(&text);
-        let line = format!("{signed}{SIGNATURE}{}\"}}", self.key.sign(signed.as_bytes()));
-        let before = self.file.metadata().map_err(Error::io("read", &self.path))?.len();
-        let written = self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            // Half a line must not stand before the next one.
-            let _ = self.file.set_len(before);
-            return Err(Error::io("write", &self.path)(error));
-        }
-        (self.number, self.previous) = (entry.number, hash(line.as_bytes()));
-        Ok(())
     }
 }

@@ -50,6 +50,9 @@ pub enum Error {
         /// The store that is configured.
         ours: String,
     },
+    /// Files are compacted in a folder.
+    #[error("{0} is a store, in which files are not compacted; a longer [log].flush makes larger ones: \"1h\"")]
+    NotCompacted(String),
     /// More waits for the store than may.
     #[error(
         "{} holds {waiting} bytes that wait for the store, more than [log].spool_mib_max allows; have the store mended, or allow more",

@@ -1,11 +1,11 @@
 //! Where everything lies under `[log].path`, and the few file operations that the rest shares.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::{Error, system};
 
 /// The folder of the journals of all writers.
 pub fn journals(log: &Path) -> PathBuf {
@@ -34,7 +34,7 @@ pub fn partition(log: &Path, table: &str, date: &str) -> PathBuf {
 
 /// Makes a folder and those above it.
 pub fn create(path: &Path) -> Result<(), Error> {
-    fs::create_dir_all(path).map_err(Error::io("create", path))
+    system::create_folders(path).map_err(Error::io("create", path))
 }
 
 /// Writes a file that is not there yet, and its folder: made under another name and linked, so that nobody ever reads half of it,
@@ -57,7 +57,7 @@ pub fn put_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
 
 /// Makes the names in a folder durable.
 pub fn sync(path: &Path) -> Result<(), Error> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", path))
+    system::sync_folder(path).map_err(Error::io("sync", path))
 }
 
 /// The names in a folder; none where there is no such folder.
@@ -94,9 +94,45 @@ pub fn number(folder: &Path, number: u64, extension: &str) -> PathBuf {
     folder.join(format!("{number:020}.{extension}"))
 }
 
+/// What the name of a file ends in that another one has replaced. Readers that listed it before find it there for a while; no pattern
+/// like `*.parquet` does.
+pub const REPLACED: &str = ".replaced";
+
+/// Where a file lies that was replaced.
+pub fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(REPLACED);
+    PathBuf::from(name)
+}
+
+/// Takes away the name of a file that was replaced; that it is gone already is as well.
+pub fn put_aside(path: &Path) -> Result<(), Error> {
+    renamed(path, &aside(path))
+}
+
+/// Gives a file its name back.
+pub fn bring_back(path: &Path) -> Result<(), Error> {
+    if path.exists() { Ok(()) } else { renamed(&aside(path), path) }
+}
+
+fn renamed(from: &Path, to: &Path) -> Result<(), Error> {
+    match system::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(Error::io("rename", from)),
+    }
+}
+
+/// Does something with a file that was listed, or with what is left of it where it was replaced since.
+pub fn listed<T>(path: &Path, act: impl Fn(PathBuf) -> io::Result<T>) -> io::Result<T> {
+    match act(path.to_path_buf()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => act(aside(path)).map_err(|_| error),
+        done => done,
+    }
+}
+
 /// Removes a file; that it is gone already is as well.
 pub fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
+    match system::remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(Error::io("remove", path)),
     }

@@ -11,8 +11,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -20,7 +19,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Position, folder, schema};
+use super::{Error, Position, folder, schema, system};
 
 /// The extension of a journal's file.
 pub const EXTENSION: &str = "log";
@@ -203,11 +202,11 @@ impl Journal {
         let unfinished = path.with_extension("unfinished");
         let mut bytes = file_header().to_vec();
         push_commit(&mut bytes, commit)?;
-        let open = || OpenOptions::new().create(true).truncate(true).write(true).open(&unfinished);
+        let open = || system::open(OpenOptions::new().create(true).truncate(true).write(true), &unfinished);
         let file = open().map_err(Error::io("create", &unfinished))?;
-        let written = (&file).write_all(&bytes).and_then(|()| file.sync_all());
-        written.and_then(|()| fs::rename(&unfinished, &path)).map_err(|error| {
-            let _ = fs::remove_file(&unfinished);
+        let written = system::write(&file, &unfinished, &bytes).and_then(|()| system::sync(&file, &unfinished));
+        written.and_then(|()| system::rename(&unfinished, &path)).map_err(|error| {
+            let _ = system::remove(&unfinished);
             Error::io("write", &path)(error)
         })?;
         folder::sync(folder)?;
@@ -219,8 +218,8 @@ impl Journal {
     /// # Errors
     /// The system refuses.
     pub fn resume(path: &Path, number: u64, committed_bytes: u64) -> Result<Journal, Error> {
-        let file = OpenOptions::new().write(true).open(path).map_err(Error::io("open", path))?;
-        file.set_len(committed_bytes).map_err(Error::io("cut off the torn end of", path))?;
+        let file = system::open(OpenOptions::new().write(true), path).map_err(Error::io("open", path))?;
+        system::cut(&file, path, committed_bytes).map_err(Error::io("cut off the torn end of", path))?;
         Ok(Journal { path: path.to_path_buf(), number, file, bytes: committed_bytes, torn: false, room: Vec::new() })
     }
 
@@ -252,7 +251,7 @@ impl Journal {
         let written = self.write(bytes, sync);
         self.torn = written.is_err();
         if self.torn {
-            self.torn = self.file.set_len(self.bytes).is_err();
+            self.torn = system::cut(&self.file, &self.path, self.bytes).is_err();
         } else {
             self.bytes += bytes.len() as u64;
         }
@@ -261,10 +260,10 @@ impl Journal {
 
     fn write(&mut self, bytes: &[u8], sync: bool) -> io::Result<()> {
         if self.torn {
-            self.file.set_len(self.bytes)?;
+            system::cut(&self.file, &self.path, self.bytes)?;
         }
-        self.file.write_all_at(bytes, self.bytes)?;
-        if sync { self.file.sync_data() } else { Ok(()) }
+        system::write_at(&self.file, &self.path, bytes, self.bytes)?;
+        if sync { system::sync(&self.file, &self.path) } else { Ok(()) }
     }
 
     /// Its length, bytes.

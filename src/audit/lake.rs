@@ -210,8 +210,8 @@ impl Lake {
         for (path, Found { bytes, in_store }) in self.place.files(table)? {
             let mut parts = path.split('/').skip(1);
             let Some(date) = parts.next().and_then(|partition| partition.strip_prefix("dt=")) else { continue };
-            let Some((writer, first_seq)) = parts.next().and_then(parquet::parse_name) else { continue };
-            let (date, writer) = (date.to_owned(), writer.to_owned());
+            let Some(named) = parts.next().and_then(parquet::parse_name) else { continue };
+            let (date, writer, first_seq) = (date.to_owned(), named.writer.to_owned(), named.first_seq);
             let path = self.place.here(&path).filter(|_| !in_store).unwrap_or_else(|| PathBuf::from(&path));
             files.push(LakeFile { date, writer, first_seq, path, bytes, in_store });
         }
@@ -316,7 +316,7 @@ fn flattened<T>(read: Result<impl Iterator<Item = Result<T, Error>>, Error>) -> 
 }
 
 fn read(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
-    decoded(File::open(path).map_err(Error::io("open", path))?, path)
+    decoded(folder::listed(path, File::open).map_err(Error::io("open", path))?, path)
 }
 
 /// Files of a store, each read as a whole, a few ahead.
@@ -326,7 +326,8 @@ fn read_stored(store: &Store, paths: Vec<String>) -> impl Iterator<Item = Result
     read.flat_map(|(bytes, path)| flattened(bytes.and_then(|bytes| decoded(Bytes::from(bytes), &path))))
 }
 
-fn decoded<R: ChunkReader + 'static>(
+/// The rows of a file.
+pub(super) fn decoded<R: ChunkReader + 'static>(
     file: R,
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<R>, Error> {

@@ -3,10 +3,9 @@
 //! In: bytes. Out: those of every writer of this log. What is in them is the analysis's business; they hold names only.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use super::{Error, folder};
+use super::{Error, folder, system};
 
 /// The longest file that is read, bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -16,12 +15,8 @@ const FILE: &str = "lineage.json";
 pub(super) fn keep(log: &Path, writer: &str, bytes: &[u8]) -> Result<(), Error> {
     let journal = folder::journal(log, writer);
     folder::create(&journal)?;
-    let mut file = tempfile::NamedTempFile::new_in(&journal).map_err(Error::io("create", &journal))?;
     let path = journal.join(FILE);
-    let written = file.write_all(bytes).and_then(|()| file.as_file().sync_data());
-    written.map_err(Error::io("write", &path))?;
-    file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
-    folder::sync(&journal)
+    system::put(&path, bytes).map_err(Error::io("write", &path))
 }
 
 /// Every writer's.

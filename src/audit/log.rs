@@ -11,11 +11,12 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 
 use super::chain::{Chain, ToldGap};
+use super::compaction::{self, Compaction, Merged};
 use super::journal::{self, Commit, Journal};
 use super::retention::{self, Due, Retention};
 use super::{
     Checkpoint, Config, Durability, Error, Gap, Key, Place, Position, StoreConfig, folder, intake, parquet, schema,
-    spool,
+    spool, system,
 };
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
@@ -130,8 +131,11 @@ pub struct Log {
     due: Vec<Due>,
     /// The UTC date on which it was last looked for those.
     looked_on: Option<String>,
+    compaction: Compaction,
     /// Where the log lies, if not in the folder; its holds are asked for once a day.
     store: Option<StoreConfig>,
+    /// All of it, for what goes on beside.
+    config: Config,
     /// When the oldest unsealed record was first seen by `seal_if_due`.
     since: Option<Timestamp>,
 }
@@ -187,7 +191,9 @@ impl Log {
             retention: config.retention.clone(),
             due: Vec::new(),
             looked_on: None,
+            compaction: Compaction::default(),
             store: config.store.clone(),
+            config: config.clone(),
             since: None,
         })
     }
@@ -331,7 +337,7 @@ impl Log {
     /// The system refuses; it is tried again on the next day.
     pub fn delete_if_due(&mut self, now: Timestamp) -> Result<usize, Error> {
         // What is sealed and still in a journal would come back with its file gone.
-        if !self.older.is_empty() {
+        if !self.older.is_empty() || self.compaction.is_running() {
             return Ok(0);
         }
         let today = now.utc_date();
@@ -350,6 +356,34 @@ impl Log {
         Ok(deleted)
     }
 
+    /// Makes one file of many, where days are over or files have piled up: a step a call, the work on a thread of its own. To be called now
+    /// and then, when nothing is half sealed; `is_quiet`: nothing else is to be done. How many files were replaced.
+    ///
+    /// # Errors
+    /// The system refuses; it is tried again in some minutes.
+    pub fn compact_if_due(&mut self, now: Timestamp, is_quiet: bool) -> Result<usize, Error> {
+        // In a store nothing can be renamed, and every name is paid for.
+        if self.store.is_some() || !self.older.is_empty() {
+            return Ok(0);
+        }
+        if let Some(merged) = self.compaction.made() {
+            let files = merged.replaces.len();
+            let replaced = self.replace(merged);
+            self.compaction.replaced(replaced.is_ok());
+            return replaced.map(|()| files);
+        }
+        // What is due to be deleted is not to be merged first.
+        if self.due.is_empty() {
+            self.compaction.start_if_due(&self.config, &self.writer, now, is_quiet)?;
+        }
+        Ok(0)
+    }
+
+    /// Puts a file in the place of those that it was merged from.
+    pub(super) fn replace(&mut self, merged: Merged) -> Result<(), Error> {
+        compaction::replace(&self.path, &mut self.chain, merged)
+    }
+
     /// Another clock than the system's for the chain.
     #[cfg(test)]
     pub(super) fn clock(&self) -> &crate::clock::Clock {
@@ -361,7 +395,7 @@ impl Log {
         let path = self.older.remove(0);
         match contents.damaged {
             false => folder::remove(&path),
-            true => std::fs::rename(&path, path.with_extension(journal::DAMAGED)).map_err(Error::io("rename", &path)),
+            true => system::rename(&path, &path.with_extension(journal::DAMAGED)).map_err(Error::io("rename", &path)),
         }
     }
 

@@ -8,6 +8,7 @@
 //! LOG/journal/<writer>/intake/<first position>.seg       raw events, encrypted            intake
 //! LOG/journal/<writer>/records/<number>.log              records not yet in Parquet       journal, log
 //! LOG/<table>/dt=YYYY-MM-DD/<writer>-<first_seq>.parquet records                          parquet
+//! LOG/<table>/dt=YYYY-MM-DD/<writer>-<first_seq>-<last_seq>.parquet   many of those as one     compaction
 //! LOG/chain/<writer>.jsonl                               what proves the files             chain, verify
 //! LOG/hold/<any name>                                    what must not be deleted          retention
 //! ```
@@ -19,6 +20,7 @@
 //! its name; where both have it, `lake` passes over the journal's.
 
 mod chain;
+mod compaction;
 mod encoding;
 mod error;
 mod folder;
@@ -37,6 +39,7 @@ mod shipper;
 mod signing;
 mod spool;
 mod store;
+mod system;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -46,7 +49,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::chain::{FileTimes, Head, Sealed, ToldGap, heads};
+pub use self::compaction::{Compacted, LeftAlone, compact};
 pub use self::error::{Error, Unwritable, UnwritableReason};
+pub use self::folder::REPLACED;
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, OnDisk, Position};
 pub use self::journal::Checkpoint;
 pub use self::key::Key;

@@ -21,12 +21,14 @@ use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
 use super::chain::{Chain, Sealed};
 use super::encoding::encoded;
 use super::schema::{self, SCHEMA_VERSION, TableInfo};
 use super::store::Store;
+use super::system::{self, Written};
 use super::{Error, folder};
 use crate::clock::Timestamp;
 
@@ -50,16 +52,49 @@ pub const META_KEY: &str = "mitsuke.key";
 /// The version that wrote it.
 pub const META_VERSION: &str = "mitsuke.version";
 
-/// The file's name: names of one writer sort as numbers do.
-pub fn file_name(writer: &str, first_seq: u64) -> String {
-    format!("{writer}-{first_seq:020}.parquet")
+/// The digits of a number in a file's name.
+const NUMBER_DIGITS: usize = 20;
+
+/// What a file's name tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<'n> {
+    /// Who wrote it.
+    pub writer: &'n str,
+    /// The lowest number in it.
+    pub first_seq: u64,
+    /// The highest, of one that was compacted: it holds what files between the two have held.
+    pub last_seq: Option<u64>,
 }
 
-/// The writer and first number that a file's name tells; `None` for a file that is no part of the log.
-pub fn parse_name(name: &str) -> Option<(&str, u64)> {
-    let (writer, first_seq) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
-    let proper = !writer.is_empty() && !writer.starts_with(['.', '_']);
-    proper.then(|| first_seq.parse().ok().map(|first_seq| (writer, first_seq)))?
+impl Named<'_> {
+    /// Whether another file of the same folder holds its records.
+    pub fn is_replaced_by(&self, other: &Named<'_>) -> bool {
+        let Some(last_seq) = other.last_seq else { return false };
+        let ours = (self.first_seq, self.last_seq.unwrap_or(self.first_seq));
+        self != other && self.writer == other.writer && other.first_seq <= ours.0 && ours.1 <= last_seq
+    }
+}
+
+/// The file's name: names of one writer sort as numbers do.
+pub fn file_name(writer: &str, first_seq: u64) -> String {
+    format!("{writer}-{first_seq:0NUMBER_DIGITS$}.parquet")
+}
+
+/// The name of a file that holds what others have held.
+pub fn compacted_name(writer: &str, first_seq: u64, last_seq: u64) -> String {
+    format!("{writer}-{first_seq:0NUMBER_DIGITS$}-{last_seq:0NUMBER_DIGITS$}.parquet")
+}
+
+/// What a name tells; `None` for a file that is no part of the log.
+pub fn parse_name(name: &str) -> Option<Named<'_>> {
+    let (rest, last) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.len() == NUMBER_DIGITS);
+    let last = last.parse().ok()?;
+    let named = match rest.rsplit_once('-').map(|(writer, first)| (writer, number(first))) {
+        Some((writer, Some(first_seq))) => Named { writer, first_seq, last_seq: Some(last) },
+        _ => Named { writer: rest, first_seq: last, last_seq: None },
+    };
+    (!named.writer.is_empty() && !named.writer.starts_with(['.', '_'])).then_some(named)
 }
 
 /// Seals batches of one table; those records that are sealed already are left out. How many files were made. `key`: the key file's id.
@@ -133,7 +168,8 @@ pub fn sealed_through(log: &Path, table: &str, date: &str, writer: &str) -> Resu
     let newest = folder::names(&folder)?
         .into_iter()
         .filter_map(|name| {
-            parse_name(&name).filter(|(by, _)| *by == writer).map(|(_, first)| (first, folder.join(&name)))
+            let named = parse_name(&name).filter(|named| named.writer == writer)?;
+            Some((named.last_seq.unwrap_or(named.first_seq), folder.join(&name)))
         })
         .max();
     newest.map_or(Ok(0), |(_, path)| last_seq(&path))
@@ -154,7 +190,7 @@ pub fn last_seq(path: &Path) -> Result<u64, Error> {
 /// # Errors
 /// The file cannot be read, or is no Parquet file.
 pub fn said(path: &Path, key: &str) -> Result<Option<String>, Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    let file = folder::listed(path, File::open).map_err(Error::io("open", path))?;
     let reader = SerializedFileReader::new(file).map_err(Error::parquet(path))?;
     let metadata = reader.metadata().file_metadata().key_value_metadata();
     Ok(metadata.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()))
@@ -196,11 +232,11 @@ fn write(path: &Path, by: (&str, &str), rows: &RecordBatch, sealed: Sealed, chai
     let written = write_unfinished(&unfinished, by, (sealed.first_seq, sealed.last_seq), rows)
         .and_then(|()| chain.seal(&unfinished, sealed));
     if let Err(error) = written {
-        let _ = std::fs::remove_file(&unfinished);
+        let _ = system::remove(&unfinished);
         return Err(error);
     }
-    if let Err(error) = std::fs::rename(&unfinished, path) {
-        let _ = std::fs::remove_file(&unfinished);
+    if let Err(error) = system::rename(&unfinished, path) {
+        let _ = system::remove(&unfinished);
         chain.withdraw()?;
         return Err(Error::io("rename", &unfinished)(error));
     }
@@ -209,24 +245,31 @@ fn write(path: &Path, by: (&str, &str), rows: &RecordBatch, sealed: Sealed, chai
     folder.parent().map_or(Ok(()), folder::sync)
 }
 
-/// Where a file lies before it has its name. A fixed name: what a crash left there is written over, never piled up.
+/// Where a file lies before it has its name. A fixed name: what a crash left there is written over, never piled up. Another one where
+/// it is compacted: that goes on beside the sealing.
 pub fn unfinished(path: &Path, writer: &str) -> PathBuf {
-    path.with_file_name(format!(".{writer}.unfinished"))
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let is_compacted = parse_name(&name).is_some_and(|named| named.last_seq.is_some());
+    path.with_file_name(format!(".{writer}.{}", if is_compacted { "compacting" } else { "unfinished" }))
 }
 
 fn write_unfinished(path: &Path, by: (&str, &str), seqs: (u64, u64), rows: &RecordBatch) -> Result<(), Error> {
-    let file = File::create(path).map_err(Error::io("create", path))?;
-    let synced = file.try_clone().map_err(Error::io("open", path))?;
-    let properties = properties(by, seqs, rows)?;
+    let file = Written::create(path).map_err(Error::io("create", path))?;
+    let properties = properties(by, seqs, rows.schema_ref(), rows.num_rows())?;
     let mut parquet =
-        ArrowWriter::try_new(file, Arc::clone(rows.schema_ref()), Some(properties)).map_err(Error::parquet(path))?;
+        ArrowWriter::try_new(&file, Arc::clone(rows.schema_ref()), Some(properties)).map_err(Error::parquet(path))?;
     parquet.write(rows).map_err(Error::parquet(path))?;
     parquet.close().map_err(Error::parquet(path))?;
-    synced.sync_all().map_err(Error::io("sync", path))
+    file.sync().map_err(Error::io("sync", path))
 }
 
-fn properties((writer, key): (&str, &str), seqs: (u64, u64), rows: &RecordBatch) -> Result<WriterProperties, Error> {
-    let schema = rows.schema_ref();
+/// How a file of a writer is written, under the key file's id, that holds so many rows of these numbers.
+pub fn properties(
+    (writer, key): (&str, &str),
+    seqs: (u64, u64),
+    schema: &SchemaRef,
+    rows: usize,
+) -> Result<WriterProperties, Error> {
     let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let at = i32::try_from(schema.index_of("at")?).unwrap_or_default();
     let seq = i32::try_from(schema.index_of("seq")?).unwrap_or_default();
@@ -246,6 +289,40 @@ fn properties((writer, key): (&str, &str), seqs: (u64, u64), rows: &RecordBatch)
             pair(META_KEY, key.to_owned()),
             pair(META_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
         ]));
-    let rows = rows.num_rows().clamp(1, ROW_GROUP_ROWS_MAX) as u64;
+    let rows = rows.clamp(1, ROW_GROUP_ROWS_MAX) as u64;
     Ok(encoded(properties, schema, rows).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_writer_and_the_numbers() {
+        let named = |writer, first_seq, last_seq| Some(Named { writer, first_seq, last_seq });
+        assert_eq!(parse_name(&file_name("db-1", 7)), named("db-1", 7, None));
+        assert_eq!(parse_name(&file_name("db-1-read-2", 7)), named("db-1-read-2", 7, None));
+        assert_eq!(parse_name(&compacted_name("db-1-read-2", 7, 90)), named("db-1-read-2", 7, Some(90)));
+        for other in ["-00000000000000000001.parquet", ".db-1-1.parquet", "db-1-x.parquet", "db-1-1.parquet.replaced"] {
+            assert_eq!(parse_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_by_a_compacted_one_of_its_writer_that_has_its_numbers() {
+        let names = [
+            file_name("w", 1),
+            file_name("w", 5),
+            file_name("w", 9),
+            file_name("v", 5),
+            compacted_name("w", 1, 4),
+            compacted_name("w", 1, 8),
+            compacted_name("w", 5, 8),
+        ];
+        let all = compacted_name("w", 1, 8);
+        let all = parse_name(&all).unwrap();
+        let replaced: Vec<bool> = names.iter().map(|name| parse_name(name).unwrap().is_replaced_by(&all)).collect();
+        assert_eq!(replaced, [true, true, false, false, true, false, true]);
+        assert!(!all.is_replaced_by(&parse_name(&names[0]).unwrap()), "one that was not compacted replaces nothing");
+    }
 }

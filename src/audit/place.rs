@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::parquet::{self, Named};
 use super::store::{Object, Store, StoreConfig};
 use super::{Config, Error, chain, folder, schema, spool};
 
@@ -86,18 +87,43 @@ impl Place {
         self.store.as_ref()
     }
 
-    /// The files of a table, by their names below the log.
+    /// The files of a table that hold its records, by their names below the log: without those that another one has replaced, and which
+    /// are there for a moment yet.
     pub(super) fn files(&self, table: &str) -> Result<BTreeMap<String, Found>, Error> {
+        let mut files = self.all_files(table)?;
+        let compacted: Vec<String> = files
+            .keys()
+            .filter(|path| named(path).is_some_and(|(_, named)| named.last_seq.is_some()))
+            .cloned()
+            .collect();
+        let mut by_folder: BTreeMap<&str, Vec<Named<'_>>> = BTreeMap::new();
+        for (folder, named) in compacted.iter().filter_map(|path| named(path)) {
+            by_folder.entry(folder).or_default().push(named);
+        }
+        files.retain(|path, _| {
+            let Some((folder, named)) = named(path) else { return true };
+            let others = by_folder.get(folder).map(Vec::as_slice).unwrap_or_default();
+            !others.iter().any(|other| named.is_replaced_by(other))
+        });
+        Ok(files)
+    }
+
+    /// The files of a table, by their names below the log.
+    pub(super) fn all_files(&self, table: &str) -> Result<BTreeMap<String, Found>, Error> {
         let mut files = BTreeMap::new();
         if let Some(folder) = &self.folder {
             for partition in folder::names(&folder.join(table))? {
-                if !folder.join(table).join(&partition).is_dir() {
+                let below = folder.join(table).join(&partition);
+                if !below.is_dir() {
                     continue;
                 }
-                for name in folder::names(&folder.join(table).join(&partition))? {
+                for name in settled(|| folder::names(&below))? {
+                    if name.ends_with(folder::REPLACED) {
+                        continue;
+                    }
                     let path = format!("{table}/{partition}/{name}");
                     let file = folder.join(&path);
-                    match fs::metadata(&file) {
+                    match folder::listed(&file, fs::metadata) {
                         // It went up meanwhile, and is listed below; or it was deleted.
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                         found => {
@@ -207,5 +233,27 @@ impl Place {
     }
 }
 
+/// Names, as they were at one moment: a listing during which files are renamed may have neither the old name nor the new one, and the
+/// next one then has the new one.
+fn settled(list: impl Fn() -> Result<Vec<String>, Error>) -> Result<Vec<String>, Error> {
+    let mut names = list()?;
+    for _ in 0..LISTED_TIMES_MAX {
+        let again = list()?;
+        if again == names {
+            break;
+        }
+        names = again;
+    }
+    Ok(names)
+}
+
+/// The folder of a file, below the log, and what its name tells.
+fn named(path: &str) -> Option<(&str, Named<'_>)> {
+    let (folder, name) = path.rsplit_once('/')?;
+    Some((folder, parquet::parse_name(name)?))
+}
+
+/// How often a folder is listed at most, until two listings agree: who seals without a pause must not keep a reader for ever.
+const LISTED_TIMES_MAX: usize = 16;
 /// The folder of the holds.
 const HOLD: &str = "hold";

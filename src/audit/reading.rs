@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::{Checkpoint, Config, Durability, Error, Log, Shipper, SigningKey, Writer, folder, schema, spool};
 use crate::clock::Timestamp;
-use crate::record::{Review, Verdict};
+use crate::record::{Review, Table, Verdict};
 
 /// The longest question that is kept whole, bytes.
 const ABOUT_BYTES_MAX: usize = 8 << 10;
@@ -81,12 +81,12 @@ impl Reading {
         let Reading { config, log, writer } = self;
         let closed = log.close();
         let sent = Shipper::once(&config);
-        hand_over(&config.path, writer.name());
+        hand_over(&config.path, writer.name(), false);
         closed.and(sent)
     }
 
     fn hand_over(&self) {
-        hand_over(&self.config.path, self.writer.name());
+        hand_over(&self.config.path, self.writer.name(), false);
     }
 }
 
@@ -98,8 +98,9 @@ fn shortened(about: String) -> String {
     format!("{}…", &about[..end])
 }
 
-/// What root makes in somebody else's log becomes theirs: their sidecar has to write beside it. Best effort; only root can.
-fn hand_over(log: &Path, writer: &str) {
+/// What root makes in somebody else's log becomes theirs: their sidecar has to write beside it. Best effort; only root can. `all`: files
+/// of every table, not of `reviews` alone.
+pub(super) fn hand_over(log: &Path, writer: &str, all: bool) {
     let Ok(owner) = fs::metadata(log) else { return };
     if owner.uid() == 0 {
         return;
@@ -110,19 +111,22 @@ fn hand_over(log: &Path, writer: &str) {
         }
     };
     let chain = super::chain::path(log, writer);
-    let reviews = log.join("reviews");
+    let tables = schema::tables().iter().map(|table| log.join(table.name));
+    let of_ours = tables.clone().filter(|table| all || table.ends_with(Review::NAME));
     let mut paths = vec![folder::journals(log), folder::journal(log, writer), folder::records(log, writer)];
-    paths.extend(schema::tables().iter().map(|table| log.join(table.name)));
+    paths.extend(tables);
     paths.extend(chain.parent().map(Path::to_path_buf));
     paths.push(chain);
     paths.extend(spool::files(log, writer));
-    for of in [folder::journal(log, writer), folder::records(log, writer), reviews.clone()] {
+    for of in [folder::journal(log, writer), folder::records(log, writer)].into_iter().chain(of_ours.clone()) {
         paths.extend(folder::names(&of).unwrap_or_default().iter().map(|name| of.join(name)));
     }
-    for partition in folder::names(&reviews).unwrap_or_default() {
-        let partition = reviews.join(partition);
-        let names = folder::names(&partition).unwrap_or_default();
-        paths.extend(names.iter().filter(|name| name.contains(writer)).map(|name| partition.join(name)));
+    for table in of_ours {
+        for partition in folder::names(&table).unwrap_or_default() {
+            let partition = table.join(partition);
+            let names = folder::names(&partition).unwrap_or_default();
+            paths.extend(names.iter().filter(|name| name.contains(writer)).map(|name| partition.join(name)));
+        }
     }
     paths.iter().for_each(|path| give(path));
 }

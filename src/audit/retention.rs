@@ -15,7 +15,7 @@ use std::path::Path;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::chain::{self, Line, Sealed, Told, hash_file};
+use super::chain::{self, Ledger, Sealed, Standing, hash_file};
 use super::{Error, Place, folder, schema};
 use crate::clock::Timestamp;
 
@@ -111,6 +111,23 @@ impl Hold {
     }
 }
 
+/// The holds of a log.
+#[derive(Debug, Default)]
+pub(super) struct Holds(Vec<Hold>);
+
+impl Holds {
+    /// # Errors
+    /// They cannot be listed.
+    pub(super) fn read(place: &Place) -> Result<Holds, Error> {
+        Ok(Holds(place.holds()?.into_iter().map(|(name, text)| Hold::parse(&name, text)).collect()))
+    }
+
+    /// Whether a table's files of a date must stay as they are.
+    pub(super) fn hold(&self, table: &str, date: &str) -> bool {
+        self.0.iter().any(|hold| hold.holds(table, date))
+    }
+}
+
 /// A file that goes, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Due {
@@ -129,8 +146,10 @@ pub(super) fn due(
     retention: &Retention,
     now: Timestamp,
 ) -> Result<Vec<Due>, Error> {
-    let holds: Vec<Hold> = place.holds()?.into_iter().map(|(name, text)| Hold::parse(&name, text)).collect();
-    let (there, newest) = sealed(log, writer, now)?;
+    let holds = Holds::read(place)?;
+    let ledger = Ledger::read(log, writer)?;
+    ledger.deleted.iter().try_for_each(|file| remove(log, file))?;
+    let newest = ledger.sealed_at.iter().filter(|told_at| now.0.saturating_sub(told_at.0) > DAY_US).max();
     if newest.is_some_and(|newest| now.0.saturating_sub(newest.0) > BELIEVED_US) {
         tracing::warn!(
             "nothing was sealed for weeks, or the clock jumped ahead: what is past its time is deleted a day later"
@@ -138,52 +157,20 @@ pub(super) fn due(
         return Ok(Vec::new());
     }
     let mut due = Vec::new();
-    for (sealed_at, file) in there.into_values() {
+    for Standing { sealed_at, file } in ledger.there.into_values() {
         let mut parts = file.path.split('/');
         let (table, date) = (parts.next().unwrap_or_default(), parts.next().and_then(|date| date.strip_prefix("dt=")));
-        let (Some(days), Some(date), Some(last_at)) = (retention.days(table), date, at(&file.last_at)) else {
+        let (Some(days), Some(date), Some(last_at)) = (retention.days(table), date, chain::at(&file.last_at)) else {
             continue;
         };
         let age = now.0.saturating_sub(last_at.0.max(sealed_at.0));
-        if age <= i64::from(days).saturating_mul(DAY_US) || holds.iter().any(|hold| hold.holds(table, date)) {
+        if age <= i64::from(days).saturating_mul(DAY_US) || holds.hold(table, date) {
             continue;
         }
         due.push(Due { why: format!("older than {days} days"), file });
     }
     due.sort_by(|one, other| other.file.last_at.cmp(&one.file.last_at));
     Ok(due)
-}
-
-/// A writer's files by path, with the time of their lines; and the newest of those times that is older than a day.
-type Files = (BTreeMap<String, (Timestamp, Sealed)>, Option<Timestamp>);
-
-fn sealed(log: &Path, writer: &str, now: Timestamp) -> Result<Files, Error> {
-    let path = chain::path(log, writer);
-    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let mut there: BTreeMap<String, (Timestamp, Sealed)> = BTreeMap::new();
-    let mut paths: BTreeMap<u64, String> = BTreeMap::new();
-    let mut newest: Option<Timestamp> = None;
-    for line in text.lines().filter_map(Line::parse) {
-        let Some(told_at) = at(&line.entry.at) else { continue };
-        match line.entry.told {
-            Told::Sealed(file) => {
-                if now.0.saturating_sub(told_at.0) > DAY_US {
-                    newest = newest.max(Some(told_at));
-                }
-                paths.insert(line.entry.number, file.path.clone());
-                there.insert(file.path.clone(), (told_at, file));
-            }
-            Told::Withdrawn { number_withdrawn } => {
-                paths.get(&number_withdrawn).map(|path| there.remove(path));
-            }
-            Told::Deleted { file, .. } => {
-                there.remove(&file.path);
-                remove(log, &file)?;
-            }
-            Told::Opened { .. } | Told::Gap(_) | Told::Key { .. } | Told::Closed { .. } => {}
-        }
-    }
-    Ok((there, newest))
 }
 
 /// Removes a file that the chain says is deleted, if it is that file; and its partition, where that is empty then.
@@ -195,10 +182,6 @@ pub(super) fn remove(log: &Path, file: &Sealed) -> Result<(), Error> {
         path.parent().map(fs::remove_dir);
     }
     Ok(())
-}
-
-fn at(text: &str) -> Option<Timestamp> {
-    text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_microsecond()))
 }
 
 #[cfg(test)]

@@ -193,7 +193,8 @@ impl Work {
         let count = lines.len();
         for (index, (text, line)) in lines.into_iter().enumerate() {
             let told = line.map(|line| (line.entry.number, line.entry.told));
-            if let Some((number, Told::Sealed(sealed))) = &told
+            if let Some((number, told)) = &told
+                && let Some(sealed) = told.file()
                 && !never.contains(number)
             {
                 // The last line's file may still be about to get its name.
@@ -253,9 +254,8 @@ impl Work {
         self.writers.insert(writer.to_owned(), gone);
         for (_, told) in lines {
             match told {
-                Some(Told::Sealed(sealed)) => self.stay.push_back((Instant::now(), sealed)),
                 Some(Told::Deleted { file, .. }) => self.store.remove(&file.path)?,
-                _ => {}
+                told => self.stay.extend(told.and_then(Told::into_file).map(|sealed| (Instant::now(), sealed))),
             }
         }
         Ok(())
@@ -307,7 +307,7 @@ impl Work {
             }
         }
         for line in text.get(..offset).unwrap_or_default().lines() {
-            if let Some(Told::Sealed(sealed)) = Line::parse(line).map(|line| line.entry.told)
+            if let Some(sealed) = Line::parse(line).and_then(|line| line.entry.told.into_file())
                 && self.config.path.join(&sealed.path).exists()
                 && !self.stay.iter().any(|(_, known)| known.path == sealed.path)
             {
@@ -331,7 +331,7 @@ impl Work {
             let text = chain::whole_lines(&text);
             let skipped = usize::try_from(uploaded).unwrap_or(usize::MAX);
             for line in text.lines().skip(skipped).filter_map(Line::parse) {
-                if let Told::Sealed(sealed) = line.entry.told {
+                if let Some(sealed) = line.entry.told.file() {
                     waiting = (waiting.0 + 1, waiting.1 + sealed.bytes);
                 }
             }
@@ -340,16 +340,28 @@ impl Work {
     }
 }
 
-/// The lines of files that need not go up: they never got their names, or are past their time.
+/// The lines of files that need not go up: they never got their names, were replaced by others (before the folder became a spool), or are
+/// past their time.
 fn never_there<'l>(lines: impl Iterator<Item = &'l Line<'l>>) -> HashSet<u64> {
     let mut sealed: HashMap<&str, u64> = HashMap::new();
     let mut never = HashSet::new();
+    // What the last compaction replaced: it comes back where that is withdrawn.
+    let mut replaced: Vec<u64> = Vec::new();
     for line in lines {
         match &line.entry.told {
             Told::Sealed(file) => {
                 sealed.insert(&file.path, line.entry.number);
+                replaced.clear();
+            }
+            Told::Compacted { file, replaces } => {
+                sealed.insert(&file.path, line.entry.number);
+                replaced = replaces.iter().filter_map(|of| sealed.get(of.path.as_str()).copied()).collect();
+                never.extend(&replaced);
             }
             Told::Withdrawn { number_withdrawn } => {
+                replaced.drain(..).for_each(|number| {
+                    never.remove(&number);
+                });
                 never.insert(*number_withdrawn);
             }
             Told::Deleted { file, .. } => never.extend(sealed.get(file.path.as_str())),
@@ -362,5 +374,5 @@ fn never_there<'l>(lines: impl Iterator<Item = &'l Line<'l>>) -> HashSet<u64> {
 /// The writer of a file, as its name tells.
 fn chain_of(sealed: &Sealed) -> &str {
     let name = sealed.path.rsplit('/').next().unwrap_or_default();
-    super::parquet::parse_name(name).map_or(name, |(writer, _)| writer)
+    super::parquet::parse_name(name).map_or(name, |named| named.writer)
 }

@@ -11,13 +11,13 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::key::{hex, random};
-use super::{Config, Error, folder};
+use super::{Config, Error, folder, system};
 
 const FILE: &str = "spool.json";
 const LOCK: &str = "upload.lock";
@@ -91,11 +91,7 @@ pub(super) fn keep_uploaded(path: &Path, writer: &str, number: u64) -> Result<()
     let journal = folder::journal(path, writer);
     folder::create(&journal)?;
     let kept = journal.join(UPLOADED);
-    let mut file = tempfile::NamedTempFile::new_in(&journal).map_err(Error::io("create", &kept))?;
-    let written = file.write_all(format!("{number}\n").as_bytes()).and_then(|()| file.as_file().sync_data());
-    written.map_err(Error::io("write", &kept))?;
-    file.persist(&kept).map_err(|error| Error::io("replace", &kept)(error.error))?;
-    folder::sync(&journal)
+    system::put(&kept, format!("{number}\n").as_bytes()).map_err(Error::io("write", &kept))
 }
 
 /// The right to take things up; `None` while another process has it.

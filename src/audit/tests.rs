@@ -1,6 +1,8 @@
 //! The log as a whole: records in, records out, whatever happens in between.
 
+mod compaction;
 mod crash;
+mod faults;
 mod kill;
 mod proof;
 mod reading;

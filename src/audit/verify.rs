@@ -6,7 +6,8 @@
 //! What it finds: any byte of a file or a line altered; a file or line removed, exchanged, shortened, or added; a chain
 //! cut off or written anew since a head was printed. What it cannot find: a log removed whole, with its chains, where nobody
 //! kept a head; and whether records that are not sealed yet were altered, which it counts, and of which it finds what is damaged or missing. What was deleted because it was past its time
-//! has a line that says so, and is told.
+//! has a line that says so, and is told. Of what was compacted it finds whether the new file is the one that was signed, and
+//! whether it holds as many records, numbers and hours as what it replaced; that they are the same is the word of whoever has the key.
 
 mod chained;
 mod tail;
@@ -17,7 +18,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use self::chained::Chain;
+use self::chained::{Chain, Replacement, Since};
 use self::tail::Tail;
 use super::chain::{Head, Sealed, ToldGap, hash_file};
 use super::place::Found;
@@ -62,6 +63,8 @@ pub struct Proof {
     pub records: u64,
     /// Files that were deleted on purpose, as the chain says.
     pub deleted: Deleted,
+    /// Files whose records others hold, by a compaction.
+    pub replaced: u64,
     /// What was never recorded, as the chain says, and why.
     pub gaps: Vec<ToldGap>,
     /// Whether the writer closed its log: nothing is missing behind the last line.
@@ -155,12 +158,18 @@ pub fn verify(place: &Place, held: &Held, progress: &mut dyn FnMut(Progress)) ->
     for chain in &chains {
         told.extend(chain.sealed.keys().cloned());
         for (sealed, fault) in check_files(place, chain, &mut more)? {
-            // A sidecar deletes while we read.
-            let may_be_deleted = place.here(&sealed.path).is_none_or(|file| !file.exists());
-            if may_be_deleted && chain.deletes_since(place, held, &sealed.path)? {
-                continue;
+            // A sidecar deletes and compacts while we read.
+            let may_be_gone = place.here(&sealed.path).is_none_or(|file| !file.exists());
+            if !may_be_gone || !is_gone_since(place, chain, held, sealed)? {
+                found.faults.push(fault);
             }
-            found.faults.push(fault);
+        }
+        let mut has_waited = false;
+        for replacement in chain.replaced.values() {
+            told.insert(replacement.sealed.path.clone());
+            if there.contains_key(&replacement.sealed.path) {
+                found.faults.extend(check_replaced(place, &chain.writer, replacement, &mut has_waited));
+            }
         }
         for (line, sealed, _) in chain.deleted.values() {
             told.insert(sealed.path.clone());
@@ -198,7 +207,7 @@ fn files(place: &Place) -> Result<BTreeMap<String, Found>, Error> {
             let name = path.rsplit('/').next().unwrap_or_default();
             name.ends_with(".parquet") && !name.starts_with('.')
         };
-        found.extend(place.files(table.name)?.into_iter().filter(|(path, _)| is_file(path)));
+        found.extend(place.all_files(table.name)?.into_iter().filter(|(path, _)| is_file(path)));
     }
     Ok(found)
 }
@@ -212,7 +221,7 @@ fn untold_since(place: &Place, held: &Held, mut untold: BTreeSet<String>) -> Res
         std::thread::sleep(TOLD_WITHIN);
         let writers: BTreeSet<String> = untold
             .iter()
-            .filter_map(|path| Some(parquet::parse_name(path.rsplit('/').next()?)?.0.to_owned()))
+            .filter_map(|path| Some(parquet::parse_name(path.rsplit('/').next()?)?.writer.to_owned()))
             .collect();
         for writer in writers {
             let now = Chain::read(place, &writer, held, &mut Vec::new())?;
@@ -252,6 +261,45 @@ fn check_files<'c>(
         }
     }
     Ok(faults)
+}
+
+/// Whether the chain, as it is now, says where a file went, and what holds its records is as it says.
+fn is_gone_since(place: &Place, chain: &Chain, held: &Held, sealed: &Sealed) -> Result<bool, Error> {
+    Ok(match chain.since(place, held, &sealed.path)? {
+        Since::Nothing => false,
+        Since::Deleted => true,
+        Since::Replaced(by) => {
+            let hashed =
+                place.here(&by.path).and_then(|path| hash_here(&path, &chain.writer, &mut |_| {}).ok().flatten());
+            hashed.is_some_and(|(sha256, _)| sha256 == by.sha256)
+        }
+    })
+}
+
+/// What was replaced has no name any more, from soon after what replaced it has one.
+fn check_replaced(place: &Place, writer: &str, of: &Replacement, has_waited: &mut bool) -> Option<Fault> {
+    let path = place.here(&of.sealed.path)?;
+    let is_over = |place: &Place| place.here(&of.by).is_some_and(|by| by.exists()) && path.exists();
+    if is_over(place) && !*has_waited {
+        *has_waited = true;
+        std::thread::sleep(RENAMED_WITHIN);
+    }
+    let is_whole = || hash_file(&path, &mut |_| {}).is_ok_and(|(sha256, _)| sha256 == of.sealed.sha256);
+    let line = of.number;
+    let what = match (path.exists(), is_whole()) {
+        (false, _) => return None,
+        (true, false) => {
+            format!("was replaced, as line {line} of {writer}'s chain says: somebody put another file in its place")
+        }
+        // Killed in between, it is still what holds these records.
+        (true, true) if !is_over(place) => return None,
+        (true, true) => format!(
+            "was replaced by {}, as line {line} of {writer}'s chain says, and is still there: other engines see its records twice; \
+             the next start of its sidecar puts it aside, else remove it",
+            of.by
+        ),
+    };
+    Some(Fault { place: of.sealed.path.clone(), what })
 }
 
 /// What is deleted may still be there where its removal was cut short, but nothing else in its place.

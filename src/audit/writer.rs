@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 
-use super::{Error, folder, spool};
+use super::{Error, folder, spool, system};
 
 /// The most sidecars of one host on one folder.
 const WRITERS_MAX: usize = 64;
@@ -42,6 +42,14 @@ impl Writer {
         Writer::claim_first(log, &format!("{}{READS}", base(log)?))
     }
 
+    /// Claims a name that has written here before; `None` where another process has it.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(super) fn claim_named(log: &Path, name: &str) -> Result<Option<Writer>, Error> {
+        Writer::try_claim(log, name.to_owned())
+    }
+
     fn claim_first(log: &Path, base: &str) -> Result<Writer, Error> {
         (1..=WRITERS_MAX)
             .find_map(|number| {
@@ -55,7 +63,8 @@ impl Writer {
         let journal = folder::journal(log, &name);
         folder::create(&journal)?;
         let path = journal.join("lock");
-        let lock = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io("open", &path))?;
+        let lock =
+            system::open(OpenOptions::new().create(true).append(true), &path).map_err(Error::io("open", &path))?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(Writer { name, _lock: lock })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -70,7 +79,7 @@ impl Writer {
 }
 
 /// What the names begin with: the host's name, or what a spool has kept of it.
-fn base(log: &Path) -> Result<String, Error> {
+pub(super) fn base(log: &Path) -> Result<String, Error> {
     Ok(spool::writer(log)?.unwrap_or_else(host))
 }
 

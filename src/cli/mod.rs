@@ -2,6 +2,7 @@
 
 #![allow(
     rustdoc::broken_intra_doc_links,
+    rustdoc::private_intra_doc_links,
     reason = "docs here are what --help prints: [listen].address is a key of the configuration"
 )]
 
@@ -10,6 +11,7 @@ mod classify;
 mod demo;
 mod export;
 mod later;
+mod log;
 mod policy;
 mod quarantine;
 mod query;
@@ -88,6 +90,7 @@ enum Command {
     Report(report::Report),
     Policy(policy::Policy),
     Verify(verify::Verify),
+    Log(log::Log),
     Quarantine(quarantine::Quarantine),
     Who(who::Who),
     Export(export::Export),
@@ -110,6 +113,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Report(command) => command.run(&cli.global),
         Command::Policy(command) => command.run(&cli.global),
         Command::Verify(command) => command.run(&cli.global),
+        Command::Log(command) => command.run(&cli.global),
         Command::Quarantine(command) => command.run(&cli.global),
         Command::Who(command) => command.run(&cli.global),
         Command::Export(command) => command.run(&cli.global),

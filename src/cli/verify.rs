@@ -115,7 +115,7 @@ fn text(verification: &Verification, key_not_given: bool) -> String {
 }
 
 fn proof(proof: &Proof) -> String {
-    let Proof { head, key, files, bytes, records, deleted, gaps, is_closed } = proof;
+    let Proof { head, key, files, bytes, records, deleted, replaced, gaps, is_closed } = proof;
     let end = if *is_closed { "closed" } else { "open, or ended without closing" };
     let mut text = format!(
         "{}: {files} files, {records} records, {bytes} bytes; head {}, line {}, {end}; signed by {key}",
@@ -128,6 +128,9 @@ fn proof(proof: &Proof) -> String {
             "\n{}: {files} files with {records} records of {from} to {until} were deleted on purpose: {why}",
             head.writer
         ));
+    }
+    if *replaced > 0 {
+        text.push_str(&format!("\n{}: {replaced} files were compacted: larger ones hold their records", head.writer));
     }
     for ToldGap { events, from, until, why, .. } in gaps {
         let time = |at: &Option<String>| at.clone().unwrap_or_else(|| "an unknown time".to_owned());
@@ -152,6 +155,7 @@ fn json(verification: &Verification) -> serde_json::Value {
                 "files": proof.deleted.files, "records": proof.deleted.records, "from": proof.deleted.from,
                 "until": proof.deleted.until, "why": proof.deleted.why,
             },
+            "compacted": proof.replaced,
             "gaps": proof.gaps,
         })
     });
@@ -181,7 +185,17 @@ mod tests {
             until: "2025-01-02T00:00:00.000000Z".to_owned(),
             why: vec!["older than 400 days".to_owned()],
         };
-        let proof = Proof { head, key, files: 1, bytes: 7, records: 3, deleted, gaps: Vec::new(), is_closed: true };
+        let proof = Proof {
+            head,
+            key,
+            files: 1,
+            bytes: 7,
+            records: 3,
+            deleted,
+            replaced: 6,
+            gaps: Vec::new(),
+            is_closed: true,
+        };
         let told = text(&Verification { proofs: vec![proof.clone()], ..Verification::default() }, false);
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(
@@ -189,8 +203,12 @@ mod tests {
             "db-1: 2 files with 30 records of 2025-01-01T00:00:00.000000Z to 2025-01-02T00:00:00.000000Z were deleted \
              on purpose: older than 400 days"
         );
+        assert_eq!(lines[2], "db-1: 6 files were compacted: larger ones hold their records");
         let nothing = text(
-            &Verification { proofs: vec![Proof { deleted: Deleted::default(), ..proof }], ..Verification::default() },
+            &Verification {
+                proofs: vec![Proof { deleted: Deleted::default(), replaced: 0, ..proof }],
+                ..Verification::default()
+            },
             false,
         );
         assert_eq!(nothing.lines().count(), 2, "{nothing}");

@@ -5,6 +5,8 @@
 
 mod error;
 mod functions;
+mod implied;
+mod kept;
 mod lake_table;
 mod pruning;
 mod scan;
@@ -20,13 +22,14 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
-#[cfg(feature = "object-store")]
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 pub use self::error::{Error, Place};
 pub use self::functions::NAMES as FUNCTIONS;
+use self::implied::Implied;
+use self::kept::Kept;
 use self::lake_table::LakeTable;
 pub use self::scan::{Scan, Scanned};
 pub use self::text::{is_ended, names_a_person, without_literals};
@@ -70,6 +73,8 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         options.sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config);
+        context.add_analyzer_rule(Arc::new(Implied));
+        context.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), Arc::new(Kept::default()));
         let place = lake.place().clone();
         #[cfg(feature = "object-store")]
         if let Some(store) = place.store() {

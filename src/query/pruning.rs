@@ -7,10 +7,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, TimestampMicrosecondArray, UInt64Array};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, TimestampMicrosecondArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
@@ -18,6 +19,10 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 const DAY_US: i64 = 86_400_000_000;
+/// The partition's column.
+const DAY: &str = "dt";
+/// Parts of a time that its day has.
+const PARTS_OF_DAY: [&str; 8] = ["year", "isoyear", "quarter", "month", "week", "day", "doy", "dow"];
 
 /// What is known of a file's rows before it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +48,53 @@ struct Spans(Vec<Span>);
 /// # Errors
 /// A condition names a column that is not there.
 pub fn keep(state: &dyn Session, schema: &SchemaRef, filters: &[Expr], files: Vec<Span>) -> Result<Vec<bool>> {
-    let count = files.len();
-    let Some(condition) = conjunction(filters.iter().cloned()) else { return Ok(vec![true; count]) };
+    let mut keep = of_days(state, filters, &files)?;
+    let Some(condition) = conjunction(filters.iter().cloned()) else { return Ok(keep) };
     let condition = state.create_physical_expr(condition, &DFSchema::try_from(schema.as_ref().clone())?)?;
-    match PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(condition) {
-        Some(predicate) => predicate.prune(&Spans(files)),
-        None => Ok(vec![true; count]),
+    if let Some(predicate) = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(condition) {
+        let in_range = predicate.prune(&Spans(files))?;
+        keep.iter_mut().zip(in_range).for_each(|(keep, in_range)| *keep &= in_range);
     }
+    Ok(keep)
+}
+
+/// The same by conditions on nothing but the day, such as `extract(month from at) = 11`: each day is put into them.
+fn of_days(state: &dyn Session, filters: &[Expr], files: &[Span]) -> Result<Vec<bool>> {
+    let mut keep = vec![true; files.len()];
+    let schema = Arc::new(Schema::new(vec![Field::new(DAY, DataType::Date32, false)]));
+    let days: ArrayRef = Arc::new(Date32Array::from_iter_values(files.iter().map(|span| span.day)));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![days])?;
+    for filter in filters {
+        let Some(of_day) = told_of_the_day(filter)? else { continue };
+        let condition = state.create_physical_expr(of_day, &DFSchema::try_from(schema.as_ref().clone())?)?;
+        let answers = condition.evaluate(&batch)?.into_array(files.len())?;
+        let Some(answers) = answers.as_boolean_opt() else { continue };
+        keep.iter_mut().zip(answers).for_each(|(keep, answer)| *keep &= answer.unwrap_or(false));
+    }
+    Ok(keep)
+}
+
+/// A condition on parts of `at` that its day has, as one on the day; `None` where it speaks of anything else.
+fn told_of_the_day(filter: &Expr) -> Result<Option<Expr>> {
+    let told = filter.clone().transform_down(|expr| match &expr {
+        Expr::ScalarFunction(function) if function.func.name() == "date_part" && is_of_day(&function.args) => {
+            let mut function = function.clone();
+            function.args[1] = Expr::Column(Column::new_unqualified(DAY));
+            Ok(Transformed::new(Expr::ScalarFunction(function), true, TreeNodeRecursion::Jump))
+        }
+        Expr::Column(column) if column.name == DAY => Ok(Transformed::yes(Expr::Column(Column::new_unqualified(DAY)))),
+        _ => Ok(Transformed::no(expr)),
+    })?;
+    let mut columns = told.data.column_refs().into_iter();
+    let is_of_day = columns.len() > 0 && columns.all(|column| column.name == DAY);
+    Ok((is_of_day && !told.data.is_volatile()).then_some(told.data))
+}
+
+/// Whether the arguments of `date_part` are a part that all moments of a day (UTC) share, and `at` as it is.
+fn is_of_day(arguments: &[Expr]) -> bool {
+    let [part, Expr::Column(column)] = arguments else { return false };
+    let part = part.as_literal().and_then(|part| part.try_as_str().flatten()).map(str::to_ascii_lowercase);
+    column.name == "at" && part.is_some_and(|part| PARTS_OF_DAY.contains(&part.as_str()))
 }
 
 /// Whether a condition speaks of `at`.

@@ -259,3 +259,78 @@ async fn views_show_what_auditors_ask_for() {
         assert!(engine.names().tables.contains(&name));
     }
 }
+
+#[tokio::test]
+async fn a_question_that_was_asked_before_files_were_compacted_is_answered_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(&config(folder.path()), "w").unwrap();
+    for hour in 0..4 {
+        append(&mut log, MONDAY + hour * HOUR_US, "anna", 1 << hour);
+        log.commit(&Checkpoint::default()).unwrap();
+        log.seal().unwrap();
+    }
+    log.close().unwrap();
+    let sum = "select sum(persons), count(*) from statements where persons > 0";
+    let before = Engine::open(folder.path()).unwrap();
+    let planned = before.plan(sum).await.unwrap();
+    let done = crate::audit::compact(&config(folder.path()), Timestamp(MONDAY + DAY_US)).unwrap();
+    assert_eq!((done[0].files, done[0].into), (4, 1));
+    let mut rows = planned.rows().unwrap();
+    let mut answer = Vec::new();
+    while let Some(batch) = rows.next().await {
+        answer.push(batch.unwrap());
+    }
+    let answer = pretty_format_batches(&answer).unwrap().to_string();
+    assert!(answer.contains("| 15 ") && answer.contains("| 4 "), "{answer}");
+    let after = Engine::open(folder.path()).unwrap();
+    assert_eq!(after.plan(sum).await.unwrap().scanned().files(), 1);
+    assert_eq!(pretty_format_batches(&after.sql(sum).await.unwrap()).unwrap().to_string(), answer);
+}
+
+/// Files that a question opens of a year of a file a day, and thirteen on the last.
+async fn opened(engine: &Engine, condition: &str) -> (u64, String) {
+    let sql = format!("select count(*) from statements where {condition}");
+    (engine.plan(&sql).await.unwrap().scanned().files(), ask(engine, &sql).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_on_a_function_of_time_opens_what_a_bare_range_would() {
+    let folder = tempfile::tempdir().unwrap();
+    long_log(folder.path());
+    let engine = Engine::open(folder.path()).unwrap();
+    let (all, rows) = opened(&engine, "persons >= 0").await;
+    assert_eq!((all, rows.as_str()), (377, "389"));
+    for (condition, files, rows) in [
+        // MONDAY is 2026-11-23; a file a day of 10:00 from January on.
+        ("date_trunc('day', at) = '2026-11-23'", 1, "1"),
+        ("'2026-11-23' = date_trunc('day', at)", 1, "1"),
+        ("at::date = '2026-11-23'", 1, "1"),
+        ("cast(at as date) = date '2026-11-23'", 1, "1"),
+        ("at::date in ('2026-11-23', '2026-11-25') and persons = 1", 2, "2"),
+        ("at::date between '2026-11-23' and '2026-11-25'", 3, "3"),
+        ("date_trunc('day', at) >= '2026-11-20' and date_trunc('day', at) < '2026-11-23'", 3, "3"),
+        ("date_trunc('day', at) <= '2026-01-10' or at::date = '2026-03-01'", 10, "10"),
+        ("at::date < '2026-01-10'", 8, "8"),
+        ("date_trunc('week', at) = '2026-11-23'", 7, "7"),
+        ("date_trunc('month', at) = '2026-11-01'", 30, "30"),
+        ("date_trunc('month', at) < '2026-02-15'", 58, "58"),
+        ("date_trunc('month', dt) = '2026-11-01'", 30, "30"),
+        ("date_trunc('hour', at) = '2027-01-01T12:00:00Z'", 1, "2"),
+        ("extract(year from at) = 2027", 13, "25"),
+        ("extract(year from at) = 2026 and extract(month from at) = 11", 30, "30"),
+        ("extract(dow from at) = 1 and extract(month from at) = 11", 5, "5"),
+        ("date_part('week', at) = 48", 7, "7"),
+        // Of a day in another time zone, the days beside it as well.
+        ("date_trunc('day', at at time zone 'Asia/Tokyo') = '2026-11-22T15:00:00Z'", 6, "1"),
+    ] {
+        let (opened, found) = opened(&engine, condition).await;
+        assert_eq!(found, rows, "{condition}");
+        assert!(opened <= files && opened > 0, "{condition}: {opened} files");
+    }
+    // What says nothing of time says nothing, and what is compared with a column is left as it is.
+    for condition in
+        ["date_trunc('day', at) <> '2026-11-23'", "extract(hour from at) = 10", "date_trunc('day', at) = at"]
+    {
+        assert_eq!(opened(&engine, condition).await.0, 377, "{condition}");
+    }
+}

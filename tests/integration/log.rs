@@ -9,6 +9,8 @@ use mitsuke::audit::{Checkpoint, Config, Durability, Log, WhenUnwritable};
 use mitsuke::clock::Timestamp;
 use mitsuke::record::{Finding, Kind, Outcome, Session, Statement, Transaction};
 
+use crate::support::programs;
+
 /// 2026-11-23T10:00:00Z.
 const MONDAY: i64 = 1_795_428_000_000_000;
 const DAY_US: i64 = 86_400_000_000;
@@ -185,4 +187,66 @@ fn python() -> Option<std::ffi::OsString> {
     }
     eprintln!("skipped: no Python with duckdb and pyarrow; name one in MITSUKE_TEST_PYTHON");
     None
+}
+
+const COUNTED: &str = "
+import sys, duckdb
+files = sys.argv[1] + '/statements/**/*.parquet'
+print(duckdb.sql(f\"select count(*), count(distinct seq), sum(persons) from read_parquet('{files}', hive_partitioning = true)\").fetchall())
+";
+
+/// What `mitsuke` says with these arguments and this log.
+fn said(log: &Path, arguments: &[&str]) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mitsuke"));
+    command.env("MITSUKE_LOG__SIGNING_KEY", log.join("signing.key")).env("MITSUKE_PRIVACY__KEY_FILE", log.join("key"));
+    let output = command.args(arguments).arg("--log").arg(log).current_dir(log).output().unwrap();
+    (
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+        output.status.code(),
+    )
+}
+
+#[test]
+fn small_files_are_made_one_by_hand_and_every_reader_finds_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        path: folder.path().to_path_buf(),
+        durability: Durability::Process,
+        store: None,
+        when_unwritable: WhenUnwritable::Block,
+        flush: Duration::from_secs(60),
+        retention: mitsuke::audit::Retention::default(),
+        key_file: folder.path().join("key"),
+        signing_key: folder.path().join("signing.key"),
+    };
+    let mut log = Log::open(&config, "db-1").unwrap();
+    for number in 0..6 {
+        let mut statement = Statement { persons: Some(1 << number), ..Statement::default() };
+        // Long ago, by whatever clock.
+        statement.common.at = Timestamp(MONDAY - 3_000 * DAY_US + i64::from(number));
+        log.append(statement);
+        log.commit(&Checkpoint::default()).unwrap();
+        log.seal().unwrap();
+    }
+    log.close().unwrap();
+    let path = folder.path().display().to_string();
+    let before = programs::python(&path, COUNTED).expect_success();
+    assert_eq!(before, "[(6, 6, 63)]\n");
+    let (told, status) = said(folder.path(), &["log", "compact"]);
+    assert!(told.starts_with("db-1: 6 files of ") && told.contains(" became 1 of "), "{told}");
+    assert_eq!(status, Some(0));
+    assert_eq!(programs::python(&path, COUNTED).expect_success(), before);
+    let (proven, status) = said(folder.path(), &["verify"]);
+    assert!(proven.contains("\ndb-1: 6 files were compacted: larger ones hold their records\n"), "{proven}");
+    assert!(proven.ends_with("Complete and unaltered.\n") && status == Some(0), "{proven}");
+    let explained = answer(folder.path(), &["select sum(persons) from statements", "--explain"]);
+    assert!(explained.contains("\nstatements: 1 of 1 files, "), "{explained}");
+    assert_eq!(answer(folder.path(), &["select sum(persons) as n from statements", "--format", "csv"]), "n\n63\n");
+    let (told, _) = said(folder.path(), &["log", "compact", "--format", "json"]);
+    let first: serde_json::Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["writer"], &first["files"]), (&"db-1".into(), &0.into()));
+    // Without the key that signs, nothing is touched.
+    std::fs::rename(folder.path().join("signing.key"), folder.path().join("away")).unwrap();
+    let (told, status) = said(folder.path(), &["log", "compact"]);
+    assert_eq!((told.lines().count(), status), (1, Some(2)), "{told}");
 }

@@ -54,6 +54,7 @@ mod secrets;
 mod server_tls;
 mod signing;
 mod smoke;
+mod soak;
 mod sockets;
 mod start_up;
 #[cfg(all(feature = "query", feature = "object-store"))]

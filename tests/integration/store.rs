@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::bucket::{Bucket, SECRET_KEY};
 use crate::support::programs::{self, Ran, psql_script};
 use crate::support::sidecar::{Sidecar, mitsuke};
+use crate::support::tls::Authority;
 use crate::support::{server, wait_for};
 
 /// A question that counts what a phase ran, and how much of it is there more than once.
@@ -166,4 +167,32 @@ fn a_store_that_cannot_be_reached_is_told_of_in_one_line_and_soon() {
     assert!(programs::run(check, b"").err().contains("`log.path` is a store that cannot be read"));
     assert!(told.err().contains("s3://audit/x") && !told.err().contains(SECRET_KEY), "{}", told.err());
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+/// Its certificate is signed by nobody whom the system knows.
+#[test]
+fn a_store_over_tls_is_trusted_by_the_authority_that_is_named_and_by_no_other() {
+    let (authority, other) = (Authority::new("the store's"), Authority::new("another"));
+    let bucket = Bucket::with_tls(&authority);
+    let database = server::database();
+    let mut sidecar = Sidecar::into_bucket(&bucket, "tls", "flush = \"1s\"\n");
+    load(&sidecar, &database, 1, 50);
+    sidecar.stop();
+    everything_went_up(&sidecar);
+    let answer = sidecar.command(["query", COUNTED, "--format", "json"]).expect_success();
+    assert_eq!(counted(&answer), (50, 0));
+    assert!(sidecar.command(["verify"]).expect_success().contains("Complete and unaltered"));
+    let settings = std::fs::read_to_string(sidecar.config()).unwrap();
+    let ca = authority.certificate().display().to_string();
+    for (wrong, told) in [
+        (settings.replace(&ca, &other.certificate().display().to_string()), "store's certificate as [log].store.ca"),
+        (settings.replace(&format!("store.ca = \"{ca}\"\n"), ""), "store's certificate as [log].store.ca"),
+        (settings.replace(&ca, "/nowhere/ca.pem"), "/nowhere/ca.pem"),
+    ] {
+        assert_ne!(wrong, settings);
+        std::fs::write(sidecar.config(), wrong).unwrap();
+        let refused = sidecar.command(["verify"]);
+        assert_eq!((refused.output.status.code(), refused.err().lines().count()), (Some(2), 1), "{}", refused.err());
+        assert!(refused.err().contains(told) && !refused.err().contains(SECRET_KEY), "{}", refused.err());
+    }
 }

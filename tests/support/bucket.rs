@@ -9,13 +9,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use hyper_util::rt::TokioIo;
 use mitsuke::audit::{Connection, StoreConfig, StoreUrl, Variables};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpResponse};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+
+use super::tls::{Authority, Issued};
 
 /// Made up.
 const ACCESS_KEY: &str = "mitsuke-test";
@@ -29,6 +36,8 @@ pub struct Bucket {
     address: SocketAddr,
     runtime: Option<Runtime>,
     refusals: Arc<Refusals>,
+    /// Where it speaks TLS: how, and the certificate of who signed its own.
+    tls: Option<(TlsAcceptor, PathBuf)>,
 }
 
 /// When it refuses what is asked of it.
@@ -45,12 +54,27 @@ struct Refusals {
 impl Bucket {
     /// Starts one that is empty.
     pub fn start() -> Bucket {
+        Bucket::speaking(None)
+    }
+
+    /// The same over TLS, under an authority of its own.
+    pub fn with_tls(authority: &Authority) -> Bucket {
+        let Issued { certificate, key } = authority.server("bucket");
+        let chain = vec![CertificateDer::from_pem_file(certificate).expect("a certificate")];
+        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+        let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions").with_no_client_auth();
+        let config = builder.with_single_cert(chain, key).expect("a pair");
+        Bucket::speaking(Some((TlsAcceptor::from(Arc::new(config)), authority.certificate())))
+    }
+
+    fn speaking(tls: Option<(TlsAcceptor, PathBuf)>) -> Bucket {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
         let refusals = Arc::new(Refusals::default());
         refusals.answered.store(i64::MIN, Ordering::SeqCst);
         let address = SocketAddr::from(([127, 0, 0, 1], super::sidecar::free_port()));
-        let mut bucket = Bucket { folder, address, runtime: None, refusals };
+        let mut bucket = Bucket { folder, address, runtime: None, refusals, tls };
         bucket.start_again();
         bucket
     }
@@ -64,10 +88,22 @@ impl Bucket {
         let runtime = runtime.expect("threads");
         let listener = super::wait_for("the bucket's port", || runtime.block_on(TcpListener::bind(self.address)).ok());
         let refusals = Arc::clone(&self.refusals);
+        let tls = self.tls.as_ref().map(|(tls, _)| tls.clone());
         runtime.spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
-                tokio::spawn(serve(stream, service.clone(), Arc::clone(&refusals)));
+                let (service, refusals, tls) = (service.clone(), Arc::clone(&refusals), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, service, refusals).await,
+                        // Whoever does not trust it goes.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, service, refusals).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         self.runtime = Some(runtime);
@@ -110,14 +146,22 @@ impl Bucket {
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
             ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
-            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_ALLOW_HTTP", self.tls.is_none().to_string()),
         ]
     }
 
     /// The lines of `[log]` that say how to reach it.
     pub fn settings(&self) -> String {
-        format!("store.endpoint = \"http://{}\"\nstore.region = \"us-east-1\"\nstore.allow_http = true\n", self.address)
+        let how = match &self.tls {
+            None => "store.allow_http = true".to_owned(),
+            Some((_, authority)) => format!("store.ca = \"{}\"", authority.display()),
+        };
+        format!("store.endpoint = \"{}\"\nstore.region = \"us-east-1\"\n{how}\n", self.endpoint())
+    }
+
+    fn endpoint(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
     }
 
     /// A configuration of a place in it.
@@ -137,7 +181,10 @@ impl Drop for Bucket {
     }
 }
 
-async fn serve(stream: TcpStream, service: S3Service, refusals: Arc<Refusals>) {
+async fn serve<S>(stream: S, service: S3Service, refusals: Arc<Refusals>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let (service, refusals) = (service.clone(), Arc::clone(&refusals));
         async move {

@@ -23,18 +23,19 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use memmap2::MmapRaw;
-use rustix::fs::{FallocateFlags, fallocate};
 
 use super::segment::{ALIGNMENT, HEADER_BYTES};
+use crate::audit::system;
 
 struct Mapping {
     memory: MmapRaw,
     file: File,
+    path: PathBuf,
     /// Bytes published, from the segment's start. Between `HEADER_BYTES` and the mapping's length.
     end: AtomicUsize,
 }
@@ -55,26 +56,26 @@ pub struct View {
 /// # Errors
 /// The system refuses, for want of space mostly. No file is left behind.
 pub fn create(path: &Path, length: usize, header: &[u8; HEADER_BYTES]) -> io::Result<(Appender, View)> {
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-    let made = reserve(file, length).map(|mapping| {
+    let file = system::open(OpenOptions::new().read(true).write(true).create_new(true), path)?;
+    let made = reserve(file, path, length).map(|mapping| {
         let mut appender = Appender { mapping: Arc::new(mapping) };
         appender.write_header(0, header);
         let view = View { mapping: Arc::clone(&appender.mapping) };
         (appender, view)
     });
     if made.is_err() {
-        let _ = std::fs::remove_file(path);
+        let _ = system::remove(path);
     }
     made
 }
 
-fn reserve(file: File, length: usize) -> io::Result<Mapping> {
-    fallocate(&file, FallocateFlags::empty(), 0, length as u64)?;
+fn reserve(file: File, path: &Path, length: usize) -> io::Result<Mapping> {
+    system::reserve(&file, path, length as u64)?;
     let memory = MmapRaw::map_raw(&file)?;
     if memory.len() != length || length < HEADER_BYTES {
         return Err(io::Error::other("the file system made a file of another length"));
     }
-    Ok(Mapping { memory, file, end: AtomicUsize::new(HEADER_BYTES) })
+    Ok(Mapping { memory, file, path: path.to_path_buf(), end: AtomicUsize::new(HEADER_BYTES) })
 }
 
 impl Appender {
@@ -129,7 +130,7 @@ impl View {
 
     /// Has the system write everything appended so far to the disk (`fdatasync`, which covers mapped pages).
     pub fn sync(&self) -> io::Result<()> {
-        self.mapping.file.sync_data()
+        system::sync(&self.mapping.file, &self.mapping.path)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The intake journal under everything that can happen to it.
 
+mod faults;
+
 use std::sync::Arc;
 
 use uuid::Uuid;

@@ -256,7 +256,7 @@ impl Store {
     }
 
     fn failed(&self, what: &'static str, path: &str, error: &Refusal) -> Error {
-        failed(what, &self.0.url, path, &error.to_string())
+        failed(what, &self.0.url, path, &in_full(error))
     }
 }
 
@@ -363,6 +363,23 @@ fn client(config: &StoreConfig, connector: SpawnedReqwestConnector) -> Result<Ar
 
 fn unmade(url: &StoreUrl, error: &Refusal) -> Error {
     failed("open", url, "", &error.to_string())
+}
+
+/// With what lies at the bottom of it, where that is not told: "error sending request" helps nobody.
+fn in_full(error: &Refusal) -> String {
+    let told = error.to_string();
+    let mut bottom: &dyn std::error::Error = error;
+    while let Some(source) = bottom.source() {
+        bottom = source;
+    }
+    let bottom = bottom.to_string();
+    match () {
+        () if bottom.contains("certificate") => {
+            format!("{bottom}: name the authority that signed the store's certificate as [log].store.ca")
+        }
+        () if told.contains(&bottom) => told,
+        () => format!("{bottom}: {told}"),
+    }
 }
 
 /// A store's answer may be long, and an address in it may carry a signature.

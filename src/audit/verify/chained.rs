@@ -7,9 +7,28 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use super::{Deleted, Fault, Held, Proof};
-use crate::audit::chain::{self, BEGINNING, Head, Line, Sealed, Told, ToldGap};
+use crate::audit::chain::{self, BEGINNING, Head, Line, Replaced, Sealed, Told, ToldGap};
 use crate::audit::signing::PublicKey;
 use crate::audit::{Error, Place};
+
+/// A file whose records another one holds.
+pub(super) struct Replacement {
+    /// The line that says so.
+    pub number: u64,
+    /// The other one's path.
+    pub by: String,
+    /// Its own line.
+    sealed_in: u64,
+    pub sealed: Sealed,
+}
+
+/// What became of a file since its chain was read.
+pub(super) enum Since {
+    Nothing,
+    Deleted,
+    /// This one holds its records.
+    Replaced(Sealed),
+}
 
 /// One writer's chain, read.
 pub(super) struct Chain {
@@ -18,6 +37,8 @@ pub(super) struct Chain {
     pub sealed: BTreeMap<String, (u64, Sealed)>,
     /// Those that it says are deleted, with that line's number and why.
     pub deleted: BTreeMap<String, (u64, Sealed, String)>,
+    /// Those whose records another one holds, by path.
+    pub replaced: BTreeMap<String, Replacement>,
     pub hashes: Vec<String>,
     /// The last line.
     number: u64,
@@ -37,6 +58,7 @@ impl Chain {
             writer: writer.to_owned(),
             sealed: BTreeMap::new(),
             deleted: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             hashes: Vec::new(),
             number: 0,
             key: None,
@@ -79,10 +101,19 @@ impl Chain {
         Ok(chain)
     }
 
-    /// Whether the chain, as it is now, says that a file was deleted.
-    pub(super) fn deletes_since(&self, place: &Place, held: &Held, path: &str) -> Result<bool, Error> {
+    /// What the chain, as it is now, says became of a file.
+    pub(super) fn since(&self, place: &Place, held: &Held, path: &str) -> Result<Since, Error> {
         let now = Chain::read(place, &self.writer, held, &mut Vec::new())?;
-        Ok(now.number > self.number && now.deleted.contains_key(path))
+        let mut holder = path;
+        while let Some(replacement) = now.replaced.get(holder) {
+            holder = &replacement.by;
+        }
+        Ok(match now.sealed.get(holder) {
+            _ if now.number <= self.number => Since::Nothing,
+            _ if now.deleted.contains_key(holder) => Since::Deleted,
+            Some((_, by)) if holder != path => Since::Replaced(by.clone()),
+            _ => Since::Nothing,
+        })
     }
 
     fn take(&mut self, line: &Line<'_>, held: &Held, fault: &mut dyn FnMut(String)) {
@@ -113,7 +144,12 @@ impl Chain {
                 self.sealed.insert(sealed.path.clone(), (entry.number, sealed.clone()));
             }
             Told::Sealed(sealed) => fault(format!("tells of {:?}, which is no file of a log", sealed.path)),
-            Told::Withdrawn { number_withdrawn } => self.sealed.retain(|_, (number, _)| number != number_withdrawn),
+            Told::Compacted { file, replaces } => self.compacted(entry.number, file, replaces, fault),
+            Told::Withdrawn { number_withdrawn } => {
+                self.sealed.retain(|_, (number, _)| number != number_withdrawn);
+                let back = self.replaced.extract_if(.., |_, replacement| replacement.number == *number_withdrawn);
+                self.sealed.extend(back.map(|(path, replacement)| (path, (replacement.sealed_in, replacement.sealed))));
+            }
             Told::Deleted { file, why } => match self.sealed.remove(&file.path) {
                 Some((_, sealed)) if sealed == *file => {
                     self.deleted.insert(file.path.clone(), (entry.number, sealed, why.clone()));
@@ -131,6 +167,48 @@ impl Chain {
         }
     }
 
+    /// A file in the place of others: it must hold what they did, and nothing may lie between them.
+    fn compacted(&mut self, number: u64, file: &Sealed, replaces: &[Replaced], fault: &mut dyn FnMut(String)) {
+        if !is_in_log(&file.path) {
+            return fault(format!("tells of {:?}, which is no file of a log", file.path));
+        }
+        let mut sources = Vec::new();
+        for Replaced { path, sha256 } in replaces {
+            match self.sealed.remove(path) {
+                Some((line, sealed)) if sealed.sha256 == *sha256 && sealed.folder() == file.folder() => {
+                    sources.push((line, sealed));
+                }
+                _ => fault(format!("says that it replaces {path:?}, and no line before it tells of such a file")),
+            }
+        }
+        let held = || sources.iter().map(|(_, of)| of);
+        let held = Sealed {
+            records: held().map(|of| of.records).sum(),
+            first_seq: held().map(|of| of.first_seq).min().unwrap_or(0),
+            last_seq: held().map(|of| of.last_seq).max().unwrap_or(0),
+            first_at: held().map(|of| &of.first_at).min().cloned().unwrap_or_default(),
+            last_at: held().map(|of| &of.last_at).max().cloned().unwrap_or_default(),
+            ..file.clone()
+        };
+        if held != *file {
+            fault(format!(
+                "{} holds {} records, numbers {} to {}, and those that it replaces held {}, numbers {} to {}",
+                file.path, file.records, file.first_seq, file.last_seq, held.records, held.first_seq, held.last_seq
+            ));
+        }
+        let covers = |(_, of): &&(u64, Sealed)| {
+            of.folder() == file.folder() && (file.first_seq..=file.last_seq).contains(&of.first_seq)
+        };
+        if let Some((_, covered)) = self.sealed.values().find(covers) {
+            fault(format!("{} covers the numbers of {}, which it does not replace", file.path, covered.path));
+        }
+        for (sealed_in, sealed) in sources {
+            let replacement = Replacement { number, by: file.path.clone(), sealed_in, sealed };
+            self.replaced.insert(replacement.sealed.path.clone(), replacement);
+        }
+        self.sealed.insert(file.path.clone(), (number, file.clone()));
+    }
+
     /// By table: how many records its files hold or held, and their highest number.
     pub(super) fn numbers(&self) -> BTreeMap<&str, (u64, u64)> {
         let mut tables: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
@@ -145,7 +223,7 @@ impl Chain {
 
     /// The highest number in files of a folder, `<table>/dt=<date>`.
     pub(super) fn sealed_through(&self, folder: &str) -> u64 {
-        let of_folder = self.files().filter(|sealed| sealed.path.rsplit_once('/').is_some_and(|(of, _)| of == folder));
+        let of_folder = self.files().filter(|sealed| sealed.folder() == folder);
         of_folder.map(|sealed| sealed.last_seq).max().unwrap_or(0)
     }
 
@@ -183,6 +261,7 @@ impl Chain {
             bytes: sum(|sealed| sealed.bytes),
             records: sum(|sealed| sealed.records),
             deleted: self.told_deleted(),
+            replaced: self.replaced.len() as u64,
             gaps: self.gaps.clone(),
             is_closed: self.is_closed,
         })

@@ -1,0 +1,97 @@
+//! The files of a chain as its lines leave them, for who trusts them: their own writer.
+//!
+//! In: the lines, in order; nothing of them is proven here. Out: which files are there, since when their records are sealed, which are
+//! deleted and which were replaced.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::{Line, Replaced, Sealed, Told, at, path, whole_lines};
+use crate::audit::Error;
+use crate::clock::Timestamp;
+
+/// A file that is there.
+#[derive(Clone, Debug)]
+pub(in crate::audit) struct Standing {
+    /// When the newest of its records were sealed: a compaction makes none of them younger.
+    pub sealed_at: Timestamp,
+    pub file: Sealed,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(in crate::audit) struct Ledger {
+    /// By path.
+    pub there: BTreeMap<String, Standing>,
+    /// Said to be deleted.
+    pub deleted: Vec<Sealed>,
+    /// By path: the hash of what another file replaces.
+    pub replaced: BTreeMap<String, String>,
+    /// The key that signs the lines to come, as the chain has it.
+    pub key: Option<String>,
+    /// When each line that sealed a file was written.
+    pub sealed_at: Vec<Timestamp>,
+    /// What the last line that added a file did.
+    last: Option<Added>,
+}
+
+#[derive(Debug)]
+struct Added {
+    number: u64,
+    path: String,
+    instead_of: Vec<Standing>,
+}
+
+impl Ledger {
+    /// Reads a writer's chain in a folder.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(in crate::audit) fn read(log: &Path, writer: &str) -> Result<Ledger, Error> {
+        let path = path(log, writer);
+        let text = fs::read(&path).map_err(Error::io("read", &path))?;
+        let mut ledger = Ledger::default();
+        whole_lines(&text).lines().filter_map(Line::parse).for_each(|line| ledger.take(line));
+        Ok(ledger)
+    }
+
+    /// A file that was sealed.
+    pub(in crate::audit) fn add(&mut self, sealed_at: Timestamp, file: Sealed) {
+        self.sealed_at.push(sealed_at);
+        self.there.insert(file.path.clone(), Standing { sealed_at, file });
+    }
+
+    fn take(&mut self, line: Line<'_>) {
+        let Some(told_at) = at(&line.entry.at) else { return };
+        let number = line.entry.number;
+        match line.entry.told {
+            Told::Sealed(file) => {
+                self.last = Some(Added { number, path: file.path.clone(), instead_of: Vec::new() });
+                self.add(told_at, file);
+            }
+            Told::Compacted { file, replaces } => {
+                let instead_of: Vec<Standing> = replaces.iter().filter_map(|of| self.there.remove(&of.path)).collect();
+                self.replaced.extend(replaces.into_iter().map(|Replaced { path, sha256 }| (path, sha256)));
+                let sealed_at = instead_of.iter().map(|of| of.sealed_at).max().unwrap_or(told_at);
+                self.last = Some(Added { number, path: file.path.clone(), instead_of });
+                self.there.insert(file.path.clone(), Standing { sealed_at, file });
+            }
+            Told::Withdrawn { number_withdrawn } => {
+                if let Some(added) = self.last.take().filter(|added| added.number == number_withdrawn) {
+                    self.there.remove(&added.path);
+                    for standing in added.instead_of {
+                        self.replaced.remove(&standing.file.path);
+                        self.there.insert(standing.file.path.clone(), standing);
+                    }
+                }
+            }
+            Told::Deleted { file, .. } => {
+                self.there.remove(&file.path);
+                self.deleted.push(file);
+            }
+            Told::Opened { public_key, .. } | Told::Key { public_key } => self.key = Some(public_key),
+            Told::Gap(_) | Told::Closed { .. } => {}
+        }
+    }
+}

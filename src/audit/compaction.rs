@@ -1,0 +1,343 @@
+//! Small files become large ones, and the chain says so.
+//!
+//! In: a writer's log in a folder, of which hours and days have passed. Out: one file instead of many, with the same records, and a signed
+//! line that names it and each file that it replaces. Off the thread that seals: files are merged on one of their own, gently; what
+//! is left to the one that owns the chain is a line and some renamings. Refuses what was altered, and a log in a store.
+//!
+//! ```text
+//! merged     <partition>/.<writer>.compacting                       whole and on the disk, beside its sources
+//! told       chain: "compacted", with the sources and their hashes
+//! named      <writer>-<first number>-<last number>.parquet          readers of ours pass over the sources from here on (`place`)
+//! aside      each source: ….parquet.replaced                        no pattern finds it; who listed it before still reads it
+//! removed    an hour later
+//! ```
+//!
+//! Killed before it is named, the next start names it, or takes the line back; killed after it, the next start goes on from there. Other engines,
+//! which know nothing of this, see rows twice between the first renaming and the last.
+
+mod merge;
+mod plan;
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
+
+pub(super) use self::merge::Merged;
+use self::merge::{Manner, merge};
+use self::plan::{Group, plan};
+use super::chain::{self, Ledger, hash_file};
+use super::retention::Holds;
+use super::schema::{self, TableInfo};
+use super::{Config, Error, Log, Place, SigningKey, Writer, folder, parquet, reading, system};
+use crate::clock::Timestamp;
+
+/// How often it is looked for what can be compacted.
+const LOOK_EVERY_US: i64 = 600_000_000;
+/// After this long it is done although there was no quiet moment.
+const QUIET_WITHIN_US: i64 = 6 * 3_600_000_000;
+/// How long a file that was replaced stays for who listed it before.
+const STAYS_US: i64 = 3_600_000_000;
+
+/// What became of a writer's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Whose.
+    pub writer: String,
+    /// Why it was left alone, where it was.
+    pub left_alone: Option<LeftAlone>,
+    /// Files that were replaced.
+    pub files: u64,
+    /// Files that hold their records now.
+    pub into: u64,
+    /// The length of those that were replaced, bytes.
+    pub bytes_before: u64,
+    /// The length of those that hold their records now, bytes.
+    pub bytes_after: u64,
+    /// What was left as it is, and why: altered since it was sealed.
+    pub refused: Vec<String>,
+}
+
+/// Why a writer's files are not ours to compact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftAlone {
+    /// A sidecar or a command writes under its name.
+    Running,
+    /// Another key signs its chain: another host's, mostly.
+    OtherKey,
+}
+
+impl Compacted {
+    fn count(&mut self, merged: &Merged) {
+        self.files += merged.replaces.len() as u64;
+        self.into += 1;
+        self.bytes_before += merged.bytes_before;
+        self.bytes_after += merged.file.bytes;
+    }
+}
+
+/// Compacts what every writer of a log has left here, one after the other; those that run are left alone: sidecars do it themselves.
+///
+/// # Errors
+/// The log lies in a store, has no signing key, or the system refuses.
+pub fn compact(config: &Config, now: Timestamp) -> Result<Vec<Compacted>, Error> {
+    if let Some(store) = &config.store {
+        return Err(Error::NotCompacted(store.url.to_string()));
+    }
+    // A chain under another key would prove nothing.
+    SigningKey::load(&config.signing_key)?;
+    let manner = Manner { stop: &AtomicBool::new(false), gently: false };
+    let writers = chain::writers(&config.path)?;
+    writers.into_iter().map(|writer| compact_writer(config, &writer, now, manner)).collect()
+}
+
+fn compact_writer(config: &Config, writer: &str, now: Timestamp, manner: Manner<'_>) -> Result<Compacted, Error> {
+    let mut compacted = Compacted { writer: writer.to_owned(), ..Compacted::default() };
+    let ours = SigningKey::load(&config.signing_key)?.public().to_string();
+    if Ledger::read(&config.path, writer)?.key.is_some_and(|signs| signs != ours) {
+        return Ok(Compacted { left_alone: Some(LeftAlone::OtherKey), ..compacted });
+    }
+    let Some(_claim) = Writer::claim_named(&config.path, writer)? else {
+        return Ok(Compacted { left_alone: Some(LeftAlone::Running), ..compacted });
+    };
+    if groups(&config.path, writer, now)?.is_empty() {
+        sweep(&config.path, writer, now)?;
+        return Ok(compacted);
+    }
+    let mut log = Log::open(config, writer)?;
+    // What a crash left in the chain is seen to now.
+    sweep(&config.path, writer, now)?;
+    for group in groups(&config.path, writer, now)? {
+        match merge(&config.path, writer, &group, manner) {
+            Ok(None) => break,
+            Ok(Some(merged)) => {
+                compacted.count(&merged);
+                log.replace(merged)?;
+            }
+            Err(error @ Error::Damaged { .. }) => compacted.refused.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    log.close()?;
+    reading::hand_over(&config.path, writer, true);
+    Ok(compacted)
+}
+
+fn groups(log: &Path, writer: &str, now: Timestamp) -> Result<Vec<Group>, Error> {
+    let (ledger, holds) = (Ledger::read(log, writer)?, Holds::read(&Place::folder(log))?);
+    Ok(plan(&ledger, &holds, now, &mut |table, file| key(&log.join(&file.path), table)))
+}
+
+/// The key file's id of a file; `None` where it cannot be read, which `verify` tells of, or has columns that this version does not know.
+fn key(path: &Path, table: &TableInfo) -> Option<String> {
+    let file = SerializedFileReader::new(File::open(path).ok()?).ok()?;
+    let metadata = file.metadata().file_metadata();
+    let fields = metadata.schema_descr().root_schema().get_fields();
+    if !fields.iter().all(|field| table.schema.field_with_name(field.name()).is_ok()) {
+        return None;
+    }
+    let pairs = metadata.key_value_metadata().into_iter().flatten();
+    Some(
+        pairs
+            .into_iter()
+            .find(|pair| pair.key == parquet::META_KEY)
+            .and_then(|pair| pair.value.clone())
+            .unwrap_or_default(),
+    )
+}
+
+/// Puts right what a crash or a refusal left of earlier compactions, and removes what has stayed for long enough.
+fn sweep(log: &Path, writer: &str, now: Timestamp) -> Result<(), Error> {
+    let mut ledger = None;
+    for table in schema::tables() {
+        for partition in folder::names(&log.join(table.name))? {
+            let below = log.join(table.name).join(&partition);
+            let names = if below.is_dir() { folder::names(&below)? } else { continue };
+            let ours = |name: &str| parquet::parse_name(name).is_some_and(|named| named.writer == writer);
+            let compacted = names.iter().filter_map(|name| parquet::parse_name(name));
+            let compacted: Vec<_> = compacted.filter(|named| named.last_seq.is_some()).collect();
+            for name in &names {
+                let path = below.join(name);
+                if *name == format!(".{writer}.compacting") {
+                    folder::remove(&path)?;
+                } else if let Some(of) = name.strip_suffix(folder::REPLACED).filter(|of| ours(of)) {
+                    let since = fs::metadata(&path).map_or(i64::MAX, |file| file.ctime().saturating_mul(1_000_000));
+                    if now.0.saturating_sub(since) > STAYS_US && !below.join(of).exists() {
+                        folder::remove(&path)?;
+                        // Refused where others have files in it.
+                        let _ = fs::remove_dir(&below);
+                    }
+                } else if ours(name)
+                    && let Some(named) = parquet::parse_name(name)
+                    && compacted.iter().any(|other| named.is_replaced_by(other))
+                {
+                    if ledger.is_none() {
+                        ledger = Some(Ledger::read(log, writer)?);
+                    }
+                    let told = ledger
+                        .as_ref()
+                        .and_then(|ledger| ledger.replaced.get(&format!("{}/{partition}/{name}", table.name)));
+                    if told.is_some_and(|told| hash_file(&path, &mut |_| {}).is_ok_and(|(sha256, _)| sha256 == *told)) {
+                        folder::put_aside(&path)?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What goes on beside a log that is written.
+#[derive(Debug, Default)]
+pub(super) struct Compaction {
+    looked_at: Option<Timestamp>,
+    work: Option<Work>,
+}
+
+/// The thread that merges. Dropping it stops it, and waits for that.
+#[derive(Debug)]
+struct Work {
+    stop: Arc<AtomicBool>,
+    made: Receiver<Merged>,
+    /// `None`: it is to end.
+    go_on: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Compaction {
+    /// Whether files are being merged: none of them may be deleted meanwhile.
+    pub(super) fn is_running(&self) -> bool {
+        self.work.is_some()
+    }
+
+    /// A file that is ready to replace others, if there is one.
+    pub(super) fn made(&mut self) -> Option<Merged> {
+        match self.work.as_ref()?.made.try_recv() {
+            Ok(merged) => Some(merged),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                self.work = None;
+                None
+            }
+        }
+    }
+
+    /// The last file has replaced its sources, or could not.
+    pub(super) fn replaced(&mut self, is_done: bool) {
+        let told = self.work.as_ref().and_then(|work| work.go_on.as_ref()).map(|go_on| go_on.try_send(()));
+        if !is_done || told.is_none_or(|told| told.is_err()) {
+            self.work = None;
+        }
+    }
+
+    /// Looks now and then for what there is to do, and begins with it.
+    pub(super) fn start_if_due(
+        &mut self,
+        config: &Config,
+        writer: &str,
+        now: Timestamp,
+        is_quiet: bool,
+    ) -> Result<(), Error> {
+        let looked_at = *self.looked_at.get_or_insert(now);
+        let since = now.0.saturating_sub(looked_at.0);
+        if self.work.is_some()
+            || (0..LOOK_EVERY_US).contains(&since)
+            || (!is_quiet && (0..QUIET_WITHIN_US).contains(&since))
+        {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
+        self.work = Some(Work::start(config, writer, now)?);
+        Ok(())
+    }
+}
+
+impl Work {
+    fn start(config: &Config, writer: &str, now: Timestamp) -> Result<Work, Error> {
+        let (send, made) = sync_channel(1);
+        let (go_on, went_on) = sync_channel(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, config, writer) = (Arc::clone(&stop), config.clone(), writer.to_owned());
+        let run = move || {
+            let manner = Manner { stop: &stopped, gently: true };
+            if let Err(error) = work(&config, &writer, now, manner, (&send, &went_on)) {
+                tracing::error!(%error, "small files of the log stay as they are; it is tried again in ten minutes");
+            }
+        };
+        let thread = std::thread::Builder::new().name("compaction".to_owned()).spawn(run);
+        let thread = thread.map_err(Error::io("start the thread that compacts", Path::new("the log")))?;
+        Ok(Work { stop, made, go_on: Some(go_on), thread: Some(thread) })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.go_on = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(
+    config: &Config,
+    writer: &str,
+    now: Timestamp,
+    manner: Manner<'_>,
+    (made, went_on): (&SyncSender<Merged>, &Receiver<()>),
+) -> Result<(), Error> {
+    sweep(&config.path, writer, now)?;
+    for group in groups(&config.path, writer, now)? {
+        let merged = match merge(&config.path, writer, &group, manner) {
+            Ok(Some(merged)) => merged,
+            Ok(None) => return Ok(()),
+            // What somebody altered keeps nobody from compacting the rest.
+            Err(error @ Error::Damaged { .. }) => {
+                tracing::error!(%error, "files of the log are not compacted");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if made.send(merged).is_err() || went_on.recv().is_err() {
+            return Ok(());
+        }
+    }
+    // What commands that read the log have left: a file each time. Of this host alone: where a folder is shared over a network, a
+    // lock may not tell that another host's sidecar runs.
+    let host = super::writer::base(&config.path)?;
+    let is_ours =
+        |other: &String| other != writer && other.strip_prefix(&host).is_some_and(|rest| rest.starts_with('-'));
+    for other in chain::writers(&config.path)?.into_iter().filter(is_ours) {
+        if manner.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        compact_writer(config, &other, now, manner)?;
+    }
+    Ok(())
+}
+
+/// Gives a merged file its place: told, named, and its sources put aside.
+pub(super) fn replace(log: &Path, chain: &mut super::chain::Chain, merged: Merged) -> Result<(), Error> {
+    let Merged { unfinished, file, replaces, .. } = merged;
+    let path = log.join(&file.path);
+    if let Err(error) = chain.compact(file, replaces.clone()) {
+        let _ = system::remove(&unfinished);
+        return Err(error);
+    }
+    if let Err(error) = system::rename(&unfinished, &path) {
+        let _ = system::remove(&unfinished);
+        chain.withdraw()?;
+        return Err(Error::io("rename", &unfinished)(error));
+    }
+    // From here on it is done: what stays of the sources is put aside by the next sweep.
+    for replaced in &replaces {
+        folder::put_aside(&log.join(&replaced.path))?;
+    }
+    path.parent().map_or(Ok(()), folder::sync)
+}

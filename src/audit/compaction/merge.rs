@@ -1,0 +1,232 @@
+//! Several files become one: read together in the order of time, and written as any file of the log.
+//!
+//! In: a group of files as the chain tells of them. Out: a file under its unfinished name, on the disk, and what the chain has to say of it. A
+//! source whose bytes are not those that were sealed is refused, so that nothing that was altered is ever signed anew; its bytes are
+//! read once, and those that are hashed are those that are decoded. Memory: the sources that overlap in time, and a row group.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ::parquet::arrow::ArrowWriter;
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+
+use super::plan::{Group, Source};
+use crate::audit::chain::{self, Replaced, Sealed, hash_file};
+use crate::audit::system::{self, Written};
+use crate::audit::{Error, lake, parquet, schema};
+
+/// Rows that are written at a time.
+const WRITTEN_ROWS: usize = 8192;
+/// The longest pause between two of those.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// A file that waits for its line and its name.
+#[derive(Debug)]
+pub(in crate::audit) struct Merged {
+    pub unfinished: PathBuf,
+    pub file: Sealed,
+    pub replaces: Vec<Replaced>,
+    /// The length of what it replaces.
+    pub bytes_before: u64,
+}
+
+/// How it is done.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'s> {
+    /// Ends it early.
+    pub stop: &'s AtomicBool,
+    /// Leaves half of the time to others.
+    pub gently: bool,
+}
+
+/// Makes one file of a group; `None` where it was stopped.
+///
+/// # Errors
+/// A source is not as it was sealed, or the system refuses.
+pub(super) fn merge(log: &Path, writer: &str, group: &Group, manner: Manner<'_>) -> Result<Option<Merged>, Error> {
+    let sources = || group.sources.iter().map(|source| &source.file);
+    let Some(first) = sources().next() else { return Ok(None) };
+    let first_seq = first.first_seq;
+    let last_seq = sources().map(|file| file.last_seq).max().unwrap_or(first_seq);
+    let file = Sealed {
+        path: format!("{}/{}", first.folder(), parquet::compacted_name(writer, first_seq, last_seq)),
+        sha256: String::new(),
+        bytes: 0,
+        records: sources().map(|file| file.records).sum(),
+        first_seq,
+        last_seq,
+        // Of one length: texts sort as times do. The plan has read them as times.
+        first_at: sources().map(|file| &file.first_at).min().cloned().unwrap_or_default(),
+        last_at: sources().map(|file| &file.last_at).max().cloned().unwrap_or_default(),
+    };
+    let unfinished = parquet::unfinished(&log.join(&file.path), writer);
+    let written = write(log, &unfinished, (writer, group), &file, manner);
+    if !matches!(written, Ok(true)) {
+        let _ = system::remove(&unfinished);
+        return written.map(|_| None);
+    }
+    let (sha256, bytes) = hash_file(&unfinished, &mut |_| {}).map_err(Error::io("read", &unfinished))?;
+    let replaces = sources().map(|file| Replaced { path: file.path.clone(), sha256: file.sha256.clone() }).collect();
+    let bytes_before = sources().map(|file| file.bytes).sum();
+    Ok(Some(Merged { unfinished, file: Sealed { sha256, bytes, ..file }, replaces, bytes_before }))
+}
+
+/// `false`: it was stopped.
+fn write(
+    log: &Path,
+    path: &Path,
+    (writer, group): (&str, &Group),
+    sealed: &Sealed,
+    manner: Manner<'_>,
+) -> Result<bool, Error> {
+    let file = Written::create(path).map_err(Error::io("create", path))?;
+    let schema = &group.table.schema;
+    let rows = usize::try_from(sealed.records).unwrap_or(usize::MAX);
+    let seqs = (sealed.first_seq, sealed.last_seq);
+    let properties = parquet::properties((writer, &group.key), seqs, schema, rows)?;
+    let mut parquet =
+        ArrowWriter::try_new(&file, Arc::clone(schema), Some(properties)).map_err(Error::parquet(path))?;
+    let mut inputs = Inputs::new(log, group);
+    let mut found = Found::default();
+    let mut began = Instant::now();
+    while let Some(batch) = inputs.next(schema)? {
+        found.count(&batch);
+        parquet.write(&batch).map_err(Error::parquet(path))?;
+        if manner.stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        if manner.gently {
+            std::thread::sleep(began.elapsed().min(PAUSE_MAX));
+            began = Instant::now();
+        }
+    }
+    let expected = Found { records: sealed.records, seqs: Some(seqs) };
+    if found != expected {
+        let what = format!("its sources hold {found:?}, and their lines in the chain say {expected:?}");
+        return Err(Error::Damaged { path: log.join(&sealed.path), what });
+    }
+    parquet.close().map_err(Error::parquet(path))?;
+    file.sync().map_err(Error::io("sync", path))?;
+    Ok(true)
+}
+
+/// What was read, beside what the chain says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    records: u64,
+    seqs: Option<(u64, u64)>,
+}
+
+impl Found {
+    fn count(&mut self, batch: &RecordBatch) {
+        self.records += batch.num_rows() as u64;
+        for seq in schema::numbers(batch, "seq").unwrap_or_default() {
+            self.seqs = Some(self.seqs.map_or((*seq, *seq), |(first, last)| (first.min(*seq), last.max(*seq))));
+        }
+    }
+}
+
+/// A record's place in a file: `at`, then `seq`.
+type Order = (i64, u64);
+
+/// The sources: those that are read, and those whose time has not come.
+struct Inputs<'g> {
+    log: &'g Path,
+    waiting: VecDeque<&'g Source>,
+    open: Vec<Input>,
+}
+
+/// One that is read.
+struct Input {
+    rest: Box<dyn Iterator<Item = Result<RecordBatch, Error>>>,
+    batch: RecordBatch,
+    row: usize,
+}
+
+impl<'g> Inputs<'g> {
+    fn new(log: &'g Path, group: &'g Group) -> Inputs<'g> {
+        let mut waiting: Vec<&Source> = group.sources.iter().collect();
+        waiting.sort_by_key(|source| source.first_at);
+        Inputs { log, waiting: waiting.into(), open: Vec::new() }
+    }
+
+    /// The next rows in order; `None` at the end.
+    fn next(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>, Error> {
+        let mut rows = 0;
+        let mut runs = Vec::new();
+        while rows < WRITTEN_ROWS {
+            let Some(run) = self.run(schema, WRITTEN_ROWS - rows)? else { break };
+            rows += run.num_rows();
+            runs.push(run);
+        }
+        Ok(if runs.is_empty() { None } else { Some(concat_batches(schema, &runs)?) })
+    }
+
+    /// The next rows that come from one source.
+    fn run(&mut self, schema: &SchemaRef, rows_max: usize) -> Result<Option<RecordBatch>, Error> {
+        let least = |open: &[Input]| open.iter().enumerate().map(|(index, input)| (input.order(), index)).min();
+        while let Some(next) = self.waiting.front()
+            && least(&self.open).is_none_or(|((at, _), _)| next.first_at.0 <= at)
+        {
+            self.open.extend(Input::open(self.log, &next.file, schema)?);
+            self.waiting.pop_front();
+        }
+        let Some((_, index)) = least(&self.open) else { return Ok(None) };
+        let others = self.open.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, input)| input.order());
+        let until = others.chain(self.waiting.front().map(|next| (next.first_at.0, 0))).min();
+        let run = self.open[index].take(until, rows_max);
+        if !self.open[index].fill(schema)? {
+            self.open.swap_remove(index);
+        }
+        Ok(Some(run))
+    }
+}
+
+impl Input {
+    /// `None`: it has no row.
+    fn open(log: &Path, file: &Sealed, schema: &SchemaRef) -> Result<Option<Input>, Error> {
+        let path = log.join(&file.path);
+        let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+        if chain::hash(&bytes) != file.sha256 {
+            let what =
+                "it was altered since it was sealed, and is left as it is; `mitsuke verify` tells more".to_owned();
+            return Err(Error::Damaged { path, what });
+        }
+        let rest = Box::new(lake::decoded(Bytes::from(bytes), &path)?);
+        let mut input = Input { rest, batch: RecordBatch::new_empty(Arc::clone(schema)), row: 0 };
+        Ok(input.fill(schema)?.then_some(input))
+    }
+
+    /// Sees to it that there is a next row; `false` at the end.
+    fn fill(&mut self, schema: &SchemaRef) -> Result<bool, Error> {
+        while self.row >= self.batch.num_rows() {
+            let Some(batch) = self.rest.next() else { return Ok(false) };
+            (self.batch, self.row) = (schema::conform(&batch?, schema)?, 0);
+        }
+        Ok(true)
+    }
+
+    fn order(&self) -> Order {
+        let at = schema::times(&self.batch, "at").and_then(|times| times.get(self.row));
+        let seq = schema::numbers(&self.batch, "seq").and_then(|seqs| seqs.get(self.row));
+        (at.copied().unwrap_or_default(), seq.copied().unwrap_or_default())
+    }
+
+    /// Its rows before `until`, one at least, so many at most.
+    fn take(&mut self, until: Option<Order>, rows_max: usize) -> RecordBatch {
+        let times = schema::times(&self.batch, "at").unwrap_or_default();
+        let seqs = schema::numbers(&self.batch, "seq").unwrap_or_default();
+        let rest = times.iter().zip(seqs).skip(self.row).take(rows_max.max(1));
+        let count = rest.take_while(|(at, seq)| until.is_none_or(|until| (**at, **seq) < until)).count().max(1);
+        let run = self.batch.slice(self.row, count);
+        self.row += count;
+        run
+    }
+}
