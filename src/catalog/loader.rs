@@ -4,7 +4,7 @@
 //! [`Catalog`]. The role needs nothing but CONNECT: the system catalogs are readable by everybody (PostgreSQL manual,
 //! System Catalogs). Works on PostgreSQL 13 and later. A failure leaves the last snapshot in force, marked stale.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
                 continue;
             }
             let changes = catalog.changes(&database);
-            let next = match read(&login, &database).await {
+            let next = match read(&catalog, &login, &database).await {
                 Ok(rows) => {
                     let (catalog, database) = (catalog.clone(), database.clone());
                     let _ = tokio::task::spawn_blocking(move || catalog.put(&database, rows, changes)).await;
@@ -87,7 +87,7 @@ pub async fn read_first(catalog: &Catalog, config: &Config) {
     let Some(login) = Login::of(config) else { return };
     let Some(database) = login.url.get_dbname().or(login.url.get_user()).map(str::to_owned) else { return };
     catalog.seen(&database);
-    match tokio::time::timeout(FIRST_TIMEOUT, read(&login, &database)).await {
+    match tokio::time::timeout(FIRST_TIMEOUT, read(catalog, &login, &database)).await {
         Ok(Ok(rows)) => catalog.put(&database, rows, 0),
         Ok(Err(error)) => tracing::warn!(%database, error = %in_full(&error), "the catalog could not be read yet"),
         Err(_) => tracing::warn!(%database, "the catalog could not be read yet: no answer"),
@@ -106,7 +106,8 @@ pub async fn check(config: &Config, classification: &Classification) -> Vec<Faul
         |what: String| vec![Fault::of_file(std::path::Path::new("[catalog].url"), what, "check the role and host")];
     let Some(login) = Login::of(config) else { return Vec::new() };
     let database = login.url.get_dbname().or(login.url.get_user()).unwrap_or("postgres").to_owned();
-    let rows = match read(&login, &database).await {
+    let catalog = Catalog::new(classification.clone());
+    let rows = match read(&catalog, &login, &database).await {
         Ok(rows) => rows,
         Err(error) => return fault(format!("the catalog cannot be read: {}", in_full(&error))),
     };
@@ -191,30 +192,30 @@ impl Login {
     }
 }
 
-async fn read(login: &Login, database: &str) -> Result<Rows, Error> {
+async fn read(catalog: &Catalog, login: &Login, database: &str) -> Result<Rows, Error> {
     let mut url = login.url.clone();
     url.dbname(database).application_name(APPLICATION_NAME);
     let reading = async {
         match &login.tls {
-            None => read_over(&url, NoTls).await,
+            None => read_over(catalog, &url, NoTls).await,
             // Each time anew: certificates are renewed.
             Some(outward) => {
                 let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
-                read_over(&url, driver).await
+                read_over(catalog, &url, driver).await
             }
         }
     };
     tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| Error::Timeout)?
 }
 
-async fn read_over<T>(url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
+async fn read_over<T>(catalog: &Catalog, url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
 {
     let (client, connection) = url.connect(tls).await?;
     let connection = tokio::spawn(connection);
-    let rows = rows(&client).await;
+    let rows = rows(&client, catalog).await;
     drop(client);
     let _ = connection.await;
     rows
@@ -240,6 +241,23 @@ const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
     where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
 const SIZES: &str = "select c.oid, c.reltuples::int8 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 and n.nspname !~ '^pg_toast'";
+/// What a value takes as text, by relation; of tables with partitions, of all of them. `STATISTICS` is one of the two below.
+const WIDTHS: &str = "select a.attrelid, a.attnum, pg_catalog.ceil((1 - s.nulls) * case t.typname when 'bool' then 5 \
+    when 'int2' then 4 when 'int4' then 6 when 'int8' then 9 when 'float4' then 8 when 'float8' then 12 when 'date' then 10 \
+    when 'time' then 10 when 'timestamp' then 24 when 'timestamptz' then 28 when 'uuid' then 36 when 'inet' then 12 \
+    when 'bytea' then 2 * s.width + 2 else greatest(s.width + case t.typlen when -1 then -1 else 0 end, 1) end)::int4 \
+    from STATISTICS join pg_catalog.pg_type t on t.oid = a.atttypid where a.attrelid = any($1) order by s.whole";
+/// A superuser's.
+const STATISTICS: &str = "(select starelid, staattnum, stanullfrac nulls, stawidth width, stainherit whole from pg_catalog.pg_statistic) s \
+    join pg_catalog.pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum";
+/// Of what the role may read.
+const READABLE_STATISTICS: &str = "(select n.oid schema, tablename, attname, null_frac nulls, avg_width width, inherited whole \
+    from pg_catalog.pg_stats join pg_catalog.pg_namespace n on n.nspname = schemaname) s \
+    join pg_catalog.pg_class c on c.relnamespace = s.schema and c.relname = s.tablename \
+    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = s.attname";
+const SEES_STATISTICS: &str = "select pg_catalog.has_table_privilege('pg_catalog.pg_statistic', 'select')";
+/// Widths are read of so many relations.
+const WIDTHS_RELATIONS_MAX: usize = 20_000;
 const COMMENTS: &str = "select objoid, objsubid::int2, description from pg_catalog.pg_description \
     where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
 const LABELS: &str = "select objoid, objsubid::int2, label from pg_catalog.pg_seclabel \
@@ -252,6 +270,9 @@ const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::tex
 const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
     where not t.tgisinternal union all \
     select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
+const RULES: &str = "select distinct r.ev_class, r.ev_type::text, d.refobjid from pg_catalog.pg_rewrite r \
+    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid \
+    where d.refclassid = 'pg_catalog.pg_class'::regclass and r.rulename <> '_RETURN' and r.ev_class <> d.refobjid";
 const OPERATORS: &str = "select o.oprname::text, n.nspname::text, p.proname::text from pg_catalog.pg_operator o \
     join pg_catalog.pg_proc p on p.oid = o.oprcode join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema')";
@@ -273,7 +294,7 @@ const PUBLISHED: &str =
 const VERSION: &str = "select pg_catalog.current_setting('server_version_num')::int4";
 const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 
-async fn rows(client: &Client) -> Result<Rows, Error> {
+async fn rows(client: &Client, catalog: &Catalog) -> Result<Rows, Error> {
     client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '60s'").await?;
     let text = |text: &str| Text::from(text);
     let relations = client.query(RELATIONS, &[]).await?;
@@ -342,15 +363,20 @@ async fn rows(client: &Client) -> Result<Rows, Error> {
         ..Rows::default()
     };
     add_rest(client, version, &mut rows).await?;
+    add_widths(client, catalog, &mut rows).await?;
     Ok(rows)
 }
 
-/// Names by OID, what foreign tables stand for, and what is published.
+/// Names by OID, what rules touch, what foreign tables stand for, and what is published.
 async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), Error> {
     let name = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
     let oids = client.query(FUNCTION_OIDS, &[]).await?;
     rows.function_oids =
         Arc::new(oids.iter().filter_map(|row| Some((row.try_get(0).ok()?, name(row, 1).ok()?))).collect());
+    for row in client.query(RULES, &[]).await? {
+        let on: &str = row.try_get(1)?;
+        rows.rules.push((row.try_get(0)?, on.chars().next().unwrap_or_default(), row.try_get(2)?));
+    }
     for row in client.query(FOREIGN, &[]).await? {
         rows.foreign.push((row.try_get(0)?, name(&row, 1)?, name(&row, 2)?));
     }
@@ -367,6 +393,28 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
             columns: columns.map(|names| names.into_iter().map(Text::from).collect()),
         });
     }
+    Ok(())
+}
+
+/// The widths of columns of relations that have any column which may be classified.
+async fn add_widths(client: &Client, catalog: &Catalog, rows: &mut Rows) -> Result<(), Error> {
+    let mut known: HashMap<Text, bool> = HashMap::new();
+    let said = rows.comments.iter().chain(&rows.labels).map(|(oid, ..)| *oid);
+    let mut relations: BTreeSet<u32> = said.collect();
+    for (oid, _, column) in &rows.columns {
+        if *known.entry(column.clone()).or_insert_with(|| catalog.may_classify(column)) {
+            relations.insert(*oid);
+        }
+    }
+    let relations: Vec<u32> = relations.into_iter().take(WIDTHS_RELATIONS_MAX).collect();
+    let all: bool = client.query_one(SEES_STATISTICS, &[]).await?.try_get(0)?;
+    let sql = WIDTHS.replace("STATISTICS", if all { STATISTICS } else { READABLE_STATISTICS });
+    let mut widths: HashMap<(u32, i16), u16> = HashMap::new();
+    for row in client.query(&sql, &[&relations]).await? {
+        let width: i32 = row.try_get(2)?;
+        widths.insert((row.try_get(0)?, row.try_get(1)?), u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    rows.widths = widths.into_iter().map(|((oid, number), width)| (oid, number, width)).collect();
     Ok(())
 }
 

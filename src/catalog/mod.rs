@@ -1,9 +1,10 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `building`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification`, `widths` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
+mod building;
 mod classification;
 mod consequences;
 mod foreign;
@@ -14,6 +15,7 @@ mod renamed;
 mod resolve;
 pub mod snapshot;
 mod streams;
+mod widths;
 #[cfg(test)]
 mod tests;
 
@@ -90,6 +92,8 @@ pub enum PeopleRule {
     Estimated {
         /// Rows of the relations that they come from, as the server's statistics have it.
         most: Option<u64>,
+        /// Bytes that one of these rows takes in the value, by the same statistics, where all of it can be followed.
+        each: Option<u64>,
     },
 }
 
@@ -286,6 +290,11 @@ impl Catalog {
             || snapshot.search_path.iter().any(known)
             || paths.iter().any(|path| path.iter().any(known));
         if led && !any { Vec::new() } else { snapshot.schemas_with(name) }
+    }
+
+    /// Whether a column of this name may be classified.
+    fn may_classify(&self, column: &str) -> bool {
+        self.inner.classification.load().may_have(column)
     }
 
     /// Whether a database's catalog has been read, and no change seen since.

@@ -260,3 +260,28 @@ fn a_text_is_cut_as_its_grammar_cuts_it() {
         assert!(split(text).into_iter().map(str::trim_end).eq(by_grammar), "{text}");
     }
 }
+
+/// The grammar's summary names the target of a MERGE and nothing else.
+#[test]
+fn a_merge_reads_its_source_and_fills_what_it_names() {
+    let merge = "with w as (select k from s.u) merge into t using (select a, b from v) x on x.a = t.id and f(t.id) \
+        when matched and exists (select from w) then update set p = x.b, (q, r) = (select c, d from y) \
+        when not matched then insert (id, p) values (x.a, default)";
+    let analysis = one(merge);
+    assert_eq!(
+        (names(&analysis.reads), names(&analysis.writes)),
+        (names(&one("select from s.u, v, y").reads), "t".into())
+    );
+    assert_eq!((analysis.functions, analysis.output, analysis.parse), (vec!["f".into()], Output::Nothing, Parse::Full));
+    let sources = analysis.flows[0].columns.as_ref().unwrap();
+    let filled = |name: &str| {
+        let of = sources.iter().filter(|(its, _)| its.as_deref() == Some(name)).flat_map(|(_, refs)| refs);
+        of.filter_map(|found| found.column.as_deref()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((filled("p"), filled("id"), filled("r")), ("b".into(), "a".into(), "c d".into()));
+    assert_eq!(columns("merge into t using v on true when matched then delete returning v.a, t.*"), "t.* v.a");
+    assert_eq!(columns("merge into t using v on true when matched then delete returning merge_action()"), "nothing");
+    assert_eq!(names(&one("explain analyze merge into t using v on true when matched then delete").reads), "v");
+    let within = one("with m as (merge into t using v on true when matched then delete returning a) select * from m");
+    assert!(within.code.is_some_and(|code| code.relations.iter().any(|relation| &*relation.name == "v")));
+}
