@@ -149,6 +149,10 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
             downgrade(record);
             let estimated = match each {
                 Some(each) => estimate_by_width(rows, in_values(rows, ended, source.open.protocol), each, most),
+                // A block of code says something beside its end.
+                None if matches!(record.kind, Some(Kind::Do | Kind::Call)) && ended.bytes_out > END_BYTES => {
+                    estimate(rows, ended.bytes_out, most).max(1)
+                }
                 None => estimate(rows, ended.bytes_out, most),
             };
             counted.unwrap_or(0).max(estimated)

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::classification::{Classification, Level};
+use super::columns::Kinds;
 use super::foreign::Foreign;
 use super::lineage::Lineage;
 use super::snapshot::{Classified, Oid, Relation, Rows, Rule};
@@ -62,7 +63,9 @@ struct Builder<'a> {
     lineage: &'a Lineage,
     names: HashMap<Oid, (&'a Text, &'a Text)>,
     oids: HashMap<(&'a str, &'a str), Oid>,
-    columns: HashMap<Oid, Vec<(i16, &'a Text)>>,
+    /// Where a relation's columns are among the rows'.
+    columns: HashMap<Oid, &'a [(Oid, i16, Text)]>,
+    kinds: Kinds,
     views: HashMap<Oid, &'a str>,
     dependencies: HashMap<Oid, Vec<(Oid, i16)>>,
     parents: HashMap<Oid, Vec<Oid>>,
@@ -84,7 +87,12 @@ impl<'a> Builder<'a> {
             lineage,
             names: rows.relations.iter().map(|(oid, schema, name, _)| (*oid, (schema, name))).collect(),
             oids: rows.relations.iter().map(|(oid, schema, name, _)| ((&**schema, &**name), *oid)).collect(),
-            columns: HashMap::new(),
+            columns: rows
+                .columns
+                .chunk_by(|one, next| one.0 == next.0)
+                .filter_map(|of| Some((of.first()?.0, of)))
+                .collect(),
+            kinds: Kinds::default(),
             views: rows.views.iter().map(|(oid, definition)| (*oid, definition.as_str())).collect(),
             dependencies: HashMap::new(),
             parents: HashMap::new(),
@@ -97,9 +105,6 @@ impl<'a> Builder<'a> {
             search_path: &rows.search_path,
             done: HashMap::new(),
         };
-        for (oid, number, name) in &rows.columns {
-            builder.columns.entry(*oid).or_default().push((*number, name));
-        }
         for (oid, number, width) in &rows.widths {
             builder.widths.entry(*oid).or_default().push((*number, *width));
         }
@@ -132,9 +137,11 @@ impl<'a> Builder<'a> {
             return;
         }
         let Some((schema, name)) = self.names.get(&oid).copied() else { return };
-        let columns = self.columns.get(&oid).cloned().unwrap_or_default();
+        let columns: Vec<(i16, &Text)> =
+            self.columns.get(&oid).into_iter().copied().flatten().map(|(_, number, name)| (*number, name)).collect();
         let mut relation = Relation::bare(schema.clone(), name.clone());
-        relation.columns = columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect();
+        let list = columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect();
+        relation.columns = self.kinds.list(list);
         match self.views.get(&oid).copied() {
             Some(definition) => self.view(oid, definition, &columns, &mut relation, depth),
             None => self.table(oid, schema, name, &columns, &mut relation, depth),
@@ -162,6 +169,7 @@ impl<'a> Builder<'a> {
         }
         self.fill(columns, relation);
         relation.size = self.rows_below(oid);
+        relation.is_foreign = self.foreign.has(oid);
         relation.widths = self.widths.get(&oid).cloned().unwrap_or_default();
         let subject = self.classification.subject(schema, name);
         relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
@@ -173,7 +181,7 @@ impl<'a> Builder<'a> {
             self.finish(parent, depth + 1);
             let Some(parent) = self.done.get(&parent) else { continue };
             relation.filled |= parent.filled;
-            for (column, number) in &parent.columns {
+            for (column, number) in parent.columns.iter() {
                 let Some(here) = relation.columns.get(column) else { continue };
                 for classified in parent.classified.get(number).into_iter().flatten() {
                     let own = Classified { name: format!("{}.{column}", relation.name).into(), ..classified.clone() };

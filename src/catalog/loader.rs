@@ -8,13 +8,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, NoTls, Row, Socket};
 
+use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
-use super::snapshot::{Published, Rows, Snapshot};
+use super::snapshot::{LoginPath, Published, Rows, Snapshot};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
 use crate::error::Fault;
@@ -292,79 +294,72 @@ const FOREIGN_COLUMNS: &str = "select a.attrelid, a.attnum, pg_catalog.substr(o,
 const PUBLISHED: &str =
     "select pubname::text, schemaname::text, tablename::text, COLUMN_LIST from pg_catalog.pg_publication_tables";
 const VERSION: &str = "select pg_catalog.current_setting('server_version_num')::int4";
-const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
+/// Not the catalog's own role's, nor this database's: these are among `LOGIN_PATHS`.
+const SEARCH_PATH: &str = "select coalesce((select boot_val from pg_catalog.pg_settings where name = 'search_path' and source in ('user', \
+    'database', 'database user')), pg_catalog.current_setting('search_path'))";
+const LOGIN_PATHS: &str = "select r.rolname::text, s.setdatabase <> 0, pg_catalog.substr(setting, 13) from pg_catalog.pg_db_role_setting s \
+    cross join pg_catalog.unnest(s.setconfig) setting left join pg_catalog.pg_roles r on r.oid = s.setrole \
+    where setting like 'search\\_path=%' and (s.setrole = 0 or r.oid is not null) and (s.setdatabase = 0 or s.setdatabase = \
+    (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))";
 
 async fn rows(client: &Client, catalog: &Catalog) -> Result<Rows, Error> {
     client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '60s'").await?;
-    let text = |text: &str| Text::from(text);
-    let relations = client.query(RELATIONS, &[]).await?;
-    let columns = client.query(COLUMNS, &[]).await?;
-    let views = client.query(VIEWS, &[]).await?;
-    let dependencies = client.query(DEPENDENCIES, &[]).await?;
-    let inherits = client.query(INHERITS, &[]).await?;
-    let unique = client.query(UNIQUE, &[]).await?;
-    let sizes = client.query(SIZES, &[]).await?;
-    let comments = client.query(COMMENTS, &[]).await?;
-    let labels = client.query(LABELS, &[]).await?;
     let version: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
+    let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
+    let mut kinds = Kinds::default();
+    let relations = read_all(client, RELATIONS, |row| {
+        let kind: &str = row.try_get(3)?;
+        let (schema, name) = (kinds.name(row.try_get(1)?), kinds.name(row.try_get(2)?));
+        Ok((row.try_get(0)?, schema, name, kind.chars().next().unwrap_or('r')))
+    });
+    let relations = relations.await?;
+    let columns =
+        read_all(client, COLUMNS, |row| Ok((row.try_get(0)?, row.try_get(1)?, kinds.name(row.try_get(2)?)))).await?;
+    let three = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     // `BEGIN ATOMIC` came with 14.
     let body = if version >= 140_000 { "pg_catalog.pg_get_function_sqlbody(p.oid)" } else { "null" };
-    let functions = client.query(&FUNCTIONS.replace("SQL_BODY", body), &[]).await?;
-    let triggers = client.query(TRIGGERS, &[]).await?;
-    let operators = client.query(OPERATORS, &[]).await?;
-    let built_in = client.query(BUILT_IN, &[]).await?;
-    let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
+    let text = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
     let mut rows = Rows {
-        relations: relations
-            .iter()
-            .map(|row| {
-                let kind: &str = row.try_get(3)?;
-                Ok((row.try_get(0)?, text(row.try_get(1)?), text(row.try_get(2)?), kind.chars().next().unwrap_or('r')))
-            })
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        columns: columns
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, text(row.try_get(2)?))))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
+        relations,
+        columns,
         // A view that is dropped meanwhile has no definition.
-        views: views.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect(),
-        dependencies: dependencies
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        inherits: inherits
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        unique: unique
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        sizes: sizes
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0))))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        comments: comments
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        labels: labels
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        functions: functions.iter().map(function).collect::<Result<_, tokio_postgres::Error>>()?,
-        triggers: triggers.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect(),
-        operators: operators
-            .iter()
-            .map(|row| Ok((text(row.try_get(0)?), text(row.try_get(1)?), text(row.try_get(2)?))))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        built_in: built_in.iter().map(|row| Ok(text(row.try_get(0)?))).collect::<Result<_, tokio_postgres::Error>>()?,
+        views: read_all(client, VIEWS, |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default()))).await?,
+        dependencies: read_all(client, DEPENDENCIES, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .await?,
+        inherits: read_all(client, INHERITS, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
+        unique: read_all(client, UNIQUE, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
+        sizes: read_all(client, SIZES, |row| {
+            Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0)))
+        })
+        .await?,
+        comments: read_all(client, COMMENTS, three).await?,
+        labels: read_all(client, LABELS, three).await?,
+        functions: read_all(client, &FUNCTIONS.replace("SQL_BODY", body), function).await?,
+        triggers: read_all(client, TRIGGERS, |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default()))).await?,
+        operators: read_all(client, OPERATORS, |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).await?,
+        built_in: read_all(client, BUILT_IN, |row| text(row, 0)).await?,
         search_path: schemas(&path),
         ..Rows::default()
     };
     add_rest(client, version, &mut rows).await?;
     add_widths(client, catalog, &mut rows).await?;
     Ok(rows)
+}
+
+/// What a question gives, each row read as it comes: of 50,000 relations, the driver's own rows would take more than what is kept.
+async fn read_all<T>(
+    client: &Client,
+    sql: &str,
+    mut read: impl FnMut(&Row) -> Result<T, tokio_postgres::Error>,
+) -> Result<Vec<T>, tokio_postgres::Error> {
+    let stream = client.query_raw(sql, std::iter::empty::<i32>()).await?;
+    let mut stream = std::pin::pin!(stream);
+    let mut all = Vec::new();
+    while let Some(row) = stream.try_next().await? {
+        all.push(read(&row)?);
+    }
+    all.shrink_to_fit();
+    Ok(all)
 }
 
 /// Names by OID, what rules touch, what foreign tables stand for, and what is published.
@@ -376,6 +371,11 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     for row in client.query(RULES, &[]).await? {
         let on: &str = row.try_get(1)?;
         rows.rules.push((row.try_get(0)?, on.chars().next().unwrap_or_default(), row.try_get(2)?));
+    }
+    for row in client.query(LOGIN_PATHS, &[]).await? {
+        let (role, path): (Option<&str>, &str) = (row.try_get(0)?, row.try_get(2)?);
+        let role = role.map(Text::from);
+        rows.login_paths.push(LoginPath { role, of_database: row.try_get(1)?, path: schemas(path) });
     }
     for row in client.query(FOREIGN, &[]).await? {
         rows.foreign.push((row.try_get(0)?, name(&row, 1)?, name(&row, 2)?));

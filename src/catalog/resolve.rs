@@ -101,6 +101,7 @@ impl Resolver<'_> {
         // A name that may mean several things is a doubt about what is shown, not about what is touched.
         found.assumed &= !matches!(analysis.output, Output::Nothing);
         self.columns(analysis, &reads, &writes, wire, &mut found);
+        self.told_aside(analysis, &reads, &mut found);
         let called = self.called(analysis, &reads);
         found.takes(&called, self.snapshot);
         let learned = self.learned(analysis, &reads, &called);
@@ -289,6 +290,8 @@ impl Resolver<'_> {
                     found.inferred = true;
                 }
                 Some(relation) => {
+                    // What its own server says of a column is not seen from here.
+                    found.inferred |= relation.is_foreign && !relation.classified.contains_key(&origin.attribute);
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
                     self.show_lineage(relation, relation.column_named(origin.attribute).map(|name| &**name), found);
                     found.inferred |= self.state != CatalogState::Fresh;
@@ -465,7 +468,7 @@ impl Resolver<'_> {
 
     /// The schemas that an unqualified name is looked for in (PostgreSQL manual, The Schema Search Path).
     fn search_path(&self) -> Vec<Text> {
-        let default = self.snapshot.map(|snapshot| snapshot.search_path.as_slice()).unwrap_or_default();
+        let default = self.snapshot.map(|snapshot| snapshot.login_path(&self.context.login)).unwrap_or_default();
         let path = self.context.search_path.as_deref().unwrap_or(default);
         let mut schemas: Vec<Text> = Vec::with_capacity(path.len() + 1);
         if !path.iter().any(|schema| **schema == *"pg_catalog") {

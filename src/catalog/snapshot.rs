@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::building;
 use super::classification::{Classification, Level};
+use super::columns::Columns;
 use super::functions::{Function, Functions, Shown};
 use super::lineage::Lineage;
 use super::streams::Sent;
@@ -61,8 +62,21 @@ pub struct Rows {
     pub foreign_columns: Vec<(Oid, i16, Text)>,
     /// Tables that are published.
     pub published: Vec<Published>,
-    /// The database's default search path.
+    /// The server's default search path.
     pub search_path: Vec<Text>,
+    /// Search paths by `ALTER ROLE` and `ALTER DATABASE`.
+    pub login_paths: Vec<LoginPath>,
+}
+
+/// A search path that sessions begin with (PostgreSQL manual, `pg_db_role_setting`).
+#[derive(Clone, Debug)]
+pub struct LoginPath {
+    /// `None`: of any role.
+    pub role: Option<Text>,
+    /// Whether in this database alone.
+    pub of_database: bool,
+    /// The schemas.
+    pub path: Vec<Text>,
 }
 
 /// A table of a publication.
@@ -104,13 +118,15 @@ pub struct Relation {
     /// Its schema and its own name.
     pub parts: (Text, Text),
     /// Columns by name.
-    pub columns: HashMap<Text, i16>,
+    pub columns: Columns,
     /// What a column shows, by attribute number; absent: nothing classified.
     pub classified: HashMap<i16, Vec<Classified>>,
     /// Whether anything in it is known from what it was filled with, and not from the classification.
     pub filled: bool,
     /// What a trigger or a rule of another relation may copy into any of its columns.
     pub copied_in: Vec<Classified>,
+    /// Whether another server holds it.
+    pub is_foreign: bool,
     /// What its rules have a statement touch that writes it.
     pub rules: Vec<Rule>,
     /// The column that says whose a row is.
@@ -131,10 +147,11 @@ impl Relation {
             bases: vec![full.clone()],
             name: full,
             parts: (schema, name),
-            columns: HashMap::new(),
+            columns: Columns::default(),
             classified: HashMap::new(),
             filled: false,
             copied_in: Vec::new(),
+            is_foreign: false,
             rules: Vec::new(),
             subject: None,
             subject_unique: false,
@@ -181,39 +198,38 @@ impl Relation {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     relations: HashMap<Oid, Relation>,
-    by_name: HashMap<(Text, Text), Oid>,
+    /// By its own name; each with its schema.
+    by_name: HashMap<Text, Vec<(Text, Oid)>, ahash::RandomState>,
     functions: Functions,
-    /// Schemas in which a relation of this name is.
-    schemas: HashMap<Text, Vec<Text>>,
     /// Everything classified, of tables.
     everything: Vec<Classified>,
     /// What triggers send to whoever listens, by the relation that sets them off.
     sent: HashMap<Oid, Vec<Sent>>,
     function_oids: Arc<HashMap<Oid, Text>>,
     published: Vec<Published>,
-    /// The database's default search path.
+    /// The server's default search path.
     pub search_path: Vec<Text>,
+    login_paths: Vec<LoginPath>,
 }
 
 impl Snapshot {
     /// Joins the rows, the classification, and what is known of where classified columns went.
     pub fn build(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Snapshot {
-        let by_name =
-            rows.relations.iter().map(|(oid, schema, name, _)| ((schema.clone(), name.clone()), *oid)).collect();
-        let mut schemas: HashMap<Text, Vec<Text>> = HashMap::new();
-        for (_, schema, name, _) in &rows.relations {
-            schemas.entry(name.clone()).or_default().push(schema.clone());
+        let mut by_name: HashMap<Text, Vec<(Text, Oid)>, ahash::RandomState> = HashMap::default();
+        for (oid, schema, name, _) in &rows.relations {
+            let known = by_name.entry(name.clone()).or_insert_with(|| Vec::with_capacity(1));
+            known.push((schema.clone(), *oid));
         }
         let mut snapshot = Snapshot {
             relations: building::relations(rows, classification, lineage),
             by_name,
             functions: Functions::default(),
-            schemas,
             everything: Vec::new(),
             sent: HashMap::new(),
             function_oids: Arc::clone(&rows.function_oids),
             published: rows.published.clone(),
             search_path: rows.search_path.clone(),
+            login_paths: rows.login_paths.clone(),
         };
         let mut everything: BTreeSet<Classified> = BTreeSet::new();
         snapshot.relations.values().for_each(|relation| everything.extend(relation.shows(None)));
@@ -240,8 +256,8 @@ impl Snapshot {
             let code = sql::Code::of(code);
             for into in code.writes.iter().flat_map(|name| self.meant(name, None)).filter(|into| into.name != from.name)
             {
-                if let Some(oid) = self.by_name.get(&into.parts) {
-                    copied.entry(*oid).or_default().extend(from.shows(None));
+                if let Some(oid) = self.oid(&into.parts.0, &into.parts.1) {
+                    copied.entry(oid).or_default().extend(from.shows(None));
                 }
             }
         }
@@ -260,11 +276,29 @@ impl Snapshot {
         }
     }
 
+    /// The search path that a role's session begins with: what is set for it here goes before what is for it anywhere, and that before
+    /// what is for everybody here.
+    pub fn login_path(&self, role: &str) -> &[Text] {
+        let of = |wanted: Option<&str>, of_database: bool| {
+            self.login_paths.iter().find(move |path| path.role.as_deref() == wanted && path.of_database == of_database)
+        };
+        let found = of(Some(role), true)
+            .or_else(|| of(Some(role), false))
+            .or_else(|| of(None, true))
+            .or_else(|| of(None, false));
+        found.map_or(&self.search_path, |found| &found.path)
+    }
+
+    /// Every search path that a session may begin with.
+    pub(super) fn begun_with(&self) -> impl Iterator<Item = &[Text]> {
+        std::iter::once(&self.search_path[..]).chain(self.login_paths.iter().map(|path| &path.path[..]))
+    }
+
     /// The relations of this name, in any schema but PostgreSQL's own.
     pub fn of_any_schema(&self, name: &str) -> Vec<&Relation> {
-        let schemas = self.schemas.get(name).into_iter().flatten();
-        let users = schemas.filter(|schema| !matches!(&***schema, "pg_catalog" | "information_schema"));
-        users.filter_map(|schema| self.named(schema, name)).collect()
+        let known = self.by_name.get(name).into_iter().flatten();
+        let users = known.filter(|(schema, _)| !matches!(&**schema, "pg_catalog" | "information_schema"));
+        users.filter_map(|(_, oid)| self.relations.get(oid)).collect()
     }
 
     /// What a function of this name shows, where it is the users' own.
@@ -300,8 +334,8 @@ impl Snapshot {
 
     /// What its triggers send, where rows of a relation are written.
     pub(super) fn sent_from(&self, schema: &str, name: &str) -> &[Sent] {
-        let oid = self.by_name.get(&(schema.into(), name.into()));
-        oid.and_then(|oid| self.sent.get(oid)).map(Vec::as_slice).unwrap_or_default()
+        let oid = self.oid(schema, name);
+        oid.and_then(|oid| self.sent.get(&oid)).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// All that triggers send.
@@ -352,12 +386,16 @@ impl Snapshot {
 
     /// By name.
     pub fn named(&self, schema: &str, name: &str) -> Option<&Relation> {
-        self.relations.get(self.by_name.get(&(schema.into(), name.into()))?)
+        self.relations.get(&self.oid(schema, name)?)
+    }
+
+    fn oid(&self, schema: &str, name: &str) -> Option<Oid> {
+        self.by_name.get(name)?.iter().find(|(its, _)| **its == *schema).map(|(_, oid)| *oid)
     }
 
     /// The schemas that have a relation of this name.
     pub fn schemas_with(&self, name: &str) -> Vec<Text> {
-        self.by_name.keys().filter(|(_, known)| **known == *name).map(|(schema, _)| schema.clone()).collect()
+        self.by_name.get(name).into_iter().flatten().map(|(schema, _)| schema.clone()).collect()
     }
 
     /// Columns that name a data subject, views' too.

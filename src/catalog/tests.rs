@@ -66,6 +66,7 @@ fn rows() -> Rows {
         published: Vec::new(),
         built_in: vec![text("lower"), text("count")],
         search_path: vec![text("$user"), text("public")],
+        login_paths: Vec::new(),
     }
 }
 
@@ -185,6 +186,26 @@ fn what_rules_touch_is_named() {
     assert_eq!(plain, ["shop.customers"]);
     let copied: Vec<String> = written("copy shop.orders from stdin");
     assert_eq!(copied, ["shop.orders"]);
+}
+
+/// As PostgreSQL ranks them.
+#[test]
+fn a_session_begins_with_the_search_path_of_its_role_and_database() {
+    let path = |role: Option<&str>, of_database: bool, schema: &str| snapshot::LoginPath {
+        role: role.map(Text::from),
+        of_database,
+        path: vec![schema.into()],
+    };
+    let paths = vec![
+        path(None, true, "of_database"),
+        path(Some("clerk"), false, "of_role"),
+        path(Some("chief"), false, "of_role"),
+        path(Some("chief"), true, "of_both"),
+    ];
+    let snapshot =
+        Snapshot::build(&Rows { login_paths: paths, ..rows() }, &Classification::built_in(), &Lineage::default());
+    let first = |role: &str| snapshot.login_path(role)[0].to_string();
+    assert_eq!([first("chief"), first("clerk"), first("other")], ["of_both", "of_role", "of_database"]);
 }
 
 /// Of a comment and a label the higher one counts; a label of another purpose says nothing.

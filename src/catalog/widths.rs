@@ -137,7 +137,7 @@ fn one(relation: &Relation, number: i16, form: Form) -> Option<u64> {
 /// A row as a whole: in JSON with its names.
 fn whole(relation: &Relation, form: Form) -> Option<u64> {
     let mut bytes = 2_u64;
-    for (name, number) in &relation.columns {
+    for (name, number) in relation.columns.iter() {
         let around = match form {
             Form::Json => (name.len() as u64).saturating_add(NAMED_BYTES),
             Form::Text => SEPARATOR_BYTES,

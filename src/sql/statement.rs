@@ -354,6 +354,10 @@ fn effects(tokens: &Tokens<'_>, kind: Kind, statement_types: &[String]) -> Vec<E
         "update" if tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case("pg_settings")) => {
             vec![Effect::PathUnknown]
         }
+        // What its sessions begin with.
+        "alter" if kind == Kind::Grant && ["set", "reset"].iter().any(|word| tokens.find(2, word).is_some()) => {
+            vec![Effect::SchemaChanged]
+        }
         _ if kind == Kind::Ddl || kind == Kind::Do || statement_types.iter().any(|name| name.starts_with("Create")) => {
             vec![Effect::SchemaChanged]
         }

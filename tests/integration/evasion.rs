@@ -23,8 +23,8 @@ const CLASSIFICATION: &str = include_str!("../evasion/classification.yaml");
 const POLICY: &str = include_str!("../../policies/bulk/bulk-personal-read.yaml");
 const POLICY_CASES: &str = include_str!("../../policies/bulk/bulk-personal-read.cases.yaml");
 
-/// In this order: what went into large objects is remembered.
-const FAMILIES: [&str; 21] = [
+/// In this order: what went into large objects is remembered, and what went into a sequence whose name is not known.
+const FAMILIES: [&str; 22] = [
     "plain",
     "expressions",
     "aggregates",
@@ -46,6 +46,7 @@ const FAMILIES: [&str; 21] = [
     "innocent",
     "innocent_psql",
     "innocent_tools",
+    "sideways",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
