@@ -55,7 +55,9 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
     loop {
         for database in catalog.wanted() {
             let now = Instant::now();
-            let (at, retry) = due.get(&database).copied().unwrap_or((now, RETRY_MIN));
+            // One that `read_first` has read is not read at once again.
+            let first = if catalog.is_fresh(&database) { now + config.refresh } else { now };
+            let (at, retry) = *due.entry(database.clone()).or_insert((first, RETRY_MIN));
             if at > now && !(catalog.is_stale(&database) && retry == RETRY_MIN) {
                 continue;
             }

@@ -414,6 +414,7 @@ fn what_is_set_for_a_role_holds_from_its_next_session() {
     let by_superuser = "select upper(email) from customers";
     ask(by_superuser);
     let mut client = Client::session(&sidecar.address(), "begins", &name);
+    client.heard.clear();
     client.say(&query("select lower(email) from customers"));
     client.hear_until_ready(1);
     client.say(&query(r"select '\\', phone, '\' from shop.products --' from shop.customers"));
@@ -421,6 +422,7 @@ fn what_is_set_for_a_role_holds_from_its_next_session() {
     assert_eq!(last_error(&client.heard), None);
     drop(client);
     let mut client = Client::session(&sidecar.address(), "writes", &name);
+    client.heard.clear();
     client.say(&raw_query(&[b"select '", &[0x95, 0x5c], b"', initcap(name) from customers"]));
     client.hear_until_ready(1);
     assert_eq!(last_error(&client.heard), None);
