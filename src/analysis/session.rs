@@ -237,6 +237,7 @@ impl Session {
         Context {
             database: whose.database.clone().unwrap_or_default(),
             role: settings.role().or(whose.db_user.as_ref()).cloned().unwrap_or_default(),
+            login: whose.db_user.clone().unwrap_or_default(),
             search_path: settings.search_path(),
             own: Arc::clone(&self.own),
         }

@@ -10,7 +10,7 @@ use super::understood::Understood;
 use super::{Literals, kept};
 use crate::audit::Key;
 use crate::catalog::PeopleRule;
-use crate::record::{Certainty, Common, Kind, Outcome, Parse, Proof, Statement, Text};
+use crate::record::{Certainty, Common, Kind, Outcome, Parse, Proof, Protocol, Statement, Text};
 use crate::session::event::{Ended, People};
 use crate::sql::Analysis;
 
@@ -145,9 +145,17 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
         return downgrade(record);
     }
     record.persons = Some(match (understanding.people, counted) {
-        (PeopleRule::Estimated { most }, counted) => {
+        (PeopleRule::Estimated { most, each }, counted) => {
             downgrade(record);
-            counted.unwrap_or(0).max(estimate(rows, ended.bytes_out, most))
+            let estimated = match each {
+                Some(each) => estimate_by_width(rows, in_values(rows, ended, source.open.protocol), each, most),
+                // A block of code says something beside its end.
+                None if matches!(record.kind, Some(Kind::Do | Kind::Call)) && ended.bytes_out > END_BYTES => {
+                    estimate(rows, ended.bytes_out, most).max(1)
+                }
+                None => estimate(rows, ended.bytes_out, most),
+            };
+            counted.unwrap_or(0).max(estimated)
         }
         (PeopleRule::Streamed { most }, _) => {
             downgrade(record);
@@ -171,7 +179,7 @@ fn told_by_error(rule: PeopleRule, ended: &Ended, meant: &Analysis) -> u64 {
     if told.of_text {
         return 0;
     }
-    if let PeopleRule::Estimated { most } = rule {
+    if let PeopleRule::Estimated { most, .. } = rule {
         return estimate(u64::from(told.bytes > 0), told.bytes, most);
     }
     let sqlstate = ended.sqlstate.as_deref().unwrap_or_default();
@@ -206,6 +214,32 @@ pub(super) fn estimate(rows: u64, bytes: u64, most: Option<u64>) -> u64 {
     }
     let by_bytes = bytes / PERSON_BYTES_MIN;
     most.map_or(by_bytes, |most| by_bytes.min(most)).max(rows)
+}
+
+/// The same where it is known how many bytes one of them takes on average. Rather an eighth too many than one too few.
+fn estimate_by_width(rows: u64, bytes: u64, each: u64, most: Option<u64>) -> u64 {
+    let estimated = bytes.saturating_add(bytes / 8).div_ceil(each.max(1));
+    most.map_or(estimated, |most| estimated.min(most)).max(rows)
+}
+
+/// A DataRow's own bytes, beside those of its values (PostgreSQL manual, Message Formats): its kind, its length, how many columns, …
+const ROW_BYTES: u64 = 7;
+/// … and each one's length.
+const VALUE_BYTES: u64 = 4;
+/// RowDescription's, …
+const DESCRIPTION_BYTES: u64 = 7;
+/// … and each column's beside its label.
+const COLUMN_BYTES: u64 = 19;
+/// CommandComplete.
+const END_BYTES: u64 = 14;
+
+/// The bytes of a result's values, messages around them left out as far as they are known: by the extended protocol, columns are described once.
+fn in_values(rows: u64, ended: &Ended, protocol: Protocol) -> u64 {
+    let columns = ended.columns.as_deref().unwrap_or_default();
+    let each = ROW_BYTES.saturating_add((columns.len() as u64).saturating_mul(VALUE_BYTES));
+    let labels = columns.iter().map(|column| COLUMN_BYTES.saturating_add(column.name.len() as u64));
+    let described = if protocol == Protocol::Simple { labels.fold(DESCRIPTION_BYTES, u64::saturating_add) } else { 0 };
+    ended.bytes_out.saturating_sub(rows.saturating_mul(each)).saturating_sub(described).saturating_sub(END_BYTES)
 }
 
 fn downgrade(record: &mut Statement) {

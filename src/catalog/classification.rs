@@ -85,6 +85,12 @@ impl Classification {
             .map(|(_, level)| *level)
     }
 
+    /// Whether a column of this name is classified in any table that an entry may mean.
+    pub(super) fn may_have(&self, column: &str) -> bool {
+        let column = column.to_lowercase();
+        self.entries.iter().flat_map(|entry| &entry.columns).any(|(pattern, _)| matches(pattern, &column))
+    }
+
     /// The column that says whose a row is.
     pub fn subject<'a>(&'a self, schema: &str, table: &str) -> Option<&'a str> {
         self.of(schema, table).find_map(|entry| entry.subject.as_deref())

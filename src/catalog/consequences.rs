@@ -166,12 +166,41 @@ impl Resolver<'_> {
                 self.show_marks(holds, None, &mut back);
             }
         }
+        self.any_sequence(analysis, &mut back);
         if back.columns.is_empty() {
             return false;
         }
         found.columns.extend(back.columns);
         found.doubt();
         true
+    }
+
+    /// What may be in a sequence of which the name is put together, here or where it was set.
+    fn any_sequence(&self, analysis: &Analysis, back: &mut Found) {
+        let doors = &analysis.doors;
+        let reads_all = analysis.reads.iter().any(|name| matches!(&*name.name, "pg_sequences" | "pg_sequence"));
+        if doors.any_sequence || reads_all {
+            self.lineage.of_sequences().for_each(|holds| self.show_marks(holds, None, back));
+        }
+        // A sequence is in no snapshot.
+        let may_be_one = || analysis.reads.iter().any(|name| matches!(self.own_or(name), Target::Named { .. }));
+        if (!doors.sequences.is_empty() || may_be_one())
+            && let Some(holds) = self.lineage.of("pg_catalog", "pg_sequences")
+        {
+            self.show_marks(holds, None, back);
+        }
+    }
+
+    /// Whatever is read may be told by a call that is not among what is returned.
+    pub(super) fn told_aside(&self, analysis: &Analysis, reads: &[Target<'_>], found: &mut Found) {
+        if !analysis.doors.aside {
+            return;
+        }
+        let before = found.columns.len();
+        reads.iter().for_each(|target| self.show(target, None, found));
+        if found.columns.len() > before {
+            found.doubt();
+        }
     }
 
     /// What an error may quote. Of rows that the client sends itself, nothing: it knows them.

@@ -1,8 +1,8 @@
 //! Foreign tables: what each stands for, and what is classified in it.
 //!
 //! In: the names of tables and columns that a foreign table's options give. Out: the level and the subject column that the
-//! classification has for those names. PURE. The other server is not asked: its own comments and labels do not count, and a
-//! classification is by names, whichever server has them.
+//! classification has for those names. PURE. The other server is not asked: its own comments and labels are not seen, so that what is said of columns
+//! which are not classified here is never `exact`; and a classification is by names, whichever server has them.
 
 use std::collections::HashMap;
 
@@ -23,6 +23,11 @@ impl<'a> Foreign<'a> {
             tables: rows.foreign.iter().map(|(oid, schema, table)| (*oid, (schema, table))).collect(),
             columns: rows.foreign_columns.iter().map(|(oid, number, name)| ((*oid, *number), name)).collect(),
         }
+    }
+
+    /// Whether a table is another server's.
+    pub(super) fn has(&self, oid: Oid) -> bool {
+        self.tables.contains_key(&oid)
     }
 
     fn name(&self, oid: Oid, number: i16, here: &'a Text) -> &'a Text {

@@ -200,6 +200,11 @@ impl Lineage {
         self.relations.get(&(schema.into(), table.into()))
     }
 
+    /// Every sequence that was set from a classified column, as far as its name was known.
+    pub(super) fn of_sequences(&self) -> impl Iterator<Item = &Holds> {
+        self.relations.values().filter(|holds| holds.columns.contains_key("last_value") || holds.is_vague())
+    }
+
     /// What a view is over that was made a moment ago.
     pub(super) fn below(&self, schema: &str, table: &str) -> &[(Text, Text)] {
         self.over.get(&(schema.into(), table.into())).map(Vec::as_slice).unwrap_or_default()

@@ -4,17 +4,19 @@
 //! [`Catalog`]. The role needs nothing but CONNECT: the system catalogs are readable by everybody (PostgreSQL manual,
 //! System Catalogs). Works on PostgreSQL 13 and later. A failure leaves the last snapshot in force, marked stale.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, NoTls, Row, Socket};
 
+use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
-use super::snapshot::{Published, Rows, Snapshot};
+use super::snapshot::{LoginPath, Published, Rows, Snapshot};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
 use crate::error::Fault;
@@ -53,12 +55,14 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
     loop {
         for database in catalog.wanted() {
             let now = Instant::now();
-            let (at, retry) = due.get(&database).copied().unwrap_or((now, RETRY_MIN));
+            // One that `read_first` has read is not read at once again.
+            let first = if catalog.is_fresh(&database) { now + config.refresh } else { now };
+            let (at, retry) = *due.entry(database.clone()).or_insert((first, RETRY_MIN));
             if at > now && !(catalog.is_stale(&database) && retry == RETRY_MIN) {
                 continue;
             }
             let changes = catalog.changes(&database);
-            let next = match read(&login, &database).await {
+            let next = match read(&catalog, &login, &database).await {
                 Ok(rows) => {
                     let (catalog, database) = (catalog.clone(), database.clone());
                     let _ = tokio::task::spawn_blocking(move || catalog.put(&database, rows, changes)).await;
@@ -87,7 +91,7 @@ pub async fn read_first(catalog: &Catalog, config: &Config) {
     let Some(login) = Login::of(config) else { return };
     let Some(database) = login.url.get_dbname().or(login.url.get_user()).map(str::to_owned) else { return };
     catalog.seen(&database);
-    match tokio::time::timeout(FIRST_TIMEOUT, read(&login, &database)).await {
+    match tokio::time::timeout(FIRST_TIMEOUT, read(catalog, &login, &database)).await {
         Ok(Ok(rows)) => catalog.put(&database, rows, 0),
         Ok(Err(error)) => tracing::warn!(%database, error = %in_full(&error), "the catalog could not be read yet"),
         Err(_) => tracing::warn!(%database, "the catalog could not be read yet: no answer"),
@@ -106,7 +110,8 @@ pub async fn check(config: &Config, classification: &Classification) -> Vec<Faul
         |what: String| vec![Fault::of_file(std::path::Path::new("[catalog].url"), what, "check the role and host")];
     let Some(login) = Login::of(config) else { return Vec::new() };
     let database = login.url.get_dbname().or(login.url.get_user()).unwrap_or("postgres").to_owned();
-    let rows = match read(&login, &database).await {
+    let catalog = Catalog::new(classification.clone());
+    let rows = match read(&catalog, &login, &database).await {
         Ok(rows) => rows,
         Err(error) => return fault(format!("the catalog cannot be read: {}", in_full(&error))),
     };
@@ -191,30 +196,30 @@ impl Login {
     }
 }
 
-async fn read(login: &Login, database: &str) -> Result<Rows, Error> {
+async fn read(catalog: &Catalog, login: &Login, database: &str) -> Result<Rows, Error> {
     let mut url = login.url.clone();
     url.dbname(database).application_name(APPLICATION_NAME);
     let reading = async {
         match &login.tls {
-            None => read_over(&url, NoTls).await,
+            None => read_over(catalog, &url, NoTls).await,
             // Each time anew: certificates are renewed.
             Some(outward) => {
                 let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
-                read_over(&url, driver).await
+                read_over(catalog, &url, driver).await
             }
         }
     };
     tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| Error::Timeout)?
 }
 
-async fn read_over<T>(url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
+async fn read_over<T>(catalog: &Catalog, url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
 {
     let (client, connection) = url.connect(tls).await?;
     let connection = tokio::spawn(connection);
-    let rows = rows(&client).await;
+    let rows = rows(&client, catalog).await;
     drop(client);
     let _ = connection.await;
     rows
@@ -240,6 +245,23 @@ const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
     where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
 const SIZES: &str = "select c.oid, c.reltuples::int8 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 and n.nspname !~ '^pg_toast'";
+/// What a value takes as text, by relation; of tables with partitions, of all of them. `STATISTICS` is one of the two below.
+const WIDTHS: &str = "select a.attrelid, a.attnum, pg_catalog.ceil((1 - s.nulls) * case t.typname when 'bool' then 5 \
+    when 'int2' then 4 when 'int4' then 6 when 'int8' then 9 when 'float4' then 8 when 'float8' then 12 when 'date' then 10 \
+    when 'time' then 10 when 'timestamp' then 24 when 'timestamptz' then 28 when 'uuid' then 36 when 'inet' then 12 \
+    when 'bytea' then 2 * s.width + 2 else greatest(s.width + case t.typlen when -1 then -1 else 0 end, 1) end)::int4 \
+    from STATISTICS join pg_catalog.pg_type t on t.oid = a.atttypid where a.attrelid = any($1) order by s.whole";
+/// A superuser's.
+const STATISTICS: &str = "(select starelid, staattnum, stanullfrac nulls, stawidth width, stainherit whole from pg_catalog.pg_statistic) s \
+    join pg_catalog.pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum";
+/// Of what the role may read.
+const READABLE_STATISTICS: &str = "(select n.oid schema, tablename, attname, null_frac nulls, avg_width width, inherited whole \
+    from pg_catalog.pg_stats join pg_catalog.pg_namespace n on n.nspname = schemaname) s \
+    join pg_catalog.pg_class c on c.relnamespace = s.schema and c.relname = s.tablename \
+    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = s.attname";
+const SEES_STATISTICS: &str = "select pg_catalog.has_table_privilege('pg_catalog.pg_statistic', 'select')";
+/// Widths are read of so many relations.
+const WIDTHS_RELATIONS_MAX: usize = 20_000;
 const COMMENTS: &str = "select objoid, objsubid::int2, description from pg_catalog.pg_description \
     where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
 const LABELS: &str = "select objoid, objsubid::int2, label from pg_catalog.pg_seclabel \
@@ -252,6 +274,9 @@ const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::tex
 const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
     where not t.tgisinternal union all \
     select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
+const RULES: &str = "select distinct r.ev_class, r.ev_type::text, d.refobjid from pg_catalog.pg_rewrite r \
+    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid \
+    where d.refclassid = 'pg_catalog.pg_class'::regclass and r.rulename <> '_RETURN' and r.ev_class <> d.refobjid";
 const OPERATORS: &str = "select o.oprname::text, n.nspname::text, p.proname::text from pg_catalog.pg_operator o \
     join pg_catalog.pg_proc p on p.oid = o.oprcode join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema')";
@@ -271,86 +296,89 @@ const FOREIGN_COLUMNS: &str = "select a.attrelid, a.attnum, pg_catalog.substr(o,
 const PUBLISHED: &str =
     "select pubname::text, schemaname::text, tablename::text, COLUMN_LIST from pg_catalog.pg_publication_tables";
 const VERSION: &str = "select pg_catalog.current_setting('server_version_num')::int4";
-const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
+/// Not the catalog's own role's, nor this database's: these are among `LOGIN_PATHS`.
+const SEARCH_PATH: &str = "select coalesce((select boot_val from pg_catalog.pg_settings where name = 'search_path' and source in ('user', \
+    'database', 'database user')), pg_catalog.current_setting('search_path'))";
+const LOGIN_PATHS: &str = "select r.rolname::text, s.setdatabase <> 0, pg_catalog.substr(setting, 13) from pg_catalog.pg_db_role_setting s \
+    cross join pg_catalog.unnest(s.setconfig) setting left join pg_catalog.pg_roles r on r.oid = s.setrole \
+    where setting like 'search\\_path=%' and (s.setrole = 0 or r.oid is not null) and (s.setdatabase = 0 or s.setdatabase = \
+    (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))";
 
-async fn rows(client: &Client) -> Result<Rows, Error> {
+async fn rows(client: &Client, catalog: &Catalog) -> Result<Rows, Error> {
     client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '60s'").await?;
-    let text = |text: &str| Text::from(text);
-    let relations = client.query(RELATIONS, &[]).await?;
-    let columns = client.query(COLUMNS, &[]).await?;
-    let views = client.query(VIEWS, &[]).await?;
-    let dependencies = client.query(DEPENDENCIES, &[]).await?;
-    let inherits = client.query(INHERITS, &[]).await?;
-    let unique = client.query(UNIQUE, &[]).await?;
-    let sizes = client.query(SIZES, &[]).await?;
-    let comments = client.query(COMMENTS, &[]).await?;
-    let labels = client.query(LABELS, &[]).await?;
     let version: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
+    let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
+    let mut kinds = Kinds::default();
+    let relations = read_all(client, RELATIONS, |row| {
+        let kind: &str = row.try_get(3)?;
+        let (schema, name) = (kinds.name(row.try_get(1)?), kinds.name(row.try_get(2)?));
+        Ok((row.try_get(0)?, schema, name, kind.chars().next().unwrap_or('r')))
+    });
+    let relations = relations.await?;
+    let columns =
+        read_all(client, COLUMNS, |row| Ok((row.try_get(0)?, row.try_get(1)?, kinds.name(row.try_get(2)?)))).await?;
+    let three = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     // `BEGIN ATOMIC` came with 14.
     let body = if version >= 140_000 { "pg_catalog.pg_get_function_sqlbody(p.oid)" } else { "null" };
-    let functions = client.query(&FUNCTIONS.replace("SQL_BODY", body), &[]).await?;
-    let triggers = client.query(TRIGGERS, &[]).await?;
-    let operators = client.query(OPERATORS, &[]).await?;
-    let built_in = client.query(BUILT_IN, &[]).await?;
-    let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
+    let text = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
     let mut rows = Rows {
-        relations: relations
-            .iter()
-            .map(|row| {
-                let kind: &str = row.try_get(3)?;
-                Ok((row.try_get(0)?, text(row.try_get(1)?), text(row.try_get(2)?), kind.chars().next().unwrap_or('r')))
-            })
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        columns: columns
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, text(row.try_get(2)?))))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
+        relations,
+        columns,
         // A view that is dropped meanwhile has no definition.
-        views: views.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect(),
-        dependencies: dependencies
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        inherits: inherits
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        unique: unique
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        sizes: sizes
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0))))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        comments: comments
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        labels: labels
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        functions: functions.iter().map(function).collect::<Result<_, tokio_postgres::Error>>()?,
-        triggers: triggers.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect(),
-        operators: operators
-            .iter()
-            .map(|row| Ok((text(row.try_get(0)?), text(row.try_get(1)?), text(row.try_get(2)?))))
-            .collect::<Result<_, tokio_postgres::Error>>()?,
-        built_in: built_in.iter().map(|row| Ok(text(row.try_get(0)?))).collect::<Result<_, tokio_postgres::Error>>()?,
+        views: read_all(client, VIEWS, |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default()))).await?,
+        dependencies: read_all(client, DEPENDENCIES, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .await?,
+        inherits: read_all(client, INHERITS, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
+        unique: read_all(client, UNIQUE, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
+        sizes: read_all(client, SIZES, |row| {
+            Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0)))
+        })
+        .await?,
+        comments: read_all(client, COMMENTS, three).await?,
+        labels: read_all(client, LABELS, three).await?,
+        functions: read_all(client, &FUNCTIONS.replace("SQL_BODY", body), function).await?,
+        triggers: read_all(client, TRIGGERS, |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default()))).await?,
+        operators: read_all(client, OPERATORS, |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).await?,
+        built_in: read_all(client, BUILT_IN, |row| text(row, 0)).await?,
         search_path: schemas(&path),
         ..Rows::default()
     };
     add_rest(client, version, &mut rows).await?;
+    add_widths(client, catalog, &mut rows).await?;
     Ok(rows)
 }
 
-/// Names by OID, what foreign tables stand for, and what is published.
+/// What a question gives, each row read as it comes: of 50,000 relations, the driver's own rows would take more than what is kept.
+async fn read_all<T>(
+    client: &Client,
+    sql: &str,
+    mut read: impl FnMut(&Row) -> Result<T, tokio_postgres::Error>,
+) -> Result<Vec<T>, tokio_postgres::Error> {
+    let stream = client.query_raw(sql, std::iter::empty::<i32>()).await?;
+    let mut stream = std::pin::pin!(stream);
+    let mut all = Vec::new();
+    while let Some(row) = stream.try_next().await? {
+        all.push(read(&row)?);
+    }
+    all.shrink_to_fit();
+    Ok(all)
+}
+
+/// Names by OID, what rules touch, what foreign tables stand for, and what is published.
 async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), Error> {
     let name = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
     let oids = client.query(FUNCTION_OIDS, &[]).await?;
     rows.function_oids =
         Arc::new(oids.iter().filter_map(|row| Some((row.try_get(0).ok()?, name(row, 1).ok()?))).collect());
+    for row in client.query(RULES, &[]).await? {
+        let on: &str = row.try_get(1)?;
+        rows.rules.push((row.try_get(0)?, on.chars().next().unwrap_or_default(), row.try_get(2)?));
+    }
+    for row in client.query(LOGIN_PATHS, &[]).await? {
+        let (role, path): (Option<&str>, &str) = (row.try_get(0)?, row.try_get(2)?);
+        let role = role.map(Text::from);
+        rows.login_paths.push(LoginPath { role, of_database: row.try_get(1)?, path: schemas(path) });
+    }
     for row in client.query(FOREIGN, &[]).await? {
         rows.foreign.push((row.try_get(0)?, name(&row, 1)?, name(&row, 2)?));
     }
@@ -367,6 +395,28 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
             columns: columns.map(|names| names.into_iter().map(Text::from).collect()),
         });
     }
+    Ok(())
+}
+
+/// The widths of columns of relations that have any column which may be classified.
+async fn add_widths(client: &Client, catalog: &Catalog, rows: &mut Rows) -> Result<(), Error> {
+    let mut known: HashMap<Text, bool> = HashMap::new();
+    let said = rows.comments.iter().chain(&rows.labels).map(|(oid, ..)| *oid);
+    let mut relations: BTreeSet<u32> = said.collect();
+    for (oid, _, column) in &rows.columns {
+        if *known.entry(column.clone()).or_insert_with(|| catalog.may_classify(column)) {
+            relations.insert(*oid);
+        }
+    }
+    let relations: Vec<u32> = relations.into_iter().take(WIDTHS_RELATIONS_MAX).collect();
+    let all: bool = client.query_one(SEES_STATISTICS, &[]).await?.try_get(0)?;
+    let sql = WIDTHS.replace("STATISTICS", if all { STATISTICS } else { READABLE_STATISTICS });
+    let mut widths: HashMap<(u32, i16), u16> = HashMap::new();
+    for row in client.query(&sql, &[&relations]).await? {
+        let width: i32 = row.try_get(2)?;
+        widths.insert((row.try_get(0)?, row.try_get(1)?), u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    rows.widths = widths.into_iter().map(|((oid, number), width)| (oid, number, width)).collect();
     Ok(())
 }
 

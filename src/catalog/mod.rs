@@ -1,10 +1,12 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `columns`, `building`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification`, `widths` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
+mod building;
 mod classification;
+mod columns;
 mod consequences;
 mod foreign;
 mod functions;
@@ -14,6 +16,7 @@ mod renamed;
 mod resolve;
 pub mod snapshot;
 mod streams;
+mod widths;
 #[cfg(test)]
 mod tests;
 
@@ -66,7 +69,9 @@ pub struct Context {
     pub database: Text,
     /// The role in force; `$user` of the search path.
     pub role: Text,
-    /// The search path in force, as SET gave it; `None`: the database's default.
+    /// The role that logged in: its settings, and the database's, hold from the start.
+    pub login: Text,
+    /// The search path in force, as SET gave it; `None`: the login's default.
     pub search_path: Option<Vec<Text>>,
     /// What the session has made for itself.
     pub own: Arc<Own>,
@@ -90,6 +95,8 @@ pub enum PeopleRule {
     Estimated {
         /// Rows of the relations that they come from, as the server's statistics have it.
         most: Option<u64>,
+        /// Bytes that one of these rows takes in the value, by the same statistics, where all of it can be followed.
+        each: Option<u64>,
     },
 }
 
@@ -283,9 +290,14 @@ impl Catalog {
         let Some(snapshot) = snapshot else { return Vec::new() };
         let known = |schema: &Text| snapshot.named(schema, name).is_some();
         let led = snapshot.named("pg_catalog", name).is_some()
-            || snapshot.search_path.iter().any(known)
+            || snapshot.begun_with().all(|path| path.iter().any(known))
             || paths.iter().any(|path| path.iter().any(known));
         if led && !any { Vec::new() } else { snapshot.schemas_with(name) }
+    }
+
+    /// Whether a column of this name may be classified.
+    fn may_classify(&self, column: &str) -> bool {
+        self.inner.classification.load().may_have(column)
     }
 
     /// Whether a database's catalog has been read, and no change seen since.

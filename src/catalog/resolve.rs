@@ -12,7 +12,7 @@ use super::classification::Classification;
 use super::functions::{Shown, reads_anything};
 use super::lineage::{Holds, Lineage};
 use super::snapshot::{Classified, Relation, Snapshot};
-use super::{Consequences, Context, PeopleRule, Understanding};
+use super::{Consequences, Context, PeopleRule, Understanding, widths};
 use crate::record::{CatalogState, Certainty, Kind, Parse, Text};
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Output, RelationName, Stream};
@@ -101,6 +101,7 @@ impl Resolver<'_> {
         // A name that may mean several things is a doubt about what is shown, not about what is touched.
         found.assumed &= !matches!(analysis.output, Output::Nothing);
         self.columns(analysis, &reads, &writes, wire, &mut found);
+        self.told_aside(analysis, &reads, &mut found);
         let called = self.called(analysis, &reads);
         found.takes(&called, self.snapshot);
         let learned = self.learned(analysis, &reads, &called);
@@ -116,7 +117,7 @@ impl Resolver<'_> {
         };
         let people = match (personal, brought_back, &streamed) {
             (false, ..) => PeopleRule::Nobody,
-            (true, true, _) => PeopleRule::Estimated { most: None },
+            (true, true, _) => PeopleRule::Estimated { most: None, each: None },
             (true, false, Some(streamed)) => match analysis.doors.stream {
                 Some(Stream::Publications(_)) => PeopleRule::AtMostOneEachRow,
                 _ => PeopleRule::Streamed { most: streamed.most },
@@ -132,7 +133,7 @@ impl Resolver<'_> {
         let at_risk = self.at_risk(analysis, &reads, &writes, &found);
         Understanding {
             relations_read,
-            relations_written: names(&writes),
+            relations_written: union(names(&writes), &ruled(analysis, &writes)),
             columns: found.columns.into_iter().map(|column| column.name).collect(),
             level: level.and_then(|level| self.classification.name(level)).cloned(),
             personal,
@@ -214,7 +215,9 @@ impl Resolver<'_> {
         let calls = analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call);
         if analysis.collects || calls || called.opaque || !called.columns.is_empty() {
             let most = if called.opaque { None } else { most(reads).max(called.size) };
-            return PeopleRule::Estimated { most };
+            let plain = !calls && !called.opaque && called.columns.is_empty();
+            let each = plain.then(|| widths::each(analysis, reads)).flatten();
+            return PeopleRule::Estimated { most, each };
         }
         let unique = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
         let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
@@ -287,6 +290,8 @@ impl Resolver<'_> {
                     found.inferred = true;
                 }
                 Some(relation) => {
+                    // What its own server says of a column is not seen from here.
+                    found.inferred |= relation.is_foreign && !relation.classified.contains_key(&origin.attribute);
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
                     self.show_lineage(relation, relation.column_named(origin.attribute).map(|name| &**name), found);
                     found.inferred |= self.state != CatalogState::Fresh;
@@ -463,7 +468,7 @@ impl Resolver<'_> {
 
     /// The schemas that an unqualified name is looked for in (PostgreSQL manual, The Schema Search Path).
     fn search_path(&self) -> Vec<Text> {
-        let default = self.snapshot.map(|snapshot| snapshot.search_path.as_slice()).unwrap_or_default();
+        let default = self.snapshot.map(|snapshot| snapshot.login_path(&self.context.login)).unwrap_or_default();
         let path = self.context.search_path.as_deref().unwrap_or(default);
         let mut schemas: Vec<Text> = Vec::with_capacity(path.len() + 1);
         if !path.iter().any(|schema| **schema == *"pg_catalog") {
@@ -473,6 +478,22 @@ impl Resolver<'_> {
         schemas.extend(path.iter().map(user));
         schemas
     }
+}
+
+/// What the rules touch of what a statement writes (PostgreSQL manual, The Rule System; COPY sets off none).
+fn ruled(analysis: &Analysis, writes: &[Target<'_>]) -> BTreeSet<Text> {
+    let on = match (analysis.kind, writes) {
+        (Kind::CopyIn | Kind::Ddl, _) => return BTreeSet::new(),
+        (Kind::Update, [_]) => Some('2'),
+        (Kind::Insert, [_]) => Some('3'),
+        (Kind::Delete, [_]) => Some('4'),
+        _ => None,
+    };
+    let known = writes.iter().filter_map(|target| match target {
+        Target::Known(relation) => Some(&relation.rules),
+        Target::Temporary { .. } | Target::Named { .. } => None,
+    });
+    known.flatten().filter(|rule| on.is_none_or(|on| on == rule.on)).map(|rule| rule.relation.clone()).collect()
 }
 
 /// `schema.table` of the base relations, sorted, distinct.

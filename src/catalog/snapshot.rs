@@ -5,17 +5,15 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::building;
 use super::classification::{Classification, Level};
-use super::foreign::Foreign;
+use super::columns::Columns;
 use super::functions::{Function, Functions, Shown};
 use super::lineage::Lineage;
 use super::streams::Sent;
 use crate::record::Text;
 use crate::session::SubjectColumns;
 use crate::sql;
-
-/// Views of views are followed so deep.
-const VIEW_DEPTH_MAX: usize = 16;
 
 /// Classified columns that are kept as what anything may be.
 const EVERYTHING_MAX: usize = 1_000;
@@ -40,6 +38,8 @@ pub struct Rows {
     pub unique: Vec<(Oid, i16)>,
     /// Relation and its number of rows, where the server has counted them.
     pub sizes: Vec<(Oid, u64)>,
+    /// Relation, column, and how many bytes one of its values takes as text, as the server's statistics have it.
+    pub widths: Vec<(Oid, i16, u16)>,
     /// Relation, column, its comment.
     pub comments: Vec<(Oid, i16, String)>,
     /// Relation, column, its security label.
@@ -48,6 +48,8 @@ pub struct Rows {
     pub functions: Vec<Function>,
     /// Relation, and the code of a trigger or a rule on it.
     pub triggers: Vec<(Oid, String)>,
+    /// Relation, `ev_type` of a rule on it, and a relation that the rule names.
+    pub rules: Vec<(Oid, char, Oid)>,
     /// Operators that are not: name, and schema and name of the function behind.
     pub operators: Vec<(Text, Text, Text)>,
     /// Names of PostgreSQL's own functions and operators.
@@ -60,8 +62,21 @@ pub struct Rows {
     pub foreign_columns: Vec<(Oid, i16, Text)>,
     /// Tables that are published.
     pub published: Vec<Published>,
-    /// The database's default search path.
+    /// The server's default search path.
     pub search_path: Vec<Text>,
+    /// Search paths by `ALTER ROLE` and `ALTER DATABASE`.
+    pub login_paths: Vec<LoginPath>,
+}
+
+/// A search path that sessions begin with (PostgreSQL manual, `pg_db_role_setting`).
+#[derive(Clone, Debug)]
+pub struct LoginPath {
+    /// `None`: of any role.
+    pub role: Option<Text>,
+    /// Whether in this database alone.
+    pub of_database: bool,
+    /// The schemas.
+    pub path: Vec<Text>,
 }
 
 /// A table of a publication.
@@ -84,6 +99,15 @@ pub struct Classified {
     pub level: Level,
 }
 
+/// A relation that a rule of another touches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rule {
+    /// What sets it off, as `pg_rewrite.ev_type` has it: `2` UPDATE, `3` INSERT, `4` DELETE.
+    pub on: char,
+    /// `schema.table`, a base relation.
+    pub relation: Text,
+}
+
 /// A relation.
 #[derive(Clone, Debug)]
 pub struct Relation {
@@ -94,19 +118,25 @@ pub struct Relation {
     /// Its schema and its own name.
     pub parts: (Text, Text),
     /// Columns by name.
-    pub columns: HashMap<Text, i16>,
+    pub columns: Columns,
     /// What a column shows, by attribute number; absent: nothing classified.
     pub classified: HashMap<i16, Vec<Classified>>,
     /// Whether anything in it is known from what it was filled with, and not from the classification.
     pub filled: bool,
     /// What a trigger or a rule of another relation may copy into any of its columns.
     pub copied_in: Vec<Classified>,
+    /// Whether another server holds it.
+    pub is_foreign: bool,
+    /// What its rules have a statement touch that writes it.
+    pub rules: Vec<Rule>,
     /// The column that says whose a row is.
     pub subject: Option<i16>,
     /// Whether no two rows have the same subject.
     pub subject_unique: bool,
     /// Rows in it, and in what it is made from; `None` where the server has not counted them.
     pub size: Option<u64>,
+    /// What its columns take as text, bytes, by number; nothing where the server has no statistics, or nothing is classified.
+    pub(super) widths: Vec<(i16, u16)>,
 }
 
 impl Relation {
@@ -117,14 +147,22 @@ impl Relation {
             bases: vec![full.clone()],
             name: full,
             parts: (schema, name),
-            columns: HashMap::new(),
+            columns: Columns::default(),
             classified: HashMap::new(),
             filled: false,
             copied_in: Vec::new(),
+            is_foreign: false,
+            rules: Vec::new(),
             subject: None,
             subject_unique: false,
             size: None,
+            widths: Vec::new(),
         }
+    }
+
+    /// How many bytes a value of a column takes as text, on average.
+    pub(super) fn width(&self, number: i16) -> Option<u64> {
+        self.widths.iter().find(|(its, _)| *its == number).map(|(_, width)| u64::from(*width))
     }
 
     /// The column of this number.
@@ -160,44 +198,38 @@ impl Relation {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     relations: HashMap<Oid, Relation>,
-    by_name: HashMap<(Text, Text), Oid>,
+    /// By its own name; each with its schema.
+    by_name: HashMap<Text, Vec<(Text, Oid)>, ahash::RandomState>,
     functions: Functions,
-    /// Schemas in which a relation of this name is.
-    schemas: HashMap<Text, Vec<Text>>,
     /// Everything classified, of tables.
     everything: Vec<Classified>,
     /// What triggers send to whoever listens, by the relation that sets them off.
     sent: HashMap<Oid, Vec<Sent>>,
     function_oids: Arc<HashMap<Oid, Text>>,
     published: Vec<Published>,
-    /// The database's default search path.
+    /// The server's default search path.
     pub search_path: Vec<Text>,
+    login_paths: Vec<LoginPath>,
 }
 
 impl Snapshot {
     /// Joins the rows, the classification, and what is known of where classified columns went.
     pub fn build(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Snapshot {
-        let mut builder = Builder::new(rows, classification, lineage);
-        let oids: Vec<Oid> = rows.relations.iter().map(|(oid, ..)| *oid).collect();
-        for oid in &oids {
-            builder.finish(*oid, 0);
-        }
-        let by_name =
-            rows.relations.iter().map(|(oid, schema, name, _)| ((schema.clone(), name.clone()), *oid)).collect();
-        let mut schemas: HashMap<Text, Vec<Text>> = HashMap::new();
-        for (_, schema, name, _) in &rows.relations {
-            schemas.entry(name.clone()).or_default().push(schema.clone());
+        let mut by_name: HashMap<Text, Vec<(Text, Oid)>, ahash::RandomState> = HashMap::default();
+        for (oid, schema, name, _) in &rows.relations {
+            let known = by_name.entry(name.clone()).or_insert_with(|| Vec::with_capacity(1));
+            known.push((schema.clone(), *oid));
         }
         let mut snapshot = Snapshot {
-            relations: builder.done,
+            relations: building::relations(rows, classification, lineage),
             by_name,
             functions: Functions::default(),
-            schemas,
             everything: Vec::new(),
             sent: HashMap::new(),
             function_oids: Arc::clone(&rows.function_oids),
             published: rows.published.clone(),
             search_path: rows.search_path.clone(),
+            login_paths: rows.login_paths.clone(),
         };
         let mut everything: BTreeSet<Classified> = BTreeSet::new();
         snapshot.relations.values().for_each(|relation| everything.extend(relation.shows(None)));
@@ -224,8 +256,8 @@ impl Snapshot {
             let code = sql::Code::of(code);
             for into in code.writes.iter().flat_map(|name| self.meant(name, None)).filter(|into| into.name != from.name)
             {
-                if let Some(oid) = self.by_name.get(&into.parts) {
-                    copied.entry(*oid).or_default().extend(from.shows(None));
+                if let Some(oid) = self.oid(&into.parts.0, &into.parts.1) {
+                    copied.entry(oid).or_default().extend(from.shows(None));
                 }
             }
         }
@@ -244,11 +276,29 @@ impl Snapshot {
         }
     }
 
+    /// The search path that a role's session begins with: what is set for it here goes before what is for it anywhere, and that before
+    /// what is for everybody here.
+    pub fn login_path(&self, role: &str) -> &[Text] {
+        let of = |wanted: Option<&str>, of_database: bool| {
+            self.login_paths.iter().find(move |path| path.role.as_deref() == wanted && path.of_database == of_database)
+        };
+        let found = of(Some(role), true)
+            .or_else(|| of(Some(role), false))
+            .or_else(|| of(None, true))
+            .or_else(|| of(None, false));
+        found.map_or(&self.search_path, |found| &found.path)
+    }
+
+    /// Every search path that a session may begin with.
+    pub(super) fn begun_with(&self) -> impl Iterator<Item = &[Text]> {
+        std::iter::once(&self.search_path[..]).chain(self.login_paths.iter().map(|path| &path.path[..]))
+    }
+
     /// The relations of this name, in any schema but PostgreSQL's own.
     pub fn of_any_schema(&self, name: &str) -> Vec<&Relation> {
-        let schemas = self.schemas.get(name).into_iter().flatten();
-        let users = schemas.filter(|schema| !matches!(&***schema, "pg_catalog" | "information_schema"));
-        users.filter_map(|schema| self.named(schema, name)).collect()
+        let known = self.by_name.get(name).into_iter().flatten();
+        let users = known.filter(|(schema, _)| !matches!(&**schema, "pg_catalog" | "information_schema"));
+        users.filter_map(|(_, oid)| self.relations.get(oid)).collect()
     }
 
     /// What a function of this name shows, where it is the users' own.
@@ -284,8 +334,8 @@ impl Snapshot {
 
     /// What its triggers send, where rows of a relation are written.
     pub(super) fn sent_from(&self, schema: &str, name: &str) -> &[Sent] {
-        let oid = self.by_name.get(&(schema.into(), name.into()));
-        oid.and_then(|oid| self.sent.get(oid)).map(Vec::as_slice).unwrap_or_default()
+        let oid = self.oid(schema, name);
+        oid.and_then(|oid| self.sent.get(&oid)).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// All that triggers send.
@@ -336,12 +386,16 @@ impl Snapshot {
 
     /// By name.
     pub fn named(&self, schema: &str, name: &str) -> Option<&Relation> {
-        self.relations.get(self.by_name.get(&(schema.into(), name.into()))?)
+        self.relations.get(&self.oid(schema, name)?)
+    }
+
+    fn oid(&self, schema: &str, name: &str) -> Option<Oid> {
+        self.by_name.get(name)?.iter().find(|(its, _)| **its == *schema).map(|(_, oid)| *oid)
     }
 
     /// The schemas that have a relation of this name.
     pub fn schemas_with(&self, name: &str) -> Vec<Text> {
-        self.by_name.keys().filter(|(_, known)| **known == *name).map(|(schema, _)| schema.clone()).collect()
+        self.by_name.get(name).into_iter().flatten().map(|(schema, _)| schema.clone()).collect()
     }
 
     /// Columns that name a data subject, views' too.
@@ -365,231 +419,5 @@ impl Snapshot {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.relations.is_empty()
-    }
-}
-
-struct Builder<'a> {
-    classification: &'a Classification,
-    lineage: &'a Lineage,
-    names: HashMap<Oid, (&'a Text, &'a Text)>,
-    oids: HashMap<(&'a str, &'a str), Oid>,
-    columns: HashMap<Oid, Vec<(i16, &'a Text)>>,
-    views: HashMap<Oid, &'a str>,
-    dependencies: HashMap<Oid, Vec<(Oid, i16)>>,
-    parents: HashMap<Oid, Vec<Oid>>,
-    unique: HashSet<(Oid, i16)>,
-    sizes: HashMap<Oid, u64>,
-    foreign: Foreign<'a>,
-    children: HashMap<Oid, Vec<Oid>>,
-    /// By comments and security labels.
-    said: HashMap<(Oid, i16), Level>,
-    search_path: &'a [Text],
-    done: HashMap<Oid, Relation>,
-}
-
-impl<'a> Builder<'a> {
-    fn new(rows: &'a Rows, classification: &'a Classification, lineage: &'a Lineage) -> Builder<'a> {
-        let mut builder = Builder {
-            classification,
-            lineage,
-            names: rows.relations.iter().map(|(oid, schema, name, _)| (*oid, (schema, name))).collect(),
-            oids: rows.relations.iter().map(|(oid, schema, name, _)| ((&**schema, &**name), *oid)).collect(),
-            columns: HashMap::new(),
-            views: rows.views.iter().map(|(oid, definition)| (*oid, definition.as_str())).collect(),
-            dependencies: HashMap::new(),
-            parents: HashMap::new(),
-            unique: rows.unique.iter().copied().collect(),
-            sizes: rows.sizes.iter().copied().collect(),
-            foreign: Foreign::of(rows),
-            children: HashMap::new(),
-            said: HashMap::new(),
-            search_path: &rows.search_path,
-            done: HashMap::new(),
-        };
-        for (oid, number, name) in &rows.columns {
-            builder.columns.entry(*oid).or_default().push((*number, name));
-        }
-        for (view, oid, number) in &rows.dependencies {
-            builder.dependencies.entry(*view).or_default().push((*oid, *number));
-        }
-        for (child, parent) in &rows.inherits {
-            builder.parents.entry(*child).or_default().push(*parent);
-            builder.children.entry(*parent).or_default().push(*child);
-        }
-        for (oid, number, comment) in &rows.comments {
-            builder.say(*oid, *number, classification.level_said(comment));
-        }
-        for (oid, number, label) in &rows.labels {
-            builder.say(*oid, *number, classification.level_labelled(label));
-        }
-        builder
-    }
-
-    /// The database itself says that a column has this level; the highest counts.
-    fn say(&mut self, oid: Oid, number: i16, level: Option<Level>) {
-        if let Some(level) = level {
-            let said = self.said.entry((oid, number)).or_insert(level);
-            *said = level.max(*said);
-        }
-    }
-
-    fn finish(&mut self, oid: Oid, depth: usize) {
-        if self.done.contains_key(&oid) || depth > VIEW_DEPTH_MAX {
-            return;
-        }
-        let Some((schema, name)) = self.names.get(&oid).copied() else { return };
-        let columns = self.columns.get(&oid).cloned().unwrap_or_default();
-        let mut relation = Relation::bare(schema.clone(), name.clone());
-        relation.columns = columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect();
-        match self.views.get(&oid).copied() {
-            Some(definition) => self.view(oid, definition, &columns, &mut relation, depth),
-            None => self.table(oid, schema, name, &columns, &mut relation, depth),
-        }
-        self.done.insert(oid, relation);
-    }
-
-    fn table(
-        &mut self,
-        oid: Oid,
-        schema: &str,
-        name: &str,
-        columns: &[(i16, &Text)],
-        relation: &mut Relation,
-        depth: usize,
-    ) {
-        for (number, column) in columns {
-            let by_name = self.classification.level(schema, name, column);
-            let there = self.foreign.level(oid, *number, column, self.classification);
-            let level = by_name.max(there).max(self.said.get(&(oid, *number)).copied());
-            if let Some(level) = level {
-                let name = format!("{}.{column}", relation.name).into();
-                relation.classified.insert(*number, vec![Classified { name, level }]);
-            }
-        }
-        self.fill(columns, relation);
-        relation.size = self.rows_below(oid);
-        let subject = self.classification.subject(schema, name);
-        relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
-        if relation.subject.is_none() {
-            relation.subject = self.foreign.subject(oid, columns, self.classification);
-        }
-        // A partition, and a table that inherits, is classified as its parents are.
-        for parent in self.parents.get(&oid).cloned().unwrap_or_default() {
-            self.finish(parent, depth + 1);
-            let Some(parent) = self.done.get(&parent) else { continue };
-            relation.filled |= parent.filled;
-            for (column, number) in &parent.columns {
-                let Some(here) = relation.columns.get(column) else { continue };
-                for classified in parent.classified.get(number).into_iter().flatten() {
-                    let own = Classified { name: format!("{}.{column}", relation.name).into(), ..classified.clone() };
-                    let present = relation.classified.entry(*here).or_default();
-                    match present.iter_mut().find(|other| other.name == own.name) {
-                        Some(other) => other.level = other.level.max(own.level),
-                        None => present.push(own),
-                    }
-                }
-                if relation.subject.is_none() && parent.subject == Some(*number) {
-                    relation.subject = Some(*here);
-                }
-            }
-        }
-        relation.subject_unique = relation.subject.is_some_and(|number| self.unique.contains(&(oid, number)));
-    }
-
-    /// What it was filled with, renamed from, or made of.
-    fn fill(&self, columns: &[(i16, &Text)], relation: &mut Relation) {
-        let (schema, table) = &relation.parts;
-        let Some(holds) = self.lineage.of(schema, table) else { return };
-        for (number, column) in columns {
-            for mark in holds.shows(Some(column), self.classification).0 {
-                let present = relation.classified.entry(*number).or_default();
-                if !present.iter().any(|other| other.name == mark.name) {
-                    present.push(mark);
-                    relation.filled = true;
-                }
-            }
-        }
-    }
-
-    /// Rows of a table and of those that inherit from it.
-    fn rows_below(&self, oid: Oid) -> Option<u64> {
-        let mut seen = HashSet::new();
-        let mut open = vec![oid];
-        let mut rows: Option<u64> = None;
-        while let Some(next) = open.pop() {
-            if seen.insert(next) {
-                rows = self.sizes.get(&next).map(|more| rows.unwrap_or(0).saturating_add(*more)).or(rows);
-                open.extend(self.children.get(&next).into_iter().flatten());
-            }
-        }
-        rows
-    }
-
-    fn view(&mut self, oid: Oid, definition: &str, columns: &[(i16, &Text)], relation: &mut Relation, depth: usize) {
-        let dependencies = self.dependencies.get(&oid).cloned().unwrap_or_default();
-        let mut bases = BTreeSet::new();
-        for (below, _) in &dependencies {
-            self.finish(*below, depth + 1);
-            let Some(below) = self.done.get(below) else { continue };
-            bases.extend(below.bases.iter().cloned());
-            relation.size = relation.size.max(below.size);
-            relation.filled |= below.filled;
-        }
-        if !bases.is_empty() {
-            relation.bases = bases.into_iter().collect();
-        }
-        let followed = sql::view_columns(definition).filter(|followed| followed.columns.len() == columns.len());
-        let single = followed.as_ref().is_some_and(|followed| followed.single);
-        for (index, (number, _)) in columns.iter().enumerate() {
-            let refs = followed.as_ref().and_then(|followed| followed.columns.get(index)).map(|(_, refs)| refs);
-            let shown = match refs.and_then(|refs| self.shown(refs)) {
-                Some((shown, subject)) => {
-                    if let Some(unique) = subject.filter(|_| relation.subject.is_none()) {
-                        relation.subject = Some(*number);
-                        relation.subject_unique = unique && single;
-                    }
-                    shown
-                }
-                // What it is made from could not be followed: it may be anything that the view depends on.
-                None => self.anything(&dependencies),
-            };
-            if !shown.is_empty() {
-                relation.classified.insert(*number, shown);
-            }
-        }
-    }
-
-    /// What these references show, and, where it is a subject column as it stands, whether no two rows have the same one.
-    /// `None` where one is not known.
-    fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, Option<bool>)> {
-        let mut shown = BTreeSet::new();
-        let mut subject = None;
-        for found in refs {
-            let name = found.relation.as_ref()?;
-            let column = found.column.as_ref()?;
-            let oid = match &name.schema {
-                Some(schema) => self.oids.get(&(&**schema, &*name.name)),
-                None => self.search_path.iter().find_map(|schema| self.oids.get(&(&**schema, &*name.name))),
-            }?;
-            let below = self.done.get(oid)?;
-            let number = below.columns.get(column)?;
-            shown.extend(below.classified.get(number).into_iter().flatten().cloned());
-            if found.plain && refs.len() == 1 && below.subject == Some(*number) {
-                subject = Some(below.subject_unique);
-            }
-        }
-        Some((shown.into_iter().collect(), subject))
-    }
-
-    fn anything(&self, dependencies: &[(Oid, i16)]) -> Vec<Classified> {
-        let mut shown = BTreeSet::new();
-        for (oid, number) in dependencies {
-            let Some(below) = self.done.get(oid) else { continue };
-            match number {
-                0 => shown.extend(below.classified.values().flatten().cloned()),
-                number => shown.extend(below.classified.get(number).into_iter().flatten().cloned()),
-            }
-        }
-        shown.into_iter().collect()
     }
 }

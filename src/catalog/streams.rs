@@ -99,7 +99,7 @@ impl Catalog {
             columns: columns.into_iter().map(|column| column.name).collect(),
             level: level.and_then(|level| classification.name(level)).cloned(),
             personal,
-            people: if personal { PeopleRule::Estimated { most: None } } else { PeopleRule::Nobody },
+            people: if personal { PeopleRule::Estimated { most: None, each: None } } else { PeopleRule::Nobody },
             certainty,
             state: match (&snapshot, stale) {
                 (None, _) => CatalogState::None,

@@ -57,6 +57,8 @@ fn rows() -> Rows {
             ..Function::default()
         }],
         triggers: Vec::new(),
+        rules: Vec::new(),
+        widths: vec![(1, 1, 4), (1, 2, 20)],
         operators: Vec::new(),
         function_oids: Arc::default(),
         foreign: Vec::new(),
@@ -64,6 +66,7 @@ fn rows() -> Rows {
         published: Vec::new(),
         built_in: vec![text("lower"), text("count")],
         search_path: vec![text("$user"), text("public")],
+        login_paths: Vec::new(),
     }
 }
 
@@ -161,6 +164,48 @@ fn what_is_renamed_is_followed_by_oid() {
         assert!(catalog.subject_columns("shop").0.contains_key(&(1, 1)));
     }
     assert!(catalog.has_grown() && !catalog.has_grown());
+}
+
+/// A rule's own relations, and those of the rules that it sets off; of the event alone.
+#[test]
+fn what_rules_touch_is_named() {
+    let catalog = catalog();
+    catalog.put("shop", Rows { rules: vec![(1, '2', 4), (4, '3', 5)], ..rows() }, 0);
+    let written = |text: &str| {
+        let analysis = sql::analyze(text).remove(0);
+        catalog
+            .understand(&analysis, &context("shop"), None)
+            .relations_written
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let ruled: Vec<String> = written("update customers set email = 'x'");
+    assert_eq!(ruled, ["public.notes", "shop.customers", "shop.orders"]);
+    let plain: Vec<String> = written("delete from customers");
+    assert_eq!(plain, ["shop.customers"]);
+    let copied: Vec<String> = written("copy shop.orders from stdin");
+    assert_eq!(copied, ["shop.orders"]);
+}
+
+/// As PostgreSQL ranks them.
+#[test]
+fn a_session_begins_with_the_search_path_of_its_role_and_database() {
+    let path = |role: Option<&str>, of_database: bool, schema: &str| snapshot::LoginPath {
+        role: role.map(Text::from),
+        of_database,
+        path: vec![schema.into()],
+    };
+    let paths = vec![
+        path(None, true, "of_database"),
+        path(Some("clerk"), false, "of_role"),
+        path(Some("chief"), false, "of_role"),
+        path(Some("chief"), true, "of_both"),
+    ];
+    let snapshot =
+        Snapshot::build(&Rows { login_paths: paths, ..rows() }, &Classification::built_in(), &Lineage::default());
+    let first = |role: &str| snapshot.login_path(role)[0].to_string();
+    assert_eq!([first("chief"), first("clerk"), first("other")], ["of_both", "of_role", "of_database"]);
 }
 
 /// Of a comment and a label the higher one counts; a label of another purpose says nothing.

@@ -202,8 +202,13 @@ impl Books {
     fn contexts_without_own(&self, analysis: &Analysis, catalog: &Catalog, who: &Who) -> Vec<Context> {
         let database: Text = who.database.as_deref().unwrap_or_default().into();
         let role: Text = who.db_user.as_deref().unwrap_or_default().into();
-        let context =
-            |search_path| Context { database: database.clone(), role: role.clone(), search_path, own: Arc::default() };
+        let context = |search_path| Context {
+            database: database.clone(),
+            role: role.clone(),
+            login: role.clone(),
+            search_path,
+            own: Arc::default(),
+        };
         let mut contexts = vec![context(None)];
         let bare: Vec<&Text> = analysis
             .reads

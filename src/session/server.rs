@@ -222,8 +222,13 @@ impl Tracker {
             // It may say what a function has set, too.
             kind::PARAMETER_STATUS => {
                 self.parameter(body);
-                if let Some(run) = &mut self.current {
-                    run.count_out(header.total_bytes());
+                match (&mut self.current, events.last_mut()) {
+                    (Some(run), _) => run.count_out(header.total_bytes()),
+                    // The server tells of it behind the statement's end (PostgreSQL manual, "Asynchronous Operations").
+                    (None, Some(Event::Ended(ended))) if ended.ready.is_none() => {
+                        ended.bytes_out = ended.bytes_out.saturating_add(header.total_bytes());
+                    }
+                    (None, _) => {}
                 }
                 Ok(())
             }

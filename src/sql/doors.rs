@@ -20,6 +20,10 @@ pub struct Doors {
     pub notifies: Vec<Option<Text>>,
     /// Sequences whose value is asked for, or set.
     pub sequences: Vec<RelationName>,
+    /// Whether it may be any sequence's: its name is put together, or none is named.
+    pub any_sequence: bool,
+    /// Whether something is sent, set or written by a call whose arguments are not among what the statement returns: in a condition, within another call.
+    pub aside: bool,
     /// Statements that `dblink` has another server run; empty where one of them is put together.
     pub elsewhere: Vec<Analysis>,
     /// What a replication command streams.
@@ -54,9 +58,18 @@ impl Doors {
             doors.notifies = notified(tokens);
         }
         if ["setval", "currval", "nextval"].into_iter().any(calls) {
-            let named = ["setval", "currval", "nextval"].iter().flat_map(|name| first_arguments(tokens, name));
-            doors.sequences = named.filter_map(|first| relation(&first?)).take(CALLS_MAX).collect();
+            let named = ["setval", "currval", "nextval"].iter().flat_map(|name| sequences_of(tokens, name));
+            let named: Vec<(Option<RelationName>, bool)> = named.take(CALLS_MAX).collect();
+            // `nextval($1)` counts on: what it is at was set by name. `setval` may set another than its column's.
+            let is_any = |(sequence, certain): &(Option<RelationName>, bool)| match calls("setval") {
+                true => !certain,
+                false => sequence.is_none() && calls("currval"),
+            };
+            doors.any_sequence = named.iter().any(is_any);
+            doors.sequences = named.into_iter().filter_map(|(sequence, _)| sequence).collect();
         }
+        doors.any_sequence |= ["lastval", "pg_sequence_last_value", "pg_get_sequence_data"].into_iter().any(calls);
+        doors.aside = TELLING.into_iter().filter(|name| calls(name)).any(|name| is_aside(tokens, name));
         if calls("dblink") {
             doors.elsewhere = elsewhere(tokens, depth);
         }
@@ -65,19 +78,83 @@ impl Doors {
 
     /// What is put into sequences, by what the statement returns: `setval` returns it, too.
     pub(super) fn flows(&self, functions: &[Text], text: &str, is_safe: bool) -> Vec<Flow> {
-        if self.sequences.is_empty() || !functions.iter().any(|function| bare(function) == "setval") {
+        if self.sequences.is_empty() && !self.any_sequence
+            || !functions.iter().any(|function| bare(function) == "setval")
+        {
             return Vec::new();
         }
         let outputs = is_safe.then(|| output::of(text)).flatten();
-        let columns = outputs.map(|outputs| {
+        let columns = outputs.filter(|_| !self.aside).map(|outputs| {
             let refs: Vec<ColumnRef> = outputs.by_column.into_iter().flat_map(|(_, refs)| refs).collect();
             vec![(Some(Text::from("last_value")), refs)]
         });
-        self.sequences
-            .iter()
-            .map(|into| Flow { columns: columns.clone(), ..Flow::new(into.clone(), Fate::Filled) })
-            .collect()
+        let any = self.any_sequence.then(any_sequence);
+        let into = self.sequences.iter().cloned().chain(any);
+        into.map(|into| Flow { columns: columns.clone(), ..Flow::new(into, Fate::Filled) }).collect()
     }
+}
+
+/// The sequence that each call of a function names, and whether that is certain: `pg_get_serial_sequence` of constants gives the name that a
+/// column's sequence has as a rule.
+fn sequences_of(tokens: &Tokens<'_>, function: &str) -> Vec<(Option<RelationName>, bool)> {
+    let is_call = |at: &usize| tokens.all.get(*at).is_some_and(|lexeme| lexeme.is_name() && lexeme.name() == function);
+    let calls = (0..tokens.all.len()).filter(|at| is_call(at) && tokens.word(at + 1) == "(");
+    calls
+        .map(|at| {
+            let own = ["pg_get_serial_sequence", "pg_catalog"].contains(&tokens.word(at + 2).as_str());
+            let open = (at + 2..at + 6).find(|open| own && tokens.word(*open) == "(");
+            match (&arguments(tokens, at + 1)[..], open.map(|open| arguments(tokens, open)).as_deref()) {
+                ([Argument::Constant(name), ..], _) => (relation(name), relation(name).is_some()),
+                (_, Some([Argument::Constant(table), Argument::Constant(column)])) => {
+                    let of = |table: RelationName| RelationName {
+                        name: format!("{}_{column}_seq", table.name).into(),
+                        ..table
+                    };
+                    (relation(table).map(of), false)
+                }
+                _ => (None, false),
+            }
+        })
+        .collect()
+}
+
+/// What stands for a sequence whose name is put together: the view of all.
+fn any_sequence() -> RelationName {
+    RelationName { schema: Some("pg_catalog".into()), name: "pg_sequences".into() }
+}
+
+/// Functions that send, set or write what they are given.
+const TELLING: [&str; 10] = [
+    "set_config",
+    "setval",
+    "pg_notify",
+    "lo_from_bytea",
+    "lo_put",
+    "lowrite",
+    "dblink",
+    "dblink_exec",
+    "dblink_send_query",
+    "pg_logical_emit_message",
+];
+
+/// Whether a call of a function stands where what it is given is not followed: anywhere but in the list of a SELECT, and by itself there.
+/// What it is given by constants and parameters alone says nothing.
+fn is_aside(tokens: &Tokens<'_>, function: &str) -> bool {
+    let from = tokens.find(0, "from").unwrap_or(tokens.all.len());
+    let mut depth = 0_usize;
+    for (at, lexeme) in tokens.all.iter().enumerate() {
+        match lexeme.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let is_call = lexeme.is_name() && lexeme.name() == function && tokens.word(at + 1) == "(";
+        let in_list = depth == 0 && at < from && tokens.word(0) == "select";
+        if is_call && !in_list && arguments(tokens, at + 1).contains(&Argument::Other) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The channels that a text's calls of `pg_notify` name.
@@ -96,6 +173,8 @@ enum Argument {
     Constant(String),
     /// TRUE or FALSE.
     Truth,
+    /// A number, or a parameter.
+    Given,
     /// Anything else.
     Other,
 }
@@ -134,6 +213,7 @@ fn argument(tokens: &Tokens<'_>, at: usize) -> Argument {
     match tokens.all.get(at) {
         Some(lexeme) if is_string(lexeme) && is_alone(tokens, at) => Argument::Constant(lexeme.decoded()),
         Some(lexeme) if matches!(lexeme.name().as_str(), "true" | "false") => Argument::Truth,
+        Some(lexeme) if is_given(lexeme) && is_alone(tokens, at) => Argument::Given,
         _ => Argument::Other,
     }
 }
@@ -149,6 +229,10 @@ fn first_arguments(tokens: &Tokens<'_>, function: &str) -> Vec<Option<String>> {
 
 fn is_string(lexeme: &Lexeme<'_>) -> bool {
     matches!(lexeme.token, Token::Sconst | Token::Usconst)
+}
+
+fn is_given(lexeme: &Lexeme<'_>) -> bool {
+    matches!(lexeme.token, Token::Iconst | Token::Fconst | Token::Param)
 }
 
 /// Whether a constant is an argument as it stands, or cast to a type: nothing is put before or behind it.
@@ -246,6 +330,34 @@ mod tests {
         assert_eq!(doors("select nextval('shop.Numbers'::regclass)").sequences, [name(Some("shop"), "numbers")]);
         assert_eq!(doors("select setval('\"S\"', 5)").sequences, [name(None, "S")]);
         assert_eq!(doors("select currval($1)").sequences, []);
+        let any = |text: &str| doors(text).any_sequence;
+        let serial = "select currval(pg_get_serial_sequence('shop.notes', 'id'))";
+        assert_eq!((doors(serial).sequences, any(serial)), (vec![name(Some("shop"), "notes_id_seq")], false));
+        assert!(any("select setval(pg_get_serial_sequence('shop.notes', 'id'), x) from t"));
+        assert!(any("select currval($1)") && any("select setval(f(), 1)") && any("select lastval()"));
+        assert!(!any("select nextval($1)") && !any("select setval('s', x) from t"));
+    }
+
+    #[test]
+    fn what_is_told_aside_is_noticed() {
+        let aside = |text: &str| doors(text).aside;
+        for text in [
+            "select 1 from c where set_config('a.b', x, true) <> ''",
+            "select count(pg_notify('a', x)) from c",
+            "select count(*) from (select setval('s', x) from c) y",
+            "with y as (select lo_from_bytea(0, x) from c) select 1",
+            "update d set e = set_config('a.b', x, true) from c",
+        ] {
+            assert!(aside(text), "{text}");
+        }
+        for text in [
+            "select set_config('a.b', x, true) from c",
+            "select id, pg_notify('a', x)::text from c",
+            "select 1 from c where set_config('a.b', 'c', true) <> '' and setval('s', 1) > 0",
+            "select 1 from (select set_config('a.b', $1, false)) y",
+        ] {
+            assert!(!aside(text), "{text}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod code;
 mod doors;
 mod flow;
 pub mod literals;
+mod merge;
 mod output;
 mod replication;
 pub mod seal;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use pg_query::protobuf::Token;
 use pg_query::protobuf::summary_result::Context;
 
+use super::merge::{self, Merge};
 use super::tokens::{Lexeme, Tokens, comment_tags, ticket};
 use super::{Analysis, Code, Doors, Effect, Output, RelationName, flow, kept_setting, output};
 use crate::record::{Kind, Parse, Text};
@@ -68,8 +69,39 @@ fn within(text: &str, depth: usize) -> Analysis {
         analysis.effects.push(Effect::Execute { name });
     }
     let inner = (depth < WITHIN_MAX).then(|| inner(&tokens)).flatten().map(|text| within(text, depth + 1));
+    if merge::is_in(&tokens) {
+        merge(&mut analysis, &tokens, text, inner.as_ref());
+    }
     finish(&mut analysis, &tokens, text, inner, &summary.cte_names);
     analysis
+}
+
+/// Fills what the summary of a MERGE lacks. One that cannot be followed may read whatever it names.
+fn merge(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Option<&Analysis>) {
+    let mut take = |reads: Vec<RelationName>, functions: Vec<Text>| {
+        let reads: BTreeSet<RelationName> = analysis.reads.drain(..).chain(reads).collect();
+        let functions: BTreeSet<Text> = analysis.functions.drain(..).chain(functions).collect();
+        analysis.reads = reads.into_iter().collect();
+        analysis.functions = functions.into_iter().collect();
+    };
+    if let Some(inner) = inner {
+        take(inner.reads.clone(), inner.functions.clone());
+        analysis.code.clone_from(&inner.code);
+        return;
+    }
+    let followed = analysis.kind == Kind::Merge && within_limits(tokens);
+    let Some(merge) = followed.then(|| Merge::of(text)).flatten() else {
+        analysis.code = Some(Code::of(text));
+        return;
+    };
+    take(merge.reads.into_iter().collect(), merge.functions.into_iter().collect());
+    if let [flow] = &mut analysis.flows[..] {
+        flow.columns = merge.filled;
+    }
+    if let Some(returned) = merge.returned {
+        analysis.parse = Parse::Full;
+        analysis.output = if returned.is_empty() { Output::Nothing } else { Output::Columns(returned) };
+    }
 }
 
 /// Fills what needs the statement within, or the tree.
@@ -80,6 +112,7 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
             analysis.reads.clear();
             analysis.writes.clear();
             analysis.functions.clear();
+            analysis.code = None;
             analysis.output = Output::Nothing;
             analysis.parse = inner.parse;
             analysis.effects.push(Effect::Prepare { name: words.1.into(), inner: Box::new(inner) });
@@ -115,8 +148,9 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
                 analysis.output = copied_columns(tokens, analysis);
             }
             Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => tree(analysis, tokens, text, ctes),
-            // RETURNING of a MERGE, what a function or a cursor returns, cannot be seen in the text.
-            Kind::Merge if tokens.find(0, "returning").is_some() => {}
+            // Done by `merge`.
+            Kind::Merge => {}
+            // What a function or a cursor returns cannot be seen in the text.
             Kind::Fetch | Kind::Call | Kind::Other if words.0 == "execute" || analysis.kind != Kind::Other => {}
             _ => {
                 analysis.output = Output::Nothing;
@@ -319,6 +353,10 @@ fn effects(tokens: &Tokens<'_>, kind: Kind, statement_types: &[String]) -> Vec<E
         "select" | "with" if kind == Kind::Select => configured(tokens),
         "update" if tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case("pg_settings")) => {
             vec![Effect::PathUnknown]
+        }
+        // What its sessions begin with.
+        "alter" if kind == Kind::Grant && ["set", "reset"].iter().any(|word| tokens.find(2, word).is_some()) => {
+            vec![Effect::SchemaChanged]
         }
         _ if kind == Kind::Ddl || kind == Kind::Do || statement_types.iter().any(|name| name.starts_with("Create")) => {
             vec![Effect::SchemaChanged]

@@ -47,11 +47,11 @@ fn columns_that_reach_the_client_are_followed() {
         ("with s as (select id, email as e from customers) select e from s", "customers.email"),
         ("with customers as (select 1 as email) select email from customers", ""),
         ("with recursive t(n) as (select 1 union all select n + 1 from t) select n from t", ""),
-        ("select c from customers c", "?.c ~customers.*"),
+        ("select c from customers c", "~customers.*"),
         ("select email from customers union select note from orders", "customers.email orders.note"),
         ("select (select email from customers where id = o.id) from orders o", "~customers.email"),
         ("select o.id from orders o where exists (select 1 from customers)", "orders.id"),
-        ("select json_agg(c) from customers c", "~?.c ~customers.*"),
+        ("select json_agg(c) from customers c", "~customers.*"),
         ("select row_to_json(c.*) from customers c", "~customers.*"),
         ("insert into orders values (1)", "nothing"),
         ("insert into customers (email) values ('x') returning id, email", "customers.email customers.id"),
@@ -259,4 +259,29 @@ fn a_text_is_cut_as_its_grammar_cuts_it() {
         let by_grammar = pg_query::split_with_parser(text).expect("statements").into_iter().map(str::trim_end);
         assert!(split(text).into_iter().map(str::trim_end).eq(by_grammar), "{text}");
     }
+}
+
+/// The grammar's summary names the target of a MERGE and nothing else.
+#[test]
+fn a_merge_reads_its_source_and_fills_what_it_names() {
+    let merge = "with w as (select k from s.u) merge into t using (select a, b from v) x on x.a = t.id and f(t.id) \
+        when matched and exists (select from w) then update set p = x.b, (q, r) = (select c, d from y) \
+        when not matched then insert (id, p) values (x.a, default)";
+    let analysis = one(merge);
+    assert_eq!(
+        (names(&analysis.reads), names(&analysis.writes)),
+        (names(&one("select from s.u, v, y").reads), "t".into())
+    );
+    assert_eq!((analysis.functions, analysis.output, analysis.parse), (vec!["f".into()], Output::Nothing, Parse::Full));
+    let sources = analysis.flows[0].columns.as_ref().unwrap();
+    let filled = |name: &str| {
+        let of = sources.iter().filter(|(its, _)| its.as_deref() == Some(name)).flat_map(|(_, refs)| refs);
+        of.filter_map(|found| found.column.as_deref()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((filled("p"), filled("id"), filled("r")), ("b".into(), "a".into(), "c d".into()));
+    assert_eq!(columns("merge into t using v on true when matched then delete returning v.a, t.*"), "t.* v.a");
+    assert_eq!(columns("merge into t using v on true when matched then delete returning merge_action()"), "nothing");
+    assert_eq!(names(&one("explain analyze merge into t using v on true when matched then delete").reads), "v");
+    let within = one("with m as (merge into t using v on true when matched then delete returning a) select * from m");
+    assert!(within.code.is_some_and(|code| code.relations.iter().any(|relation| &*relation.name == "v")));
 }

@@ -43,3 +43,27 @@ insert into shop.notes (body) select email from shop.customers returning body
 --> inferred / assumed | email | 40
 with w as (insert into shop.notes (body) select email from shop.customers returning body) select body from w
 rollback
+
+-- MERGE into a table of one's own, and back
+begin
+create table other.merged (id int, what text)
+merge into other.merged m using shop.customers c on c.id = m.id when not matched then insert (id, what) values (c.id, c.email)
+--> inferred / assumed | email | 40
+select what from other.merged
+rollback
+
+-- MERGE that updates from a query
+begin
+create table other.titles as select id, title from shop.products
+merge into other.titles p using (select id, phone as p from shop.customers) c on c.id = p.id when matched then update set title = c.p
+--> inferred / assumed | phone | 10
+select title from other.titles
+rollback
+
+-- MERGE's own rows
+begin
+--> exact / inferred | email | 10 | from 17
+merge into shop.products p using shop.customers c on c.id = p.id when matched then update set price = price returning c.email
+--> inferred / assumed | email | 10 | from 17
+with m as (merge into shop.products p using shop.customers c on c.id = p.id when matched then update set price = price returning c.email) select * from m
+rollback

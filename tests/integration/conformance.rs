@@ -59,7 +59,7 @@ const FULL_PER_MILLE: usize = 960;
 const AGREE_PER_MILLE: usize = 985;
 
 /// The newest suite in the cache.
-fn sources() -> Option<PathBuf> {
+pub(crate) fn sources() -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "where the cache lies")]
     let home = std::env::var_os("HOME")?;
     let versions = std::fs::read_dir(Path::new(&home).join(".cache/mitsuke/postgres-sources")).ok()?;
@@ -74,16 +74,21 @@ fn count(folder: &Path) -> Counts {
     files.sort();
     let mut number = 0;
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "sql")) {
-        let bytes = std::fs::read(file).expect("a file");
-        let text = without_psql(&String::from_utf8_lossy(&bytes));
-        for statement in pg_query::split_with_scanner(&text).unwrap_or_default() {
+        for statement in statements(file) {
             number += 1;
             if number % ONE_IN == 0 {
-                judge(statement, &mut counts);
+                judge(&statement, &mut counts);
             }
         }
     }
     counts
+}
+
+/// The statements of one of its files.
+pub(crate) fn statements(file: &Path) -> Vec<String> {
+    let bytes = std::fs::read(file).expect("a file");
+    let text = without_psql(&String::from_utf8_lossy(&bytes));
+    pg_query::split_with_scanner(&text).unwrap_or_default().into_iter().map(str::to_owned).collect()
 }
 
 /// A script without psql's own commands and the data of COPY.

@@ -7,6 +7,7 @@ mod doors;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mitsuke::catalog::Classification;
 use mitsuke::record::{CatalogState, Certainty, Outcome, Statement};
 
 use crate::support::programs::{psql, psql_script};
@@ -22,8 +23,8 @@ const CLASSIFICATION: &str = include_str!("../evasion/classification.yaml");
 const POLICY: &str = include_str!("../../policies/bulk/bulk-personal-read.yaml");
 const POLICY_CASES: &str = include_str!("../../policies/bulk/bulk-personal-read.cases.yaml");
 
-/// In this order: what went into large objects is remembered.
-const FAMILIES: [&str; 21] = [
+/// In this order: what went into large objects is remembered, and what went into a sequence whose name is not known.
+const FAMILIES: [&str; 22] = [
     "plain",
     "expressions",
     "aggregates",
@@ -45,6 +46,7 @@ const FAMILIES: [&str; 21] = [
     "innocent",
     "innocent_psql",
     "innocent_tools",
+    "sideways",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,7 +75,7 @@ fn the_corpus_is_as_large_as_it_is_said_to_be() {
 }
 
 /// The corpus, read when the test runs: a case can be added without a build.
-fn families() -> Vec<Family> {
+pub(crate) fn families() -> Vec<Family> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evasion");
     let read = |name: &&str| {
         let path = folder.join(name).with_extension("sql");
@@ -83,9 +85,14 @@ fn families() -> Vec<Family> {
     FAMILIES.iter().map(read).collect()
 }
 
+/// What of the corpus's schema is classified.
+pub(crate) fn classification() -> Classification {
+    Classification::parse(CLASSIFICATION, Path::new("tests/evasion/classification.yaml")).expect("it is right")
+}
+
 /// A new database with the corpus's schema, and a sidecar that knows its catalog and its classification. The folder is
 /// the policies'.
-fn set_up() -> (String, Sidecar, tempfile::TempDir) {
+pub(crate) fn set_up() -> (String, Sidecar, tempfile::TempDir) {
     let name = database();
     psql_script(&direct(shared(), &name), SCHEMA).expect_success();
     let folder = tempfile::tempdir().expect("a temporary folder");

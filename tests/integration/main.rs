@@ -17,6 +17,7 @@ mod channel_binding;
 mod classify;
 mod client_certificate;
 mod client_tls;
+mod collected;
 mod commands;
 mod conformance;
 mod copying;
@@ -38,6 +39,7 @@ mod modelled;
 mod names;
 mod oauth;
 mod oracle;
+mod planned;
 mod policies;
 mod programs;
 #[cfg(feature = "query")]

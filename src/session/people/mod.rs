@@ -21,9 +21,12 @@ const REGISTER_BITS: u32 = 14;
 /// Counts the people of one result.
 #[derive(Debug)]
 pub(super) struct Counting {
+    /// By their numbers, rising.
     columns: Vec<Column>,
     row: RowReader,
     value: Open,
+    /// A part of a row has come, and not its end.
+    is_within: bool,
 }
 
 /// One subject column.
@@ -38,6 +41,8 @@ struct Column {
     /// … and of those whose pieces are cut anywhere.
     long_keys: RandomState,
     seen: Distinct,
+    /// Of the value before: rows of one person often come one behind the other.
+    last: Option<u64>,
     values: Vec<String>,
 }
 
@@ -72,16 +77,22 @@ impl Counting {
                 keys: ahash::RandomState::new(),
                 long_keys: RandomState::new(),
                 seen: Distinct::new(EXACT_PEOPLE_MAX, REGISTER_BITS),
+                last: None,
                 values: Vec::new(),
             })
             .collect();
-        (!found.is_empty())
-            .then(|| Box::new(Counting { columns: found, row: RowReader::default(), value: Open::default() }))
+        let (row, value) = (RowReader::default(), Open::default());
+        (!found.is_empty()).then(|| Box::new(Counting { columns: found, row, value, is_within: false }))
     }
 
     /// Takes a piece of a DataRow's body; `last` ends the row.
     pub(super) fn row(&mut self, piece: &[u8], last: bool) {
-        let Counting { columns, row, value } = self;
+        if last && !self.is_within {
+            let _ = self.whole_row(piece);
+            return self.value.clear();
+        }
+        self.is_within = !last;
+        let Counting { columns, row, value, .. } = self;
         row.push(piece, |number, part| {
             if let Some(column) = columns.iter_mut().find(|column| column.number == number) {
                 column.part(part, value);
@@ -91,6 +102,37 @@ impl Counting {
             *row = RowReader::default();
             value.clear();
         }
+    }
+
+    /// A row that came in one piece: nothing is looked at behind the last subject column. `None` where the row ends before it.
+    fn whole_row(&mut self, body: &[u8]) -> Option<()> {
+        let (count, mut rest) = body.split_first_chunk::<2>()?;
+        let count = u16::from_be_bytes(*count);
+        let mut number = 0_u16;
+        for column in &mut self.columns {
+            if column.number >= count {
+                return None;
+            }
+            loop {
+                let (length, behind) = rest.split_first_chunk::<4>()?;
+                // A negative one is NULL's.
+                let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+                let (bytes, behind) = match length {
+                    None => (None, behind),
+                    Some(length) => behind.split_at_checked(length).map(|(bytes, behind)| (Some(bytes), behind))?,
+                };
+                rest = behind;
+                let is_it = number == column.number;
+                number = number.saturating_add(1);
+                if is_it {
+                    if let Some(bytes) = bytes {
+                        column.part(Part::Bytes { bytes, last: true }, &mut self.value);
+                    }
+                    break;
+                }
+            }
+        }
+        Some(())
     }
 
     /// The count so far, as [`Counting::people`] has it.
@@ -133,7 +175,8 @@ impl Column {
         let canonical = Canonical::of(self.type_oid, self.binary, bytes);
         let mut hasher = self.keys.build_hasher();
         hasher.write(canonical.as_bytes());
-        if self.seen.insert(hasher.finish()) && self.values.len() < SUBJECTS_MAX {
+        let hash = hasher.finish();
+        if self.last.replace(hash) != Some(hash) && self.seen.insert(hash) && self.values.len() < SUBJECTS_MAX {
             self.values.push(canonical.into_text());
         }
     }
@@ -231,6 +274,34 @@ mod tests {
         let people = counting.people().unwrap();
         assert_eq!((people.distinct, people.values.len()), (5, 5));
         assert_eq!(people.values[4], "4");
+    }
+
+    /// However it is cut, and where it ends too early.
+    #[test]
+    fn a_row_that_comes_whole_is_counted_as_one_that_comes_in_pieces() {
+        let columns = [origin(0, 0, 25), origin(10, 1, 25), origin(0, 0, 25), origin(20, 1, 23)];
+        let long = vec![b'a'; 1_000];
+        let values: [&[Option<&[u8]>]; 6] = [
+            &[None, Some(b"a"), Some(b"x"), Some(b"1")],
+            &[Some(b"x"), None, None, Some(b"2")],
+            &[Some(b""), Some(b""), Some(b"xyz"), None],
+            &[Some(&long), Some(&long), Some(&long), Some(b"1")],
+            &[Some(b"x"), Some(b"b")],
+            &[],
+        ];
+        let mut rows: Vec<Vec<u8>> = values.iter().map(|values| row(values)).collect();
+        rows.push(rows[0][..rows[0].len() - 3].to_vec());
+        rows.push(vec![0]);
+        let found: Vec<People> = [1_usize, 3, 100_000]
+            .into_iter()
+            .map(|step| {
+                let mut counting = Counting::start(&columns, |_| false, &subjects(&[(10, 1), (20, 1)])).unwrap();
+                count(&mut counting, &rows, step);
+                counting.people().unwrap()
+            })
+            .collect();
+        assert_eq!((found[0].distinct, &found[0]), (4, &found[1]));
+        assert_eq!(found[1], found[2]);
     }
 
     #[test]

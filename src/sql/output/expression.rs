@@ -2,7 +2,7 @@
 //!
 //! In: an expression and the scope it stands in. Out: references to columns, or nothing where it holds what is not followed.
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query};
+use sqlparser::ast::{AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query};
 
 use super::{ColumnRef, Followed, Scope, Unfollowed, everything, folded, loosened, qualified, query_columns};
 
@@ -67,7 +67,26 @@ pub(super) fn expr_refs(expr: &Expr, scope: Scope<'_>) -> Followed<Vec<ColumnRef
         | Expr::IsNotUnknown(expr) => expr_refs(expr, scope),
         Expr::Tuple(list) => all_refs(list, scope),
         Expr::Array(array) => all_refs(&array.elem, scope),
-        Expr::CompoundFieldAccess { root, .. } => expr_refs(root, scope),
+        Expr::CompoundFieldAccess { root, access_chain } => field_refs(root, access_chain, scope),
+        _ => Err(Unfollowed),
+    }
+}
+
+/// `(c).email` of a row of FROM is that column. Of another row, which of its columns it is cannot be told.
+fn field_refs(root: &Expr, chain: &[AccessExpr], scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    let refs = expr_refs(root, scope)?;
+    let Some(AccessExpr::Dot(field)) = chain.first() else { return Ok(refs) };
+    if refs.iter().all(|found| found.column.is_some()) {
+        return Ok(refs);
+    }
+    let mut row = root;
+    while let Expr::Nested(inner) = row {
+        row = inner;
+    }
+    match (row, field) {
+        (Expr::Identifier(alias), Expr::Identifier(field)) if scope.is_table(&folded(alias)) => {
+            Ok(scope.column(Some(&folded(alias)), &folded(field), false))
+        }
         _ => Err(Unfollowed),
     }
 }

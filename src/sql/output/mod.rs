@@ -350,6 +350,12 @@ impl Scope<'_> {
         None
     }
 
+    /// Whether a table goes by this name, and nothing else of the same query has a column of it.
+    fn is_table(&self, alias: &str) -> bool {
+        let is_alone = |relation: &&Relation| relation.alias == alias && matches!(relation.source, Source::Table(_));
+        self.relations.len() == 1 && self.relations.iter().all(|relation| is_alone(&relation))
+    }
+
     /// What `name`, of the relation `of` or of any, is made from. Errs on the side of too much.
     fn column(&self, of: Option<&str>, name: &str, plain: bool) -> Vec<ColumnRef> {
         let relations: Vec<&Relation> = match of {
@@ -359,15 +365,18 @@ impl Scope<'_> {
         let mut refs = Vec::new();
         let mut tables = Vec::new();
         let mut found = false;
+        // A row as a whole, which has the column of its own name, too, where there is one.
+        let is_row = |relation: &Relation| of.is_none() && relation.alias == name;
         for relation in &relations {
             match &relation.source {
+                Source::Table(_) if is_row(relation) => {}
                 Source::Table(table) => tables.push(table),
                 Source::Derived(columns) => {
                     let known = columns.iter().any(|column| column.name.as_deref() == Some(name));
                     // A column without a name of its own may be any.
                     let meant = columns.iter().filter(|column| match &column.name {
                         Some(its) => its == name,
-                        None => !known,
+                        None => !known && !is_row(relation),
                     });
                     for column in meant {
                         found = true;
@@ -376,10 +385,9 @@ impl Scope<'_> {
                 }
             }
         }
-        if of.is_none() && relations.iter().any(|relation| relation.alias == name) {
-            // A whole row, unless a column has the same name.
+        if relations.iter().any(|relation| is_row(relation)) {
             found = true;
-            refs.extend(relations.iter().filter(|relation| relation.alias == name).flat_map(|relation| {
+            refs.extend(relations.iter().filter(|relation| is_row(relation)).flat_map(|relation| {
                 everything(relation).into_iter().flat_map(|column| column.refs).map(|found| loosened(&found))
             }));
         }
