@@ -19,6 +19,7 @@ use super::understood::{self, Understood};
 use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
 use crate::catalog::{Catalog, Understanding};
 use crate::clock::{Clock, Timestamp};
+use crate::figures::Figures;
 use crate::policy::acting::Whom;
 use crate::policy::judged::tame;
 use crate::policy::{PolicySet, SharedEngine};
@@ -76,6 +77,8 @@ pub struct Rooms {
     pub identity: Identity,
     /// How often each kind of statement came through, for who asks.
     pub passed: Passed,
+    /// What is counted, for who asks.
+    pub figures: Figures,
 }
 
 /// See the module.
@@ -89,6 +92,7 @@ pub struct Stage {
     pub(super) key: Key,
     identity: Identity,
     passed: Passed,
+    pub(super) figures: Figures,
     pub(super) parsers: Parsers,
     pub(super) understood: understood::Cache,
     pub(super) sessions: HashMap<Uuid, Session, ahash::RandomState>,
@@ -117,7 +121,8 @@ impl Stage {
         findings: SyncSender<Finding>,
         stopping: Arc<AtomicBool>,
     ) -> Result<Stage, StageError> {
-        let Rooms { log, catalog, engine, quarantines, key, identity, passed } = rooms;
+        let Rooms { log, catalog, engine, quarantines, key, identity, passed, figures } = rooms;
+        figures.last_finding.set(log.last_finding());
         let mut stage = Stage {
             config,
             clock,
@@ -129,6 +134,7 @@ impl Stage {
             parsers: Parsers::start(&identity.keys)?,
             identity,
             passed,
+            figures,
             understood: understood::Cache::default(),
             sessions: HashMap::default(),
             findings,
@@ -167,12 +173,13 @@ impl Stage {
             if let Some((position, entry)) = entry {
                 self.take(position, entry);
             }
-            self.commit_if_due(idle)?;
-            if idle {
+            let committed = self.commit_if_due(idle)?;
+            // Where something happens all the time nothing is ever idle.
+            if idle || committed {
                 self.seal_if_due();
-                if reader.is_finished() {
-                    break;
-                }
+            }
+            if idle && reader.is_finished() {
+                break;
             }
         }
         self.commit()?;
@@ -183,6 +190,7 @@ impl Stage {
     fn take(&mut self, position: Position, entry: Entry) {
         let replayed = self.emitted_through.is_some_and(|through| position <= through);
         self.through = Some(self.through.map_or(position, |through| through.max(position)));
+        self.figures.analysed.set(position.0);
         match entry {
             Entry::Event(event) if replayed => self.restore_open(position, event),
             Entry::Gap(_) if replayed => {}
@@ -312,6 +320,7 @@ impl Stage {
         if let Some(mut record) = fold.end(at, outcome) {
             self.log.number(&mut record);
             let findings = self.engine.lock().transaction(&record);
+            self.figures.transaction(&record);
             self.log.append(record);
             self.uncommitted = self.uncommitted.saturating_add(1);
             self.findings(findings);
@@ -405,6 +414,7 @@ impl Stage {
             session.apply(&analysis.effects);
         }
         let at = record.ended_at.unwrap_or(record.common.at);
+        self.figures.statement(&record);
         self.log.append(record);
         self.uncommitted = self.uncommitted.saturating_add(1);
         self.findings(findings);
@@ -452,6 +462,7 @@ impl Stage {
     pub(super) fn log_session(&mut self, mut record: SessionRecord) {
         self.log.number(&mut record);
         let findings = self.engine.lock().session(&record);
+        self.figures.session(&record);
         self.log.append(record);
         self.uncommitted = self.uncommitted.saturating_add(1);
         self.findings(findings);
@@ -473,6 +484,7 @@ impl Stage {
     pub(super) fn findings(&mut self, findings: Vec<Finding>) {
         for mut finding in findings {
             self.log.number(&mut finding);
+            self.figures.finding(&finding);
             if finding.action == Some(Action::Quarantine) {
                 self.keep_out(&finding);
             }
@@ -508,17 +520,21 @@ impl Stage {
     /// A full disk delays sealing; the records are in the journal meanwhile, and the next call tries again.
     fn seal_if_due(&mut self) {
         if let Err(error) = self.log.seal_if_due(self.clock.now()) {
+            self.figures.log_failures.one();
             tracing::error!(%error, "the log cannot be sealed into Parquet yet");
         } else if let Err(error) = self.log.delete_if_due(self.clock.now()) {
             tracing::error!(%error, "what is past its time cannot be deleted; it is tried again tomorrow");
         }
+        self.figures.unsealed_since.set(self.log.unsealed_since());
+        self.figures.journal_bytes.set(self.log.journal_bytes());
     }
 
-    fn commit_if_due(&mut self, idle: bool) -> Result<(), StageError> {
+    /// Whether anything was committed.
+    fn commit_if_due(&mut self, idle: bool) -> Result<bool, StageError> {
         let due = self.uncommitted >= COMMIT_RECORDS_MAX
             || self.committed_at.elapsed() >= COMMIT_EVERY
             || (idle && !self.undelivered.is_empty());
-        if due && self.uncommitted > 0 { self.commit() } else { Ok(()) }
+        if due && self.uncommitted > 0 { self.commit().map(|()| true) } else { Ok(false) }
     }
 
     fn commit(&mut self) -> Result<(), StageError> {
@@ -528,6 +544,7 @@ impl Stage {
             let mut tries: u32 = 0;
             while let Err(error) = self.log.commit(&checkpoint) {
                 tries = tries.saturating_add(1);
+                self.figures.log_failures.one();
                 tracing::error!(%error, tries, "the record journal cannot be written; trying again");
                 if self.stopping.load(Ordering::Relaxed) && tries >= LAST_TRIES {
                     return Err(error.into());
@@ -540,6 +557,7 @@ impl Stage {
         for finding in self.undelivered.drain(..) {
             // Whoever tells people is slow or gone: the finding is in the log all the same.
             if self.findings.try_send(finding).is_err() {
+                self.figures.findings_not_passed.one();
                 tracing::warn!("a finding was logged but not passed on: the alert queue is full");
             }
         }
