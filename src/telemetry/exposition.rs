@@ -285,7 +285,7 @@ impl Page<'_> {
     }
 
     fn histogram(&mut self, name: &str, help: &str, counts: &[u64], sum_us: u64) -> fmt::Result {
-        let bounds = DURATION_BOUNDS_US.iter().map(|bound| *bound as f64 / SECOND_US).chain([f64::MAX]);
+        let bounds = DURATION_BOUNDS_US.iter().map(|bound| *bound as f64 / SECOND_US).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
         let mut histogram = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
         let count = counts.iter().sum();

@@ -51,6 +51,7 @@ fn the_figures_are_those_of_what_passed_and_prometheus_takes_them() {
     let told = |series: &str| value(&address, series).unwrap_or_else(|| panic!("no {series}"));
     assert_eq!(told("mitsuke_statements_total{kind=\"select\",outcome=\"ok\"}"), 3.0);
     assert_eq!(told("mitsuke_statement_duration_seconds_count"), 4.0);
+    assert_eq!(told("mitsuke_statement_duration_seconds_bucket{le=\"+Inf\"}"), 4.0);
     assert_eq!(told("mitsuke_rows_total{what=\"returned\"}"), 3.0);
     wait_for("the ends of sessions", || {
         (told("mitsuke_sessions_ended_total{outcome=\"closed\"}") == 4.0).then_some(())
@@ -229,7 +230,12 @@ fn nonsense_slowness_and_a_crowd_keep_nobody_from_an_answer() {
     assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n") && !head.contains("# TYPE"), "{head}");
     let openmetrics =
         spoken(&address, b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text\r\n\r\n", soon);
-    assert!(openmetrics.unwrap().ends_with("# EOF\n"));
+    let openmetrics = openmetrics.unwrap();
+    assert!(openmetrics.ends_with("# EOF\n"));
+    // A bound for each bucket, and the last without one.
+    let (bounds, last) =
+        (openmetrics.matches("_bucket{le=").count(), openmetrics.matches("_bucket{le=\"+Inf\"}").count());
+    assert_eq!((bounds, last), (mitsuke::figures::DURATION_BOUNDS_US.len() + 1, 1), "{openmetrics}");
     assert_eq!(status(b"nonsense\r\n\r\n"), "HTTP/1.1 400 Bad Request");
     let huge = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(1 << 20));
     assert!(!status(huge.as_bytes()).contains("200"));
