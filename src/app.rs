@@ -3,6 +3,9 @@
 //! In: a [`Config`] and a [`Clock`]. Out: a [`Running`] sidecar. Data flows: proxy → intake journal → analysis →
 //! record journal and alerts; it is stopped in the same order, so that everything that was taken in is also logged.
 
+mod telling;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,6 +18,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task;
 
+use self::telling::{Ending, Telling};
 use crate::alert::{self, Alerts};
 use crate::analysis::{self, Control, Identity, Passed, Rooms, Stage, sighted};
 use crate::audit::{self, Intake, IntakeReader, Key, Lake, Log, Place, Shipper, Writer};
@@ -23,6 +27,8 @@ use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::error::{Fault, Faults};
+use crate::figures::Figures;
+use crate::fleet::Fleet;
 use crate::guard::{self, Guard};
 use crate::policy::{self, Engine, PolicySet, SharedEngine};
 use crate::proxy::{self, Address, Gates, Proxy};
@@ -68,40 +74,29 @@ pub struct Running {
     findings: JoinHandle<()>,
     alerts: Arc<Alerts>,
     shipper: Option<Shipper>,
+    telling: Telling,
+    fleet: Option<Fleet>,
 }
 
 /// Starts every stage. Call it inside a tokio runtime. `watcher` sees every finding, as alerts do.
 pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Finding>>) -> anyhow::Result<Running> {
-    let began = clock.now();
+    let telling = Telling::begin(&config.telemetry, &clock)?;
     let policies = Arc::new(policy::load(&config.policies)?);
     let catalog = Catalog::new(classification(&config.policies)?);
     let (writer, key, log) = opened(&config.audit)?;
     let (intake, reader) = Intake::open(&config.audit, writer.name())?;
-    let (shipper, place) = (Shipper::start(&config.audit)?, Place::of(&config.audit)?);
+    let (shipper, place) = (Shipper::start(&config.audit, telling.figures.clone())?, Place::of(&config.audit)?);
     let engine = SharedEngine::new(remembering(Engine::new(Arc::clone(&policies)), &catalog, &place, &clock)?);
     let quarantines = Quarantines::open(&config.audit.path).context("the list of who is kept out cannot be read")?;
     let identity = identity(&config.analysis)?;
     let acting = Acting::new(engine.clone(), catalog.clone(), identity.clone());
     acting.put(&policies)?;
-    let proxy = Proxy::bind(
-        config.proxy.clone(),
-        proxy::Stage {
-            intake: intake.clone(),
-            subjects: subjects(&catalog),
-            clock: clock.clone(),
-            gates: acting.gates.clone(),
-            quarantines: quarantines.clone(),
-        },
-    )?;
+    telling.in_force(&policies);
+    let proxy = bind(&config, (&intake, &catalog, &clock), &acting, &quarantines)?;
     proxy.check().await?;
-    let addresses = proxy.addresses().to_vec();
-    let legs = proxy.control();
-    let told = alert::Source { log: config.audit.path.clone(), place, writer: writer.name().to_owned() };
-    let alerts = Arc::new(Alerts::start(&config.alerts, &told)?);
-
+    let (addresses, legs, alerts) = (proxy.addresses().to_vec(), proxy.control(), alerting(&config, place, &writer)?);
     loader::read_first(&catalog, &config.catalog).await;
-    let (stop, stopped) = watch::channel(false);
-    let stopping = Arc::new(AtomicBool::new(false));
+    let ((stop, stopped), stopping) = (watch::channel(false), Arc::new(AtomicBool::new(false)));
     let (finding_sender, finding_receiver) = sync_channel(FINDINGS_QUEUE_MAX);
     let (control, orders) = sync_channel(CONTROL_QUEUE_MAX);
     let rooms = Rooms {
@@ -112,14 +107,23 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         key,
         identity,
         passed: Passed::default(),
+        figures: telling.figures.clone(),
     };
-    let bypass = watch_other_ways(&config, (clock.clone(), began), (&legs, &rooms.passed), &control, &stopped);
+    let bypass =
+        watch_other_ways(&config, (clock.clone(), telling.began()), (&legs, &rooms.passed), &control, &stopped);
+    let fleet = telling.join(&config, &rooms)?;
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
-    let analysis = analyse(stage, reader, orders, writer)?;
+    let analysis = analyse(stage, reader, orders, (writer, telling.figures.clone()))?;
     let findings = tell(finding_receiver, &alerts, watcher)?;
     let loader = tokio::spawn(loader::keep_fresh(catalog.clone(), config.catalog.clone(), stopped.clone()));
-    let door = tokio::spawn(keep_out(legs.clone(), quarantines, stopped.clone()));
+    let door = tokio::spawn(keep_out(legs.clone(), quarantines.clone(), stopped.clone()));
     let proxy = tokio::spawn(proxy.serve(stopped));
+    telling.open(
+        (intake.look(), legs.clone()),
+        (catalog.clone(), quarantines),
+        &alerts,
+        (shipper.is_some(), fleet.is_some()),
+    );
     Ok(Running {
         addresses,
         log: config.audit.path.clone(),
@@ -139,7 +143,30 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
         findings,
         alerts,
         shipper,
+        telling,
+        fleet,
     })
+}
+
+fn bind(
+    config: &Config,
+    (intake, catalog, clock): (&Intake, &Catalog, &Clock),
+    acting: &Acting,
+    quarantines: &Quarantines,
+) -> Result<Proxy, proxy::Error> {
+    let stage = proxy::Stage {
+        intake: intake.clone(),
+        subjects: subjects(catalog),
+        clock: clock.clone(),
+        gates: acting.gates.clone(),
+        quarantines: quarantines.clone(),
+    };
+    Proxy::bind(config.proxy.clone(), stage)
+}
+
+fn alerting(config: &Config, place: Place, writer: &Writer) -> Result<Arc<Alerts>, alert::Error> {
+    let source = alert::Source { log: config.audit.path.clone(), place, writer: writer.name().to_owned() };
+    Alerts::start(&config.alerts, &source).map(Arc::new)
 }
 
 /// Runs the stage on a thread of its own.
@@ -147,18 +174,28 @@ fn analyse(
     stage: Stage,
     reader: IntakeReader,
     orders: Receiver<Control>,
-    writer: Writer,
+    (writer, figures): (Writer, Figures),
 ) -> std::io::Result<JoinHandle<anyhow::Result<()>>> {
     std::thread::Builder::new().name("analysis".to_owned()).spawn(move || {
         let _writer = writer; // Held as long as anything of this writer is written.
+        let _ending = Ending(figures);
         stage.run(reader, &orders).context("the analysis stage stopped")
     })
 }
 
 impl Running {
+    /// Where it tells of itself: `/metrics`, `/healthz`, `/readyz`.
+    pub fn telemetry(&self) -> Option<SocketAddr> {
+        self.telling.address()
+    }
+
     /// Puts in force what does not bind a port: certificates and both legs' keys, policies and classification, read again. With any
     /// fault the old ones stay in force.
     pub fn reload(&self, config: &Config) -> Result<(), Faults> {
+        self.counted(self.try_reload(config))
+    }
+
+    fn try_reload(&self, config: &Config) -> Result<(), Faults> {
         let policies = Arc::new(policy::load(&config.policies)?);
         let classification = classification(&config.policies)?;
         let keys = analysis::read_keys(config.analysis.comment_keys.as_deref())?;
@@ -181,6 +218,16 @@ impl Running {
     /// Puts policies, lists, permits and classification in force, read again, for all sessions at once. With any fault the old ones
     /// stay in force.
     pub fn reload_policies(&self, config: &policy::Config) -> Result<(), Faults> {
+        self.counted(self.try_reload_policies(config))
+    }
+
+    /// For who asks for figures: what was read again is faulty, or could not even be read as a configuration.
+    pub fn counted(&self, reloaded: Result<(), Faults>) -> Result<(), Faults> {
+        self.telling.reloaded(&reloaded);
+        reloaded
+    }
+
+    fn try_reload_policies(&self, config: &policy::Config) -> Result<(), Faults> {
         let policies = Arc::new(policy::load(config)?);
         let classification = classification(config)?;
         self.acting.put(&policies).map_err(unstarted)?;
@@ -191,6 +238,7 @@ impl Running {
     /// The set's guard is in force already.
     fn put(&self, policies: Arc<PolicySet>, classification: Classification) {
         self.catalog.set_classification(classification);
+        self.telling.in_force(&policies);
         if self.control.try_send(Control::Policies(policies)).is_err() {
             tracing::error!("the analysis stage does not take orders; the old policies stay in force");
         }
@@ -218,13 +266,16 @@ impl Running {
             door,
             bypass,
             shipper,
+            telling,
+            fleet,
             ..
         } = self;
+        telling.stopping();
         stop.send_replace(true);
         proxy.await.context("the proxy panicked")?;
         door.await.context("the watch at the door panicked")?;
         bypass.await.context("the watch over other ways in panicked")?;
-        drop(acting);
+        drop((acting, fleet));
         stopping.store(true, Ordering::Relaxed);
         // The journal's reader is finished when nobody can append any more.
         drop(intake);
@@ -244,6 +295,7 @@ impl Running {
             }
         }
         alerts.stop(ALERTS_STOP_TIMEOUT).await;
+        telling.stop();
         loader.await.context("the catalog's loader panicked")?;
         analysed.unwrap_or_else(|_| Err(anyhow::anyhow!("the analysis stage panicked")))
     }

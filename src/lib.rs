@@ -39,6 +39,8 @@ pub mod tls;
 pub mod yaml;
 // PURE. What is logged: one struct a table, one line a column.
 pub mod record;
+// PURE. Figures of a sidecar that runs: counted where things happen, read where somebody asks.
+pub mod figures;
 // PURE. Records → events of OCSF 1.3.
 pub mod ocsf;
 // PURE. Names and values → what they look like: e-mail addresses, My Numbers, names of people.
@@ -61,6 +63,8 @@ pub mod policy;
 pub mod quarantine;
 // Intake journal, record journal, Parquet in a folder or an object store, the chain that proves it, and the reader of them.
 pub mod audit;
+// What the sidecars of a fleet tell each other, through a Redis or Valkey: who is kept out.
+pub mod fleet;
 // SQL over the log.
 #[cfg(feature = "query")]
 pub mod query;
@@ -78,10 +82,10 @@ pub mod bypass;
 pub mod guard;
 // What was written → what is meant.
 pub mod config;
+// The sidecar's own log, on standard error; its figures and its readiness, over HTTP.
+pub mod telemetry;
 // The stages, the queues between them, and the order of shutdown.
 pub mod app;
-// The sidecar's own log, on standard error.
-pub mod telemetry;
 // A throwaway PostgreSQL, a ticket shop, and an insider.
 pub mod demo;
 // One file a subcommand.

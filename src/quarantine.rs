@@ -2,7 +2,8 @@
 //!
 //! In: findings of policies that quarantine, and what a person lifts. Out: whether somebody is kept out now. Everything stands in one
 //! file beside the log, `quarantine.jsonl`, that is only ever appended to, a line an event: it survives a restart, every sidecar of
-//! the log heeds it within a second or so, and shows who lifted what. Names stand in it, as in the log; nothing else.
+//! the log heeds it within a second or so, and shows who lifted what. Names stand in it, as in the log; nothing else. What came from
+//! other sidecars of a fleet (`fleet`) stands there too, marked, and is not told on.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -58,11 +59,29 @@ pub struct Lift {
     pub comment: Option<Text>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What happens to the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Line {
+pub enum Event {
+    /// Somebody is kept out from now on.
     Quarantined(Entry),
+    /// Somebody is let in again.
     Lifted(Lift),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    event: Event,
+    /// Another sidecar of the fleet told it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    fleet: bool,
+}
+
+impl Line {
+    fn ours(event: Event) -> Line {
+        Line { event, fleet: false }
+    }
 }
 
 type Held = HashMap<(Whom, Text), Arc<Entry>>;
@@ -113,22 +132,45 @@ impl Quarantines {
             (*read_to, held) = (0, Held::new());
         }
         file.seek(SeekFrom::Start(*read_to))?;
-        let mut reader = BufReader::new(file);
-        loop {
-            let mut line = Vec::new();
-            let count = (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
-            if count == 0 || (line.last() != Some(&b'\n') && (count as u64) < LINE_BYTES_MAX) {
-                // A line that is being written is read when it is whole.
-                break;
-            }
-            *read_to = read_to.saturating_add(count as u64);
-            match serde_json::from_slice(&line) {
-                Ok(line) => apply(line, &mut held),
-                Err(_) => tracing::error!(file = %path.display(), "a line is no quarantine and no lift; passed over"),
-            }
-        }
+        *read_to = read_to.saturating_add(lines(file, |line| match serde_json::from_slice(line) {
+            Ok(line) => apply(line, &mut held),
+            Err(_) => tracing::error!(file = %path.display(), "a line is no quarantine and no lift; passed over"),
+        })?);
         self.0.held.store(Arc::new(held));
         Ok(true)
+    }
+
+    /// What happened here since the file was so long, and how long it is now; what came from the fleet is left out. A file that is
+    /// shorter is another one, and is read anew.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn happened_since(&self, length: u64) -> io::Result<(Vec<Event>, u64)> {
+        let Some(path) = &self.0.file else { return Ok((Vec::new(), 0)) };
+        let mut file = match std::fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+            Err(error) => return Err(error),
+        };
+        let from = if file.metadata()?.len() < length { 0 } else { length };
+        file.seek(SeekFrom::Start(from))?;
+        let mut events = Vec::new();
+        let read = lines(file, |line| {
+            // What is no line was said when it was read to be heeded.
+            if let Ok(Line { event, fleet: false }) = serde_json::from_slice(line) {
+                events.push(event);
+            }
+        })?;
+        Ok((events, from.saturating_add(read)))
+    }
+
+    /// Heeds what another sidecar of the fleet told.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn hear(&self, event: Event) -> io::Result<()> {
+        self.append(&Line { event, fleet: true })?;
+        self.refresh().map(|_| ())
     }
 
     /// Keeps somebody out.
@@ -137,10 +179,10 @@ impl Quarantines {
     /// It could not be written; it holds until the sidecar stops all the same.
     pub fn put(&self, mut entry: Entry) -> io::Result<()> {
         entry.name = counted(&entry.name).into();
-        let written = self.append(&Line::Quarantined(entry.clone()));
+        let written = self.append(&Line::ours(Event::Quarantined(entry.clone())));
         if written.is_err() || self.0.file.is_none() {
             let mut held = Held::clone(&self.0.held.load());
-            apply(Line::Quarantined(entry), &mut held);
+            apply(Line::ours(Event::Quarantined(entry)), &mut held);
             self.0.held.store(Arc::new(held));
             return written;
         }
@@ -152,7 +194,7 @@ impl Quarantines {
     /// # Errors
     /// It could not be written.
     pub fn lift(&self, lift: Lift) -> io::Result<()> {
-        self.append(&Line::Lifted(lift))?;
+        self.append(&Line::ours(Event::Lifted(lift)))?;
         self.refresh().map(|_| ())
     }
 
@@ -190,9 +232,23 @@ impl Quarantines {
     }
 }
 
-fn apply(line: Line, held: &mut Held) {
-    match line {
-        Line::Quarantined(entry) => {
+/// Each whole line of what is left of a file; how many bytes they are. A line that is being written is read when it is whole.
+fn lines(file: std::fs::File, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
+    let (mut reader, mut read) = (BufReader::new(file), 0_u64);
+    loop {
+        let mut line = Vec::new();
+        let count = (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+        if count == 0 || (line.last() != Some(&b'\n') && (count as u64) < LINE_BYTES_MAX) {
+            return Ok(read);
+        }
+        read = read.saturating_add(count as u64);
+        each(&line);
+    }
+}
+
+fn apply(Line { event, fleet }: Line, held: &mut Held) {
+    match event {
+        Event::Quarantined(entry) => {
             if held.len() >= ENTRIES_MAX {
                 make_room(held, entry.from);
             }
@@ -202,8 +258,12 @@ fn apply(line: Line, held: &mut Held) {
                 held.insert(key, Arc::new(entry));
             }
         }
-        Line::Lifted(lift) => {
-            held.remove(&(lift.whom, lift.name));
+        Event::Lifted(lift) => {
+            let key = (lift.whom, lift.name);
+            // One that was told late lets nobody in who was kept out since.
+            if !fleet || held.get(&key).is_some_and(|known| known.from <= lift.at) {
+                held.remove(&key);
+            }
         }
     }
 }
@@ -262,6 +322,29 @@ mod tests {
     }
 
     #[test]
+    fn what_the_fleet_tells_is_heeded_and_not_told_on_and_a_late_lift_lets_in_nobody_kept_out_since() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let list = Quarantines::open(folder.path()).expect("a list");
+        let ours = entry(Whom::User, "clerk", 100);
+        list.put(ours.clone()).expect("it is written");
+        let theirs = Entry { from: Timestamp(50), ..entry(Whom::Address, "192.0.2.7", 100) };
+        list.hear(Event::Quarantined(theirs)).expect("it is written");
+        let (happened, length) = list.happened_since(0).expect("it can be read");
+        assert_eq!(happened, [Event::Quarantined(ours)]);
+        assert_eq!(list.happened_since(length).expect("it can be read"), (Vec::new(), length));
+        let lift = |at| {
+            let (whom, name) = (Whom::Address, "192.0.2.7".into());
+            Event::Lifted(Lift { whom, name, at: Timestamp(at), by: None, comment: None })
+        };
+        list.hear(lift(49)).expect("it is written");
+        assert!(list.holds(None, "192.0.2.7", Timestamp(60)).is_some());
+        list.hear(lift(51)).expect("it is written");
+        assert!(list.holds(None, "192.0.2.7", Timestamp(60)).is_none());
+        let again = Quarantines::open(folder.path()).expect("a list");
+        assert_eq!(again.in_force(Timestamp(1)).len(), 1, "the same after a restart");
+    }
+
+    #[test]
     fn a_name_counts_as_far_as_postgresql_tells_it_by_and_a_longer_quarantine_wins() {
         let list = Quarantines::default();
         let long = "x".repeat(70);
@@ -280,7 +363,8 @@ mod tests {
         assert!(list.holds(Some("clerk"), "local", Timestamp(5)).is_some());
         let mut held = Held::new();
         for number in (0_i64..).take(ENTRIES_MAX + 10) {
-            apply(Line::Quarantined(entry(Whom::User, &number.to_string(), 1_000 + number)), &mut held);
+            let event = Event::Quarantined(entry(Whom::User, &number.to_string(), 1_000 + number));
+            apply(Line::ours(event), &mut held);
         }
         assert_eq!(held.len(), ENTRIES_MAX);
         assert!(!held.contains_key(&(Whom::User, "0".into())));

@@ -63,7 +63,7 @@ node_environment() {
 # Without apt-get, or these packages, the tests take what is on the PATH.
 debian_packages() {
     have apt-get || return 0
-    wanted="rsyslog rsyslog-openssl libestr0 libfastjson4 liblognorm5 libpostgresql-jdbc-java"
+    wanted="rsyslog rsyslog-openssl libestr0 libfastjson4 liblognorm5 libpostgresql-jdbc-java prometheus redis-server redis-tools libatomic1 libjemalloc2 liblzf1"
     programs=$cache/debian/$(say "$wanted" | cksum | tr ' ' -)
     if ! [ -e "$programs/complete" ]; then
         rm -rf "$programs"

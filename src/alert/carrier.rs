@@ -14,6 +14,7 @@ use super::Config;
 use super::courier::Stop;
 use super::form;
 use super::throttle::Throttle;
+use super::told::Told;
 use crate::audit::{Error, Lake, Place};
 use crate::record::{Finding, Severity};
 
@@ -53,13 +54,13 @@ pub struct Source {
 
 /// See the module.
 pub struct Carrier {
-    name: String,
     severity_min: Severity,
     send: Send,
     /// `None`: every finding is told, for programs that group by themselves.
     throttle: Option<Throttle>,
     stop: Arc<Stop>,
     source: Source,
+    told: Arc<Told>,
     /// The `seq` of the last finding that is dealt with.
     through: u64,
     /// Something was told since the log was read last: the queue may have been full meanwhile.
@@ -69,11 +70,11 @@ pub struct Carrier {
 }
 
 impl Carrier {
-    /// A carrier that goes on where it was, or, the first time, with what comes from now on. `name`: of its files.
-    pub fn new(name: String, config: &Config, send: Send, stop: Arc<Stop>, source: Source) -> Carrier {
+    /// A carrier that goes on where it was, or, the first time, with what comes from now on. `told`: has the name of its files.
+    pub fn new(config: &Config, send: Send, stop: Arc<Stop>, source: Source, told: Arc<Told>) -> Carrier {
         let (throttle, severity_min) = (config.throttle.map(Throttle::new), config.severity_min);
         let mut carrier =
-            Carrier { name, severity_min, send, throttle, stop, source, through: 0, is_behind: true, given_up: false };
+            Carrier { severity_min, send, throttle, stop, source, told, through: 0, is_behind: true, given_up: false };
         let saved = std::fs::read_to_string(carrier.file("seq")).ok().and_then(|text| text.trim().parse().ok());
         match saved {
             Some(through) => carrier.through = through,
@@ -83,6 +84,9 @@ impl Carrier {
                 carrier.save();
             }
         }
+        carrier.told.through(carrier.through);
+        let refused = std::fs::read(carrier.file("refused.jsonl")).unwrap_or_default();
+        carrier.told.dead_letters.add(refused.iter().filter(|byte| **byte == b'\n').count() as u64);
         carrier
     }
 
@@ -145,7 +149,7 @@ impl Carrier {
             let finding = match finding {
                 Ok(finding) => finding,
                 Err(error) => {
-                    tracing::warn!(channel = %self.name, %error, "findings that were missed cannot be read yet; they are told later");
+                    tracing::warn!(channel = %self.told.name, %error, "findings that were missed cannot be read yet; they are told later");
                     self.is_behind = true;
                     return;
                 }
@@ -176,19 +180,24 @@ impl Carrier {
         let id = &finding.finding_id;
         while !self.given_up {
             match (self.send)(finding, held_back) {
-                Ok(()) => return,
+                Ok(()) => {
+                    self.told.delivered();
+                    return;
+                }
                 Err(Trouble::Refused(why)) => {
-                    tracing::error!(channel = %self.name, why, finding = %id, "a finding was refused and is laid aside");
+                    self.told.dead_letters.one();
+                    tracing::error!(channel = %self.told.name, why, finding = %id, "a finding was refused and is laid aside");
                     self.lay_aside(finding, held_back);
                     return;
                 }
                 Err(Trouble::Away(why)) => {
+                    self.told.failed();
                     if self.stop.wait(Duration::ZERO) {
-                        tracing::warn!(channel = %self.name, why, "stopped before everything was told; the next start goes on");
+                        tracing::warn!(channel = %self.told.name, why, "stopped before everything was told; the next start goes on");
                         self.given_up = true;
                         return;
                     }
-                    tracing::warn!(channel = %self.name, why, finding = %id, "a finding could not be told yet; trying again in {pause:?}");
+                    tracing::warn!(channel = %self.told.name, why, finding = %id, "a finding could not be told yet; trying again in {pause:?}");
                     self.stop.wait(pause);
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -212,6 +221,7 @@ impl Carrier {
 
     /// A whole file or the one before, whenever the process ends.
     fn save(&self) {
+        self.told.through(self.through);
         let (path, new) = (self.file("seq"), self.file("seq.new"));
         let saved = path
             .parent()
@@ -219,12 +229,12 @@ impl Carrier {
             .and_then(|()| std::fs::write(&new, format!("{}\n", self.through)))
             .and_then(|()| std::fs::rename(&new, &path));
         if let Err(error) = saved {
-            tracing::warn!(%error, channel = %self.name, "how far alerts have come cannot be noted; some may come twice");
+            tracing::warn!(%error, channel = %self.told.name, "how far alerts have come cannot be noted; some may come twice");
         }
     }
 
     fn file(&self, extension: &str) -> PathBuf {
         let folder: &Path = &self.source.log;
-        folder.join(FOLDER).join(format!("{}-{}.{extension}", self.source.writer, self.name))
+        folder.join(FOLDER).join(format!("{}-{}.{extension}", self.source.writer, self.told.name))
     }
 }

@@ -12,6 +12,7 @@ mod mail;
 mod stdout;
 mod syslog;
 mod throttle;
+mod told;
 mod webhook;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub use self::form::{Form, Jira, Lang, RoutingKey, Style, Template};
 pub use self::letter::Letter;
 pub use self::mail::{Login, Mail, MailTls, Mailbox, Mailer, Password, Ready, Server};
 pub use self::syslog::{Address, Syslog, Transport};
+pub use self::told::Told;
 pub use self::webhook::{Url, Webhook};
 use crate::record::{Finding, Severity};
 
@@ -112,7 +114,7 @@ pub struct Alerts {
 struct Running {
     severity_min: Severity,
     queue: SyncSender<Finding>,
-    dropped: u64,
+    told: Arc<Told>,
     thread: JoinHandle<()>,
 }
 
@@ -127,15 +129,23 @@ impl Alerts {
         for config in configs {
             let (queue, findings) = sync_channel(QUEUE_FINDINGS_MAX);
             let thread = std::thread::Builder::new().name("alert".to_owned());
+            let told = Arc::new(named(config, channels.len()));
+            let telling = Arc::clone(&told);
+            let carrier = |send| Carrier::new(config, send, Arc::clone(&stop), source.clone(), Arc::clone(&told));
             let thread = match &config.channel {
-                Channel::Stdout => thread.spawn(move || findings.iter().for_each(|finding| stdout::write(&finding))),
+                Channel::Stdout => thread.spawn(move || {
+                    for finding in findings {
+                        stdout::write(&finding);
+                        telling.delivered();
+                        telling.handled();
+                    }
+                }),
                 Channel::Webhook(webhook) => {
                     let sender = webhook::Sender::new(webhook)?;
                     let style = webhook.style.clone();
                     let send =
                         move |finding: &Finding, held_back| answered(sender.send(&style.write(finding, held_back)));
-                    let name = format!("webhook-{}", mark(&format!("{:?} {webhook:?}", webhook.url.secret())));
-                    let carrier = Carrier::new(name, config, Box::new(send), Arc::clone(&stop), source.clone());
+                    let carrier = carrier(Box::new(send));
                     thread.spawn(move || carrier.run(&findings))
                 }
                 Channel::Syslog(syslog) => {
@@ -143,21 +153,19 @@ impl Alerts {
                     let send = move |finding: &Finding, held_back| {
                         sender.send(finding, held_back).map_err(|error| Trouble::Away(error.to_string()))
                     };
-                    let name = format!("syslog-{}", mark(&format!("{syslog:?}")));
-                    let carrier = Carrier::new(name, config, Box::new(send), Arc::clone(&stop), source.clone());
+                    let carrier = carrier(Box::new(send));
                     thread.spawn(move || carrier.run(&findings))
                 }
                 Channel::Mail(mail) => {
                     let mut courier = Courier::new(mail)?;
                     let send = move |finding: &Finding, held_back| courier.send(finding, held_back);
-                    let name = format!("mail-{}", mark(&format!("{:?} {:?}", mail.server, mail.to)));
-                    let carrier = Carrier::new(name, config, Box::new(send), Arc::clone(&stop), source.clone());
+                    let carrier = carrier(Box::new(send));
                     thread.spawn(move || carrier.run(&findings))
                 }
             }?;
             // Those that note how far they have come want to see every one.
             let severity_min = if config.channel.sees_all() { Severity::Low } else { config.severity_min };
-            channels.push(Running { severity_min, queue, dropped: 0, thread });
+            channels.push(Running { severity_min, queue, told, thread });
         }
         Ok(Alerts { channels: Mutex::new(channels), stop })
     }
@@ -165,16 +173,25 @@ impl Alerts {
     /// Passes a finding to every channel that wants it. Never waits.
     pub fn send(&self, finding: &Finding) {
         let severity = finding.severity.unwrap_or(Severity::Low);
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        for channel in channels.iter_mut().filter(|channel| severity >= channel.severity_min) {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        for channel in channels.iter().filter(|channel| severity >= channel.severity_min) {
+            channel.told.queued();
             if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = channel.queue.try_send(finding.clone())
             {
-                channel.dropped = channel.dropped.saturating_add(1);
-                if channel.dropped.is_power_of_two() {
-                    tracing::warn!(dropped = channel.dropped, "an alert channel is full: findings are in the log only");
+                channel.told.handled();
+                channel.told.dropped.one();
+                let dropped = channel.told.dropped.get();
+                if dropped.is_power_of_two() {
+                    tracing::warn!(channel = %channel.told.name, dropped, "an alert channel is full: findings are in the log only");
                 }
             }
         }
+    }
+
+    /// How each channel is doing, in the order of the configuration; none once they are stopped.
+    pub fn told(&self) -> Vec<Arc<Told>> {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.iter().map(|channel| Arc::clone(&channel.told)).collect()
     }
 
     /// Sends what waits, once and without pauses, for `timeout` at most.
@@ -204,6 +221,17 @@ fn answered(status: std::io::Result<u16>) -> Result<(), Trouble> {
         Ok(status) => Err(Trouble::Refused(format!("HTTP status {status}"))),
         Err(error) => Err(Trouble::Away(error.to_string())),
     }
+}
+
+/// A channel's figures, under the name of its files.
+fn named(config: &Config, number: usize) -> Told {
+    let (kind, of) = match &config.channel {
+        Channel::Stdout => return Told::new("stdout", format!("stdout-{}", number.saturating_add(1)), false),
+        Channel::Webhook(webhook) => ("webhook", format!("{:?} {webhook:?}", webhook.url.secret())),
+        Channel::Syslog(syslog) => ("syslog", format!("{syslog:?}")),
+        Channel::Mail(mail) => ("mail", format!("{:?} {:?}", mail.server, mail.to)),
+    };
+    Told::new(kind, format!("{kind}-{}", mark(&of)), true)
 }
 
 /// A short name for a channel's files, which tells nothing of what it is made from.

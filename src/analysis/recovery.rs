@@ -106,6 +106,7 @@ impl Stage {
     /// Events that were let through unrecorded are themselves recorded.
     pub(super) fn gap(&mut self, position: Position, gap: &Gap) {
         self.log.gap(position, gap);
+        self.figures.gap_events.add(gap.events);
         let why = match gap.cause {
             GapCause::Passed => "were let through unrecorded, because the journal could not be written",
             GapCause::Damaged => "or more are missing, because the journal was damaged",

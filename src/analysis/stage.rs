@@ -19,6 +19,7 @@ use super::understood::{self, Understood};
 use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
 use crate::catalog::{Catalog, Understanding};
 use crate::clock::{Clock, Timestamp};
+use crate::figures::Figures;
 use crate::policy::acting::Whom;
 use crate::policy::judged::tame;
 use crate::policy::{PolicySet, SharedEngine};
@@ -76,6 +77,8 @@ pub struct Rooms {
     pub identity: Identity,
     /// How often each kind of statement came through, for who asks.
     pub passed: Passed,
+    /// What is counted, for who asks.
+    pub figures: Figures,
 }
 
 /// See the module.
@@ -89,6 +92,7 @@ pub struct Stage {
     pub(super) key: Key,
     identity: Identity,
     passed: Passed,
+    pub(super) figures: Figures,
     pub(super) parsers: Parsers,
     pub(super) understood: understood::Cache,
     pub(super) sessions: HashMap<Uuid, Session, ahash::RandomState>,
@@ -117,7 +121,8 @@ impl Stage {
         findings: SyncSender<Finding>,
         stopping: Arc<AtomicBool>,
     ) -> Result<Stage, StageError> {
-        let Rooms { log, catalog, engine, quarantines, key, identity, passed } = rooms;
+        let Rooms { log, catalog, engine, quarantines, key, identity, passed, figures } = rooms;
+        figures.last_finding.set(log.last_finding());
         let mut stage = Stage {
             config,
             clock,
@@ -129,6 +134,7 @@ impl Stage {
             parsers: Parsers::start(&identity.keys)?,
             identity,
             passed,
+            figures,
             understood: understood::Cache::default(),
             sessions: HashMap::default(),
             findings,
@@ -183,6 +189,7 @@ impl Stage {
     fn take(&mut self, position: Position, entry: Entry) {
         let replayed = self.emitted_through.is_some_and(|through| position <= through);
         self.through = Some(self.through.map_or(position, |through| through.max(position)));
+        self.figures.analysed.set(position.0);
         match entry {
             Entry::Event(event) if replayed => self.restore_open(position, event),
             Entry::Gap(_) if replayed => {}
@@ -319,6 +326,7 @@ impl Stage {
         if let Some(mut record) = fold.end(at, outcome) {
             self.log.number(&mut record);
             let findings = self.engine.lock().transaction(&record);
+            self.figures.transaction(&record);
             self.log.append(record);
             self.uncommitted = self.uncommitted.saturating_add(1);
             self.findings(findings);
@@ -414,6 +422,7 @@ impl Stage {
             session.apply(&analysis.effects);
         }
         let at = record.ended_at.unwrap_or(record.common.at);
+        self.figures.statement(&record);
         self.log.append(record);
         self.uncommitted = self.uncommitted.saturating_add(1);
         self.findings(findings);
@@ -461,6 +470,7 @@ impl Stage {
     pub(super) fn log_session(&mut self, mut record: SessionRecord) {
         self.log.number(&mut record);
         let findings = self.engine.lock().session(&record);
+        self.figures.session(&record);
         self.log.append(record);
         self.uncommitted = self.uncommitted.saturating_add(1);
         self.findings(findings);
@@ -485,6 +495,7 @@ impl Stage {
     pub(super) fn findings(&mut self, findings: Vec<Finding>) {
         for mut finding in findings {
             self.log.number(&mut finding);
+            self.figures.finding(&finding);
             if finding.action == Some(Action::Quarantine) {
                 self.keep_out(&finding);
             }
@@ -520,21 +531,23 @@ impl Stage {
     /// A full disk delays sealing; the records are in the journal meanwhile, and the next call tries again.
     fn seal_if_due(&mut self, idle: bool) {
         if let Err(error) = self.log.seal_if_due(self.clock.now()) {
+            self.figures.log_failures.one();
             tracing::error!(%error, "the log cannot be sealed into Parquet yet");
         } else if let Err(error) = self.log.delete_if_due(self.clock.now()) {
             tracing::error!(%error, "what is past its time cannot be deleted; it is tried again tomorrow");
         } else if let Err(error) = self.log.compact_if_due(self.clock.now(), idle) {
             tracing::error!(%error, "files of the log cannot be compacted; it is tried again in some minutes");
         }
+        self.figures.unsealed_since.set(self.log.unsealed_since());
+        self.figures.journal_bytes.set(self.log.journal_bytes());
     }
 
-    /// Whether it was.
+    /// Whether anything was committed.
     fn commit_if_due(&mut self, idle: bool) -> Result<bool, StageError> {
         let due = self.uncommitted >= COMMIT_RECORDS_MAX
             || self.committed_at.elapsed() >= COMMIT_EVERY
             || (idle && !self.undelivered.is_empty());
-        let due = due && self.uncommitted > 0;
-        if due { self.commit().map(|()| true) } else { Ok(false) }
+        if due && self.uncommitted > 0 { self.commit().map(|()| true) } else { Ok(false) }
     }
 
     fn commit(&mut self) -> Result<(), StageError> {
@@ -544,6 +557,7 @@ impl Stage {
             let mut tries: u32 = 0;
             while let Err(error) = self.log.commit(&checkpoint) {
                 tries = tries.saturating_add(1);
+                self.figures.log_failures.one();
                 tracing::error!(%error, tries, "the record journal cannot be written; trying again");
                 if self.stopping.load(Ordering::Relaxed) && tries >= LAST_TRIES {
                     return Err(error.into());
@@ -556,6 +570,7 @@ impl Stage {
         for finding in self.undelivered.drain(..) {
             // Whoever tells people is slow or gone: the finding is in the log all the same.
             if self.findings.try_send(finding).is_err() {
+                self.figures.findings_not_passed.one();
                 tracing::warn!("a finding was logged but not passed on: the alert queue is full");
             }
         }

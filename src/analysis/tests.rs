@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::stage::WAIT;
 use super::*;
-use crate::audit::{self, Intake, Key, Lake, Log, Writer};
+use crate::audit::{self, Intake, IntakeReader, Key, Lake, Log, Writer};
 use crate::catalog::{Catalog, Classification};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::{self, Engine, SharedEngine};
@@ -155,32 +156,32 @@ fn config(folder: &Path) -> audit::Config {
     }
 }
 
-/// Runs a stage over what the journal holds and over `events`, to the end.
-fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
-    let config = config(folder);
+/// A stage, and the journal that it reads.
+fn open(config: &audit::Config) -> (Stage, Intake, IntakeReader, Receiver<Finding>, Writer) {
     let writer = Writer::claim(&config.path).expect("writer");
-    let log = Log::open(&config, writer.name()).expect("log");
-    let (intake, reader) = Intake::open(&config, writer.name()).expect("intake");
+    let log = Log::open(config, writer.name()).expect("log");
+    let (intake, reader) = Intake::open(config, writer.name()).expect("intake");
     let key = Key::load_or_create(&config.key_file).expect("key");
     let classification = Classification::parse(CLASSIFICATION, Path::new("classification.yaml")).expect("classes");
     let policies = policy::load(&policy::Config::default()).expect("built-in policies");
     let (finding_sender, findings) = sync_channel(100);
-    let stage = Stage::new(
-        Config::default(),
-        Clock::system(),
-        Rooms {
-            identity: super::Identity::default(),
-            passed: super::Passed::default(),
-            log,
-            catalog: Catalog::new(classification),
-            engine: SharedEngine::new(Engine::new(Arc::new(policies))),
-            quarantines: Quarantines::default(),
-            key,
-        },
-        finding_sender,
-        Arc::default(),
-    )
-    .expect("stage");
+    let rooms = Rooms {
+        identity: super::Identity::default(),
+        passed: super::Passed::default(),
+        figures: crate::figures::Figures::default(),
+        log,
+        catalog: Catalog::new(classification),
+        engine: SharedEngine::new(Engine::new(Arc::new(policies))),
+        quarantines: Quarantines::default(),
+        key,
+    };
+    let stage = Stage::new(Config::default(), Clock::system(), rooms, finding_sender, Arc::default()).expect("stage");
+    (stage, intake, reader, findings, writer)
+}
+
+/// Runs a stage over what the journal holds and over `events`, to the end.
+fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
+    let (stage, intake, reader, findings, _writer) = open(&config(folder));
     if !events.is_empty() {
         intake.append(&mut events.to_vec()).expect("journal");
     }
@@ -188,6 +189,31 @@ fn run(folder: &Path, events: &[Event]) -> Vec<Finding> {
     let (_control, orders) = sync_channel(1);
     stage.run(reader, &orders).expect("runs to the end");
     findings.try_iter().collect()
+}
+
+/// Where something happens all the time, nothing is ever idle.
+#[test]
+fn records_are_sealed_in_their_time_while_events_keep_coming() {
+    let folder = tempfile::tempdir().expect("folder");
+    let config = audit::Config { flush: Duration::from_millis(300), ..config(folder.path()) };
+    let (stage, intake, reader, _findings, _writer) = open(&config);
+    let (_control, orders) = sync_channel(1);
+    let analysis = std::thread::spawn(move || stage.run(reader, &orders).expect("runs to the end"));
+    let sealed = || {
+        let partitions = std::fs::read_dir(config.path.join("statements")).expect("a table").filter_map(Result::ok);
+        partitions.flat_map(|partition| std::fs::read_dir(partition.path()).expect("a partition")).count()
+    };
+    let mut script = Script::new(1);
+    let began = std::time::Instant::now();
+    while sealed() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing was sealed");
+        script.begun("select 1");
+        script.ended("SELECT 1", Some(TransactionStatus::Idle));
+        intake.append(&mut std::mem::take(&mut script.events)).expect("journal");
+        std::thread::sleep(WAIT / 10);
+    }
+    drop(intake);
+    analysis.join().expect("it ends");
 }
 
 fn records<T: Table + audit::Logged>(folder: &Path) -> Vec<T> {

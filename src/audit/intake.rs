@@ -245,6 +245,47 @@ impl Intake {
     pub fn passed(&self) -> u64 {
         self.shared.lock().passed
     }
+
+    /// For who asks how it is. Keeps nobody waiting for its end.
+    pub fn look(&self) -> Look {
+        Look(Arc::clone(&self.shared))
+    }
+}
+
+/// How a journal is. Not a writing end: the reader is finished while these are there.
+#[derive(Clone)]
+pub struct Look(Arc<Shared>);
+
+impl Look {
+    /// The number of the last event that was appended; 0 where there was none.
+    pub fn last(&self) -> u64 {
+        self.0.lock().last().0
+    }
+
+    /// Events that were let through unrecorded since the start.
+    pub fn passed(&self) -> u64 {
+        self.0.lock().passed
+    }
+
+    /// Segments that lie there, of [`SEGMENTS_MAX`].
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn segments(&self) -> Result<usize, Error> {
+        folder::numbered(&self.0.folder, EXTENSION).map(|files| files.len())
+    }
+
+    /// Why nothing can be written, where that was so at the last attempt and is so still: it is tried again.
+    pub fn hindrance(&self) -> Option<UnwritableReason> {
+        let mut state = self.0.lock();
+        state.refused?;
+        self.0.roll(&mut state).err()
+    }
+
+    /// Whether what cannot be written is let through.
+    pub fn lets_through(&self) -> bool {
+        self.0.when_unwritable == WhenUnwritable::Pass
+    }
 }
 
 /// The extension of a segment's file.

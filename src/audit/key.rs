@@ -82,6 +82,13 @@ impl Key {
         aead::LessSafeKey::new(aead::UnboundKey::new(&aead::AES_256_GCM, &bytes).expect("32 bytes"))
     }
 
+    /// The encryption key of what sidecars of a fleet tell each other.
+    #[allow(clippy::expect_used, reason = "AES-256-GCM takes 32 bytes, which is what is derived")]
+    pub fn fleet(&self) -> aead::LessSafeKey {
+        let bytes = derive(&self.secret, &[], b"mitsuke fleet v1");
+        aead::LessSafeKey::new(aead::UnboundKey::new(&aead::AES_256_GCM, &bytes).expect("32 bytes"))
+    }
+
     /// The id that the files of a log have which was written under it.
     pub fn name(&self) -> String {
         hex(&self.id())

@@ -219,6 +219,21 @@ impl Log {
         self.recovered.as_ref()
     }
 
+    /// Since when, at most, the oldest record waits that is not in Parquet; `None` where none does.
+    pub fn unsealed_since(&self) -> Option<Timestamp> {
+        self.since.filter(|_| self.unsealed || !self.older.is_empty())
+    }
+
+    /// The number of the last finding of this writer.
+    pub fn last_finding(&self) -> u64 {
+        self.tables.findings.last_seq
+    }
+
+    /// How long the journal is that records are written to, bytes.
+    pub fn journal_bytes(&self) -> u64 {
+        self.journal.bytes()
+    }
+
     /// This writer's name.
     pub fn writer(&self) -> &Text {
         &self.writer

@@ -52,7 +52,7 @@ pub use self::chain::{FileTimes, Head, Sealed, ToldGap, heads};
 pub use self::compaction::{Compacted, LeftAlone, compact};
 pub use self::error::{Error, Unwritable, UnwritableReason};
 pub use self::folder::REPLACED;
-pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, OnDisk, Position};
+pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, Look, OnDisk, Position};
 pub use self::journal::Checkpoint;
 pub use self::key::Key;
 pub use self::lake::{Lake, LakeFile, Snapshot};

@@ -21,6 +21,8 @@ use std::{fs, io};
 use super::chain::{self, Line, Sealed, Told};
 use super::store::{Put, Store, Version};
 use super::{Config, Error, Place, spool, writer};
+use crate::clock::Clock;
+use crate::figures::Figures;
 
 /// How often it is looked for what was sealed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -56,9 +58,9 @@ impl Shipper {
     ///
     /// # Errors
     /// The store's configuration makes no client, or no thread can be had.
-    pub fn start(config: &Config) -> Result<Option<Shipper>, Error> {
+    pub fn start(config: &Config, figures: Figures) -> Result<Option<Shipper>, Error> {
         let Some(store) = &config.store else { return Ok(None) };
-        let work = Work::new(config, Store::open(store)?);
+        let work = Work { figures, ..Work::new(config, Store::open(store)?) };
         let (wake, woken) = sync_channel(1);
         let (finished, done) = sync_channel(1);
         let stopping = Arc::new(AtomicBool::new(false));
@@ -107,11 +109,18 @@ struct Work {
     writers: HashMap<String, Gone>,
     /// Files that are in the store and still here, with the time since when.
     stay: VecDeque<(Instant, Sealed)>,
+    figures: Figures,
 }
 
 impl Work {
     fn new(config: &Config, store: Store) -> Work {
-        Work { config: config.clone(), store, writers: HashMap::new(), stay: VecDeque::new() }
+        Work {
+            config: config.clone(),
+            store,
+            writers: HashMap::new(),
+            stay: VecDeque::new(),
+            figures: Figures::default(),
+        }
     }
 
     fn run(mut self, woken: &Receiver<()>, stopping: &AtomicBool) -> bool {
@@ -128,6 +137,7 @@ impl Work {
             let passed = if lock.is_some() { self.pass() } else { Ok(()) };
             match &passed {
                 Ok(()) => {
+                    self.tell(false);
                     if let Some((since, _)) = away.take() {
                         let seconds = since.elapsed().as_secs();
                         tracing::info!(store = %self.store.url(), seconds, "what waited for the store is in it");
@@ -136,6 +146,7 @@ impl Work {
                 }
                 Err(error) => {
                     self.writers.clear();
+                    self.tell(true);
                     wait = (if away.is_some() { wait * 2 } else { WAIT_MIN }).min(WAIT_MAX);
                     let (_, told) = away.get_or_insert((Instant::now(), None));
                     if last || told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
@@ -153,6 +164,16 @@ impl Work {
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
+    }
+
+    /// For who asks for figures.
+    fn tell(&self, is_away: bool) {
+        let (files, bytes) = if is_away { self.waiting() } else { (0, 0) };
+        self.figures.spool_files.set(files);
+        self.figures.spool_bytes.set(bytes);
+        let since = self.figures.store_away_since.get();
+        let since = is_away.then(|| since.unwrap_or_else(|| Clock::system().now()));
+        self.figures.store_away_since.set(since);
     }
 
     /// Takes up everything that is sealed by now. One writer whose name is taken holds up no other.

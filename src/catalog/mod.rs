@@ -23,7 +23,7 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -173,6 +173,19 @@ struct Inner {
     wake: Notify,
 }
 
+/// Of how many databases the catalog is known, and how well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// Read, and no change seen since.
+    pub fresh: usize,
+    /// A change was seen that is not read yet, or the last reading failed.
+    pub stale: usize,
+    /// Never read.
+    pub none: usize,
+    /// How long ago the one was read that was read longest ago.
+    pub oldest: Option<Duration>,
+}
+
 #[derive(Default)]
 struct Database {
     snapshot: Option<Arc<Snapshot>>,
@@ -182,6 +195,8 @@ struct Database {
     unsettled: Arc<Unsettled>,
     lineage: Arc<Lineage>,
     stale: bool,
+    /// When it was read last.
+    read_at: Option<Instant>,
     /// A change was seen that no reading begun before it can hold.
     changes: u64,
 }
@@ -303,6 +318,20 @@ impl Catalog {
     /// Whether a database's catalog has been read, and no change seen since.
     pub fn is_fresh(&self, database: &str) -> bool {
         self.read().get(database).is_some_and(|database| database.snapshot.is_some() && !database.stale)
+    }
+
+    /// How much is known of the databases in use.
+    pub fn freshness(&self) -> Freshness {
+        let mut freshness = Freshness::default();
+        for database in self.read().values() {
+            match (&database.snapshot, database.stale) {
+                (None, _) => freshness.none = freshness.none.saturating_add(1),
+                (Some(_), true) => freshness.stale = freshness.stale.saturating_add(1),
+                (Some(_), false) => freshness.fresh = freshness.fresh.saturating_add(1),
+            }
+            freshness.oldest = freshness.oldest.max(database.read_at.map(|at| at.elapsed()));
+        }
+        freshness
     }
 
     /// A session uses this database: its catalog will be read.
@@ -451,6 +480,7 @@ impl Catalog {
             }
             known.rows = Arc::new(rows);
             known.stale = known.changes != changes;
+            known.read_at = Some(Instant::now());
             if !known.stale {
                 Arc::make_mut(&mut known.lineage).forget_new_views();
             }

@@ -105,7 +105,7 @@ fn the_wire_decides_where_every_column_is_plain() {
     let wire = [origin("id", 1, 1), origin("email", 1, 2)];
     let found = understand("select id, email from customers", "shop", Some(&wire));
     assert_eq!(columns(&found), ["shop.customers.email"]);
-    assert_eq!(found.relations_read, ["shop.customers".into()]);
+    assert_eq!(found.relations_read, [Text::from("shop.customers")]);
     assert_eq!((found.certainty, found.state), (Certainty::Exact, CatalogState::Fresh));
     assert_eq!(found.people, PeopleRule::EachRowOne);
     assert_eq!(found.level.as_deref(), Some("personal"));
@@ -124,7 +124,7 @@ fn an_expression_is_followed_in_the_text() {
 fn a_view_is_its_base_tables() {
     let found = understand("select mail from contacts", "shop", Some(&[origin("mail", 3, 2)]));
     assert_eq!(columns(&found), ["shop.customers.email"]);
-    assert_eq!(found.relations_read, ["shop.customers".into()]);
+    assert_eq!(found.relations_read, [Text::from("shop.customers")]);
     // One whose definition cannot be followed shows all that it depends on.
     let found = understand("select x from loud", "shop", Some(&[origin("x", 6, 1)]));
     assert_eq!(columns(&found), ["shop.customers.email"]);

@@ -49,6 +49,7 @@ impl Check {
         faults.extend(alert_faults(&config, self.offline));
         keep(analysis::read_keys(config.analysis.comment_keys.as_deref()), &mut faults);
         faults.extend(store_fault(&config, self.offline));
+        faults.extend(fleet_fault(&config, self.offline));
         for fault in &faults {
             eprintln!("{fault}");
         }
@@ -103,6 +104,15 @@ fn store_fault(config: &Config, offline: bool) -> Option<Fault> {
     reached
         .err()
         .map(|error| Fault::of_file(&file, format!("`log.path` is a store that cannot be read: {error}"), mend))
+}
+
+/// Whether the fleet's store answers, where there is one.
+fn fleet_fault(config: &Config, offline: bool) -> Option<Fault> {
+    let file = config.file.clone().unwrap_or_else(|| "built-in defaults".into());
+    let fleet = config.fleet.as_ref()?;
+    let reached = if offline { fleet.client().map(drop) } else { fleet.reach() };
+    let mend = "check host, port, password and TLS of [fleet]; --offline leaves it alone";
+    reached.err().map(|error| Fault::of_file(&file, format!("the fleet's store cannot be used: {error}"), mend))
 }
 
 /// What is wrong with files that alerts name, and with their mail servers.

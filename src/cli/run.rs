@@ -16,6 +16,7 @@ use crate::{app, audit, telemetry};
 /// Without any configuration it listens on 127.0.0.1:6432, goes to 127.0.0.1:5432, logs to ./mitsuke-log and uses the
 /// built-in policies. SIGHUP reads the configuration, certificates, policies and classification again; a change in the folder of
 /// the policies is taken by itself, within seconds. SIGTERM and Ctrl-C let running statements end, for [listen].drain_timeout at most, and stop.
+/// With [telemetry].listen it tells how it is: /metrics for Prometheus, /healthz, /readyz.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -34,7 +35,7 @@ impl Run {
     /// Runs until a signal ends it.
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
         let config = self.config(global)?;
-        telemetry::start(config.log_format, "info");
+        telemetry::start(config.telemetry.log_format, "info");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -63,6 +64,9 @@ impl Run {
         for address in &running.addresses {
             tracing::info!(%address, %upstream, log = audit.shown(), "listening");
         }
+        if let Some(address) = running.telemetry() {
+            tracing::info!(%address, "/metrics, /healthz and /readyz are there");
+        }
         let mut policies = running.config().policies.clone();
         let mut watch = policies.path.as_deref().map(Watch::new);
         let mut looks = tokio::time::interval(watch::EVERY);
@@ -72,7 +76,10 @@ impl Run {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => {
-                    let read = self.config(global).and_then(|config| running.reload(&config).map(|()| config));
+                    let read = match self.config(global) {
+                        Ok(config) => running.reload(&config).map(|()| config),
+                        Err(faults) => running.counted(Err(faults)).map(|()| running.config().clone()),
+                    };
                     match read {
                         Ok(config) => {
                             policies = config.policies;

@@ -5,6 +5,7 @@
 //! this version does not serve are faults that say so, never silently ignored.
 
 mod alert;
+mod fleet;
 mod legs;
 mod log;
 mod section;
@@ -40,12 +41,14 @@ pub struct Config {
     pub audit: audit::Config,
     /// `[policies]`.
     pub policies: policy::Config,
+    /// `[fleet]`.
+    pub fleet: Option<crate::fleet::Config>,
     /// `[[alert]]`.
     pub alerts: Vec<crate::alert::Config>,
     /// `[report]`.
     pub report: Report,
     /// `[telemetry]`.
-    pub log_format: LogFormat,
+    pub telemetry: Telemetry,
 }
 
 /// `[report]`.
@@ -55,6 +58,15 @@ pub struct Report {
     pub to: Vec<crate::alert::Mailbox>,
     /// What it is written in.
     pub lang: crate::alert::Lang,
+}
+
+/// `[telemetry]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Where `/metrics`, `/healthz` and `/readyz` are, `host:port`; `None`: nowhere.
+    pub listen: Option<String>,
+    /// What the sidecar's own log is written as.
+    pub log_format: LogFormat,
 }
 
 /// `[telemetry].log_format`.
@@ -165,11 +177,12 @@ fn read(
     let audit = audit.unwrap_or_else(|| log::default(key_file));
     let bypass = root.section("bypass", bypass_of).unwrap_or_default();
     let policies = root.section("policies", policies_of).unwrap_or_default();
+    let fleet = root.section("fleet", fleet::read).flatten();
     let alerts = root.sections("alert", alert::read);
     let report = root.section("report", report_of).unwrap_or_default();
-    let log_format = root.section("telemetry", telemetry).unwrap_or_default();
+    let telemetry = root.section("telemetry", telemetry).unwrap_or_default();
     root.finish();
-    Config { file, proxy, analysis, catalog, bypass, audit, policies, alerts, report, log_format }
+    Config { file, proxy, analysis, catalog, bypass, audit, policies, fleet, alerts, report, telemetry }
 }
 
 fn identity(section: &mut Section<'_>) -> analysis::Config {
@@ -254,9 +267,17 @@ fn report_of(section: &mut Section<'_>) -> Report {
     Report { to: alert::mailboxes(section, "to").unwrap_or_default(), lang }
 }
 
-fn telemetry(section: &mut Section<'_>) -> LogFormat {
-    section.not_yet("listen");
-    section.word("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]).unwrap_or_default()
+fn telemetry(section: &mut Section<'_>) -> Telemetry {
+    let listen = match section.parsed("listen", "an address such as \"127.0.0.1:9632\"") {
+        Some(proxy::Address::Tcp(address)) => Some(address),
+        Some(proxy::Address::Unix(_)) => {
+            section.fault_here("`telemetry.listen` is a unix socket", "write host:port, which Prometheus can ask");
+            None
+        }
+        None => None,
+    };
+    let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    Telemetry { listen, log_format: section.word("log_format", &words).unwrap_or_default() }
 }
 
 #[cfg(test)]

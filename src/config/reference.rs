@@ -95,7 +95,9 @@ fn the_defaults_that_it_names_are_the_defaults() {
         policies: policy::Config { path: None, timezone: None, ..set.policies },
         analysis: analysis::Config { comment_keys: None, ..set.analysis },
         alerts: Vec::new(),
+        fleet: None,
         report: Report::default(),
+        telemetry: Telemetry { listen: None, ..set.telemetry },
         ..set
     };
     assert_eq!(set, default);

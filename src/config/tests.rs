@@ -63,8 +63,19 @@ fn the_environment_overrides_the_file() {
 
 #[test]
 fn what_is_not_there_yet_says_so() {
-    let told = faults("[telemetry]\nlisten = \"127.0.0.1:9000\"\n");
-    assert!(told[0].contains("`telemetry.listen` is not there yet in version"), "{told:?}");
+    let told = faults("[report]\nschedule = \"monday\"\n");
+    assert!(told[0].contains("`report.schedule` is not there yet in version"), "{told:?}");
+}
+
+#[test]
+fn figures_are_listened_for_on_a_host_and_port_only() {
+    for (written, told) in [
+        ("unix:/run/mitsuke/metrics", "`telemetry.listen` is a unix socket"),
+        ("9632", "`telemetry.listen` is \"9632\", which is not an address such as \"127.0.0.1:9632\""),
+    ] {
+        let faults = faults(&format!("[telemetry]\nlisten = \"{written}\"\n"));
+        assert!(faults[0].contains(told), "{faults:?}");
+    }
 }
 
 #[cfg(feature = "object-store")]

@@ -64,6 +64,11 @@ impl Presence {
         Seated { seat, id: who.session_id, presence: self.clone() }
     }
 
+    /// How many there are.
+    pub fn sessions(&self) -> usize {
+        lock(&self.0.seats).len()
+    }
+
     /// Tells all to go whom `keeps_out` (user, address) has a word for. How many.
     pub fn tell(&self, keeps_out: impl Fn(Option<&str>, &str) -> Option<Denial>) -> usize {
         let seats: Vec<Arc<Seat>> = lock(&self.0.seats).values().cloned().collect();
@@ -94,7 +99,7 @@ impl Presence {
 
 impl fmt::Debug for Presence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Presence").field("sessions", &lock(&self.0.seats).len()).finish()
+        f.debug_struct("Presence").field("sessions", &self.sessions()).finish()
     }
 }
 

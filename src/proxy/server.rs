@@ -162,6 +162,26 @@ impl Control {
         })
     }
 
+    /// The sessions that run.
+    pub fn sessions(&self) -> usize {
+        self.presence.sessions()
+    }
+
+    /// How many there may be, as it was when it was started.
+    pub fn connections_max(&self) -> usize {
+        self.legs.load().config.connections_max
+    }
+
+    /// Where the server is, and whether it answers there, as any client may ask it.
+    ///
+    /// # Errors
+    /// See [`super::check()`]; in words that hold no secret.
+    pub async fn reach(&self) -> (Address, io::Result<()>) {
+        let legs = self.legs.load_full();
+        let reached = legs.upstream.reach().await;
+        (legs.upstream.address.clone(), reached)
+    }
+
     /// The server's processes that serve sessions of ours, or did since this was last asked.
     pub fn backends(&self) -> HashSet<u32> {
         self.presence.backends()

@@ -124,7 +124,7 @@ impl Scanner {
     /// Takes off `input` the messages of this type that it holds whole, up to the first that is none: how many, and their bytes. Of a
     /// result that nobody looks into, these are nearly all. What it leaves, [`Scanner::header`] reads, or refuses.
     pub fn pass_over(&mut self, kind: u8, input: &mut &[u8]) -> (u64, u64) {
-        let (mut count, mut rest) = (0, *input);
+        let (mut count, mut rest) = (0_u64, *input);
         if !self.is_between() {
             return (0, 0);
         }
@@ -137,9 +137,9 @@ impl Scanner {
             let whole = usize::try_from(length).ok().and_then(|length| rest.get(length.checked_add(1)?..));
             let Some(behind) = whole else { break };
             rest = behind;
-            count += 1;
+            count = count.saturating_add(1);
         }
-        let bytes = input.len() - rest.len();
+        let bytes = input.len().saturating_sub(rest.len());
         *input = rest;
         (count, bytes as u64)
     }

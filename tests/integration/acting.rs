@@ -14,7 +14,8 @@ pub const NO_CARDS: &str =
     "when: has(relations, 'shop.cards')\nunless: db_user = 'payment'\non: statement\naction: deny\n";
 const LIMIT: &str = "on: progress\naction: cut\nwhen: persons > 100\n";
 const BURST: &str = "on: session\naction: quarantine\nwhom: client_addr\nfor: 1h\nwhen: outcome = 'auth_failed'\nwindow: { by: [client_addr], within: 1m, count: true, above: 2 }\n";
-const KEPT_OUT: &str = "on: statement\naction: quarantine\nwhom: db_user\nfor: 1h\nwhen: query like '%honeytoken%'\n";
+pub const KEPT_OUT: &str =
+    "on: statement\naction: quarantine\nwhom: db_user\nfor: 1h\nwhen: query like '%honeytoken%'\n";
 
 /// A shop of 5,000 customers, its roles, and a sidecar with these policies; and the name of the database.
 pub fn shop(policies: &[(&str, &str)], mode: &str) -> (Sidecar, String, tempfile::TempDir) {

@@ -31,6 +31,7 @@ mod drivers;
 mod ends;
 mod evasion;
 mod lake;
+mod fleet;
 mod large;
 #[cfg(feature = "query")]
 mod log;
@@ -61,6 +62,7 @@ mod sockets;
 mod start_up;
 #[cfg(all(feature = "query", feature = "object-store"))]
 mod store;
+mod telemetry;
 mod telling;
 mod trail;
 mod verbatim;

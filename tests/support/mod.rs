@@ -9,7 +9,9 @@
 pub mod bucket;
 pub mod gate;
 pub mod programs;
+pub mod prometheus;
 pub mod receiver;
+pub mod redis;
 pub mod rsyslog;
 pub mod script;
 pub mod server;

@@ -1,9 +1,17 @@
-//! The sidecar's own log: lines on standard error, for people or as JSON.
+//! What the sidecar says of itself: its own log on standard error, and over HTTP its figures, whether it lives and whether it is ready.
 //!
-//! What goes in never holds a statement's text, a value, a password or a connection string.
+//! In: lines of `tracing`; the stages, asked when somebody asks. Out: lines for people or as JSON; `/metrics`, `/healthz`, `/readyz`. Neither
+//! ever holds a statement's text, a value, a name of a user, a password or a connection string.
+
+mod exposition;
+mod process;
+mod readiness;
+mod serve;
 
 use tracing_subscriber::EnvFilter;
 
+pub use self::readiness::{Readiness, Sources};
+pub use self::serve::{Error, Server};
 use crate::config::LogFormat;
 
 /// Sets the process's subscriber. A second call changes nothing.
