@@ -62,8 +62,9 @@ rollback
 
 -- MERGE's own rows
 begin
+create table other.titles as select id, title, price from shop.products
 --> exact / inferred | email | 10 | from 17
-merge into shop.products p using shop.customers c on c.id = p.id when matched then update set price = price returning c.email
+merge into other.titles p using shop.customers c on c.id = p.id when matched then update set price = price returning c.email
 --> inferred / assumed | email | 10 | from 17
-with m as (merge into shop.products p using shop.customers c on c.id = p.id when matched then update set price = price returning c.email) select * from m
+with m as (merge into other.titles p using shop.customers c on c.id = p.id when matched then update set price = price returning c.email) select * from m
 rollback

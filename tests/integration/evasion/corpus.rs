@@ -1,5 +1,7 @@
 //! The corpus's files: text → families of cases, each with what is true of its statements. `tests/evasion/README.md` has the form.
 
+use std::ops::RangeInclusive;
+
 use mitsuke::record::Certainty;
 
 /// A file.
@@ -33,8 +35,8 @@ pub struct Expected {
     pub people: u64,
     pub simple: bool,
     pub error: bool,
-    /// The first major version that takes it.
-    pub from: u32,
+    /// The first major version that takes it, and the last.
+    pub versions: RangeInclusive<u32>,
 }
 
 impl Expected {
@@ -46,10 +48,10 @@ impl Expected {
     fn parse(line: &str) -> Expected {
         let fields: Vec<&str> = line.split('|').map(str::trim).collect();
         let has = |word: &str| fields.contains(&word);
-        let from = fields
-            .iter()
-            .find_map(|field| field.strip_prefix("from "))
-            .map_or(0, |major| major.parse().expect("a version"));
+        let version = |word: &str, otherwise: u32| {
+            let found = fields.iter().find_map(|field| field.strip_prefix(word));
+            found.map_or(otherwise, |major| major.parse().expect("a version"))
+        };
         let innocent = fields[0] == "innocent";
         let certainty = fields[0].split('/').map(str::trim).filter(|_| !innocent).map(|word| match word {
             "exact" => Certainty::Exact,
@@ -68,7 +70,7 @@ impl Expected {
             people: if innocent { 0 } else { fields[2].parse().expect("a number of people") },
             simple: has("simple"),
             error: has("error"),
-            from,
+            versions: version("from ", 0)..=version("until ", u32::MAX),
         }
     }
 }
@@ -76,7 +78,9 @@ impl Expected {
 impl Step {
     /// Whether it can be sent so, to a server of this version.
     pub fn runs(&self, extended: bool, major: u32) -> bool {
-        self.expected.as_ref().is_none_or(|expected| !(extended && expected.simple) && major >= expected.from)
+        self.expected
+            .as_ref()
+            .is_none_or(|expected| !(extended && expected.simple) && expected.versions.contains(&major))
     }
 
     /// Its beginning.
