@@ -5,23 +5,10 @@
 
 use super::resolve::Target;
 use super::snapshot::Relation;
-use crate::sql::{Analysis, ColumnRef, Output};
+use crate::sql::{Analysis, COLLECTING, ColumnRef, Output};
 
-/// Functions that leave a value as long as it is, or make it longer.
-const KEEPING: [&str; 36] = [
-    "array_agg",
-    "string_agg",
-    "json_agg",
-    "jsonb_agg",
-    "json_agg_strict",
-    "jsonb_agg_strict",
-    "json_object_agg",
-    "jsonb_object_agg",
-    "json_object_agg_strict",
-    "jsonb_object_agg_strict",
-    "json_arrayagg",
-    "json_objectagg",
-    "xmlagg",
+/// Functions that leave a value as long as it is, or make it longer, besides those that collect them.
+const KEEPING: [&str; 23] = [
     "row_to_json",
     "to_json",
     "to_jsonb",
@@ -84,7 +71,7 @@ pub(super) fn each(analysis: &Analysis, reads: &[Target<'_>]) -> Option<u64> {
     if functions().any(|name| CUTTING.contains(&name)) {
         return Some(CUT_BYTES);
     }
-    if !functions().all(|name| KEEPING.contains(&name)) {
+    if !functions().all(|name| COLLECTING.contains(&name) || KEEPING.contains(&name)) {
         return None;
     }
     let form = if functions().any(|name| name.contains("json")) { Form::Json } else { Form::Text };

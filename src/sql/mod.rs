@@ -27,6 +27,7 @@ pub use self::flow::{Fate, Flow};
 pub use self::replication::{is_of_a_database, replication};
 use self::seal::{Keys, Seal};
 pub use self::shape::{holds_for_shape, shape};
+pub use self::tokens::COLLECTING;
 use crate::record::{Kind, Parse, Text};
 
 /// A relation as written: not yet looked up. CTEs and aliases are already resolved away.

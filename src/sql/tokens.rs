@@ -9,6 +9,23 @@ use pg_query::protobuf::{KeywordKind, Token};
 
 use crate::record::Text;
 
+/// Aggregates that make one value of many rows, with each row's whole value in it.
+pub const COLLECTING: [&str; 13] = [
+    "array_agg",
+    "string_agg",
+    "json_agg",
+    "jsonb_agg",
+    "json_agg_strict",
+    "jsonb_agg_strict",
+    "json_object_agg",
+    "jsonb_object_agg",
+    "json_object_agg_strict",
+    "jsonb_object_agg_strict",
+    "json_arrayagg",
+    "json_objectagg",
+    "xmlagg",
+];
+
 /// One token: what it is, and its text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lexeme<'t> {
@@ -159,27 +176,13 @@ impl<'t> Tokens<'t> {
 
     /// Whether something in it makes one value of many rows.
     pub(super) fn collect_rows(&self) -> bool {
-        const COLLECT: [&str; 16] = [
-            "array_agg",
-            "string_agg",
-            "json_agg",
-            "jsonb_agg",
-            "json_agg_strict",
-            "jsonb_agg_strict",
-            "json_object_agg",
-            "jsonb_object_agg",
-            "json_object_agg_strict",
-            "jsonb_object_agg_strict",
-            "json_arrayagg",
-            "json_objectagg",
-            "xmlagg",
-            "range_agg",
-            "array_concat_agg",
-            "tsvector_agg",
-        ];
+        const ALSO: [&str; 3] = ["range_agg", "array_concat_agg", "tsvector_agg"];
         self.all.iter().enumerate().any(|(at, lexeme)| {
             let of_query = |word: &str| lexeme.text.eq_ignore_ascii_case(word) && self.opens_query(at + 1);
-            let collects = || COLLECT.contains(&lexeme.name().as_str());
+            let collects = || {
+                let name = lexeme.name();
+                COLLECTING.contains(&name.as_str()) || ALSO.contains(&name.as_str())
+            };
             (!lexeme.is_constant() && collects()) || of_query("array") || of_query("json_array")
         })
     }

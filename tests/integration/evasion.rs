@@ -95,6 +95,13 @@ pub(crate) fn classification() -> Classification {
 pub(crate) fn set_up() -> (String, Sidecar, tempfile::TempDir) {
     let name = database();
     psql_script(&direct(shared(), &name), SCHEMA).expect_success();
+    let (more, folder) = configured(&direct(shared(), &name));
+    let sidecar = Sidecar::start(&more);
+    (name, sidecar, folder)
+}
+
+/// What such a sidecar is told: where its catalog is read, and the folder of its policies.
+fn configured(catalog: &str) -> (String, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (file, text) in [
         ("classification.yaml", CLASSIFICATION),
@@ -103,13 +110,9 @@ pub(crate) fn set_up() -> (String, Sidecar, tempfile::TempDir) {
     ] {
         std::fs::write(folder.path().join(file), text).expect("a file of the policies");
     }
-    let more = format!(
-        "[catalog]\nurl = \"{}\"\n[policies]\npath = \"{}\"\ntimezone = \"UTC\"\n",
-        direct(shared(), &name),
-        folder.path().display()
-    );
-    let sidecar = Sidecar::start(&more);
-    (name, sidecar, folder)
+    let policies = folder.path().display();
+    let more = format!("[catalog]\nurl = \"{catalog}\"\n[policies]\npath = \"{policies}\"\ntimezone = \"UTC\"\n");
+    (more, folder)
 }
 
 /// What a table was filled with is known in another session, after a kill and a start.

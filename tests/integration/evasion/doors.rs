@@ -2,7 +2,7 @@
 
 use mitsuke::record::{CatalogState, Certainty, Kind, Protocol, Statement};
 
-use super::{CLASSIFICATION, POLICY, POLICY_CASES, SCHEMA, set_up};
+use super::{SCHEMA, configured, set_up};
 use crate::support::programs::{is_too_old, program, psql, psql_script, run};
 use crate::support::server::{self, SUPERUSER, address, direct, shared};
 use crate::support::sidecar::Sidecar;
@@ -214,18 +214,7 @@ fn replication_is_a_reading_of_what_is_replicated() {
     psql_script(&admin, SCHEMA).expect_success();
     psql(&admin, "create publication customers for table shop.customers").expect_success();
     psql(&admin, "create publication products for table shop.products").expect_success();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for (file, text) in [
-        ("classification.yaml", CLASSIFICATION),
-        ("bulk-personal-read.yaml", POLICY),
-        ("bulk-personal-read.cases.yaml", POLICY_CASES),
-    ] {
-        std::fs::write(folder.path().join(file), text).expect("a file of the policies");
-    }
-    let more = format!(
-        "[catalog]\nurl = \"{admin}\"\n[policies]\npath = \"{}\"\ntimezone = \"UTC\"\n",
-        folder.path().display()
-    );
+    let (more, folder) = configured(&admin);
     let mut sidecar = Sidecar::before(&server, &more);
     let (host, port) = sidecar.address().rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a port");
     let conninfo = |more: &str| format!("host={host} port={port} user={SUPERUSER} {more}");
