@@ -174,7 +174,11 @@ impl Stage {
                 self.take(position, entry);
             }
             // Where there is never a pause, after commits: the journal must not grow without end.
-            if self.commit_if_due(idle)? || idle {
+            let committed = self.commit_if_due(idle)?;
+            if committed && let Err(error) = reader.reuse() {
+                tracing::warn!(%error, "what is no longer needed of the intake journal is not used again");
+            }
+            if committed || idle {
                 self.seal_if_due(idle);
             }
             if idle && reader.is_finished() {

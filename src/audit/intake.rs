@@ -5,14 +5,15 @@
 //!
 //! It is the queue between data plane and analysis, and it is bounded: [`SEGMENTS_MAX`] files of [`SEGMENT_BYTES`] each,
 //! memory-mapped over blocks reserved beforehand. A segment goes when a checkpoint no longer needs it
-//! ([`super::Log::commit`] removes it). Where no new segment can be had (backlog, full disk), `append` refuses, or, with
+//! ([`super::Log::commit`] takes its name away); one that went is cleared, beside the data plane, and is the next
+//! ([`IntakeReader::reuse`]): its blocks are reserved and its pages mapped already. Where no new segment can be had (backlog, full disk), `append` refuses, or, with
 //! [`WhenUnwritable::Pass`], counts what it lets through, in the header of the last segment, which is always
 //! writable; the reader then hands out a [`Gap`].
 //!
 //! # What an append costs
 //!
 //! Encoding, AES-256-GCM and one copy under a mutex: no system call, except one futex call when the reader has been
-//! idle, page faults as the kernel sees fit, and a new file every 16 MiB. With [`Durability::Disk`] the event's session waits
+//! idle, page faults as the kernel sees fit, and a file that is made, or renamed, every 16 MiB. With [`Durability::Disk`] the event's session waits
 //! for one `fdatasync` of a thread that does nothing else ([`Intake::on_disk`]); all that wait at the same time share it, and no other
 //! session waits.
 //!
@@ -44,7 +45,7 @@ use self::disk::{Attempt, Disk};
 use self::lately::{Appended, Lately};
 pub use self::reader::IntakeReader;
 use self::segment::{Cipher, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES_MAX, GAP_OFFSET, HEADER_BYTES, Header};
-use super::{Config, Durability, Error, Key, Unwritable, UnwritableReason, WhenUnwritable, folder, journal};
+use super::{Config, Durability, Error, Key, Unwritable, UnwritableReason, WhenUnwritable, folder, journal, system};
 use crate::clock::Timestamp;
 use crate::session::Event;
 
@@ -134,6 +135,8 @@ pub type OnDisk = Pin<Box<dyn Future<Output = Result<(), Unwritable>> + Send>>;
 struct State {
     current: map::Appender,
     segment: Arc<Segment>,
+    /// What the next segment is made of, if there is one.
+    spare: Option<map::Spare>,
     /// The number of the next event.
     next: Position,
     /// Segments after the one that the reader is on.
@@ -177,11 +180,13 @@ impl Intake {
         let recovered = reader::Recovered::find(&folder, &key, from)?;
         let first = recovered.live_from;
         let path = folder::number(&folder, first.0, EXTENSION);
-        let (current, segment) = begin(&path, first, &key, sizes.segment_bytes).map_err(Error::io("create", &path))?;
+        let (current, segment) =
+            begin(&path, first, &key, None, sizes.segment_bytes).map_err(Error::io("create", &path))?;
         folder::sync(&folder)?;
         let state = State {
             current,
             segment: Arc::clone(&segment),
+            spare: None,
             next: first,
             queue: VecDeque::new(),
             lately: Lately::default(),
@@ -290,6 +295,8 @@ impl Look {
 
 /// The extension of a segment's file.
 const EXTENSION: &str = "seg";
+/// That of one which no checkpoint needs any more. There is one at most, and none that an earlier process left is ever read.
+const SPENT: &str = "spent";
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -315,10 +322,14 @@ fn begin(
     path: &std::path::Path,
     first: Position,
     key: &Key,
+    spare: Option<map::Spare>,
     bytes: usize,
 ) -> std::io::Result<(map::Appender, Arc<Segment>)> {
     let header = Header::new(first, key)?;
-    let (appender, view) = map::create(path, bytes, &header.encode())?;
+    let (appender, view) = match spare {
+        Some(spare) => spare.begin(path, &header.encode())?,
+        None => map::create(path, bytes, &header.encode())?,
+    };
     Ok((appender, Arc::new(Segment { view, cipher: header.cipher(key), first, full: OnceLock::new() })))
 }
 
@@ -403,7 +414,8 @@ impl Shared {
         if self.durability == Durability::Disk {
             state.segment.view.sync().map_err(system)?;
         }
-        let (current, segment) = begin(&path, first, &self.key, self.sizes.segment_bytes).map_err(system)?;
+        let spare = state.spare.take();
+        let (current, segment) = begin(&path, first, &self.key, spare, self.sizes.segment_bytes).map_err(system)?;
         if self.durability == Durability::Disk {
             let _ = folder::sync(&self.folder);
         }
@@ -457,12 +469,23 @@ impl State {
     }
 }
 
-/// Removes the segments wholly before a position: those whose successor begins no later.
+/// Takes away the segments wholly before a position: those whose successor begins no later. One of them is kept as spent, if none is.
 pub(super) fn release(folder: &std::path::Path, from: Position) -> Result<(), Error> {
     let files = folder::numbered(folder, EXTENSION)?;
-    for ((_, path), (next, _)) in files.iter().zip(files.iter().skip(1)) {
-        if Position(*next) <= from {
-            folder::remove(path)?;
+    let mut is_kept = None;
+    for ((number, path), (next, _)) in files.iter().zip(files.iter().skip(1)) {
+        if Position(*next) > from {
+            continue;
+        }
+        let is_kept = match &mut is_kept {
+            Some(is_kept) => is_kept,
+            unknown => unknown.insert(!folder::numbered(folder, SPENT)?.is_empty()),
+        };
+        match std::mem::replace(is_kept, true) {
+            true => folder::remove(path)?,
+            false => {
+                system::rename(path, &folder::number(folder, *number, SPENT)).map_err(Error::io("rename", path))?
+            }
         }
     }
     Ok(())

@@ -19,6 +19,7 @@
 //!   beyond `end`. A `View` makes slices of `HEADER_BYTES..end` only. The two never overlap; `end` only grows, and is
 //!   published with release and read with acquire order.
 //! * All offsets are checked against the mapping's length before a pointer is made.
+//! * A mapping is cleared and used again only by who owns it alone: no appender and no view of it is left.
 #![allow(unsafe_code, reason = "a shared mapping is the only way to hand bytes to the kernel without a system call")]
 
 use std::fs::{File, OpenOptions};
@@ -51,22 +52,45 @@ pub struct View {
     mapping: Arc<Mapping>,
 }
 
+/// A mapping that nobody has an end of any more, cleared: the next segment, whose blocks and pages are there already.
+pub struct Spare(Mapping);
+
 /// Makes a segment's file, which must not exist, reserves all its blocks, and writes its header.
 ///
 /// # Errors
 /// The system refuses, for want of space mostly. No file is left behind.
 pub fn create(path: &Path, length: usize, header: &[u8; HEADER_BYTES]) -> io::Result<(Appender, View)> {
     let file = system::open(OpenOptions::new().read(true).write(true).create_new(true), path)?;
-    let made = reserve(file, path, length).map(|mapping| {
-        let mut appender = Appender { mapping: Arc::new(mapping) };
-        appender.write_header(0, header);
-        let view = View { mapping: Arc::clone(&appender.mapping) };
-        (appender, view)
-    });
+    let made = reserve(file, path, length).map(|mapping| begin(mapping, header));
     if made.is_err() {
         let _ = system::remove(path);
     }
     made
+}
+
+fn begin(mapping: Mapping, header: &[u8; HEADER_BYTES]) -> (Appender, View) {
+    let mut appender = Appender { mapping: Arc::new(mapping) };
+    appender.write_header(0, header);
+    let view = View { mapping: Arc::clone(&appender.mapping) };
+    (appender, view)
+}
+
+impl Spare {
+    /// Makes it the segment `path`, which must not exist.
+    ///
+    /// # Errors
+    /// The system refuses; no file is left behind.
+    pub fn begin(self, path: &Path, header: &[u8; HEADER_BYTES]) -> io::Result<(Appender, View)> {
+        let Spare(mut mapping) = self;
+        let old = std::mem::replace(&mut mapping.path, path.to_path_buf());
+        // Before the name: what has a segment's name has a header.
+        let made = begin(mapping, header);
+        if let Err(error) = system::rename(&old, path) {
+            let _ = system::remove(&old);
+            return Err(error);
+        }
+        Ok(made)
+    }
 }
 
 fn reserve(file: File, path: &Path, length: usize) -> io::Result<Mapping> {
@@ -126,6 +150,16 @@ impl View {
         // SAFETY: `HEADER_BYTES..end` is within the mapping and initialised; the appender never writes below `end`
         // again, and the mapping outlives the borrow of `self`.
         unsafe { std::slice::from_raw_parts(base.add(HEADER_BYTES), end - HEADER_BYTES) }
+    }
+
+    /// Clears what was appended, where no one else has an end of it. `path`: what its file is called by now.
+    pub fn clear(self, path: PathBuf) -> Result<Spare, View> {
+        let mut mapping = Arc::try_unwrap(self.mapping).map_err(|mapping| View { mapping })?;
+        let end = std::mem::replace(mapping.end.get_mut(), HEADER_BYTES);
+        // SAFETY: `end` is within the mapping, and no reference into it exists: `mapping` is the only owner's.
+        unsafe { std::ptr::write_bytes(mapping.memory.as_mut_ptr(), 0, end) };
+        mapping.path = path;
+        Ok(Spare(mapping))
     }
 
     /// Has the system write everything appended so far to the disk (`fdatasync`, which covers mapped pages).

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::lately::Lately;
 use super::segment::{Cipher, Found, HEADER_BYTES, Header, look, resume};
-use super::{EXTENSION, Entry, Gap, GapCause, Position, Segment, Shared, codec};
+use super::{EXTENSION, Entry, Gap, GapCause, Position, SPENT, Segment, Shared, codec};
 use crate::audit::{Error, Key, folder};
 
 /// How often a reader that has just been busy looks again, instead of having appends wake it by a system call.
@@ -36,11 +36,14 @@ pub(super) struct Recovered {
 }
 
 impl Recovered {
-    /// Lists the segments that hold anything from `from` on; removes those that hold nothing at all.
+    /// Lists the segments that hold anything from `from` on; removes those that hold nothing at all, and what is spent.
     ///
     /// # Errors
     /// A segment cannot be read, or was written under another key.
     pub(super) fn find(folder: &Path, key: &Key, from: Position) -> Result<Recovered, Error> {
+        for (_, path) in folder::numbered(folder, SPENT)? {
+            folder::remove(&path)?;
+        }
         let mut files = VecDeque::new();
         let mut live_from = from;
         for (first, path) in folder::numbered(folder, EXTENSION)? {
@@ -110,6 +113,8 @@ pub struct IntakeReader {
     writers: Weak<()>,
     recovered: Recovered,
     live: Arc<Segment>,
+    /// Live ones that have been read to their end, and may be used again.
+    left: Vec<Arc<Segment>>,
     /// How far `live`'s body has been read.
     offset: usize,
     /// What was appended lately, as far as it is still in memory.
@@ -136,6 +141,7 @@ impl IntakeReader {
             writers,
             recovered,
             live,
+            left: Vec::new(),
             offset: 0,
             lately,
             expected,
@@ -177,6 +183,35 @@ impl IntakeReader {
                 }
             }
         }
+    }
+
+    /// To be called after a checkpoint: makes of a segment that is spent the next one, cleared, and has the system forget the others.
+    ///
+    /// # Errors
+    /// The folder cannot be read or changed. It is tried again after the next checkpoint; until then, segments are made anew.
+    pub fn reuse(&mut self) -> Result<(), Error> {
+        if self.left.is_empty() {
+            return Ok(());
+        }
+        let folder = &self.shared.folder;
+        let needed = folder::numbered(folder, EXTENSION)?;
+        let is_needed = |segment: &Segment| needed.iter().any(|(number, _)| *number == segment.first.0);
+        let (kept, mut spent): (Vec<_>, Vec<_>) = self.left.drain(..).partition(|segment| is_needed(segment));
+        self.left = kept;
+        // Where there is none, none comes but from here.
+        if self.shared.lock().spare.is_some() {
+            return Ok(());
+        }
+        for (number, path) in folder::numbered(folder, SPENT)? {
+            let place = spent.iter().position(|segment| segment.first.0 == number);
+            let alone = place.and_then(|place| Arc::try_unwrap(spent.swap_remove(place)).ok());
+            // By this thread, for whom nobody waits, and before anybody else can have it.
+            match alone.and_then(|segment| segment.view.clear(path.clone()).ok()) {
+                Some(spare) => self.shared.lock().spare = Some(spare),
+                None => folder::remove(&path)?,
+            }
+        }
+        Ok(())
     }
 
     /// Where the live part begins: everything before it was left by an earlier process, whose sessions are over.
@@ -282,7 +317,7 @@ impl IntakeReader {
                     if let Some(gap) = gap {
                         self.missing_until(Position(self.expected.0 + 1), Some(gap));
                     }
-                    self.live = next;
+                    self.left.push(std::mem::replace(&mut self.live, next));
                     self.missing_until(self.live.first, None);
                     self.offset = 0;
                     true

@@ -176,6 +176,100 @@ fn a_folder_that_takes_no_file_refuses_and_recovers() {
     assert_eq!(drain(&mut reader), expected(1..=appended + 1));
 }
 
+fn spent(config: &Config) -> Vec<PathBuf> {
+    let files = folder::numbered(&folder::intake(&config.path, "w"), SPENT).unwrap();
+    files.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Which files they are, whatever they are called.
+fn files(paths: &[PathBuf]) -> Vec<u64> {
+    paths.iter().map(|path| std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap())).collect()
+}
+
+/// Everything the reader of a journal has that was opened anew, without what was released before: no checkpoint here says that it was.
+fn drain_kept(reader: &mut IntakeReader) -> Vec<(u64, Entry)> {
+    let mut found = drain(reader);
+    if matches!(found.first(), Some((1, Entry::Gap(_)))) {
+        found.remove(0);
+    }
+    found
+}
+
+/// What a kill -9 would leave: a copy of its files, opened.
+fn after_a_kill(config: &Config) -> Vec<(u64, Entry)> {
+    let copy = tempfile::tempdir().unwrap();
+    let again = Config { path: copy.path().to_path_buf(), ..config.clone() };
+    let place = folder::intake(copy.path(), "w");
+    std::fs::create_dir_all(&place).unwrap();
+    for path in [segments(config), spent(config)].concat() {
+        std::fs::copy(&path, place.join(path.file_name().unwrap())).unwrap();
+    }
+    let (_intake, mut reader) = open_small(&again, 100);
+    assert!(spent(&again).is_empty());
+    drain_kept(&mut reader)
+}
+
+#[test]
+fn what_is_spent_is_the_next_segment_and_nothing_of_it_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (intake, mut reader) = open_small(&config, 100);
+    let (mut next, mut times_reused) = (1, 0);
+    for round in 0..20 {
+        let (before, spare) = (segments(&config).len(), files(&spent(&config)));
+        // Rounds end anywhere in a segment.
+        for number in next..=next + round {
+            intake.append(&mut events(number..=number)).unwrap();
+        }
+        assert_eq!(drain(&mut reader), expected(next..=next + round));
+        next += round + 1;
+        let now = files(&segments(&config));
+        if now.len() > before
+            && let [spare] = spare[..]
+        {
+            assert_eq!(now[before], spare);
+            assert!(spent(&config).is_empty());
+            times_reused += 1;
+        }
+        release(&folder::intake(folder.path(), "w"), Position(next)).unwrap();
+        let found = after_a_kill(&config);
+        assert_eq!(found, expected(next - found.len() as u64..=next - 1), "round {round}");
+        reader.reuse().unwrap();
+        assert_eq!(after_a_kill(&config), found, "round {round}");
+        assert!(spent(&config).len() <= 1);
+    }
+    assert!(times_reused > 8, "{times_reused}");
+}
+
+#[test]
+fn what_is_spent_and_not_ours_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (intake, reader) = open_small(&config, 100);
+    for number in 1..=20 {
+        intake.append(&mut events(number..=number)).unwrap();
+    }
+    drop((intake, reader));
+    let (intake, mut reader) = open_small(&config, 100);
+    for number in 21..=40 {
+        intake.append(&mut events(number..=number)).unwrap();
+    }
+    assert_eq!(drain(&mut reader), expected(1..=40));
+    // The first that goes is an earlier process's, of which this one has no mapping.
+    release(&folder::intake(folder.path(), "w"), Position(15)).unwrap();
+    assert_eq!(spent(&config).len(), 1);
+    reader.reuse().unwrap();
+    assert!(spent(&config).is_empty());
+    release(&folder::intake(folder.path(), "w"), Position(40)).unwrap();
+    let ours = files(&spent(&config));
+    reader.reuse().unwrap();
+    for number in 41..=60 {
+        intake.append(&mut events(number..=number)).unwrap();
+    }
+    assert!(ours.len() == 1 && files(&segments(&config)).contains(&ours[0]));
+    assert_eq!(drain(&mut reader), expected(41..=60));
+}
+
 #[test]
 fn an_event_longer_than_a_segment_is_an_error_that_does_not_pass() {
     let folder = tempfile::tempdir().unwrap();
