@@ -43,7 +43,7 @@ pub(super) fn literals(source: &Source<'_>, key: &Key) -> Option<Texts> {
 
 fn kept(value: String, how: Literals, key: &Key) -> Text {
     match how {
-        Literals::Hash => key.subject_hash(&value).into(),
+        Literals::Hash => key.subject_hash(&value),
         Literals::Drop | Literals::Keep => value.into(),
     }
 }

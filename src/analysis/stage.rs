@@ -14,7 +14,7 @@ use super::parsers::{self, Analyses, Parsers, Pending};
 use super::passed::Passed;
 use super::session::{Open, Session};
 use super::statement;
-use super::transaction::Fold;
+use super::transaction::{Fold, ended_by, is_nothing_alone};
 use super::understood::{self, Understood};
 use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
 use crate::catalog::{Catalog, Understanding};
@@ -413,17 +413,19 @@ impl Stage {
         let findings = engine.statement_after(&mut record, concerned, ended.and_then(acted));
         drop(engine);
         let Some(session) = self.sessions.get_mut(&id) else { return seq };
-        let fold = session.saved.transaction.get_or_insert_with(|| Fold::begin(session.saved.transaction_no, &record));
-        fold.add(&record, &understood.understanding, &analysis.effects);
-        let ok = record.outcome == Some(Outcome::Ok);
-        let ends_with = match ended.map(|ended| ended.tag.as_str()) {
-            Some("COMMIT") => Some(TransactionOutcome::Committed),
-            // A rollback to a savepoint has the same tag, and goes on.
-            Some("ROLLBACK") if !is_to_savepoint(analysis) => Some(fold.rollback_outcome()),
-            _ => None,
+        let (understanding, effects) = (&understood.understanding, &analysis.effects[..]);
+        let is_alone = session.saved.transaction.is_none() && session.own.is_empty();
+        let ends_with = if is_alone && is_nothing_alone(&record, understanding, effects, ended) {
+            None
+        } else {
+            let number = session.saved.transaction_no;
+            let fold = session.saved.transaction.get_or_insert_with(|| Fold::begin(number, &record));
+            fold.add(&record, understanding, effects);
+            ended.and_then(|ended| ended_by(&ended.tag, effects, fold))
         };
+        let ok = record.outcome == Some(Outcome::Ok);
         if ok {
-            session.apply(&analysis.effects);
+            session.apply(effects);
         }
         let at = record.ended_at.unwrap_or(record.common.at);
         self.figures.statement(&record);
@@ -590,10 +592,4 @@ fn acted(ended: &Ended) -> Option<&str> {
     let (policy, part) = Denial::policy_of(ended.error.as_deref()?)?;
     let here = part.is_none_or(|part| u32::try_from(part).ok() == Some(ended.part));
     here.then_some(policy)
-}
-
-/// A rollback to a savepoint has the tag of a whole one.
-fn is_to_savepoint(analysis: &Analysis) -> bool {
-    !analysis.effects.contains(&Effect::TransactionRolledBack)
-        && !analysis.effects.contains(&Effect::TransactionCommitted)
 }

@@ -127,7 +127,7 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
     record.personal_rows = Some(rows);
     let counted = ended.people.as_ref().map(|people| people.distinct);
     if let Some(People { exact, values, .. }) = &ended.people {
-        record.subjects = Some(values.iter().map(|value| Text::from(key.subject_hash(value))).collect());
+        record.subjects = Some(values.iter().map(|value| key.subject_hash(value)).collect());
         if !exact {
             downgrade(record);
         }

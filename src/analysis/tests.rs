@@ -260,8 +260,7 @@ fn every_statement_of_a_query_is_a_record_of_its_own_and_what_an_error_kept_from
     let numbers: Vec<_> = statements.iter().map(|statement| statement.statement_no).collect();
     assert_eq!(numbers, [1, 2, 3]);
     let key = Key::load_or_create(&folder.path().join("log.key")).expect("key");
-    let hashes =
-        |constants: &[&str]| Some(constants.iter().map(|constant| key.subject_hash(constant).into()).collect());
+    let hashes = |constants: &[&str]| Some(constants.iter().map(|constant| key.subject_hash(constant)).collect());
     let literals: Vec<Option<crate::record::Texts>> =
         statements.into_iter().map(|statement| statement.literals).collect();
     assert_eq!(literals, [hashes(&["1"]), hashes(&["1", "0"]), hashes(&["3"])]);
@@ -286,7 +285,7 @@ fn a_prepared_statement_has_its_constants_and_each_execution_s_parameters() {
     let key = Key::load_or_create(&folder.path().join("log.key")).expect("key");
     let found: Vec<_> = records::<Statement>(folder.path()).into_iter().map(|statement| statement.literals).collect();
     let expected = ["1", "2", "3", "4"].map(|id| {
-        let hashes = ["4711", id].map(|value| key.subject_hash(value).into());
+        let hashes = ["4711", id].map(|value| key.subject_hash(value));
         Some(crate::record::Texts::from(hashes))
     });
     assert_eq!(found, expected);
@@ -418,7 +417,7 @@ fn people_counted_on_the_wire_are_logged_as_keyed_hashes() {
     let [statement] = &records::<Statement>(folder.path())[..] else { panic!("one statement") };
     assert_eq!(statement.persons, Some(1_400));
     let key = Key::load_or_create(&folder.path().join("log.key")).expect("key");
-    assert_eq!(statement.subjects.as_deref(), Some(&[key.subject_hash("4711").into()][..]));
+    assert_eq!(statement.subjects.as_deref(), Some(&[key.subject_hash("4711")][..]));
     let bulk = findings.iter().find(|finding| &*finding.policy == "bulk-personal-read").expect("a finding");
     assert_eq!(bulk.observed, Some(1_400));
     assert_eq!(bulk.evidence.as_deref(), Some(&[statement.common.seq][..]));

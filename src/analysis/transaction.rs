@@ -10,11 +10,44 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Understanding;
 use crate::clock::Timestamp;
 use crate::record::{Outcome, Statement, Text, Transaction, TransactionOutcome};
-use crate::session::event::TransactionStatus;
+use crate::session::event::{Ended, TransactionStatus};
 use crate::sql::Effect;
 
 /// Relations remembered, of each kind, per transaction. Beyond it the list is cut; the statements have them all.
 const RELATIONS_MAX: usize = 1_024;
+
+/// Whether a statement with which nothing is open is a transaction of its own that has no record: most reads. It needs not be added up.
+pub(super) fn is_nothing_alone(
+    statement: &Statement,
+    understanding: &Understanding,
+    effects: &[Effect],
+    ended: Option<&Ended>,
+) -> bool {
+    statement.outcome == Some(Outcome::Ok)
+        && ended.is_some_and(|ended| ended.ready == Some(TransactionStatus::Idle))
+        && effects.is_empty()
+        && !is_noteworthy(statement, understanding)
+}
+
+fn is_noteworthy(statement: &Statement, understanding: &Understanding) -> bool {
+    !understanding.relations_written.is_empty() || statement.columns.as_ref().is_some_and(|columns| !columns.is_empty())
+}
+
+/// How a statement ends the transaction that is open, if it does.
+pub(super) fn ended_by(tag: &str, effects: &[Effect], fold: &Fold) -> Option<TransactionOutcome> {
+    match tag {
+        "COMMIT" => Some(TransactionOutcome::Committed),
+        // A rollback to a savepoint has the same tag, and goes on.
+        "ROLLBACK"
+            if effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::TransactionRolledBack | Effect::TransactionCommitted)) =>
+        {
+            Some(fold.rollback_outcome())
+        }
+        _ => None,
+    }
+}
 
 /// The transaction in progress.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,8 +90,7 @@ impl Fold {
         self.explicit |= ok && effects.contains(&Effect::TransactionBegun);
         self.failed |=
             matches!(statement.outcome, Some(Outcome::Error | Outcome::Cancelled | Outcome::Denied | Outcome::Cut));
-        self.noteworthy |= !understanding.relations_written.is_empty()
-            || statement.columns.as_ref().is_some_and(|columns| !columns.is_empty());
+        self.noteworthy |= is_noteworthy(statement, understanding);
     }
 
     /// Each statement completed, and the implicit commit after them did not.
@@ -109,5 +141,79 @@ fn extend(set: &mut BTreeSet<Text>, more: &[Text]) {
             return;
         }
         set.insert(relation.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Catalog, Classification, Context};
+    use crate::sql::analyze;
+
+    fn ended(tag: &str, outcome: Outcome, ready: Option<TransactionStatus>) -> Ended {
+        Ended {
+            who: Default::default(),
+            statement_no: 1,
+            part: 0,
+            more: ready.is_none(),
+            at: Timestamp(2),
+            outcome,
+            tag: tag.to_owned(),
+            rows_returned: 1,
+            bytes_out: 1,
+            bytes_in: 1,
+            sqlstate: None,
+            error: None,
+            told: Default::default(),
+            columns: None,
+            people: None,
+            sighted: Vec::new(),
+            ready,
+        }
+    }
+
+    #[test]
+    fn what_is_not_added_up_would_have_had_no_record() {
+        let catalog = Catalog::new(Classification::built_in());
+        let texts = [
+            "select 1",
+            "select abalance from pgbench_accounts",
+            "select email from customers",
+            "insert into t values (1)",
+            "begin",
+            "commit",
+            "rollback",
+            "rollback to savepoint a",
+            "set search_path = a",
+            "create temp table t (a int)",
+            "select a into t from u",
+            "prepare p as select 1",
+            "execute p",
+            "call f()",
+            "no statement",
+        ];
+        let mut passed_over = 0;
+        for text in texts {
+            let analysis = analyze(text).remove(0);
+            let understanding = catalog.understand(&analysis, &Context::default(), None);
+            let tag = text.split(' ').next().unwrap_or_default().to_ascii_uppercase();
+            for outcome in [Outcome::Ok, Outcome::Error, Outcome::Denied, Outcome::Unknown] {
+                for ready in [None, Some(TransactionStatus::Idle), Some(TransactionStatus::Open)] {
+                    let ended = ended(&tag, outcome, ready);
+                    let columns = Some(understanding.columns.iter().cloned().collect());
+                    let record = Statement { outcome: Some(outcome), columns, ..Statement::default() };
+                    if !is_nothing_alone(&record, &understanding, &analysis.effects, Some(&ended)) {
+                        continue;
+                    }
+                    passed_over += 1;
+                    let mut fold = Fold::begin(1, &record);
+                    fold.add(&record, &understanding, &analysis.effects);
+                    assert_eq!(ended_by(&tag, &analysis.effects, &fold), None, "{text}");
+                    let outcome = fold.implicit_outcome();
+                    assert_eq!(fold.end(Timestamp(3), outcome), None, "{text}");
+                }
+            }
+        }
+        assert!((2..8).contains(&passed_over), "{passed_over}");
     }
 }

@@ -13,6 +13,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::{aead, hkdf, hmac};
 
 use super::{Error, folder};
+use crate::record::Text;
 
 /// The key's length, bytes.
 const KEY_BYTES: usize = 32;
@@ -70,9 +71,13 @@ impl Key {
 
     /// The keyed hash of a data subject's key, 32 hexadecimal digits: equal for equal subjects of one key file, and
     /// of no use to anyone without it.
-    pub fn subject_hash(&self, value: &str) -> String {
+    pub fn subject_hash(&self, value: &str) -> Text {
         let tag = hmac::sign(&self.subjects, value.as_bytes());
-        hex(&tag.as_ref()[..SUBJECT_HASH_BYTES])
+        let mut digits = [0; 2 * SUBJECT_HASH_BYTES];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(tag.as_ref()) {
+            pair.copy_from_slice(&digits_of(*byte));
+        }
+        str::from_utf8(&digits).unwrap_or_default().into()
     }
 
     /// The encryption key of the intake segment that has this salt.
@@ -125,13 +130,12 @@ pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 /// Two digits a byte.
 pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| digits_of(*byte)).map(char::from).collect()
+}
+
+fn digits_of(byte: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
+    [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])
 }
 
 /// What [`hex`] wrote.

@@ -385,6 +385,7 @@ impl Own {
 
     /// Whether nothing is known of it.
     pub fn is_empty(&self) -> bool {
-        *self == Own::default()
+        let Own { temporary, settings, path_unknown } = self;
+        temporary.is_empty() && settings.is_empty() && !path_unknown
     }
 }

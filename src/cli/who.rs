@@ -85,8 +85,8 @@ impl Who {
             "people stand in the log under the key it was written with; name its file in [privacy].key_file".to_owned()
         })?;
         let canonical = canonical(&self.key);
-        let named = [key.subject_hash(&canonical), canonical];
-        let person = Person { subject: key.subject_hash(&self.key), named };
+        let named = [key.subject_hash(&canonical).to_string(), canonical];
+        let person = Person { subject: key.subject_hash(&self.key).to_string(), named };
         let lake = Lake::of(&config.audit)?;
         let keys = lake.keys::<Statement>()?;
         if !keys.is_empty() && !keys.contains(&key.name()) {

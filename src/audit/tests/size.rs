@@ -40,7 +40,7 @@ fn pgbench(folder: &Path, hashed: bool) -> std::path::PathBuf {
         (statement.functions, statement.columns) = (Some(none.clone()), Some(none.clone()));
         (statement.rows_returned, statement.rows_affected) = (Some(1), Some(0));
         (statement.bytes_in, statement.bytes_out) = (Some(62 + drawn % 3), Some(71));
-        statement.literals = hashed.then(|| [key.subject_hash(&(drawn % 1_000_000).to_string()).into()].into());
+        statement.literals = hashed.then(|| [key.subject_hash(&(drawn % 1_000_000).to_string())].into());
         log.append(statement);
     }
     log.commit(&checkpoint(1)).unwrap();
