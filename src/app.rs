@@ -156,7 +156,7 @@ fn bind(
 ) -> Result<Proxy, proxy::Error> {
     let stage = proxy::Stage {
         intake: intake.clone(),
-        subjects: subjects(catalog),
+        subjects: Arc::new(catalog.clone()),
         clock: clock.clone(),
         gates: acting.gates.clone(),
         quarantines: quarantines.clone(),
@@ -375,9 +375,14 @@ pub fn classification_file(policies: &policy::Config) -> Option<PathBuf> {
     policies.path.as_ref().map(|folder| folder.join(CLASSIFICATION_FILE)).filter(|file| file.exists())
 }
 
-fn subjects(catalog: &Catalog) -> Arc<dyn Fn(&str) -> SharedSubjectColumns + Send + Sync> {
-    let catalog = catalog.clone();
-    Arc::new(move |database| catalog.subject_columns(database))
+impl proxy::Subjects for Catalog {
+    fn version(&self) -> u64 {
+        Catalog::version(self)
+    }
+
+    fn of(&self, database: &str) -> SharedSubjectColumns {
+        self.subject_columns(database)
+    }
 }
 
 /// A name in the log, its key, which its files name, and its writing end.

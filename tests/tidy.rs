@@ -7,6 +7,8 @@
 
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
+#[path = "tidy/fuzz.rs"]
+mod fuzz;
 #[path = "tidy/paths.rs"]
 mod paths;
 #[path = "tidy/rooms.rs"]
@@ -72,6 +74,18 @@ fn dependencies_are_used_and_chosen_by_hand() {
     assert!(declared.len() > 10, "Cargo.toml's dependencies were not found");
     none(dependencies::unused(&declared, &files));
     none(dependencies::unexplained(&declared));
+}
+
+#[test]
+fn the_fuzz_targets_have_what_their_rooms_need() {
+    let files = repository();
+    let manifest = |path: &str| {
+        let manifest = files.iter().find(|file| file.path == path).expect(path);
+        dependencies::declared(&manifest.text)
+    };
+    let rooms = rooms::declared_in(&files, "tests/fuzz/rooms.rs");
+    assert!(rooms.len() > 4, "the fuzz targets' rooms were not found");
+    none(fuzz::lacking(&rooms, &manifest("tests/fuzz/Cargo.toml"), &manifest("Cargo.toml"), &files));
 }
 
 #[test]

@@ -368,7 +368,7 @@ impl Shared {
         }
         state.next = Position(first.0 + u64::from(number));
         let events = events.drain(..count);
-        let (segment, end) = (Arc::clone(&state.segment), state.segment.view.body().len());
+        let (segment, end) = (state.segment.first, state.segment.view.body().len());
         if state.lately.bytes().saturating_add(buffer.len()) <= self.sizes.lately_bytes_max {
             state.lately.push(Appended { segment, offset, end, first, count }, buffer.len(), events);
         }

@@ -27,16 +27,21 @@ use crate::wire::startup;
 /// How long until a journal that could not be written is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// The subject columns of a database, by its name.
-pub type Subjects = Arc<dyn Fn(&str) -> SharedSubjectColumns + Send + Sync>;
+/// Which columns name a data subject.
+pub trait Subjects: Send + Sync {
+    /// Changes behind every change of any of them. Asked on every read of a client: cheap.
+    fn version(&self) -> u64;
+    /// Those of a database, by its name.
+    fn of(&self, database: &str) -> SharedSubjectColumns;
+}
 
 /// What the data plane needs of the rooms around it.
 #[derive(Clone)]
 pub struct Stage {
     /// Where events go.
     pub intake: Intake,
-    /// Which columns name a data subject. Asked on every read of a client: cheap.
-    pub subjects: Subjects,
+    /// Which columns name a data subject.
+    pub subjects: Arc<dyn Subjects>,
     /// The time.
     pub clock: Clock,
     /// What may deny and cut.
@@ -56,6 +61,8 @@ impl fmt::Debug for Stage {
 pub struct Ledger {
     tracker: Tracker,
     subjects: SharedSubjectColumns,
+    /// [`Subjects::version`], before they were asked for.
+    subjects_version: Option<u64>,
     between_messages: bool,
     is_gated: bool,
     /// The gate that was asked whether it concerns this session.
@@ -92,6 +99,7 @@ impl Ledger {
         Ledger {
             tracker,
             subjects: SharedSubjectColumns::default(),
+            subjects_version: None,
             between_messages: true,
             is_gated: false,
             gate: 0,
@@ -122,8 +130,12 @@ impl Ledger {
 
     /// At a read of the client's, not of the server's: what the server says next answers what was asked here.
     fn renew_subjects(&mut self) {
-        if let Some(database) = self.tracker.database() {
-            self.subjects = (self.page.stage.subjects)(database);
+        let version = Some(self.page.stage.subjects.version());
+        if self.subjects_version != version
+            && let Some(database) = self.tracker.database()
+        {
+            self.subjects = self.page.stage.subjects.of(database);
+            self.subjects_version = version;
         }
     }
 

@@ -55,7 +55,8 @@ impl Tracker {
                     unfinished.push(Run::new(asked.no, asked.parts));
                 }
                 Expect::Execute(sent) => {
-                    unfinished.extend(self.names.portal(&sent.portal).and_then(|portal| portal.run.take()));
+                    unfinished
+                        .extend(self.names.portal(&sent.portal).and_then(|portal| portal.run.take()).map(|run| *run));
                     self.names.end_portal(&sent.portal, sent.no);
                     if sent.first {
                         unfinished.push(Run::new(sent.no, 0));

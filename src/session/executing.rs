@@ -58,7 +58,7 @@ impl Tracker {
         if let Some(portal) = &mut portal {
             portal.executed = true;
         }
-        let suspended = portal.as_mut().and_then(|portal| portal.run.take());
+        let suspended = portal.as_mut().and_then(|portal| portal.run.take()).map(|run| *run);
         let parameters = portal.as_ref().map(|portal| portal.parameters.clone()).unwrap_or_default();
         let really = match portal {
             Some(portal) => portal.prepared.clone(),
@@ -183,14 +183,14 @@ impl Tracker {
     fn suspend(&mut self, at: Timestamp, events: &mut Vec<Event>) {
         let run = self.current.take();
         let Some(Expect::Execute(sent)) = self.answered() else { return };
-        let Some(run) = run else { return };
+        let Some(run) = run.map(Box::new) else { return };
         if let Some(portal) = self.names.portal(&sent.portal) {
             portal.begun = Some(run.no);
             portal.run = Some(run);
             return;
         }
         let portal = Portal { begun: Some(run.no), run: Some(run), ..Portal::unknown(&sent.portal) };
-        if let Some(made_room) = self.names.insert_portal(sent.portal, portal) {
+        if let Some(made_room) = self.names.insert_portal(&sent.portal, portal) {
             self.end_portal(made_room, at, events);
         }
     }

@@ -21,6 +21,8 @@ pub mod sampling;
 mod dialect;
 // One execution under way, and the columns of its result.
 mod run;
+// A map by their names.
+mod by_name;
 // Prepared statements and portals by name: what was sent, and what the server confirmed.
 mod names;
 // What the server has still to answer.

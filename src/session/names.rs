@@ -5,17 +5,14 @@
 //! `confirmed` is what the server has said: an execution is counted with it, and where the two differ the announcement
 //! is put right. Bounded by the constants of [`super`]: the statement longest unused is forgotten first.
 
-use std::collections;
 use std::sync::Arc;
 
+use super::by_name::ByName;
 use super::expect::SentBind;
 use super::run::{Columns, Run};
 use super::{PORTALS_MAX, PREPARED_STATEMENTS_MAX, PREPARED_TEXT_BYTES_MAX, UNKNOWN_TEXT};
 use crate::wire::bind::{Formats, Parameters};
 use crate::wire::frontend::{Name, Target};
-
-/// Looked into several times a statement.
-type HashMap<K, V> = collections::HashMap<K, V, ahash::RandomState>;
 
 /// A Parse, whether confirmed or not.
 #[derive(Debug)]
@@ -87,7 +84,7 @@ pub(super) struct Portal {
     /// The statement number under which it was announced and has not ended.
     pub begun: Option<u64>,
     /// Its execution, while it is suspended.
-    pub run: Option<Run>,
+    pub run: Option<Box<Run>>,
     /// Whether an Execute of it was answered, or skipped. A portal that no Bind made is none of ours to tell of.
     pub executed: bool,
 }
@@ -140,12 +137,12 @@ pub(super) struct Aim {
 /// Both views of both kinds of names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    statements: HashMap<Name, Statement>,
+    statements: ByName<Statement>,
     statement_bytes: usize,
     uses: u64,
-    portals: HashMap<Name, Portal>,
-    sent_statements: HashMap<Name, Sent<Arc<Prepared>>>,
-    sent_portals: HashMap<Name, Sent<SentPortal>>,
+    portals: ByName<Portal>,
+    sent_statements: ByName<Sent<Arc<Prepared>>>,
+    sent_portals: ByName<Sent<SentPortal>>,
     /// SQL's DEALLOCATE has ended a statement; its name is in the text, which is not read here.
     deallocated: bool,
     /// The transaction has a savepoint.
@@ -156,7 +153,7 @@ pub(super) struct Names {
 impl Names {
     /// A Parse, or (`None`) a Close of a statement.
     pub fn send_statement(&mut self, name: &Name, id: u64, prepared: Option<Arc<Prepared>>) {
-        self.sent_statements.insert(name.clone(), Sent { id, value: prepared });
+        self.sent_statements.insert(name, Sent { id, value: prepared });
     }
 
     /// A Bind; gives the statement that it is expected to be of.
@@ -166,13 +163,13 @@ impl Names {
             .unwrap_or_else(|| self.statements.get(statement).map(|statement| statement.prepared.clone()))
             .unwrap_or_else(|| Prepared::unknown(statement));
         let value = Some(SentPortal { prepared: prepared.clone(), parameters, begun: None });
-        self.sent_portals.insert(name.clone(), Sent { id, value });
+        self.sent_portals.insert(name, Sent { id, value });
         prepared
     }
 
     /// A Close of a portal.
     pub fn send_portal_close(&mut self, name: &Name, id: u64) {
-        self.sent_portals.insert(name.clone(), Sent { id, value: None });
+        self.sent_portals.insert(name, Sent { id, value: None });
     }
 
     /// An Execute: what it is expected to execute. `next_no` is noted as the portal's number where it has none.
@@ -263,9 +260,9 @@ impl Names {
 /// What the server confirmed.
 impl Names {
     /// ParseComplete.
-    pub fn confirm_statement(&mut self, name: Name, prepared: Arc<Prepared>) {
-        self.forget_sent_statement(&name, prepared.id);
-        self.remove_statement(&name);
+    pub fn confirm_statement(&mut self, name: &Name, prepared: Arc<Prepared>) {
+        self.forget_sent_statement(name, prepared.id);
+        self.remove_statement(name);
         self.statement_bytes = self.statement_bytes.saturating_add(prepared.text.len());
         self.uses = self.uses.saturating_add(1);
         self.statements.insert(name, Statement { prepared, columns: None, used: self.uses });
@@ -286,8 +283,8 @@ impl Names {
 
     /// DEALLOCATE ALL, DISCARD ALL.
     pub fn remove_named_statements(&mut self) {
-        self.statements.retain(|name, _| name.is_unnamed());
-        self.statement_bytes = self.statements.values().map(|statement| statement.prepared.text.len()).sum();
+        self.statements.remove_named();
+        self.statement_bytes = self.statements.iter().map(|(_, statement)| statement.prepared.text.len()).sum();
         self.deallocated = false;
     }
 
@@ -308,8 +305,8 @@ impl Names {
     pub fn described(&mut self, target: Target, name: &Name, columns: Option<Arc<Columns>>) -> Option<Portal> {
         match target {
             Target::Statement => {
-                if columns.is_some() && !self.statements.contains_key(name) {
-                    self.confirm_statement(name.clone(), Prepared::unknown(name));
+                if columns.is_some() && !self.statements.contains(name) {
+                    self.confirm_statement(name, Prepared::unknown(name));
                 }
                 if let Some(statement) = self.statements.get_mut(name) {
                     statement.columns = columns;
@@ -321,14 +318,14 @@ impl Names {
                     portal.columns = columns;
                     return None;
                 }
-                self.insert_portal(name.clone(), Portal { columns: Some(columns?), ..Portal::unknown(name) })
+                self.insert_portal(name, Portal { columns: Some(columns?), ..Portal::unknown(name) })
             }
         }
     }
 
     /// BindComplete. Gives the portal of that name that it replaces, or one forgotten for want of room.
-    pub fn confirm_portal(&mut self, name: Name, bind: SentBind) -> Option<Portal> {
-        let SentBind { id, statement, formats, parameters, .. } = bind;
+    pub fn confirm_portal(&mut self, bind: SentBind) -> Option<Portal> {
+        let SentBind { id, portal: name, statement, formats, parameters, .. } = bind;
         let begun = self.forget_sent_portal(&name, id);
         self.uses = self.uses.saturating_add(1);
         let (prepared, columns) = match self.statements.get_mut(&statement) {
@@ -341,16 +338,16 @@ impl Names {
         let formats = Some(formats);
         let portal =
             Portal { id, prepared, statement, columns, formats, parameters, begun, run: None, executed: false };
-        self.insert_portal(name, portal)
+        self.insert_portal(&name, portal)
     }
 
     /// Adds a portal; gives the one that had to make room.
-    pub fn insert_portal(&mut self, name: Name, portal: Portal) -> Option<Portal> {
-        let replaced = self.portals.insert(name.clone(), portal);
+    pub fn insert_portal(&mut self, name: &Name, portal: Portal) -> Option<Portal> {
+        let replaced = self.portals.insert(name, portal);
         if self.portals.len() <= PORTALS_MAX {
             return replaced;
         }
-        let oldest = self.portals.iter().filter(|(other, _)| **other != name).min_by_key(|(_, portal)| portal.id);
+        let oldest = self.portals.iter().filter(|(other, _)| *other != name).min_by_key(|(_, portal)| portal.id);
         let oldest = oldest.map(|(name, _)| name.clone())?;
         self.portals.remove(&oldest)
     }
@@ -388,7 +385,7 @@ impl Names {
     pub fn remove_portals(&mut self) -> Vec<Portal> {
         self.savepoint = false;
         let told = |portal: &Portal| portal.run.is_some() || !portal.executed;
-        let mut portals: Vec<Portal> = self.portals.drain().map(|(_, portal)| portal).filter(told).collect();
+        let mut portals: Vec<Portal> = self.portals.drain().filter(told).collect();
         portals.sort_by_key(|portal| portal.id);
         portals
     }
@@ -417,7 +414,7 @@ impl Names {
         self.savepoint = savepoint;
         for name in known {
             let portal = Portal::unknown(&name);
-            self.portals.insert(name, portal);
+            self.portals.insert(&name, portal);
         }
         told
     }

@@ -328,10 +328,10 @@ impl Tracker {
                         text_bytes: prepared.text_bytes,
                     }));
                 }
-                self.names.confirm_statement(name, prepared);
+                self.names.confirm_statement(&name, prepared);
                 None
             }
-            Some(Expect::Bind(bind)) => self.names.confirm_portal(bind.portal.clone(), *bind),
+            Some(Expect::Bind(bind)) => self.names.confirm_portal(*bind),
             Some(Expect::Describe(target, name)) => {
                 self.names.described(target, &name, None);
                 None

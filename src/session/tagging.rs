@@ -39,7 +39,7 @@ impl Tracker {
     /// functions may have run for that: it is told as skipped.
     pub(super) fn end_portal(&mut self, portal: Portal, at: Timestamp, events: &mut Vec<Event>) {
         if let Some(run) = portal.run {
-            self.end(run, How::plain(Outcome::Ok), at, events);
+            self.end(*run, How::plain(Outcome::Ok), at, events);
         } else if !portal.executed {
             let no = self.begin_extended(&portal.prepared, portal.parameters.clone(), 0, at, events);
             self.end(Run::new(no, 0), How::plain(Outcome::Skipped), at, events);

@@ -127,10 +127,25 @@ impl BindReader {
                 }
                 piece = rest;
             }
+            piece = self.name(piece);
             let Some((byte, rest)) = piece.split_first() else { return };
             piece = rest;
             self.byte(*byte);
         }
+    }
+
+    /// Takes what there is of a name, its end excepted, where one is under way; gives the rest.
+    fn name<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
+        let name = match self.step {
+            Step::Portal => &mut self.portal,
+            Step::Statement => &mut self.statement,
+            _ => return piece,
+        };
+        let end = piece.iter().position(|byte| *byte == 0).unwrap_or(piece.len());
+        let (more, rest) = piece.split_at(end);
+        let room = NAME_BYTES_MAX.saturating_sub(name.len());
+        name.extend_from_slice(more.get(..room).unwrap_or(more));
+        rest
     }
 
     /// The Bind; `None` where the body ended too early, which the server will answer with an error.
@@ -149,16 +164,9 @@ impl BindReader {
 
     fn byte(&mut self, byte: u8) {
         match self.step {
-            Step::Portal => {
-                if name_is_over(&mut self.portal, byte) {
-                    self.step = Step::Statement;
-                }
-            }
-            Step::Statement => {
-                if name_is_over(&mut self.statement, byte) {
-                    self.step = Step::FormatCount;
-                }
-            }
+            // A name's end.
+            Step::Portal => self.step = Step::Statement,
+            Step::Statement => self.step = Step::FormatCount,
             Step::Done => {}
             Step::ParameterLength => {
                 if let Some(length) = self.number(byte, 4) {
@@ -243,13 +251,6 @@ impl BindReader {
             self.step = Step::ResultCount;
         }
     }
-}
-
-fn name_is_over(name: &mut Vec<u8>, byte: u8) -> bool {
-    if byte != 0 && name.len() < NAME_BYTES_MAX {
-        name.push(byte);
-    }
-    byte == 0
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 pub mod clock;
 #[path = "../../src/record/mod.rs"]
 pub mod record;
+#[path = "../../src/detect/mod.rs"]
+pub mod detect;
 #[path = "../../src/distinct.rs"]
 pub mod distinct;
 #[path = "../../src/wire/mod.rs"]

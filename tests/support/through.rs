@@ -9,7 +9,7 @@ use std::time::Duration;
 use mitsuke::audit::{self, Entry, Intake, IntakeReader};
 use mitsuke::clock::Clock;
 use mitsuke::demo::Postgres;
-use mitsuke::proxy::{Address, Config, Gate, Gates, Proxy, Stage};
+use mitsuke::proxy::{Address, Config, Gate, Gates, Proxy, Stage, Subjects};
 use mitsuke::quarantine::Quarantines;
 use mitsuke::session::{Event, SharedSubjectColumns};
 use tokio::sync::watch;
@@ -127,6 +127,19 @@ pub fn bind_error(config: Config) -> String {
     Proxy::bind(config, stage).expect_err("it is to be refused").to_string()
 }
 
+/// The same in every database, from the beginning to the end.
+struct Always(SharedSubjectColumns);
+
+impl Subjects for Always {
+    fn version(&self) -> u64 {
+        0
+    }
+
+    fn of(&self, _database: &str) -> SharedSubjectColumns {
+        self.0.clone()
+    }
+}
+
 fn stage(subjects: SharedSubjectColumns, gates: Gates) -> (tempfile::TempDir, Stage, IntakeReader) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let log = audit::Config {
@@ -141,8 +154,7 @@ fn stage(subjects: SharedSubjectColumns, gates: Gates) -> (tempfile::TempDir, St
     };
     let (intake, reader) = Intake::open(&log, "test").expect("a new journal");
     let quarantines = Quarantines::default();
-    let stage =
-        Stage { intake, subjects: Arc::new(move |_| subjects.clone()), clock: Clock::system(), gates, quarantines };
+    let stage = Stage { intake, subjects: Arc::new(Always(subjects)), clock: Clock::system(), gates, quarantines };
     (folder, stage, reader)
 }
 

@@ -57,7 +57,7 @@ pub fn unexplained(dependencies: &[Dependency]) -> Vec<String> {
 }
 
 /// `name::…`, `use name;`.
-fn names(code: &str, name: &str) -> bool {
+pub fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back().unwrap_or(' ');
         let after = &code[at + name.len()..];

@@ -16,7 +16,12 @@ pub struct Room {
 
 /// The rooms of `src/lib.rs`, in order.
 pub fn declared(files: &[Source]) -> Vec<Room> {
-    let lib = files.iter().find(|file| file.path == "src/lib.rs").expect("src/lib.rs");
+    declared_in(files, "src/lib.rs")
+}
+
+/// The rooms that a file declares, in order.
+pub fn declared_in(files: &[Source], path: &str) -> Vec<Room> {
+    let lib = files.iter().find(|file| file.path == path).expect(path);
     let mut rooms = Vec::new();
     let mut comment = "";
     for line in lib.text.lines() {
@@ -100,14 +105,14 @@ fn under(path: &str, prefix: &str) -> bool {
 }
 
 /// `src/demo/postgres/account.rs` → `demo`, `postgres`, `account`; none for `lib.rs` and `main.rs`.
-fn module(path: &str) -> Option<Vec<String>> {
+pub fn module(path: &str) -> Option<Vec<String>> {
     let path = path.strip_prefix("src/")?.strip_suffix(".rs")?;
     let path = path.strip_suffix("/mod").unwrap_or(path);
     (path != "lib" && path != "main").then(|| path.split('/').map(str::to_owned).collect())
 }
 
 /// The room that a path leads into, from a module so deep; none where it does not go through the crate's root.
-fn room_of(path: &Path, depth: usize) -> Option<&str> {
+pub fn room_of(path: &Path, depth: usize) -> Option<&str> {
     let climbs = path.segments.iter().take_while(|segment| *segment == "super").count();
     match path.segments.first().map(String::as_str) {
         Some("crate" | "mitsuke") => path.segments.get(1).map(String::as_str),

@@ -4,9 +4,8 @@
 //! reads the segment. Memory is bounded by whoever pushes; room is used again.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use super::{Position, Segment};
+use super::Position;
 use crate::session::Event;
 
 /// See the module.
@@ -21,8 +20,8 @@ pub(super) struct Lately {
 
 /// An entry that has just been appended.
 pub(super) struct Appended {
-    /// Where it lies.
-    pub(super) segment: Arc<Segment>,
+    /// The segment it lies in, by its first event.
+    pub(super) segment: Position,
     /// Its place in the segment's body …
     pub(super) offset: usize,
     /// … and the next one's.
@@ -60,16 +59,15 @@ impl Lately {
     /// segment, because they were not here then.
     pub(super) fn next(
         &mut self,
-        segment: &Arc<Segment>,
+        segment: Position,
         offset: usize,
         first: Position,
     ) -> Option<(impl Iterator<Item = Event>, usize)> {
         while let Some(passed) = self.entries.pop_front_if(|entry| entry.first < first) {
             self.events.drain(..passed.count);
         }
-        let is_there = |entry: &mut Appended| {
-            entry.first == first && entry.offset == offset && Arc::ptr_eq(&entry.segment, segment)
-        };
+        let is_there =
+            |entry: &mut Appended| entry.first == first && entry.offset == offset && entry.segment == segment;
         let entry = self.entries.pop_front_if(is_there)?;
         Some((self.events.drain(..entry.count), entry.end))
     }

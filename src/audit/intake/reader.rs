@@ -16,7 +16,9 @@ use super::{EXTENSION, Entry, Gap, GapCause, Position, SPENT, Segment, Shared, c
 use crate::audit::{Error, Key, folder};
 
 /// How often a reader that has just been busy looks again, instead of having appends wake it by a system call.
-const POLL: Duration = Duration::from_millis(5);
+///
+/// Each time it finds its memory cold, so that a longer pause, with more to do at once, costs less a statement.
+const POLL: Duration = Duration::from_millis(20);
 /// How long it goes on doing so.
 const POLL_FOR: Duration = Duration::from_millis(100);
 /// After so many entries a reader lets a thread that waits for its processor go first: what has come since it last looked would else
@@ -279,7 +281,7 @@ impl IntakeReader {
         if self.lately.is_empty() {
             self.lately.swap_with_empty(&mut self.shared.lock().lately);
         }
-        let (mut events, end) = self.lately.next(&self.live, self.offset, self.expected)?;
+        let (mut events, end) = self.lately.next(self.live.first, self.offset, self.expected)?;
         let mut number = |event| {
             let position = self.expected;
             self.expected.0 += 1;

@@ -1,0 +1,107 @@
+//! A map by the names of statements or portals, of which a session mostly uses one, the unnamed, and that with every statement: it has a
+//! place of its own.
+//!
+//! In and out: as a map.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::wire::frontend::Name;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct ByName<V> {
+    unnamed: Option<V>,
+    named: HashMap<Name, V, ahash::RandomState>,
+}
+
+static NO_NAME: LazyLock<Name> = LazyLock::new(Name::default);
+
+impl<V> Default for ByName<V> {
+    fn default() -> ByName<V> {
+        ByName { unnamed: None, named: HashMap::default() }
+    }
+}
+
+impl<V> ByName<V> {
+    pub fn get(&self, name: &Name) -> Option<&V> {
+        if name.is_unnamed() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    pub fn get_mut(&mut self, name: &Name) -> Option<&mut V> {
+        if name.is_unnamed() { self.unnamed.as_mut() } else { self.named.get_mut(name) }
+    }
+
+    pub fn contains(&self, name: &Name) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Gives what it replaces.
+    pub fn insert(&mut self, name: &Name, value: V) -> Option<V> {
+        if name.is_unnamed() { self.unnamed.replace(value) } else { self.named.insert(name.clone(), value) }
+    }
+
+    pub fn remove(&mut self, name: &Name) -> Option<V> {
+        if name.is_unnamed() { self.unnamed.take() } else { self.named.remove(name) }
+    }
+
+    pub fn remove_named(&mut self) {
+        self.named.clear();
+    }
+
+    pub fn clear(&mut self) {
+        self.unnamed = None;
+        self.named.clear();
+    }
+
+    /// Takes all of them out, in no order.
+    pub fn drain(&mut self) -> impl Iterator<Item = V> {
+        self.unnamed.take().into_iter().chain(self.named.drain().map(|(_, value)| value))
+    }
+
+    /// In no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &V)> {
+        self.unnamed.iter().map(|value| (&*NO_NAME, value)).chain(&self.named)
+    }
+
+    pub fn len(&self) -> usize {
+        self.named.len().saturating_add(usize::from(self.unnamed.is_some()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in prop::collection::vec((0_u8..4, "[ab]{0,2}", 0_u8..4), 0..60)) {
+            let (mut ours, mut plain) = (ByName::default(), HashMap::<Name, u8>::new());
+            for (what, name, value) in steps {
+                let name = Name::new(name.as_bytes());
+                match what {
+                    0 | 1 => prop_assert_eq!(ours.insert(&name, value), plain.insert(name.clone(), value)),
+                    2 => prop_assert_eq!(ours.remove(&name), plain.remove(&name)),
+                    _ if value == 0 => {
+                        ours.remove_named();
+                        plain.retain(|name, _| name.is_unnamed());
+                    }
+                    _ if value == 1 => {
+                        let (mut drained, mut all): (Vec<u8>, Vec<u8>) = (ours.drain().collect(), plain.drain().map(|pair| pair.1).collect());
+                        drained.sort_unstable();
+                        all.sort_unstable();
+                        prop_assert_eq!(drained, all);
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(ours.len(), plain.len());
+                prop_assert_eq!(ours.contains(&name), plain.contains_key(&name));
+                prop_assert_eq!(ours.get(&name), plain.get(&name));
+                prop_assert_eq!(ours.get_mut(&name).copied(), plain.get(&name).copied());
+                prop_assert_eq!(ours.iter().collect::<HashMap<_, _>>(), plain.iter().collect::<HashMap<_, _>>());
+            }
+        }
+    }
+}
