@@ -22,6 +22,7 @@ use self::telling::{Ending, Telling};
 use crate::alert::{self, Alerts};
 use crate::analysis::{self, Control, Identity, Passed, Rooms, Stage, sighted};
 use crate::audit::{self, Intake, IntakeReader, Key, Lake, Log, Place, Shipper, Writer};
+use crate::backtest;
 use crate::bypass;
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::{Clock, Timestamp};
@@ -33,7 +34,7 @@ use crate::guard::{self, Guard};
 use crate::policy::{self, Engine, PolicySet, SharedEngine};
 use crate::proxy::{self, Address, Gates, Proxy};
 use crate::quarantine::Quarantines;
-use crate::record::{Finding, Session, Statement};
+use crate::record::Finding;
 use crate::session::SharedSubjectColumns;
 
 /// Findings that may wait to be passed on to people.
@@ -393,7 +394,7 @@ fn opened(config: &audit::Config) -> Result<(Writer, Key, Log), audit::Error> {
 fn remembering(engine: Engine, catalog: &Catalog, place: &Place, clock: &Clock) -> anyhow::Result<Engine> {
     let lake = history(place)?;
     tell_once(catalog, &lake, clock);
-    experienced(engine, &lake, clock)
+    Ok(backtest::learned(&lake, engine, clock.now())?)
 }
 
 /// What the log remembers; where its store does not answer, what lies here of it.
@@ -405,21 +406,6 @@ fn history(place: &Place) -> Result<Lake, audit::Error> {
         tracing::warn!(%error, "the store is away: policies with a window, a baseline or a first begin without what it holds");
         Lake::at(place.clone().without_store())
     })
-}
-
-/// An engine that has seen what the log remembers: windows and baselines survive a restart.
-fn experienced(mut engine: Engine, lake: &Lake, clock: &Clock) -> anyhow::Result<Engine> {
-    let Some(lookback) = engine.lookback() else { return Ok(engine) };
-    let now = clock.now();
-    let micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
-    let range = Some((now.plus_micros(micros.saturating_neg()), now));
-    for statement in lake.records::<Statement>(range) {
-        engine.learn_statement(&statement?);
-    }
-    for session in lake.records::<Session>(range) {
-        engine.learn_session(&session?);
-    }
-    Ok(engine)
 }
 
 /// Columns that the log holds a finding of are not told of again; where that cannot be read, they are. Of a store, only the last month is

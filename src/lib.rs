@@ -63,6 +63,8 @@ pub mod policy;
 pub mod quarantine;
 // Intake journal, record journal, Parquet in a folder or an object store, the chain that proves it, and the reader of them.
 pub mod audit;
+// The log judged again by other policies.
+pub mod backtest;
 // What the sidecars of a fleet tell each other, through a Redis or Valkey: who is kept out.
 pub mod fleet;
 // SQL over the log.

@@ -6,6 +6,7 @@
 //! does not tell an incident twice under two names.
 
 mod alike;
+mod chosen;
 mod shared;
 mod state;
 
@@ -28,6 +29,7 @@ use super::window::{Amount, Windows};
 use crate::record::{Action, Column, Finding, Kind, Session, Statement, Text, Transaction, Value};
 
 pub use self::alike::Alike;
+pub use self::chosen::Seen;
 pub use self::shared::SharedEngine;
 use self::state::State;
 
@@ -210,10 +212,15 @@ impl Engine {
 
     /// Takes in a statement of the past: windows, baselines and permits move, nothing is found.
     pub fn learn_statement(&mut self, statement: &Statement) {
+        self.learn_statement_of(statement, None);
+    }
+
+    /// As [`Engine::learn_statement`], of statements like it having been found whom they can concern.
+    pub fn learn_statement_of(&mut self, statement: &Statement, concerned: Option<&Concerned>) {
         self.permits.learn(statement);
         let set = self.set.clone();
         let moment = Moment::new(statement.common.at, &set.timezone);
-        for index in self.judges_of(statement, None).iter() {
+        for index in self.judges_of(statement, concerned).iter() {
             let Some(judge) = self.judges.get_mut(*index) else { continue };
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let Some(found) = judge.state.observe(rule, statement, &moment) else { continue };

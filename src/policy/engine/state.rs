@@ -1,5 +1,6 @@
 //! What one policy has seen, and what it makes of a record.
 
+use crate::clock::Timestamp;
 use crate::policy::baseline::Touched;
 use crate::policy::definition::{AnyRule, Policy};
 use crate::policy::explanation::Found;
@@ -35,6 +36,23 @@ impl State {
             AnyRule::Statement(rule) => state(rule),
             AnyRule::Transaction(rule) => state(rule),
             AnyRule::Session(rule) => state(rule),
+        }
+    }
+
+    /// How many principals it knows.
+    pub(super) fn principals(&self) -> usize {
+        self.touched.as_ref().map_or(0, Touched::principals)
+    }
+
+    /// Whether it knows this one.
+    pub(super) fn knows(&self, principal: Key) -> bool {
+        self.touched.as_ref().is_none_or(|touched| touched.knows(principal))
+    }
+
+    /// Notes that a principal was about.
+    pub(super) fn saw(&mut self, principal: Key, at: Timestamp) {
+        if let Some(touched) = &mut self.touched {
+            touched.saw(principal, at);
         }
     }
 
