@@ -29,7 +29,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::error::{Fault, Faults};
 use crate::figures::Figures;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Windows};
 use crate::guard::{self, Guard};
 use crate::policy::{self, Engine, PolicySet, SharedEngine};
 use crate::proxy::{self, Address, Gates, Proxy};
@@ -76,7 +76,7 @@ pub struct Running {
     alerts: Arc<Alerts>,
     shipper: Option<Shipper>,
     telling: Telling,
-    fleet: Option<Fleet>,
+    fleet: Option<(Fleet, Windows)>,
 }
 
 /// Starts every stage. Call it inside a tokio runtime. `watcher` sees every finding, as alerts do.
@@ -112,7 +112,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     };
     let bypass =
         watch_other_ways(&config, (clock.clone(), telling.began()), (&legs, &rooms.passed), &control, &stopped);
-    let fleet = telling.join(&config, &rooms)?;
+    let fleet = telling.join(&config, &rooms, &control)?;
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
     let analysis = analyse(stage, reader, orders, (writer, telling.figures.clone()))?;
     let findings = tell(finding_receiver, &alerts, watcher)?;

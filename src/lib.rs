@@ -65,7 +65,7 @@ pub mod quarantine;
 pub mod audit;
 // The log judged again by other policies.
 pub mod backtest;
-// What the sidecars of a fleet tell each other, through a Redis or Valkey: who is kept out.
+// What the sidecars of a fleet tell each other, through a Redis or Valkey: who is kept out, and what their windows hold together.
 pub mod fleet;
 // SQL over the log.
 #[cfg(feature = "query")]

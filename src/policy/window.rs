@@ -120,6 +120,12 @@ impl Windows {
         held.fold(new, u64::saturating_add)
     }
 
+    /// What led to the figure of a key, oldest first, and the figure.
+    pub fn held(&self, key: Key, at: Timestamp) -> (Vec<u64>, u64) {
+        let evidence = self.series.get(&key).into_iter().flat_map(|series| &series.evidence);
+        (evidence.map(|(_, seq)| *seq).collect(), self.with(key, at, &Amount::Number(0)))
+    }
+
     fn evict(&mut self, now: i64) {
         let before = now.saturating_sub(self.within_us);
         self.series.retain(|_, series| series.newest > before);
