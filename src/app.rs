@@ -22,18 +22,19 @@ use self::telling::{Ending, Telling};
 use crate::alert::{self, Alerts};
 use crate::analysis::{self, Control, Identity, Passed, Rooms, Stage, sighted};
 use crate::audit::{self, Intake, IntakeReader, Key, Lake, Log, Place, Shipper, Writer};
+use crate::backtest;
 use crate::bypass;
 use crate::catalog::{Catalog, Classification, loader};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::error::{Fault, Faults};
 use crate::figures::Figures;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Windows};
 use crate::guard::{self, Guard};
 use crate::policy::{self, Engine, PolicySet, SharedEngine};
 use crate::proxy::{self, Address, Gates, Proxy};
 use crate::quarantine::Quarantines;
-use crate::record::{Finding, Session, Statement};
+use crate::record::Finding;
 use crate::session::SharedSubjectColumns;
 
 /// Findings that may wait to be passed on to people.
@@ -75,7 +76,7 @@ pub struct Running {
     alerts: Arc<Alerts>,
     shipper: Option<Shipper>,
     telling: Telling,
-    fleet: Option<Fleet>,
+    fleet: Option<(Fleet, Windows)>,
 }
 
 /// Starts every stage. Call it inside a tokio runtime. `watcher` sees every finding, as alerts do.
@@ -111,7 +112,7 @@ pub async fn start(config: Config, clock: Clock, watcher: Option<SyncSender<Find
     };
     let bypass =
         watch_other_ways(&config, (clock.clone(), telling.began()), (&legs, &rooms.passed), &control, &stopped);
-    let fleet = telling.join(&config, &rooms)?;
+    let fleet = telling.join(&config, &rooms, &control)?;
     let stage = Stage::new(config.analysis.clone(), clock, rooms, finding_sender, Arc::clone(&stopping))?;
     let analysis = analyse(stage, reader, orders, (writer, telling.figures.clone()))?;
     let findings = tell(finding_receiver, &alerts, watcher)?;
@@ -398,7 +399,7 @@ fn opened(config: &audit::Config) -> Result<(Writer, Key, Log), audit::Error> {
 fn remembering(engine: Engine, catalog: &Catalog, place: &Place, clock: &Clock) -> anyhow::Result<Engine> {
     let lake = history(place)?;
     tell_once(catalog, &lake, clock);
-    experienced(engine, &lake, clock)
+    Ok(backtest::learned(&lake, engine, clock.now())?)
 }
 
 /// What the log remembers; where its store does not answer, what lies here of it.
@@ -410,21 +411,6 @@ fn history(place: &Place) -> Result<Lake, audit::Error> {
         tracing::warn!(%error, "the store is away: policies with a window, a baseline or a first begin without what it holds");
         Lake::at(place.clone().without_store())
     })
-}
-
-/// An engine that has seen what the log remembers: windows and baselines survive a restart.
-fn experienced(mut engine: Engine, lake: &Lake, clock: &Clock) -> anyhow::Result<Engine> {
-    let Some(lookback) = engine.lookback() else { return Ok(engine) };
-    let now = clock.now();
-    let micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
-    let range = Some((now.plus_micros(micros.saturating_neg()), now));
-    for statement in lake.records::<Statement>(range) {
-        engine.learn_statement(&statement?);
-    }
-    for session in lake.records::<Session>(range) {
-        engine.learn_session(&session?);
-    }
-    Ok(engine)
 }
 
 /// Columns that the log holds a finding of are not told of again; where that cannot be read, they are. Of a store, only the last month is

@@ -63,7 +63,9 @@ pub mod policy;
 pub mod quarantine;
 // Intake journal, record journal, Parquet in a folder or an object store, the chain that proves it, and the reader of them.
 pub mod audit;
-// What the sidecars of a fleet tell each other, through a Redis or Valkey: who is kept out.
+// The log judged again by other policies.
+pub mod backtest;
+// What the sidecars of a fleet tell each other, through a Redis or Valkey: who is kept out, and what their windows hold together.
 pub mod fleet;
 // SQL over the log.
 #[cfg(feature = "query")]

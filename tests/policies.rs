@@ -4,6 +4,9 @@
 #![allow(clippy::disallowed_methods, reason = "a test asks the environment for the Python that has DuckDB")]
 
 #[cfg(feature = "query")]
+#[path = "policies/again.rs"]
+mod again;
+#[cfg(feature = "query")]
 #[path = "policies/sql.rs"]
 mod sql;
 #[cfg(feature = "query")]

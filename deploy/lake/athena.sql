@@ -42,7 +42,8 @@ create external table if not exists mitsuke.statements (
     `policies` array<string>,
     `permit` string,
     `context` string,
-    `ticket` string
+    `ticket` string,
+    `stacked` bigint
 )
 partitioned by (`dt` date)
 stored as parquet

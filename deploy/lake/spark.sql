@@ -43,6 +43,7 @@ create table if not exists mitsuke.statements (
     `permit` string,
     `context` string,
     `ticket` string,
+    `stacked` decimal(20, 0),
     `dt` date
 )
 using parquet partitioned by (dt) location 'LOG/statements';

@@ -44,6 +44,7 @@ create table if not exists hive.mitsuke.statements (
     "permit" varchar,
     "context" varchar,
     "ticket" varchar,
+    "stacked" bigint,
     "dt" date
 )
 with (format = 'PARQUET', external_location = 'LOG/statements/', partitioned_by = array['dt']);

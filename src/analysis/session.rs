@@ -16,7 +16,7 @@ use super::understood::Recent;
 use crate::audit::Position;
 use crate::catalog::{Context, Own};
 use crate::clock::Timestamp;
-use crate::record::{Kind, Outcome, Protocol, Text};
+use crate::record::{Kind, Outcome, Parse, Protocol, Text};
 use crate::session::event::{Begun, Who};
 use crate::sql::{Analysis, Effect, Output};
 use crate::wire::bind::Parameters;
@@ -41,6 +41,8 @@ pub(super) struct Open {
     pub(super) pending: Option<Pending>,
     /// Statements of the text that have ended.
     pub(super) parts: usize,
+    /// How many there are, once that is known, where they come in a Query.
+    pub(super) stacked: Option<u64>,
     /// When the next part began.
     pub(super) part_at: Timestamp,
     pub(super) last_outcome: Outcome,
@@ -86,6 +88,7 @@ impl Open {
             parameters: begun.parameters,
             pending: Some(pending),
             parts: 0,
+            stacked: None,
             part_at: begun.at,
             last_outcome: Outcome::Unknown,
             denial: None,
@@ -93,7 +96,10 @@ impl Open {
     }
 
     /// The analysis of what ends next.
-    pub(super) fn analysis(&self, analyses: &Analyses) -> Arc<Analysis> {
+    pub(super) fn analysis(&mut self, analyses: &Analyses) -> Arc<Analysis> {
+        // What was not understood may be any number.
+        let is_known = self.protocol == Protocol::Simple && analyses.iter().all(|one| one.parse != Parse::None);
+        self.stacked = is_known.then_some(analyses.len() as u64);
         match self.protocol {
             Protocol::Extended => prepared(analyses),
             _ => part(analyses, self.parts),
@@ -146,6 +152,7 @@ impl Open {
             parameters: Parameters::default(),
             pending: Some(Pending::Ready(analyses)),
             parts: running.parts,
+            stacked: None,
             part_at: running.part_at,
             last_outcome: running.last_outcome,
             denial: None,

@@ -154,15 +154,7 @@ impl Stage {
     pub fn run(mut self, mut reader: IntakeReader, control: &Receiver<Control>) -> Result<(), StageError> {
         let mut live = false;
         loop {
-            for message in control.try_iter() {
-                match message {
-                    Control::Policies(set) => {
-                        self.engine.lock().replace(set);
-                        self.understood.clear();
-                    }
-                    Control::Found(finding) => self.findings(vec![*finding]),
-                }
-            }
+            control.try_iter().for_each(|order| self.order(order));
             let entry = reader.next(WAIT)?;
             if !live && entry.as_ref().is_none_or(|(position, _)| reader.was_live(*position)) {
                 live = true;
@@ -185,9 +177,21 @@ impl Stage {
                 break;
             }
         }
+        // What was found by others while it ended.
+        control.try_iter().for_each(|order| self.order(order));
         self.commit()?;
         self.log.close()?;
         Ok(())
+    }
+
+    fn order(&mut self, order: Control) {
+        match order {
+            Control::Policies(set) => {
+                self.engine.lock().replace(set);
+                self.understood.clear();
+            }
+            Control::Found(finding) => self.findings(vec![*finding]),
+        }
     }
 
     fn take(&mut self, position: Position, entry: Entry) {

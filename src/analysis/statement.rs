@@ -46,6 +46,7 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         context: source.context,
         ticket: analysis.ticket.clone(),
         protocol: Some(open.protocol),
+        stacked: open.stacked,
         kind: Some(kind),
         query: Some(analysis.query.clone()),
         fingerprint: Some(analysis.fingerprint.clone()).filter(|text| !text.is_empty()),

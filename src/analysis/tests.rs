@@ -259,6 +259,7 @@ fn every_statement_of_a_query_is_a_record_of_its_own_and_what_an_error_kept_from
     assert_eq!(outcomes, [Outcome::Ok, Outcome::Error, Outcome::Skipped]);
     let numbers: Vec<_> = statements.iter().map(|statement| statement.statement_no).collect();
     assert_eq!(numbers, [1, 2, 3]);
+    assert!(statements.iter().all(|statement| statement.stacked == Some(3)));
     let key = Key::load_or_create(&folder.path().join("log.key")).expect("key");
     let hashes = |constants: &[&str]| Some(constants.iter().map(|constant| key.subject_hash(constant)).collect());
     let literals: Vec<Option<crate::record::Texts>> =

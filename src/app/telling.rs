@@ -6,16 +6,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
 
 use crate::alert::Alerts;
-use crate::analysis::Rooms;
+use crate::analysis::{Control, Rooms};
 use crate::audit::Look;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Telemetry};
 use crate::error::Faults;
 use crate::figures::Figures;
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Fleet, Windows};
 use crate::policy::PolicySet;
 use crate::proxy;
 use crate::quarantine::Quarantines;
@@ -67,9 +68,18 @@ impl Telling {
     ///
     /// # Errors
     /// What its configuration names cannot be read.
-    pub fn join(&self, config: &Config, rooms: &Rooms) -> Result<Option<Fleet>, fleet::Error> {
+    pub fn join(
+        &self,
+        config: &Config,
+        rooms: &Rooms,
+        control: &SyncSender<Control>,
+    ) -> Result<Option<(Fleet, Windows)>, fleet::Error> {
         let started = config.fleet.as_ref().map(|fleet| {
-            Fleet::start(fleet, &config.audit.path, &rooms.key, (&rooms.quarantines, &self.figures), &self.clock)
+            let (folder, key, clock) = (&config.audit.path, &rooms.key, &self.clock);
+            let quarantines = Fleet::start(fleet, folder, key, (&rooms.quarantines, &self.figures), clock)?;
+            let control = control.clone();
+            let tell = Arc::new(move |finding| control.try_send(Control::Found(Box::new(finding))).is_ok());
+            Ok((quarantines, Windows::start(fleet, key, rooms.engine.clone(), clock, tell)?))
         });
         started.transpose()
     }

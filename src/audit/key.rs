@@ -94,6 +94,11 @@ impl Key {
         aead::LessSafeKey::new(aead::UnboundKey::new(&aead::AES_256_GCM, &bytes).expect("32 bytes"))
     }
 
+    /// What the fleet's windows are called by, and values in them: nothing follows from it without the key.
+    pub fn fleet_names(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &derive(&self.secret, &[], b"mitsuke fleet names v1"))
+    }
+
     /// The id that the files of a log have which was written under it.
     pub fn name(&self) -> String {
         hex(&self.id())

@@ -58,7 +58,7 @@ pub struct Snapshot {
     pub files: Vec<LakeFile>,
     /// Committed records that are in no file, by date.
     pub journal: Vec<(String, RecordBatch)>,
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl Lake {

@@ -192,6 +192,6 @@ pub(super) fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a [u64
 }
 
 /// A batch's column of times, microseconds, by name.
-pub(super) fn times<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a [i64]> {
+pub fn times<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a [i64]> {
     Some(batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>()?.values())
 }

@@ -1,4 +1,5 @@
-//! What the sidecars of a fleet tell each other, through a Redis or Valkey that they share: who is kept out, and who is let in again.
+//! What the sidecars of a fleet tell each other, through a Redis or Valkey that they share: who is kept out, and who is let in again; and
+//! what the windows of policies hold together (`windows`).
 //!
 //! In: what happens to the list of quarantines here. Out: the same at every other sidecar of the fleet, within a second. A thread of its own
 //! does it, over one connection; nothing on the relay's path, and nothing that judges, ever waits for it. While the store is away each
@@ -15,12 +16,17 @@
 
 mod message;
 mod thread;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::thread::Fleet;
+pub use self::windows::{Tell, Windows};
 
+/// How long to wait after a failure, first and at most; doubled in between.
+const WAIT_MIN: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long the store may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -59,6 +65,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// No thread can be had.
+    #[error("no thread can be had for the fleet: {0}")]
+    Thread(std::io::Error),
     /// The store's own word, or the network's.
     #[error("{0}")]
     Store(String),

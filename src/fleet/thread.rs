@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::message::{BYTES_MAX, Message, Unheeded, told_at};
-use super::{Config, Error};
+use super::{Config, Error, WAIT_MAX, WAIT_MIN};
 use crate::audit::Key;
 use crate::clock::{Clock, Timestamp};
 use crate::figures::Figures;
@@ -24,9 +24,6 @@ use crate::quarantine::{ENTRIES_MAX, Event, Quarantines};
 
 /// How often it is looked on both sides.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long to wait after a failure, first and at most; doubled in between.
-const WAIT_MIN: Duration = Duration::from_millis(500);
-const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Messages that are heard at a time.
 const HEARD_AT_A_TIME: usize = 256;
 /// How far it has come.

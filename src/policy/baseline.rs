@@ -10,10 +10,8 @@
 //! * [`PRINCIPALS_MAX`] principals, [`TOUCHED_MAX`] things each. Beyond, the longest unused go. Once a principal has
 //!   been dropped so, unknown ones are judged at once instead of learned from: a flood of names buys no silence.
 
-use std::collections::HashMap;
-
 use super::duration::DAY_US;
-use super::key::Key;
+use super::key::{ByKey, Key};
 use crate::clock::Timestamp;
 
 /// How long something stays known, microseconds: over a month, for what is done monthly.
@@ -27,7 +25,7 @@ pub const TOUCHED_MAX: usize = 4_096;
 #[derive(Debug, Default)]
 pub struct Touched {
     learn_us: i64,
-    principals: HashMap<Key, Principal>,
+    principals: ByKey<Principal>,
     dropped: u64,
 }
 
@@ -35,7 +33,7 @@ pub struct Touched {
 struct Principal {
     since: Timestamp,
     last: Timestamp,
-    things: HashMap<Key, Timestamp>,
+    things: ByKey<Timestamp>,
 }
 
 impl Touched {
@@ -49,6 +47,16 @@ impl Touched {
         REMEMBERED_US.max(learn_us)
     }
 
+    /// How many it knows.
+    pub fn principals(&self) -> usize {
+        self.principals.len()
+    }
+
+    /// Whether this is one of them.
+    pub fn knows(&self, principal: Key) -> bool {
+        self.principals.contains_key(&principal)
+    }
+
     /// Notes that the principal is about.
     pub fn saw(&mut self, principal: Key, at: Timestamp) {
         if !self.principals.contains_key(&principal) && self.principals.len() >= PRINCIPALS_MAX {
@@ -57,7 +65,7 @@ impl Touched {
         // Where principals were dropped, this one may be one of them: it is taken for a known one.
         let since = if self.dropped > 0 { Timestamp(i64::MIN) } else { at };
         let known =
-            self.principals.entry(principal).or_insert_with(|| Principal { since, last: at, things: HashMap::new() });
+            self.principals.entry(principal).or_insert_with(|| Principal { since, last: at, things: ByKey::default() });
         known.last = known.last.max(at);
     }
 
@@ -83,7 +91,7 @@ impl Touched {
 }
 
 /// Drops the eighth that was used longest ago; how many that was.
-fn drop_oldest<V>(map: &mut HashMap<Key, V>, max: usize, last: impl Fn(&V) -> Timestamp) -> u64 {
+fn drop_oldest<V>(map: &mut ByKey<V>, max: usize, last: impl Fn(&V) -> Timestamp) -> u64 {
     let before = map.len();
     let mut times: Vec<(Timestamp, Key)> = map.iter().map(|(key, value)| (last(value), *key)).collect();
     times.sort_unstable();

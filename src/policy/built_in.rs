@@ -92,6 +92,8 @@ files!(
     "injection/service-reads-the-catalogue.cases.yaml",
     "injection/service-waits.yaml",
     "injection/service-waits.cases.yaml",
+    "injection/stacked-statements.yaml",
+    "injection/stacked-statements.cases.yaml",
     "login/login-failure-burst.yaml",
     "login/login-failure-burst.cases.yaml",
     "login/one-user-from-many-addresses.yaml",

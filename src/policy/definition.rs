@@ -279,6 +279,18 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
     let sum = fields.text("sum", source);
     let distinct = fields.text("distinct", source);
     let above = fields.need_number("above", source);
+    let shared = match fields.take("shared") {
+        Some(Node { shape: Shape::Bool(shared), .. }) => *shared,
+        Some(other) => {
+            source.fault(
+                other.place,
+                format!("`shared` is {}", other.called()),
+                "write `shared: false`, or leave it out",
+            );
+            true
+        }
+        None => true,
+    };
     fields.finish(source);
     let measure = match (count, sum, distinct) {
         (Some(count), None, None) => match count.shape {
@@ -297,7 +309,7 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
             wrong(node, "a window adds up one thing", mend, source)
         }
     };
-    Some(Window { by, within_us: within_us?, measure: measure?, above: above? })
+    Some(Window { by, within_us: within_us?, measure: measure?, above: above?, shared })
 }
 
 enum Baseline<R: Judged> {

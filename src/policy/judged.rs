@@ -3,10 +3,23 @@
 use crate::clock::Timestamp;
 use crate::record::{Common, Finding, Kind, Session, Statement, Table, Transaction};
 
+/// A record of any of the tables that policies judge.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyRecord {
+    /// Of `statements`.
+    Statement(Box<Statement>),
+    /// Of `transactions`.
+    Transaction(Box<Transaction>),
+    /// Of `sessions`.
+    Session(Box<Session>),
+}
+
 /// A record that policies judge.
 pub trait Judged: Table {
     /// When it ended, or began where its end was not seen: the time of windows, baselines, throttles and findings.
     fn judged_at(&self) -> Timestamp;
+    /// A copy of it.
+    fn kept(&self) -> AnyRecord;
     /// Its `seq`, where it is a statement: what a finding names as evidence.
     fn evidence(&self) -> Option<u64>;
     /// Fills the who columns of a finding.
@@ -54,6 +67,9 @@ impl Judged for Statement {
     const SCOPE: &'static str = "in one statement";
     const NOUN: (&'static str, &'static str) = ("statement", "statements");
 
+    fn kept(&self) -> AnyRecord {
+        AnyRecord::Statement(Box::new(self.clone()))
+    }
     fn evidence(&self) -> Option<u64> {
         Some(self.common.seq)
     }
@@ -103,6 +119,9 @@ impl Judged for Transaction {
     const SCOPE: &'static str = "in one transaction";
     const NOUN: (&'static str, &'static str) = ("transaction", "transactions");
 
+    fn kept(&self) -> AnyRecord {
+        AnyRecord::Transaction(Box::new(self.clone()))
+    }
     fn evidence(&self) -> Option<u64> {
         None
     }
@@ -132,6 +151,9 @@ impl Judged for Session {
     const SCOPE: &'static str = "in one session";
     const NOUN: (&'static str, &'static str) = ("session", "sessions");
 
+    fn kept(&self) -> AnyRecord {
+        AnyRecord::Session(Box::new(self.clone()))
+    }
     fn evidence(&self) -> Option<u64> {
         None
     }

@@ -3,12 +3,16 @@
 //! A key is 128 bits, however long a client made its names; of another process's keys nothing follows, so that nobody can choose names
 //! that fall together. NULL is a value of its own, as in GROUP BY.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use ahash::RandomState;
 
 use crate::record::{Column, Table, Value};
+
+/// What is kept by keys.
+pub type ByKey<V> = HashMap<Key, V, RandomState>;
 
 /// See the module's doc.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

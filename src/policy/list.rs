@@ -12,7 +12,7 @@ use crate::yaml::{Shape, Source, texts};
 /// Texts to look something up in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
-    exact: HashSet<String>,
+    exact: HashSet<String, ahash::RandomState>,
     patterns: Vec<String>,
 }
 

@@ -35,6 +35,8 @@ pub struct Window<R: 'static> {
     pub measure: Measure<R>,
     /// It matches when the figure exceeds this.
     pub above: u64,
+    /// Whether the sidecars of a fleet add it up together, where there is one.
+    pub shared: bool,
 }
 
 /// What a window adds up.
@@ -106,6 +108,12 @@ impl<R: Judged> Rule<R> {
     pub fn concerns(&self, record: &R, moment: &Moment<'_>) -> bool {
         let holds = |condition: &Condition<R>| condition.eval(record, moment) == Tri::True;
         self.when.as_ref().is_none_or(holds) && !self.unless.as_ref().is_some_and(holds)
+    }
+
+    /// Its window, where a fleet adds it up: one that decides alone.
+    pub fn shared_window(&self) -> Option<&Window<R>> {
+        let decides = self.first.is_none() && self.usual.is_none() && self.after.is_none();
+        self.window.as_ref().filter(|window| window.shared && decides)
     }
 
     /// How far back this rule's state reaches, microseconds; `None` where it has none.

@@ -4,9 +4,7 @@
 //! Within the time, another finding comes only when the figure has grown [`GROWTH`] times: a small match cannot buy
 //! silence for a large one. At [`KEYS_MAX`] keys the oldest eighth is forgotten, which can only make it speak more.
 
-use std::collections::HashMap;
-
-use super::key::Key;
+use super::key::{ByKey, Key};
 use crate::clock::Timestamp;
 
 /// Keys that are remembered.
@@ -17,7 +15,7 @@ pub const GROWTH: u64 = 10;
 /// What was told lately.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    told: HashMap<Key, (Timestamp, u64)>,
+    told: ByKey<(Timestamp, u64)>,
 }
 
 impl Throttle {

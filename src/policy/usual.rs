@@ -9,9 +9,9 @@
 //!   most that each of them had on any day. Where there are fewer than [`PEERS_MIN`] of them it only teaches.
 //! * [`DAYS_MAX`] days are kept of each of [`PRINCIPALS_MAX`] principals. Beyond, the longest unused go, and come back as cold ones.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use super::key::Key;
+use super::key::{ByKey, Key};
 use crate::clock::Timestamp;
 
 /// Days that are kept, today not counted: five weeks of working days, and over a month of all.
@@ -43,7 +43,7 @@ pub struct Usual {
 pub struct Days {
     learn_us: i64,
     unusual: u64,
-    principals: HashMap<Key, Principal>,
+    principals: ByKey<Principal>,
     /// What is usual for the others, as of a day.
     others: Option<(i32, Option<Usual>)>,
 }
@@ -61,7 +61,7 @@ struct Principal {
 impl Days {
     /// Nothing known. `unusual`: how many times the usual deviation above the median is.
     pub fn new(learn_us: i64, unusual: u64) -> Days {
-        Days { learn_us, unusual, principals: HashMap::new(), others: None }
+        Days { learn_us, unusual, principals: ByKey::default(), others: None }
     }
 
     /// Adds to a principal's day; its total, and what is usual, where that is known.

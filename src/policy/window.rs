@@ -20,7 +20,7 @@ use std::hash::RandomState;
 
 use self::series::Series;
 pub use self::series::{BUCKETS, DISTINCT_MAX, ENTRIES_MAX, EVIDENCE_MAX};
-use super::key::Key;
+use super::key::{ByKey, Key};
 use crate::clock::Timestamp;
 
 /// Keys a window keeps.
@@ -55,7 +55,7 @@ pub struct Figure {
 pub struct Windows {
     within_us: i64,
     keys_max: usize,
-    series: HashMap<Key, Series>,
+    series: ByKey<Series>,
     carried: HashMap<usize, Series>,
     /// What values are hashed under where they are estimated.
     keys: RandomState,
@@ -72,7 +72,7 @@ impl Windows {
     }
 
     fn bounded(within_us: i64, keys_max: usize) -> Windows {
-        let (series, carried) = (HashMap::new(), HashMap::new());
+        let (series, carried) = (ByKey::default(), HashMap::new());
         let keys = RandomState::new();
         Windows { within_us, keys_max, series, carried, keys, estimated: 0, tick: 0, evicted: 0 }
     }
@@ -118,6 +118,12 @@ impl Windows {
             Amount::Values(values) => series.map_or(values.len() as u64, |series| series.new_of(values)),
         };
         held.fold(new, u64::saturating_add)
+    }
+
+    /// What led to the figure of a key, oldest first, and the figure.
+    pub fn held(&self, key: Key, at: Timestamp) -> (Vec<u64>, u64) {
+        let evidence = self.series.get(&key).into_iter().flat_map(|series| &series.evidence);
+        (evidence.map(|(_, seq)| *seq).collect(), self.with(key, at, &Amount::Number(0)))
     }
 
     fn evict(&mut self, now: i64) {

@@ -177,6 +177,8 @@ table! {
         context: Option<Proof>,
         /// The ticket that its comment names: `-- ticket: OPS-1234`.
         ticket: Option<Text>,
+        /// How many statements the Query had that it came in; null where it came otherwise.
+        stacked: Option<u64>,
     }
 }
 

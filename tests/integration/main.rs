@@ -32,6 +32,7 @@ mod ends;
 mod evasion;
 mod lake;
 mod fleet;
+mod fleet_windows;
 mod large;
 #[cfg(feature = "query")]
 mod log;

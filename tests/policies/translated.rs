@@ -163,7 +163,7 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text")
 }
 
-fn policy() -> impl Strategy<Value = String> {
+pub fn policy() -> impl Strategy<Value = String> {
     (whole_condition(), option::weighted(0.3, whole_condition()), memory()).prop_map(|(when, unless, memory)| {
         let unless = unless.map_or_else(String::new, |unless| format!("unless: {}\n", quoted(&unless)));
         format!(
@@ -174,13 +174,17 @@ fn policy() -> impl Strategy<Value = String> {
 }
 
 fn compiled(yaml: &str) -> Policy {
-    let mut source = Source::new("p.yaml".as_ref(), yaml);
+    compiled_as("p.yaml", yaml)
+}
+
+pub fn compiled_as(name: &str, yaml: &str) -> Policy {
+    let mut source = Source::new(name.as_ref(), yaml);
     let policy = definition::read(&mut source, &lists()).1;
     policy.unwrap_or_else(|| panic!("{yaml}: {:?}", source.faults))
 }
 
 /// Records with the words that engines differ about, some at the same instant.
-fn records(runner: &mut TestRunner) -> Vec<Statement> {
+pub fn records(runner: &mut TestRunner) -> Vec<Statement> {
     let odd = select(vec!["ΟΔΟΣ", "İstanbul", "ISTANBUL", "ſa", "Sa", "\u{212a}", "k", "A_B"]).prop_map(Text::from);
     let one = (record(), option::weighted(0.4, odd)).prop_map(|(mut record, odd)| {
         record.db_user = odd.or(record.db_user);

@@ -1,4 +1,4 @@
-//! A real Redis on loopback, which a test starts, stops and starts again. Nothing of it is kept on the disk: what it held is gone then.
+//! A real Redis on loopback, or the server that `MITSUKE_TEST_REDIS` names, which a test starts, stops and starts again. Nothing of it is kept on the disk: what it held is gone then.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -46,7 +46,9 @@ impl Redis {
 
     /// Starts it again, empty, on the same port.
     pub fn launch(&mut self) {
-        let mut command = program("redis-server");
+        #[allow(clippy::disallowed_methods, reason = "another server to test with, a Valkey, say")]
+        let other = std::env::var_os("MITSUKE_TEST_REDIS").map(Command::new);
+        let mut command = other.unwrap_or_else(|| program("redis-server"));
         let said = std::fs::File::create(self.folder.path().join("said")).expect("a file for what it says");
         command.args(&self.arguments).current_dir(self.folder.path()).stdout(said).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| {
@@ -66,6 +68,11 @@ impl Redis {
 
     /// What `redis-cli` hears; without TLS only.
     pub fn ask<const N: usize>(&self, arguments: [&str; N]) -> String {
+        self.ask_all(&arguments)
+    }
+
+    /// The same, of as many words as there are.
+    pub fn ask_all(&self, arguments: &[&str]) -> String {
         let mut command = program("redis-cli");
         command.args(["-p", &self.port.to_string(), "-a", PASSWORD, "--no-auth-warning"]).args(arguments);
         run(command, b"").expect_success()

@@ -1,7 +1,6 @@
 //! `mitsuke policy backtest`: what the policies would have found in the log.
 //!
-//! The log is read a day at a time, and each day in the order in which its records ended: what several sidecars wrote comes
-//! in one order, and windows and baselines are what they would have been.
+//! In: what is asked, and the log. Out: findings, who they are about, and examples, for people or as JSON. [`crate::backtest`] judges.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,18 +9,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::super::reading::Reader;
 use super::super::{Global, Status};
 use super::{Format, Origin, length, print, unknown};
-use crate::audit::{Error, Lake, Logged};
-use crate::clock::{Clock, Timestamp};
+use crate::audit::Lake;
+use crate::backtest::{self, Told};
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::policy::PolicySet;
 use crate::policy::duration::DAY_US;
-use crate::policy::judged::{Judged, tame};
-use crate::policy::{Alike, Engine, PolicySet};
-use crate::record::{Finding, Session, Statement, Transaction};
+use crate::policy::judged::tame;
+use crate::record::Finding;
 
 /// Examples that are kept of a policy's findings: the first ones.
 const EXAMPLES_MAX: usize = 3;
@@ -82,96 +83,48 @@ impl Backtest {
         recorder.record(format!("policy backtest{ids} from {from}"));
         recorder.close();
         let began = Instant::now();
-        let mut replay = Replay::of(Arc::new(set), from);
-        let mut day = from.plus_micros(-replay.lookback_us());
-        while day < now {
-            let end = Timestamp(day.0.saturating_add(DAY_US).min(now.0));
-            replay.day(&lake, (day, end))?;
-            if stderr().is_terminal() {
-                eprint!("\r{} records, to {}  ", replay.records, end.utc_date());
+        let mut tallies = Tallies::of(Arc::new(set));
+        let bar = bar();
+        let set = Arc::clone(&tallies.set);
+        let records = backtest::judge(&lake, set, (from, now), &mut |told| match told {
+            Told::Finding(finding) => tallies.count(finding),
+            Told::Through { records, pieces, of } => {
+                bar.set_length(of as u64);
+                bar.set_position(pieces as u64);
+                let a_second = records as f64 / began.elapsed().as_secs_f64().max(0.001);
+                bar.set_message(format!("{records} records, {:.1} million a second", a_second / 1e6));
             }
-            day = end;
-        }
-        if stderr().is_terminal() {
-            eprintln!();
-        }
+        })?;
+        bar.finish_and_clear();
+        tallies.records = records;
         for finding in lake.records::<Finding>(Some((from, now))) {
-            if let Some(tally) = replay.tallies.get_mut(&*finding?.policy) {
+            if let Some(tally) = tallies.by_policy.get_mut(&*finding?.policy) {
                 tally.recorded = tally.recorded.saturating_add(1);
             }
         }
         let days = (self.since as f64 / DAY_US as f64).max(1.0 / 24.0);
         print(&match self.format {
-            Format::Text => replay.text(days, began.elapsed().as_secs_f64()),
-            Format::Json => replay.objects(days),
+            Format::Text => tallies.text(days, began.elapsed().as_secs_f64()),
+            Format::Json => tallies.objects(days),
         })?;
         Ok(Status::Done)
     }
 }
 
-struct Replay {
+struct Tallies {
     set: Arc<PolicySet>,
-    engine: Engine,
-    alike: Alike,
-    from: Timestamp,
     records: u64,
-    tallies: BTreeMap<String, Tally>,
+    by_policy: BTreeMap<String, Tally>,
 }
 
-/// One record of any of the tables, in the order of their ends.
-enum Any {
-    Statement(Box<Statement>),
-    Transaction(Box<Transaction>),
-    Session(Box<Session>),
-}
-
-impl Replay {
-    fn of(set: Arc<PolicySet>, from: Timestamp) -> Replay {
-        let tallies = set.active().map(|policy| (policy.id.to_string(), Tally::default())).collect();
-        Replay { engine: Engine::new(Arc::clone(&set)), set, alike: Alike::default(), from, records: 0, tallies }
-    }
-
-    fn lookback_us(&self) -> i64 {
-        self.engine.lookback().and_then(|lookback| i64::try_from(lookback.as_micros()).ok()).unwrap_or(0)
-    }
-
-    /// Takes the records that began in this time.
-    fn day(&mut self, lake: &Lake, range: (Timestamp, Timestamp)) -> Result<(), Error> {
-        let mut all: Vec<(Timestamp, Any)> = Vec::new();
-        read(lake, range, &mut all, |record: Statement| Any::Statement(Box::new(record)))?;
-        read(lake, range, &mut all, |record: Transaction| Any::Transaction(Box::new(record)))?;
-        read(lake, range, &mut all, |record: Session| Any::Session(Box::new(record)))?;
-        all.sort_by_key(|(at, _)| *at);
-        for (at, record) in all {
-            self.records = self.records.saturating_add(1);
-            let findings = match (at < self.from, record) {
-                (true, Any::Statement(record)) => {
-                    self.engine.learn_statement(&record);
-                    continue;
-                }
-                (true, Any::Transaction(record)) => {
-                    self.engine.learn_transaction(&record);
-                    continue;
-                }
-                (true, Any::Session(record)) => {
-                    self.engine.learn_session(&record);
-                    continue;
-                }
-                (false, Any::Statement(mut record)) => {
-                    // Judged anew by the permits of this set.
-                    (record.permit, record.policies) = (None, None);
-                    self.engine.statement_like(&mut record, &mut self.alike)
-                }
-                (false, Any::Transaction(record)) => self.engine.transaction(&record),
-                (false, Any::Session(record)) => self.engine.session(&record),
-            };
-            findings.iter().for_each(|finding| self.count(finding));
-        }
-        Ok(())
+impl Tallies {
+    fn of(set: Arc<PolicySet>) -> Tallies {
+        let by_policy = set.active().map(|policy| (policy.id.to_string(), Tally::default())).collect();
+        Tallies { set, records: 0, by_policy }
     }
 
     fn count(&mut self, finding: &Finding) {
-        let Some(tally) = self.tallies.get_mut(&*finding.policy) else { return };
+        let Some(tally) = self.by_policy.get_mut(&*finding.policy) else { return };
         tally.findings = tally.findings.saturating_add(1);
         let user = finding.db_user.as_deref().map_or_else(|| "nobody".to_owned(), tame);
         if tally.users.len() < USERS_MAX || tally.users.contains_key(&user) {
@@ -186,7 +139,7 @@ impl Replay {
 
     fn text(&self, days: f64, seconds: f64) -> String {
         let mut text = String::new();
-        for (id, tally) in &self.tallies {
+        for (id, tally) in &self.by_policy {
             let severity = self.set.policy(id).map_or_else(String::new, |policy| policy.severity.to_string());
             let a_day = tally.findings as f64 / days;
             let _ = writeln!(
@@ -199,11 +152,11 @@ impl Replay {
             }
             tally.examples.iter().for_each(|example| text.push_str(&format!("  {example}\n")));
         }
-        let found: u64 = self.tallies.values().map(|tally| tally.findings).sum();
+        let found: u64 = self.by_policy.values().map(|tally| tally.findings).sum();
         let _ = writeln!(
             text,
             "{} policies, {} records in {seconds:.1} s, {found} findings",
-            self.tallies.len(),
+            self.by_policy.len(),
             self.records
         );
         text
@@ -218,8 +171,17 @@ impl Replay {
             });
             format!("{object}\n")
         };
-        self.tallies.iter().map(object).collect()
+        self.by_policy.iter().map(object).collect()
     }
+}
+
+/// How far it has come, on a terminal.
+fn bar() -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {msg}, {eta} left");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Those with most, and how many others.
@@ -232,17 +194,4 @@ fn named(users: &BTreeMap<String, u64>) -> String {
         let _ = write!(text, " and {} more", by_number.len() - USERS_SHOWN);
     }
     text
-}
-
-fn read<R: Judged + Logged>(
-    lake: &Lake,
-    range: (Timestamp, Timestamp),
-    all: &mut Vec<(Timestamp, Any)>,
-    any: fn(R) -> Any,
-) -> Result<(), Error> {
-    for record in lake.records::<R>(Some(range)) {
-        let record = record?;
-        all.push((record.judged_at(), any(record)));
-    }
-    Ok(())
 }

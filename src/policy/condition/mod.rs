@@ -24,6 +24,7 @@ mod parse;
 mod partial;
 mod parts;
 pub mod sql;
+mod terms;
 mod tree;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::record::{Column, Table};
 
 pub use self::partial::Bounds;
 pub use self::parts::Part;
+pub use self::terms::{Term, put};
 pub use self::tree::{Scope, Tri};
 
 /// The longest condition, bytes.

@@ -13,6 +13,9 @@ use crate::policy::list::List;
 use crate::policy::moment::Moment;
 use crate::record::{Column, Table, Value};
 
+/// What `in (…)` names.
+pub type Set<T> = HashSet<T, ahash::RandomState>;
+
 /// SQL's three truth values, in the order that makes AND the least and OR the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tri {
@@ -84,7 +87,8 @@ impl Comparison {
         }
     }
 
-    fn holds<T: PartialOrd + ?Sized>(self, left: &T, right: &T) -> bool {
+    /// Whether it does.
+    pub fn holds<T: PartialOrd + ?Sized>(self, left: &T, right: &T) -> bool {
         match self {
             Comparison::Equal => left == right,
             Comparison::NotEqual => left != right,
@@ -115,8 +119,8 @@ pub enum Boolean<R: Table> {
     Numbers(Comparison, Number<R>, Number<R>),
     Texts(Comparison, Text<R>, Text<R>),
     Times(Comparison, Time<R>, Time<R>),
-    NumberIn(Number<R>, HashSet<i128>),
-    TextIn(Text<R>, HashSet<String>),
+    NumberIn(Number<R>, Set<i128>),
+    TextIn(Text<R>, Set<String>),
     Like(Text<R>, Like),
     InList(Text<R>, Arc<List>),
     Has(&'static Column<R>, Text<R>),

@@ -6,7 +6,9 @@
 //! does not tell an incident twice under two names.
 
 mod alike;
+mod chosen;
 mod shared;
+mod sharing;
 mod state;
 
 use std::borrow::Cow;
@@ -28,7 +30,10 @@ use super::window::{Amount, Windows};
 use crate::record::{Action, Column, Finding, Kind, Session, Statement, Text, Transaction, Value};
 
 pub use self::alike::Alike;
+pub use self::chosen::Seen;
 pub use self::shared::SharedEngine;
+use self::sharing::Sharing;
+pub use self::sharing::{Added, Contribution};
 use self::state::State;
 
 /// A policy set and what it has seen.
@@ -43,6 +48,8 @@ pub struct Engine {
     of_any: Judges,
     /// How many sets came before this one.
     replaced: u64,
+    /// Its part in a fleet, where it is in one.
+    sharing: Option<Sharing>,
 }
 
 struct Judge {
@@ -82,6 +89,7 @@ impl Engine {
             of_kind: Vec::new(),
             of_any: Judges::default(),
             replaced: 0,
+            sharing: None,
         };
         engine.sort();
         engine
@@ -182,10 +190,15 @@ impl Engine {
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let has_acted = acted == Some(&*judge.policy.id);
             let found = judge.state.observe(rule, statement, &moment);
+            let is_found = found.is_some() && !has_acted;
+            let waits = share(&mut self.sharing, judge, rule, statement, is_found);
             let forced = || has_acted.then(|| interrupted(rule, judge.state.windows.as_ref(), statement));
             let Some(mut found) = found.or_else(forced) else { continue };
             found.action = has_acted.then_some(judge.policy.action);
             matched.push(judge.policy.id.clone());
+            if waits && is_found {
+                continue;
+            }
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, Told::Now));
         }
         statement.policies = Some(matched.into());
@@ -210,10 +223,15 @@ impl Engine {
 
     /// Takes in a statement of the past: windows, baselines and permits move, nothing is found.
     pub fn learn_statement(&mut self, statement: &Statement) {
+        self.learn_statement_of(statement, None);
+    }
+
+    /// As [`Engine::learn_statement`], of statements like it having been found whom they can concern.
+    pub fn learn_statement_of(&mut self, statement: &Statement, concerned: Option<&Concerned>) {
         self.permits.learn(statement);
         let set = self.set.clone();
         let moment = Moment::new(statement.common.at, &set.timezone);
-        for index in self.judges_of(statement, None).iter() {
+        for index in self.judges_of(statement, concerned).iter() {
             let Some(judge) = self.judges.get_mut(*index) else { continue };
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let Some(found) = judge.state.observe(rule, statement, &moment) else { continue };
@@ -245,10 +263,20 @@ impl Engine {
         let mut findings = Vec::new();
         for judge in &mut self.judges {
             let Some(rule) = of(&judge.policy.rule) else { continue };
-            let Some(found) = judge.state.observe(rule, record, &moment) else { continue };
+            let found = judge.state.observe(rule, record, &moment);
+            let waits = told == Told::Now && share(&mut self.sharing, judge, rule, record, found.is_some());
+            let Some(found) = found.filter(|_| !waits) else { continue };
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, record, &moment, found, told));
         }
         observed_only(set.mode, findings)
+    }
+}
+
+/// Notes what a record has added to a window that a fleet shares; whether its finding waits for the fleet's word.
+fn share<R: Judged>(sharing: &mut Option<Sharing>, judge: &Judge, rule: &Rule<R>, record: &R, is_found: bool) -> bool {
+    match (sharing, judge.state.added) {
+        (Some(sharing), Some(key)) => sharing.add(&judge.policy, rule, record, key, is_found),
+        _ => false,
     }
 }
 

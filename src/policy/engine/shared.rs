@@ -28,12 +28,14 @@ impl SharedEngine {
         engine.permits.would_cover(&engine.set.permits, statement)
     }
 
-    /// What the window of a policy would hold with this statement; `None` where there is none.
+    /// What the window of a policy would hold with this statement, with what the others of a fleet are known to have; `None` where there is none.
     pub fn window_with(&self, policy: &str, statement: &Statement) -> Option<u64> {
         let engine = self.lock();
         let judge = engine.judges.iter().find(|judge| *judge.policy.id == *policy)?;
         let AnyRule::Statement(rule) = &judge.policy.rule else { return None };
         let (window, windows) = (rule.window.as_ref()?, judge.state.windows.as_ref()?);
-        Some(windows.with(Key::of(statement, &window.by), statement.common.at, &window.amount(statement)))
+        let (key, at) = (Key::of(statement, &window.by), statement.common.at);
+        let others = engine.sharing.as_ref().map_or(0, |sharing| sharing.others(policy, key, at));
+        Some(windows.with(key, at, &window.amount(statement)).saturating_add(others))
     }
 }

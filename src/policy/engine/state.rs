@@ -1,5 +1,6 @@
 //! What one policy has seen, and what it makes of a record.
 
+use crate::clock::Timestamp;
 use crate::policy::baseline::Touched;
 use crate::policy::definition::{AnyRule, Policy};
 use crate::policy::explanation::Found;
@@ -18,6 +19,8 @@ pub(super) struct State {
     days: Option<Days>,
     /// Records that `after` counts.
     before: Option<Windows>,
+    /// Whose window the last record was added to.
+    pub(super) added: Option<Key>,
 }
 
 impl State {
@@ -29,6 +32,7 @@ impl State {
                 touched: rule.first.as_ref().map(|first| Touched::new(first.learn_us)),
                 days: rule.usual.as_ref().map(|usual| Days::new(usual.learn_us, usual.unusual)),
                 before: rule.after.as_ref().map(|after| Windows::new(after.within_us)),
+                added: None,
             }
         }
         match &policy.rule {
@@ -38,9 +42,27 @@ impl State {
         }
     }
 
+    /// How many principals it knows.
+    pub(super) fn principals(&self) -> usize {
+        self.touched.as_ref().map_or(0, Touched::principals)
+    }
+
+    /// Whether it knows this one.
+    pub(super) fn knows(&self, principal: Key) -> bool {
+        self.touched.as_ref().is_none_or(|touched| touched.knows(principal))
+    }
+
+    /// Notes that a principal was about.
+    pub(super) fn saw(&mut self, principal: Key, at: Timestamp) {
+        if let Some(touched) = &mut self.touched {
+            touched.saw(principal, at);
+        }
+    }
+
     /// Moves the policy's state; what it finds, if the record matches.
     pub(super) fn observe<R: Judged>(&mut self, rule: &Rule<R>, record: &R, moment: &Moment<'_>) -> Option<Found> {
         let at = record.judged_at();
+        self.added = None;
         if let (Some(first), Some(touched)) = (&rule.first, self.touched.as_mut()) {
             touched.saw(Key::of(record, &first.by), at);
         }
@@ -78,7 +100,9 @@ impl State {
             found.usual = known;
         }
         if let (Some(window), Some(windows)) = (&rule.window, self.windows.as_mut()) {
-            let figure = windows.add(Key::of(record, &window.by), at, window.amount(record), record.evidence());
+            let key = Key::of(record, &window.by);
+            let figure = windows.add(key, at, window.amount(record), record.evidence());
+            self.added = Some(key);
             matches &= figure.total > window.above;
             found.observed = Some(figure.total);
             found.threshold = Some(window.above);

@@ -3,12 +3,12 @@
 //! In: amounts, in the order of their times. Out: the figure, and what led to it. Bounded: [`ENTRIES_MAX`] entries; [`DISTINCT_MAX`] values,
 //! beyond which they are estimated by HyperLogLog, a 64th of the window at a time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
 use super::Amount;
 use crate::distinct::{Distinct, Sketch};
-use crate::policy::key::Key;
+use crate::policy::key::{ByKey, Key};
 
 /// Entries a key keeps before they are made coarse.
 pub const ENTRIES_MAX: usize = 128;
@@ -39,14 +39,14 @@ pub(super) struct Series {
 #[derive(Debug)]
 enum Different {
     /// Each, and when it came last.
-    Each(HashMap<Key, i64>),
+    Each(ByKey<i64>),
     /// Too many for that.
     Parts(Box<Parts>),
 }
 
 impl Default for Different {
     fn default() -> Different {
-        Different::Each(HashMap::new())
+        Different::Each(ByKey::default())
     }
 }
 

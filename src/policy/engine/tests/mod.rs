@@ -5,6 +5,7 @@ mod concern;
 mod explanations;
 mod permits;
 mod restart;
+mod sharing;
 mod windows;
 
 use std::path::Path;
