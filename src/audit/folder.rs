@@ -1,11 +1,11 @@
 //! Where everything lies under `[log].path`, and the few file operations that the rest shares.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Error, system};
+use super::Error;
+use crate::system;
 
 /// The folder of the journals of all writers.
 pub fn journals(log: &Path) -> PathBuf {
@@ -42,17 +42,7 @@ pub fn create(path: &Path) -> Result<(), Error> {
 pub fn put_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create(parent)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(Error::io("create", path))?;
-    let written = file.write_all(content).and_then(|()| {
-        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-        file.as_file().sync_all()
-    });
-    written.map_err(Error::io("write", path))?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Error::io("create", path)(error.error)),
-        Ok(_) => sync(parent),
-    }
+    system::put_new(path, content, mode).map_err(Error::io("create", path))
 }
 
 /// Makes the names in a folder durable.

@@ -39,7 +39,6 @@ mod shipper;
 mod signing;
 mod spool;
 mod store;
-mod system;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -74,12 +74,12 @@ impl Engine {
         options.sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config);
         context.add_analyzer_rule(Arc::new(Implied));
-        context.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), Arc::new(Kept::default()));
+        context.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), Arc::new(Kept::here()));
         let place = lake.place().clone();
         #[cfg(feature = "object-store")]
         if let Some(store) = place.store() {
             let url = ObjectStoreUrl::parse(store.url().root()).map_err(Error::engine)?;
-            context.register_object_store(url.as_ref(), store.client());
+            context.register_object_store(url.as_ref(), Arc::new(Kept::stored(store.client())));
         }
         let mut tables = Vec::new();
         for snapshot in lake.snapshots()? {

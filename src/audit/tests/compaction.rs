@@ -8,8 +8,8 @@ use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::crash::copy;
 use super::*;
-use crate::audit::system::faults::{Refusal, Scene};
 use crate::record::Review;
+use crate::system::faults::{Refusal, Scene};
 
 /// When Monday is over, and Tuesday is not.
 const TUESDAY: i64 = MONDAY + DAY_US;
