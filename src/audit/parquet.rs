@@ -33,6 +33,11 @@ use crate::system::{self, Written};
 
 /// Rows of a row group: small enough that a time range skips most of a file.
 const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
+/// A file of more rows than these has larger ones: a dictionary is written once for each, and within it the index of pages skips what no time
+/// range asks for. What is made at once is held in memory.
+const LARGE_FILE_ROWS: usize = 512 << 10;
+const LARGE_ROW_GROUP_ROWS_MAX: usize = 1 << 20;
+const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 /// Statistics of texts are cut off at this length, bytes.
 const STATISTICS_BYTES_MAX: usize = 64;
 /// What is read of a file's end first, to see its metadata.
@@ -285,9 +290,11 @@ pub fn properties(
     let at = i32::try_from(schema.index_of("at")?).unwrap_or_default();
     let seq = i32::try_from(schema.index_of("seq")?).unwrap_or_default();
     let sorted = [at, seq].map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false });
+    let group_rows_max = if rows > LARGE_FILE_ROWS { LARGE_ROW_GROUP_ROWS_MAX } else { ROW_GROUP_ROWS_MAX };
     let properties = WriterProperties::builder()
         .set_created_by(format!("mitsuke {}", env!("CARGO_PKG_VERSION")))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+        .set_max_row_group_row_count(Some(group_rows_max))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))
@@ -300,7 +307,7 @@ pub fn properties(
             pair(META_KEY, key.to_owned()),
             pair(META_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
         ]));
-    let rows = rows.clamp(1, ROW_GROUP_ROWS_MAX) as u64;
+    let rows = rows.clamp(1, group_rows_max) as u64;
     Ok(encoded(properties, schema, rows).build())
 }
 
