@@ -13,6 +13,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trunc;
 mod views;
 
 use std::future::poll_fn;
@@ -88,7 +89,7 @@ impl Engine {
             let table = LakeTable::new(&lake, snapshot)?;
             context.register_table(name, Arc::new(table)).map_err(Error::engine)?;
         }
-        for function in functions::all(key_file.map(Path::to_path_buf)) {
+        for function in functions::all(key_file.map(Path::to_path_buf)).into_iter().chain([trunc::trunc()]) {
             context.register_udf(function);
         }
         Ok(Engine { context, place, tables })
