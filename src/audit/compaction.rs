@@ -8,7 +8,7 @@
 //! merged     <partition>/.<writer>.compacting                       whole and on the disk, beside its sources
 //! told       chain: "compacted", with the sources and their hashes
 //! named      <writer>-<first number>-<last number>.parquet          readers of ours pass over the sources from here on (`place`)
-//! aside      each source: ….parquet.replaced                        no pattern finds it; who listed it before still reads it
+//! aside      each source: _….parquet.replaced                       no pattern and no engine finds it; who listed it before still reads it
 //! removed    an hour later
 //! ```
 //!
@@ -199,7 +199,7 @@ fn sweep(log: &Path, writer: &str, now: Timestamp) -> Result<(), Error> {
                 let path = below.join(name);
                 if *name == format!(".{writer}.compacting") {
                     folder::remove(&path)?;
-                } else if let Some(of) = name.strip_suffix(folder::REPLACED).filter(|of| ours(of)) {
+                } else if let Some(of) = folder::replaced_name(name).filter(|of| ours(of)) {
                     let since = fs::metadata(&path).map_or(i64::MAX, |file| file.ctime().saturating_mul(1_000_000));
                     if now.0.saturating_sub(since) > STAYS_US && !below.join(of).exists() {
                         folder::remove(&path)?;

@@ -85,14 +85,27 @@ pub fn number(folder: &Path, number: u64, extension: &str) -> PathBuf {
 }
 
 /// What the name of a file ends in that another one has replaced. Readers that listed it before find it there for a while; no pattern
-/// like `*.parquet` does.
+/// like `*.parquet` does, and no engine that reads whatever lies in a folder: names that begin with `_` are none to those.
 pub const REPLACED: &str = ".replaced";
+const HIDDEN: &str = "_";
+
+/// Where a file or an object lies that was replaced, by its path.
+pub fn aside_of(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+    let slash = if folder.is_empty() { "" } else { "/" };
+    format!("{folder}{slash}{HIDDEN}{name}{REPLACED}")
+}
+
+/// What the name of a file was that was replaced; also as builds before this one wrote it, which did not hide it.
+pub fn replaced_name(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(REPLACED)?;
+    Some(name.strip_prefix(HIDDEN).unwrap_or(name))
+}
 
 /// Where a file lies that was replaced.
 pub fn aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(REPLACED);
-    PathBuf::from(name)
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    path.with_file_name(aside_of(&name))
 }
 
 /// Takes away the name of a file that was replaced; that it is gone already is as well.

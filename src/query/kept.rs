@@ -18,7 +18,7 @@ use datafusion::object_store::{
 };
 use futures_util::Stream;
 
-use crate::audit::REPLACED;
+use crate::audit::aside_of;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T>> + Send>>;
 
@@ -41,7 +41,7 @@ impl Kept {
 
 /// Where a file lies that was replaced.
 fn aside(location: &Path) -> Option<Path> {
-    Path::parse(format!("{location}{REPLACED}")).ok()
+    Path::parse(aside_of(location.as_ref())).ok()
 }
 
 impl fmt::Display for Kept {

@@ -81,7 +81,7 @@ impl Aside {
             let is_over = |of: &Gone| of.since.is_some_and(|since| now.0.saturating_sub(since.0) >= STAYS_US);
             while gone.front().is_some_and(is_over) {
                 let Some(of) = gone.front() else { break };
-                let paths = of.paths.iter().map(|path| format!("{path}{}", folder::REPLACED)).collect();
+                let paths = of.paths.iter().map(|path| folder::aside_of(path)).collect();
                 store.remove_each(paths).collect::<Result<(), Error>>()?;
                 let (seen_to, _) = spool::seen_to(&self.spool, writer);
                 spool::keep_seen_to(&self.spool, writer, SeenTo { removed: of.number, ..seen_to })?;

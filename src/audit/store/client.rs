@@ -305,7 +305,7 @@ fn version(put: PutResult) -> Version {
 
 /// Where an object lies that was replaced.
 fn aside(location: &StorePath) -> StorePath {
-    StorePath::from(format!("{location}{}", folder::REPLACED))
+    StorePath::from(folder::aside_of(location.as_ref()))
 }
 
 /// An object that was listed, or what is left of it where it was replaced since.
