@@ -31,6 +31,8 @@
 
 // The only reader of time.
 pub mod clock;
+// What is asked of the file system, where the log is changed: the one way to it.
+pub mod system;
 // Faults in what a person wrote.
 pub mod error;
 // Certificates and keys → either side of a handshake.

@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::policy::acting::Whom;
 use crate::record::Text;
+use crate::system;
 
 /// The file, in the log's folder.
 const FILE: &str = "quarantine.jsonl";
@@ -198,14 +200,23 @@ impl Quarantines {
         self.refresh().map(|_| ())
     }
 
-    /// Appends one line, in one write, so that lines of several processes do not mix.
+    /// Appends one line, in one write, so that lines of several processes do not mix. Half a line, which a full disk or a kill has left, is ended
+    /// first: what follows would be part of it.
     fn append(&self, line: &Line) -> io::Result<()> {
         let Some(path) = &self.0.file else { return Ok(()) };
         let mut text = serde_json::to_vec(line).map_err(io::Error::other)?;
         text.push(b'\n');
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(&text)?;
-        file.sync_data()
+        let file = system::open(OpenOptions::new().create(true).read(true).append(true), path)?;
+        let length = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if length > 0 {
+            file.read_exact_at(&mut last, length - 1)?;
+        }
+        if last != [b'\n'] {
+            text.insert(0, b'\n');
+        }
+        system::write(&file, path, &text)?;
+        system::sync(&file, path)
     }
 
     /// What keeps a client out now, if anything does.
@@ -293,6 +304,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::faults::{Refusal, Scene};
 
     fn entry(whom: Whom, name: &str, until: i64) -> Entry {
         let (policy, finding_id) = ("p".into(), "f".into());
@@ -319,6 +331,41 @@ mod tests {
         assert!(one.holds(Some("clerk"), "10.0.0.1", Timestamp(1)).is_none());
         let again = Quarantines::open(folder.path()).expect("a list");
         assert_eq!(again.in_force(Timestamp(1)).len(), 1);
+    }
+
+    /// Each change to the file is refused once, or is the last of a killed process: half a line has no other line with it.
+    #[test]
+    fn a_quarantine_that_was_written_is_heeded_whatever_was_refused_before_it() {
+        let run = |folder: &Path| -> Vec<io::Result<()>> {
+            let list = Quarantines::open(folder).expect("a list");
+            let put = |name| list.put(entry(Whom::User, name, 100));
+            ["one", "two", "three", "four"].into_iter().map(put).collect()
+        };
+        let watched = tempfile::tempdir().expect("a folder");
+        let scene = Scene::watch(watched.path());
+        assert!(run(watched.path()).iter().all(Result::is_ok));
+        let asked = scene.asked();
+        drop(scene);
+        assert_eq!(asked.len(), 12, "four lines, each opened, written and synced: {asked:?}");
+        for (number, what) in asked.iter().enumerate() {
+            for refusal in [Refusal::Full, Refusal::Failed, Refusal::Killed] {
+                let at = format!("{refusal:?} at {number}, {what}");
+                let folder = tempfile::tempdir().expect("a folder");
+                let scene = Scene::refuse(folder.path(), number, refusal);
+                let written = run(folder.path());
+                drop(scene);
+                assert!(written.iter().any(Result::is_err), "{at}");
+                // Started again, which keeps one more out.
+                let again = Quarantines::open(folder.path()).expect("a list");
+                again.put(entry(Whom::User, "five", 100)).expect("it is written");
+                let names = ["one", "two", "three", "four", "five"];
+                let heard = Quarantines::open(folder.path()).expect("a list");
+                for (name, written) in names.iter().zip(written.iter().map(Result::is_ok).chain([true])) {
+                    let is_held = heard.holds(Some(name), "", Timestamp(1)).is_some();
+                    assert!(is_held || !written, "{name}, {at}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Fills a log with made-up statements, by the writer that the sidecar has, to ask questions of it and to see what writing costs.
 //!
-//! In: `--log FOLDER --statements N [--days D]`. Out: the log, and on standard output its bytes.
-//! The same numbers give the same log: an ordinary shop's, a tenth of whose statements read one person's data.
+//! In: `--log FOLDER --statements N [--days D]`, for a shop's ordinary days, a tenth of whose statements read one person's data; or `--accounts A`
+//! instead of days, for `pgbench -S` with eight clients over so many accounts, drawn alike; then `--compact`. Out: the log, and on standard
+//! output its bytes, and those after it was compacted. The same numbers give the same log.
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a bench ends where it cannot go on")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mitsuke::audit::{Checkpoint, Config, Durability, Log, Retention, WhenUnwritable, Writer};
+use mitsuke::audit::{Checkpoint, Config, Durability, Key, Log, Retention, WhenUnwritable, Writer, compact};
 use mitsuke::clock::Timestamp;
 use mitsuke::record::{CatalogState, Certainty, Common, Kind, Outcome, Parse, Protocol, Statement, Text, Texts};
 
@@ -28,15 +29,25 @@ fn main() {
         return;
     };
     let statements: u64 = statements.parse().expect("a number of statements");
-    let days = value("--days").map_or(90, |days| days.parse().expect("a number of days"));
-    fill(Path::new(&log), statements, days);
-    println!("{}", bytes_of(&Path::new(&log).join("statements")));
+    let number = |name: &str| value(name).map(|number| number.parse::<u64>().expect("a number"));
+    let log = Path::new(&log);
+    match number("--accounts") {
+        Some(accounts) => fill_as_pgbench(log, statements, accounts),
+        None => fill(log, statements, number("--days").unwrap_or(90).cast_signed()),
+    }
+    println!("{}", bytes_of(&log.join("statements")));
+    if arguments.iter().any(|argument| argument == "--compact") {
+        compact(&config(log), Timestamp(BEGIN + 1_000 * DAY)).expect("room on the disk");
+        println!("{}", bytes_of(&log.join("statements")));
+    }
 }
 
 fn bytes_of(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let size = |path: PathBuf| match path.is_dir() {
         true => bytes_of(&path),
+        // What was replaced is there for an hour more.
+        false if path.extension().is_none_or(|extension| extension != "parquet") => 0,
         false => path.metadata().map_or(0, |file| file.len()),
     };
     entries.map(|entry| size(entry.expect("an entry").path())).sum()
@@ -96,8 +107,8 @@ fn subject(person: u64) -> Text {
     format!("{:016x}{:016x}", random.next(), random.next()).into()
 }
 
-fn fill(folder: &Path, statements: u64, days: i64) {
-    let config = Config {
+fn config(folder: &Path) -> Config {
+    Config {
         path: folder.to_path_buf(),
         durability: Durability::Process,
         when_unwritable: WhenUnwritable::Block,
@@ -106,7 +117,72 @@ fn fill(folder: &Path, statements: u64, days: i64) {
         key_file: folder.with_extension("key"),
         signing_key: folder.with_extension("signing.key"),
         store: None,
-    };
+    }
+}
+
+/// What eight clients of `pgbench -S` leave: texts alike, one constant each, some ten thousand a second.
+fn fill_as_pgbench(folder: &Path, statements: u64, accounts: u64) {
+    let config = config(folder);
+    let writer = Writer::claim(folder).expect("a free name");
+    let mut log = Log::open(&config, writer.name()).expect("an empty log");
+    let key = Key::load_or_create(&config.key_file).expect("room on the disk");
+    let hashes: Vec<Texts> =
+        (0..accounts).map(|account| Texts::from([key.subject_hash(&account.to_string()).into()])).collect();
+    let sessions: Vec<Text> =
+        (0..8_u64).map(|n| uuid::Uuid::from_u64_pair(n, Random(n).next()).to_string().into()).collect();
+    let (mut random, mut numbers, mut at) = (Random(1), [0_u64; 8], BEGIN);
+    // In the order in which they end, as the sidecar has them: eight are under way at any time.
+    let mut under_way = [BEGIN; 8];
+    let (none, relations) = (Texts::from([]), Texts::from(["public.pgbench_accounts".into()]));
+    for number in 0..statements {
+        let session = (0..8).min_by_key(|session| under_way[*session]).unwrap_or(0);
+        let micros = 350 + random.skewed(700) + if random.next().is_multiple_of(50) { random.skewed(4_000) } else { 0 };
+        let began = under_way[session] + 20 + random.skewed(60).cast_signed();
+        at = at.max(began);
+        under_way[session] = began + micros.cast_signed();
+        numbers[session] += 1;
+        log.append(Statement {
+            common: Common { at: Timestamp(began), session_id: sessions.get(session).cloned(), ..Common::default() },
+            ended_at: Some(Timestamp(under_way[session])),
+            duration_us: Some(micros),
+            statement_no: numbers[session],
+            transaction_no: Some(numbers[session]),
+            database: Some("bench".into()),
+            db_user: Some("bench".into()),
+            role: Some("bench".into()),
+            application_name: Some("pgbench".into()),
+            client_addr: Some("10.0.0.7".into()),
+            protocol: Some(Protocol::Simple),
+            kind: Some(Kind::Select),
+            query: Some("SELECT abalance FROM pgbench_accounts WHERE aid = $1;".into()),
+            fingerprint: Some("50fde20626009aba".into()),
+            parse: Some(Parse::Full),
+            certainty: Some(Certainty::Exact),
+            catalog: Some(CatalogState::Fresh),
+            relations: Some(relations.clone()),
+            columns: Some(none.clone()),
+            functions: Some(none.clone()),
+            rows_returned: Some(1),
+            rows_affected: Some(0),
+            bytes_out: Some(71),
+            bytes_in: Some(62 + random.next() % 3),
+            personal_rows: Some(0),
+            persons: Some(0),
+            literals: hashes.get(usize::try_from(random.next() % accounts).expect("small")).cloned(),
+            outcome: Some(Outcome::Ok),
+            ..Statement::default()
+        });
+        if number % COMMIT_RECORDS == COMMIT_RECORDS - 1 {
+            log.commit(&Checkpoint::default()).expect("room on the disk");
+            log.seal_if_due(Timestamp(at)).expect("room on the disk");
+        }
+    }
+    log.commit(&Checkpoint::default()).expect("room on the disk");
+    log.close().expect("room on the disk");
+}
+
+fn fill(folder: &Path, statements: u64, days: i64) {
+    let config = config(folder);
     let writer = Writer::claim(folder).expect("a free name");
     let mut log = Log::open(&config, writer.name()).expect("an empty log");
     let (shapes, mut random) = (shapes(), Random(1));

@@ -1,22 +1,27 @@
 //! Small files become large ones, and the chain says so.
 //!
-//! In: a writer's log in a folder, of which hours and days have passed. Out: one file instead of many, with the same records, and a signed
-//! line that names it and each file that it replaces. Off the thread that seals: files are merged on one of their own, gently; what
-//! is left to the one that owns the chain is a line and some renamings. Refuses what was altered, and a log in a store.
+//! In: a writer's log in a folder or a store, of which hours and days have passed. Out: one file instead of many, with the same records, and a
+//! signed line that names it and each file that it replaces. Off the thread that seals: files are merged on one of their own, gently; what
+//! is left to the one that owns the chain is a line and some renamings. Refuses what was altered.
 //!
 //! ```text
 //! merged     <partition>/.<writer>.compacting                       whole and on the disk, beside its sources
 //! told       chain: "compacted", with the sources and their hashes
 //! named      <writer>-<first number>-<last number>.parquet          readers of ours pass over the sources from here on (`place`)
-//! aside      each source: ….parquet.replaced                        no pattern finds it; who listed it before still reads it
+//! aside      each source: _….parquet.replaced                       no pattern and no engine finds it; who listed it before still reads it
 //! removed    an hour later
 //! ```
 //!
 //! Killed before it is named, the next start names it, or takes the line back; killed after it, the next start goes on from there. Other engines,
 //! which know nothing of this, see rows twice between the first renaming and the last.
+//!
+//! In a store, sources are read there, and the file is made, told of and named in the spool, as above. Then `shipper` takes it up, as a whole; then
+//! the line; and then it puts the sources aside, by a copy and a removal each, and removes them an hour later. Readers here and elsewhere pass
+//! over the sources from when they see the file ([`stored`]).
 
 mod merge;
 mod plan;
+mod stored;
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -25,17 +30,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use ::parquet::file::metadata::FileMetaData;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
 pub(super) use self::merge::Merged;
-use self::merge::{Manner, merge};
-use self::plan::{Group, plan};
-use super::chain::{self, Ledger, hash_file};
+use self::merge::{Manner, Of, merge};
+use self::plan::{FILE_BYTES_MAX, Group, plan};
+use super::chain::{self, Ledger, Sealed, hash_file};
 use super::retention::Holds;
 use super::schema::{self, TableInfo};
-use super::{Config, Error, Log, Place, SigningKey, Writer, folder, parquet, reading, system};
+use super::{Config, Error, Log, Place, Shipper, SigningKey, Writer, folder, parquet, reading, spool};
 use crate::clock::Timestamp;
+use crate::system;
 
 /// How often it is looked for what can be compacted.
 const LOOK_EVERY_US: i64 = 600_000_000;
@@ -43,6 +51,10 @@ const LOOK_EVERY_US: i64 = 600_000_000;
 const QUIET_WITHIN_US: i64 = 6 * 3_600_000_000;
 /// How long a file that was replaced stays for who listed it before.
 const STAYS_US: i64 = 3_600_000_000;
+
+/// How long a thread that is to stop is waited for: it may be waiting for a store. What it leaves half done is made good by the next start.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+const STOP_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What became of a writer's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,22 +93,38 @@ impl Compacted {
     }
 }
 
-/// Compacts what every writer of a log has left here, one after the other; those that run are left alone: sidecars do it themselves.
+/// Compacts what every writer of a log has left here, one after the other; those that run are left alone: sidecars do it themselves. Of a log
+/// in a store, here is its spool.
 ///
 /// # Errors
-/// The log lies in a store, has no signing key, or the system refuses.
+/// There is no such spool, or no signing key, or the system or the store refuses.
 pub fn compact(config: &Config, now: Timestamp) -> Result<Vec<Compacted>, Error> {
-    if let Some(store) = &config.store {
-        return Err(Error::NotCompacted(store.url.to_string()));
-    }
     // A chain under another key would prove nothing.
     SigningKey::load(&config.signing_key)?;
+    if let Some(store) = &config.store {
+        let store = store.url.to_string();
+        if !spool::is_of(&config.path, &store) {
+            return Err(Error::NotItsSpool { store, spool: config.path.clone() });
+        }
+        // Only what is there is compacted.
+        Shipper::once(config)?;
+    }
+    let place = Place::of(config)?;
     let manner = Manner { stop: &AtomicBool::new(false), gently: false };
     let writers = chain::writers(&config.path)?;
-    writers.into_iter().map(|writer| compact_writer(config, &writer, now, manner)).collect()
+    let compact = |writer: String| compact_writer(config, (&place, &writer), now, manner);
+    let compacted = writers.into_iter().map(compact).collect::<Result<_, Error>>()?;
+    Shipper::once(config)?;
+    Ok(compacted)
 }
 
-fn compact_writer(config: &Config, writer: &str, now: Timestamp, manner: Manner<'_>) -> Result<Compacted, Error> {
+fn compact_writer(
+    config: &Config,
+    (place, writer): (&Place, &str),
+    now: Timestamp,
+    manner: Manner<'_>,
+) -> Result<Compacted, Error> {
+    let of = Of { log: &config.path, place, writer };
     let mut compacted = Compacted { writer: writer.to_owned(), ..Compacted::default() };
     let ours = SigningKey::load(&config.signing_key)?.public().to_string();
     if Ledger::read(&config.path, writer)?.key.is_some_and(|signs| signs != ours) {
@@ -105,19 +133,25 @@ fn compact_writer(config: &Config, writer: &str, now: Timestamp, manner: Manner<
     let Some(_claim) = Writer::claim_named(&config.path, writer)? else {
         return Ok(Compacted { left_alone: Some(LeftAlone::Running), ..compacted });
     };
-    if groups(&config.path, writer, now)?.is_empty() {
+    if groups(config, of, now)?.is_empty() {
         sweep(&config.path, writer, now)?;
         return Ok(compacted);
     }
     let mut log = Log::open(config, writer)?;
     // What a crash left in the chain is seen to now.
     sweep(&config.path, writer, now)?;
-    for group in groups(&config.path, writer, now)? {
-        match merge(&config.path, writer, &group, manner) {
+    if !stored::settle(config, writer, manner)? {
+        return Ok(compacted);
+    }
+    for group in groups(config, of, now)? {
+        match merge(of, &group, manner) {
             Ok(None) => break,
             Ok(Some(merged)) => {
                 compacted.count(&merged);
                 log.replace(merged)?;
+                if !stored::settle(config, writer, manner)? {
+                    break;
+                }
             }
             Err(error @ Error::Damaged { .. }) => compacted.refused.push(error.to_string()),
             Err(error) => return Err(error),
@@ -128,27 +162,27 @@ fn compact_writer(config: &Config, writer: &str, now: Timestamp, manner: Manner<
     Ok(compacted)
 }
 
-fn groups(log: &Path, writer: &str, now: Timestamp) -> Result<Vec<Group>, Error> {
-    let (ledger, holds) = (Ledger::read(log, writer)?, Holds::read(&Place::folder(log))?);
-    Ok(plan(&ledger, &holds, now, &mut |table, file| key(&log.join(&file.path), table)))
+fn groups(config: &Config, of: Of<'_>, now: Timestamp) -> Result<Vec<Group>, Error> {
+    let ledger = Ledger::read(of.log, of.writer)?;
+    if let (Some(store), Some(client)) = (&config.store, of.place.store()) {
+        return stored::groups(of, (store, client), &ledger, now);
+    }
+    let holds = Holds::read(of.place)?;
+    let key = &mut |table: &TableInfo, file: &Sealed| key(&of.log.join(&file.path), table);
+    Ok(plan(&ledger, &holds, now, FILE_BYTES_MAX, key))
 }
 
 /// The key file's id of a file; `None` where it cannot be read, which `verify` tells of, or has columns that this version does not know.
 fn key(path: &Path, table: &TableInfo) -> Option<String> {
     let file = SerializedFileReader::new(File::open(path).ok()?).ok()?;
-    let metadata = file.metadata().file_metadata();
+    said(file.metadata().file_metadata(), table)
+}
+
+/// The same, as its metadata say it.
+fn said(metadata: &FileMetaData, table: &TableInfo) -> Option<String> {
     let fields = metadata.schema_descr().root_schema().get_fields();
-    if !fields.iter().all(|field| table.schema.field_with_name(field.name()).is_ok()) {
-        return None;
-    }
-    let pairs = metadata.key_value_metadata().into_iter().flatten();
-    Some(
-        pairs
-            .into_iter()
-            .find(|pair| pair.key == parquet::META_KEY)
-            .and_then(|pair| pair.value.clone())
-            .unwrap_or_default(),
-    )
+    let is_known = fields.iter().all(|field| table.schema.field_with_name(field.name()).is_ok());
+    is_known.then(|| parquet::said_by(metadata, parquet::META_KEY).unwrap_or_default())
 }
 
 /// Puts right what a crash or a refusal left of earlier compactions, and removes what has stayed for long enough.
@@ -165,7 +199,7 @@ fn sweep(log: &Path, writer: &str, now: Timestamp) -> Result<(), Error> {
                 let path = below.join(name);
                 if *name == format!(".{writer}.compacting") {
                     folder::remove(&path)?;
-                } else if let Some(of) = name.strip_suffix(folder::REPLACED).filter(|of| ours(of)) {
+                } else if let Some(of) = folder::replaced_name(name).filter(|of| ours(of)) {
                     let since = fs::metadata(&path).map_or(i64::MAX, |file| file.ctime().saturating_mul(1_000_000));
                     if now.0.saturating_sub(since) > STAYS_US && !below.join(of).exists() {
                         folder::remove(&path)?;
@@ -199,7 +233,7 @@ pub(super) struct Compaction {
     work: Option<Work>,
 }
 
-/// The thread that merges. Dropping it stops it, and waits for that.
+/// The thread that merges. Dropping it stops it, and waits for that, but not for a store.
 #[derive(Debug)]
 struct Work {
     stop: Arc<AtomicBool>,
@@ -279,9 +313,15 @@ impl Drop for Work {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.go_on = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let Some(thread) = self.thread.take() else { return };
+        let began = Instant::now();
+        while !thread.is_finished() {
+            if began.elapsed() >= STOP_WITHIN {
+                return;
+            }
+            std::thread::sleep(STOP_LOOK_EVERY);
         }
+        let _ = thread.join();
     }
 }
 
@@ -293,8 +333,13 @@ fn work(
     (made, went_on): (&SyncSender<Merged>, &Receiver<()>),
 ) -> Result<(), Error> {
     sweep(&config.path, writer, now)?;
-    for group in groups(&config.path, writer, now)? {
-        let merged = match merge(&config.path, writer, &group, manner) {
+    let place = Place::of(config)?;
+    let of = Of { log: &config.path, place: &place, writer };
+    for group in groups(config, of, now)? {
+        if !stored::settle(config, writer, manner)? {
+            return Ok(());
+        }
+        let merged = match merge(of, &group, manner) {
             Ok(Some(merged)) => merged,
             Ok(None) => return Ok(()),
             // What somebody altered keeps nobody from compacting the rest.
@@ -317,7 +362,7 @@ fn work(
         if manner.stop.load(Ordering::Relaxed) {
             break;
         }
-        compact_writer(config, &other, now, manner)?;
+        compact_writer(config, (&place, &other), now, manner)?;
     }
     Ok(())
 }

@@ -12,9 +12,12 @@ use arrow::datatypes::Schema;
 const ZSTD_LEVEL: i32 = 3;
 /// Numbers that rise: the differences are small, and a dictionary would hold each of them.
 const RISING: [&str; 5] = ["seq", "at", "ended_at", "statement_no", "transaction_no"];
-/// Keyed hashes: 16 random bytes written as 32 digits, of which half is all that can be saved. A dictionary pays as long as they repeat.
+/// Keyed hashes: 16 random bytes written as 32 digits, of which half is all that can be saved. A dictionary pays as long as they repeat: in few
+/// rows, those of few people; in many, those of a hundred thousand.
 const HASHES: [&str; 2] = ["subjects", "literals"];
 const HASHES_DICTIONARY_BYTES_MAX: usize = 64 << 10;
+const MANY_ROWS: u64 = 256 << 10;
+const MANY_HASHES_DICTIONARY_BYTES_MAX: usize = 4 << 20;
 /// A higher level was measured to make them larger.
 const HASHES_ZSTD_LEVEL: i32 = 1;
 /// Columns that are searched for one value among many files.
@@ -29,10 +32,12 @@ pub(super) fn encoded(mut properties: WriterPropertiesBuilder, schema: &Schema, 
             .set_column_dictionary_enabled(column.clone(), false)
             .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
     }
+    let dictionary_bytes_max =
+        if rows > MANY_ROWS { MANY_HASHES_DICTIONARY_BYTES_MAX } else { HASHES_DICTIONARY_BYTES_MAX };
     for column in HASHES.iter().filter(|column| has(column)) {
         let items = ColumnPath::new(vec![(*column).to_owned(), "list".to_owned(), "item".to_owned()]);
         properties = properties
-            .set_column_dictionary_page_size_limit(items.clone(), HASHES_DICTIONARY_BYTES_MAX)
+            .set_column_dictionary_page_size_limit(items.clone(), dictionary_bytes_max)
             .set_column_encoding(items.clone(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
             .set_column_compression(items, zstd(HASHES_ZSTD_LEVEL));
     }

@@ -50,9 +50,29 @@ pub enum Error {
         /// The store that is configured.
         ours: String,
     },
-    /// Files are compacted in a folder.
-    #[error("{0} is a store, in which files are not compacted; a longer [log].flush makes larger ones: \"1h\"")]
-    NotCompacted(String),
+    /// A log in a store is compacted where it is written.
+    #[error(
+        "{} is no spool of {store}: its files are compacted on the machine whose sidecar wrote them, with its [log].spool and [log].signing_key",
+        spool.display()
+    )]
+    NotItsSpool {
+        /// The store.
+        store: String,
+        /// The folder.
+        spool: PathBuf,
+    },
+    /// A compaction is not all in its store yet.
+    #[error(
+        "the last compaction of {} is not all in {store} yet, or its sources cannot be put aside there; no other begins before; \
+         see that whoever writes there may list, read, put, copy and delete, and try again",
+        spool.display()
+    )]
+    NotSettled {
+        /// The store.
+        store: String,
+        /// The folder.
+        spool: PathBuf,
+    },
     /// More waits for the store than may.
     #[error(
         "{} holds {waiting} bytes that wait for the store, more than [log].spool_mib_max allows; have the store mended, or allow more",

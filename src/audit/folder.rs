@@ -1,11 +1,11 @@
 //! Where everything lies under `[log].path`, and the few file operations that the rest shares.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Error, system};
+use super::Error;
+use crate::system;
 
 /// The folder of the journals of all writers.
 pub fn journals(log: &Path) -> PathBuf {
@@ -42,17 +42,7 @@ pub fn create(path: &Path) -> Result<(), Error> {
 pub fn put_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create(parent)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(Error::io("create", path))?;
-    let written = file.write_all(content).and_then(|()| {
-        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-        file.as_file().sync_all()
-    });
-    written.map_err(Error::io("write", path))?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Error::io("create", path)(error.error)),
-        Ok(_) => sync(parent),
-    }
+    system::put_new(path, content, mode).map_err(Error::io("create", path))
 }
 
 /// Makes the names in a folder durable.
@@ -95,14 +85,27 @@ pub fn number(folder: &Path, number: u64, extension: &str) -> PathBuf {
 }
 
 /// What the name of a file ends in that another one has replaced. Readers that listed it before find it there for a while; no pattern
-/// like `*.parquet` does.
+/// like `*.parquet` does, and no engine that reads whatever lies in a folder: names that begin with `_` are none to those.
 pub const REPLACED: &str = ".replaced";
+const HIDDEN: &str = "_";
+
+/// Where a file or an object lies that was replaced, by its path.
+pub fn aside_of(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+    let slash = if folder.is_empty() { "" } else { "/" };
+    format!("{folder}{slash}{HIDDEN}{name}{REPLACED}")
+}
+
+/// What the name of a file was that was replaced; also as builds before this one wrote it, which did not hide it.
+pub fn replaced_name(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(REPLACED)?;
+    Some(name.strip_prefix(HIDDEN).unwrap_or(name))
+}
 
 /// Where a file lies that was replaced.
 pub fn aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(REPLACED);
-    PathBuf::from(name)
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    path.with_file_name(aside_of(&name))
 }
 
 /// Takes away the name of a file that was replaced; that it is gone already is as well.

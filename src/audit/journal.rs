@@ -19,7 +19,8 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Position, folder, schema, system};
+use super::{Error, Position, folder, schema};
+use crate::system;
 
 /// The extension of a journal's file.
 pub const EXTENSION: &str = "log";

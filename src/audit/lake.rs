@@ -207,7 +207,7 @@ impl Lake {
 
     fn files(&self, table: &str) -> Result<Vec<LakeFile>, Error> {
         let mut files = Vec::new();
-        for (path, Found { bytes, in_store }) in self.place.files(table)? {
+        for (path, Found { bytes, in_store, .. }) in self.place.files(table)? {
             let mut parts = path.split('/').skip(1);
             let Some(date) = parts.next().and_then(|partition| partition.strip_prefix("dt=")) else { continue };
             let Some(named) = parts.next().and_then(parquet::parse_name) else { continue };

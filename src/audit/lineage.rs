@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Error, folder, system};
+use super::{Error, folder};
+use crate::system;
 
 /// The longest file that is read, bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;

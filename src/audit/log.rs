@@ -16,10 +16,11 @@ use super::journal::{self, Commit, Journal};
 use super::retention::{self, Due, Retention};
 use super::{
     Checkpoint, Config, Durability, Error, Gap, Key, Place, Position, StoreConfig, folder, intake, parquet, schema,
-    spool, system,
+    spool,
 };
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
+use crate::system;
 
 /// Files that are deleted at a time: whoever seals must not be kept waiting.
 const DELETED_AT_A_TIME: usize = 8;
@@ -377,8 +378,7 @@ impl Log {
     /// # Errors
     /// The system refuses; it is tried again in some minutes.
     pub fn compact_if_due(&mut self, now: Timestamp, is_quiet: bool) -> Result<usize, Error> {
-        // In a store nothing can be renamed, and every name is paid for.
-        if self.store.is_some() || !self.older.is_empty() {
+        if !self.older.is_empty() {
             return Ok(0);
         }
         if let Some(merged) = self.compaction.made() {

@@ -40,7 +40,6 @@ mod shipper;
 mod signing;
 mod spool;
 mod store;
-mod system;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -52,7 +51,7 @@ use std::time::Duration;
 pub use self::chain::{FileTimes, Head, Sealed, ToldGap, heads};
 pub use self::compaction::{Compacted, LeftAlone, compact};
 pub use self::error::{Error, Unwritable, UnwritableReason};
-pub use self::folder::REPLACED;
+pub use self::folder::aside_of;
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, Look, OnDisk, Position};
 pub use self::journal::Checkpoint;
 pub use self::key::Key;

@@ -15,8 +15,7 @@ use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::errors::ParquetError;
-use ::parquet::file::metadata::ParquetMetaDataReader;
-use ::parquet::file::metadata::{KeyValue, SortingColumn};
+use ::parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use arrow::array::{RecordBatch, UInt32Array};
@@ -28,16 +27,21 @@ use super::chain::{Chain, Sealed};
 use super::encoding::encoded;
 use super::schema::{self, SCHEMA_VERSION, TableInfo};
 use super::store::Store;
-use super::system::{self, Written};
 use super::{Error, folder};
 use crate::clock::Timestamp;
+use crate::system::{self, Written};
 
 /// Rows of a row group: small enough that a time range skips most of a file.
 const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
+/// A file of more rows than these has larger ones: a dictionary is written once for each, and within it the index of pages skips what no time
+/// range asks for. What is made at once is held in memory.
+const LARGE_FILE_ROWS: usize = 512 << 10;
+const LARGE_ROW_GROUP_ROWS_MAX: usize = 1 << 20;
+const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 /// Statistics of texts are cut off at this length, bytes.
 const STATISTICS_BYTES_MAX: usize = 64;
 /// What is read of a file's end first, to see its metadata.
-const FOOTER_BYTES: u64 = 64 << 10;
+pub const FOOTER_BYTES: u64 = 64 << 10;
 
 /// Metadata keys of a file of the log.
 pub const META_WRITER: &str = "mitsuke.writer";
@@ -192,8 +196,13 @@ pub fn last_seq(path: &Path) -> Result<u64, Error> {
 pub fn said(path: &Path, key: &str) -> Result<Option<String>, Error> {
     let file = folder::listed(path, File::open).map_err(Error::io("open", path))?;
     let reader = SerializedFileReader::new(file).map_err(Error::parquet(path))?;
-    let metadata = reader.metadata().file_metadata().key_value_metadata();
-    Ok(metadata.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()))
+    Ok(said_by(reader.metadata().file_metadata(), key))
+}
+
+/// What metadata say under one of the keys above, if they do.
+pub fn said_by(metadata: &FileMetaData, key: &str) -> Option<String> {
+    let mut pairs = metadata.key_value_metadata().into_iter().flatten();
+    pairs.find(|pair| pair.key == key).and_then(|pair| pair.value.clone())
 }
 
 /// The same of a file in a store, of which the end is read.
@@ -201,24 +210,31 @@ pub fn said(path: &Path, key: &str) -> Result<Option<String>, Error> {
 /// # Errors
 /// As [`said`].
 pub fn said_in_store(store: &Store, path: &str, bytes: u64, key: &str) -> Result<Option<String>, Error> {
+    let end = store.read_end(path, bytes, FOOTER_BYTES)?;
+    Ok(said_by(metadata_in_store(store, path, bytes, end)?.file_metadata(), key))
+}
+
+/// The metadata of a file in a store, of so many bytes, of which the end was read; more of it is read where they are longer.
+///
+/// # Errors
+/// As [`said`].
+pub fn metadata_in_store(store: &Store, path: &str, bytes: u64, end: Vec<u8>) -> Result<ParquetMetaData, Error> {
     let named = PathBuf::from(format!("{}/{path}", store.url()));
-    let mut wanted = FOOTER_BYTES.min(bytes);
+    let mut end = Bytes::from(end);
+    if (end.len() as u64) < FOOTER_BYTES.min(bytes) {
+        let what = format!("it has {} bytes and had {bytes}", end.len());
+        return Err(Error::Damaged { path: named, what });
+    }
     loop {
-        let end = Bytes::from(store.read_end(path, wanted)?);
         let mut reader = ParquetMetaDataReader::new();
         match reader.try_parse_sized(&end, bytes) {
-            Err(ParquetError::NeedMoreData(more)) if wanted < bytes => {
-                wanted = (more as u64).max(wanted.saturating_mul(2)).min(bytes);
+            Err(ParquetError::NeedMoreData(more)) if (end.len() as u64) < bytes => {
+                let wanted = (more as u64).max((end.len() as u64).saturating_mul(2)).min(bytes);
+                end = Bytes::from(store.read_end(path, bytes, wanted)?);
             }
             parsed => {
                 parsed.map_err(Error::parquet(&named))?;
-                let metadata = reader.finish().map_err(Error::parquet(&named))?;
-                let pairs = metadata.file_metadata().key_value_metadata();
-                return Ok(pairs
-                    .into_iter()
-                    .flatten()
-                    .find(|pair| pair.key == key)
-                    .and_then(|pair| pair.value.clone()));
+                return reader.finish().map_err(Error::parquet(&named));
             }
         }
     }
@@ -274,9 +290,11 @@ pub fn properties(
     let at = i32::try_from(schema.index_of("at")?).unwrap_or_default();
     let seq = i32::try_from(schema.index_of("seq")?).unwrap_or_default();
     let sorted = [at, seq].map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false });
+    let group_rows_max = if rows > LARGE_FILE_ROWS { LARGE_ROW_GROUP_ROWS_MAX } else { ROW_GROUP_ROWS_MAX };
     let properties = WriterProperties::builder()
         .set_created_by(format!("mitsuke {}", env!("CARGO_PKG_VERSION")))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+        .set_max_row_group_row_count(Some(group_rows_max))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))
@@ -289,7 +307,7 @@ pub fn properties(
             pair(META_KEY, key.to_owned()),
             pair(META_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
         ]));
-    let rows = rows.clamp(1, ROW_GROUP_ROWS_MAX) as u64;
+    let rows = rows.clamp(1, group_rows_max) as u64;
     Ok(encoded(properties, schema, rows).build())
 }
 

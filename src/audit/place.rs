@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use super::parquet::{self, Named};
 use super::store::{Object, Store, StoreConfig};
 use super::{Config, Error, chain, folder, schema, spool};
+use crate::clock::Timestamp;
 
 /// See the module. Clones share the store's client.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Found {
     pub bytes: u64,
     /// Whether it is in the store.
     pub in_store: bool,
+    /// When it was last written, by the store's clock; `None` of one that is in none.
+    pub written_at: Option<Timestamp>,
 }
 
 impl Place {
@@ -117,7 +120,7 @@ impl Place {
                 if !below.is_dir() {
                     continue;
                 }
-                for name in settled(|| folder::names(&below))? {
+                for name in settled(|| folder::names(&below), |_| false)? {
                     if name.ends_with(folder::REPLACED) {
                         continue;
                     }
@@ -128,15 +131,18 @@ impl Place {
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                         found => {
                             let bytes = found.map_err(Error::io("read", &file))?.len();
-                            files.insert(path, Found { bytes, in_store: false });
+                            files.insert(path, Found { bytes, in_store: false, written_at: None });
                         }
                     }
                 }
             }
         }
         if let Some(store) = &self.store {
-            let stored = store.list(table)?.into_iter();
-            files.extend(stored.map(|(path, object)| (path, Found { bytes: object.bytes, in_store: true })));
+            let stored = settled(|| store.list(table), |listed| listed.len() < LISTED_AT_ONCE)?.into_iter();
+            let stored = stored.filter(|(path, _)| !path.ends_with(folder::REPLACED));
+            files.extend(stored.map(|(path, object)| {
+                (path, Found { bytes: object.bytes, in_store: true, written_at: Some(object.written_at) })
+            }));
         }
         Ok(files)
     }
@@ -158,6 +164,17 @@ impl Place {
     /// A file, by its name below the log, on this machine.
     pub(super) fn here(&self, path: &str) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join(path))
+    }
+
+    /// The bytes of a file, by its name below the log, from here or else from the store; `None` where it is in neither.
+    pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(file) = self.here(path) {
+            match fs::read(&file) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                read => return read.map(Some).map_err(Error::io("read", &file)),
+            }
+        }
+        self.store.as_ref().map_or(Ok(None), |store| Ok(store.read(path)?.map(|(bytes, _)| bytes)))
     }
 
     /// The writers that have a chain.
@@ -234,10 +251,13 @@ impl Place {
 }
 
 /// Names, as they were at one moment: a listing during which files are renamed may have neither the old name nor the new one, and the
-/// next one then has the new one.
-fn settled(list: impl Fn() -> Result<Vec<String>, Error>) -> Result<Vec<String>, Error> {
+/// next one then has the new one. `is_at_once`: of a listing that is none of several.
+fn settled<T: PartialEq>(list: impl Fn() -> Result<T, Error>, is_at_once: impl Fn(&T) -> bool) -> Result<T, Error> {
     let mut names = list()?;
     for _ in 0..LISTED_TIMES_MAX {
+        if is_at_once(&names) {
+            break;
+        }
         let again = list()?;
         if again == names {
             break;
@@ -255,5 +275,7 @@ fn named(path: &str) -> Option<(&str, Named<'_>)> {
 
 /// How often a folder is listed at most, until two listings agree: who seals without a pause must not keep a reader for ever.
 const LISTED_TIMES_MAX: usize = 16;
+/// What a store lists in one answer, at least: beyond it, a listing is several.
+const LISTED_AT_ONCE: usize = 1000;
 /// The folder of the holds.
 const HOLD: &str = "hold";

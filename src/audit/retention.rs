@@ -157,7 +157,7 @@ pub(super) fn due(
         return Ok(Vec::new());
     }
     let mut due = Vec::new();
-    for Standing { sealed_at, file } in ledger.there.into_values() {
+    for Standing { sealed_at, file, .. } in ledger.there.into_values() {
         let mut parts = file.path.split('/');
         let (table, date) = (parts.next().unwrap_or_default(), parts.next().and_then(|date| date.strip_prefix("dt=")));
         let (Some(days), Some(date), Some(last_at)) = (retention.days(table), date, chain::at(&file.last_at)) else {

@@ -2,13 +2,15 @@
 //!
 //! In: the chains and files of all writers of a spool. Out: the same in the store, in an order in which nothing is ever half there: a
 //! file first, whole, under a name where nothing was; then the line of the chain that tells of it; and only some time later its removal
-//! here. A deletion's line goes up before its file goes. A crash at any point is made good by the next run: what the store has decides.
+//! here. A deletion's line goes up before its file goes, and a compaction's, with its file, before those that it replaces ([`replaced`]). A crash at any point is made good by the next run: what the store has decides.
 //!
 //! A chain cannot be appended to in a store. It lies there in objects of some lines each, of which the last is put anew with every line:
 //! on the condition that it is still the version that was put last, so that nobody who has the same name by mistake can write over
 //! it, and neither can we. Where that fails, nothing of the writer goes up any more, and the log says so.
 //!
 //! The store may be away for as long as it likes: what is sealed waits, and is tried for again, ever more seldom.
+
+mod replaced;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
+use self::replaced::Aside;
 use super::chain::{self, Line, Sealed, Told};
 use super::store::{Put, Store, Version};
 use super::{Config, Error, Place, spool, writer};
@@ -29,6 +32,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait after a failure, first and at most; doubled in between.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long to wait after what was replaced could not be put aside.
+const ASIDE_AGAIN: Duration = Duration::from_secs(10);
 /// How often it is told that the store is still away.
 const TELL_EVERY: Duration = Duration::from_secs(300);
 /// Files that go up before their lines do: no reader finds many that no line tells of.
@@ -87,7 +92,9 @@ impl Shipper {
     pub fn once(config: &Config) -> Result<(), Error> {
         let Some(store) = &config.store else { return Ok(()) };
         let Some(_lock) = spool::lock(&config.path)? else { return Ok(()) };
-        Work::new(config, Store::open(store)?).pass()
+        let mut work = Work::new(config, Store::open(store)?);
+        work.pass()?;
+        work.aside.see_to(&work.store, Clock::system().now())
     }
 }
 
@@ -109,6 +116,7 @@ struct Work {
     writers: HashMap<String, Gone>,
     /// Files that are in the store and still here, with the time since when.
     stay: VecDeque<(Instant, Sealed)>,
+    aside: Aside,
     figures: Figures,
 }
 
@@ -119,6 +127,7 @@ impl Work {
             store,
             writers: HashMap::new(),
             stay: VecDeque::new(),
+            aside: Aside::new(&config.path),
             figures: Figures::default(),
         }
     }
@@ -128,6 +137,7 @@ impl Work {
         // Since when, and when that was told last.
         let mut away: Option<(Instant, Option<Instant>)> = None;
         let mut wait = LOOK_EVERY;
+        let mut refused_aside = None;
         loop {
             // Read before the pass: what is sealed before the stop is in it.
             let last = stopping.load(Ordering::Relaxed);
@@ -143,6 +153,9 @@ impl Work {
                         tracing::info!(store = %self.store.url(), seconds, "what waited for the store is in it");
                     }
                     wait = LOOK_EVERY;
+                    if lock.is_some() {
+                        self.see_to_replaced(&mut refused_aside);
+                    }
                 }
                 Err(error) => {
                     self.writers.clear();
@@ -163,6 +176,18 @@ impl Work {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
+        }
+    }
+
+    /// What cannot be put aside or removed keeps nothing from going up; it is tried for again.
+    fn see_to_replaced(&mut self, refused: &mut Option<Instant>) {
+        if refused.is_some_and(|refused| refused.elapsed() < ASIDE_AGAIN) {
+            return;
+        }
+        let seen_to = self.aside.see_to(&self.store, Clock::system().now());
+        *refused = seen_to.is_err().then(Instant::now);
+        if let Err(error) = seen_to {
+            tracing::error!(%error, "files that were compacted stay in the store, where other engines see their records twice, and nothing more is compacted; it is tried again");
         }
     }
 
@@ -209,6 +234,8 @@ impl Work {
         let new = text.get(offset..).unwrap_or_default();
         let lines: Vec<(&str, Option<Line<'_>>)> = new.lines().map(|line| (line, Line::parse(line))).collect();
         let never = never_there(lines.iter().filter_map(|(_, line)| line.as_ref()));
+        let withdrawn: HashSet<u64> =
+            lines.iter().filter_map(|(_, line)| withdrawn(&line.as_ref()?.entry.told)).collect();
         let mut put: Vec<(&str, Option<Told>)> = Vec::new();
         let mut files = 0;
         let count = lines.len();
@@ -224,7 +251,7 @@ impl Work {
                 }
                 files += 1;
             }
-            put.push((text, told.map(|(_, told)| told)));
+            put.push((text, told.filter(|(number, _)| !withdrawn.contains(number)).map(|(_, told)| told)));
             if files == FILES_A_PUT {
                 self.publish(writer, std::mem::take(&mut put))?;
                 files = 0;
@@ -272,8 +299,12 @@ impl Work {
             gone.version = Some(self.put(writer, begins, &before, &gone)?);
         }
         spool::keep_uploaded(&self.config.path, writer, gone.number)?;
+        let first = gone.number + 1 - lines.len() as u64;
         self.writers.insert(writer.to_owned(), gone);
-        for (_, told) in lines {
+        for (number, (_, told)) in (first..).zip(lines) {
+            if let Some(Told::Compacted { replaces, .. }) = &told {
+                self.aside.take(writer, number, replaces.clone());
+            }
             match told {
                 Some(Told::Deleted { file, .. }) => self.store.remove(&file.path)?,
                 told => self.stay.extend(told.and_then(Told::into_file).map(|sealed| (Instant::now(), sealed))),
@@ -327,6 +358,7 @@ impl Work {
                 self.store.remove(&file.path)?;
             }
         }
+        self.aside.resume(writer, text.get(..offset).unwrap_or_default());
         for line in text.get(..offset).unwrap_or_default().lines() {
             if let Some(sealed) = Line::parse(line).and_then(|line| line.entry.told.into_file())
                 && self.config.path.join(&sealed.path).exists()
@@ -359,6 +391,12 @@ impl Work {
         }
         waiting
     }
+}
+
+/// The line that another one takes back.
+fn withdrawn(told: &Told) -> Option<u64> {
+    let Told::Withdrawn { number_withdrawn } = told else { return None };
+    Some(*number_withdrawn)
 }
 
 /// The lines of files that need not go up: they never got their names, were replaced by others (before the folder became a spool), or are

@@ -8,20 +8,25 @@
 //! SPOOL/spool.json                   the store, and the name of the writers
 //! SPOOL/upload.lock                  held by whoever takes things up
 //! SPOOL/journal/<writer>/uploaded    the number of the last line of its chain that is in the store
+//! SPOOL/journal/<writer>/replaced    the numbers of the last lines whose compactions' sources are put aside there, and removed
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::key::{hex, random};
-use super::{Config, Error, folder, system};
+use super::{Config, Error, folder};
+use crate::clock::Timestamp;
+use crate::system;
 
 const FILE: &str = "spool.json";
 const LOCK: &str = "upload.lock";
 const UPLOADED: &str = "uploaded";
+const REPLACED: &str = "replaced";
 
 /// What a spool says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +99,33 @@ pub(super) fn keep_uploaded(path: &Path, writer: &str, number: u64) -> Result<()
     system::put(&kept, format!("{number}\n").as_bytes()).map_err(Error::io("write", &kept))
 }
 
+/// How far what compactions replaced is seen to in the store: the numbers of the last lines of a chain whose sources are put aside, and
+/// removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SeenTo {
+    pub aside: u64,
+    pub removed: u64,
+}
+
+/// How far that is for a writer, and since when; nowhere where that was never kept.
+pub(super) fn seen_to(path: &Path, writer: &str) -> (SeenTo, Option<Timestamp>) {
+    let kept = folder::journal(path, writer).join(REPLACED);
+    let text = fs::read_to_string(&kept).unwrap_or_default();
+    let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    let seen_to = SeenTo { aside: next(), removed: next() };
+    (seen_to, fs::metadata(&kept).ok().map(|file| Timestamp(file.mtime().saturating_mul(1_000_000))))
+}
+
+/// Keeps that.
+///
+/// # Errors
+/// The system refuses.
+pub(super) fn keep_seen_to(path: &Path, writer: &str, SeenTo { aside, removed }: SeenTo) -> Result<(), Error> {
+    let kept = folder::journal(path, writer).join(REPLACED);
+    system::put(&kept, format!("{aside} {removed}\n").as_bytes()).map_err(Error::io("write", &kept))
+}
+
 /// The right to take things up; `None` while another process has it.
 ///
 /// # Errors
@@ -109,6 +141,7 @@ pub(super) fn lock(path: &Path) -> Result<Option<File>, Error> {
 }
 
 /// What a command that reads may have made here.
-pub(super) fn files(path: &Path, writer: &str) -> [PathBuf; 3] {
-    [path.join(FILE), path.join(LOCK), folder::journal(path, writer).join(UPLOADED)]
+pub(super) fn files(path: &Path, writer: &str) -> [PathBuf; 4] {
+    let journal = folder::journal(path, writer);
+    [path.join(FILE), path.join(LOCK), journal.join(UPLOADED), journal.join(REPLACED)]
 }

@@ -23,13 +23,18 @@ use self::tail::Tail;
 use super::chain::{Head, Sealed, ToldGap, hash_file};
 use super::place::Found;
 use super::signing::PublicKey;
+use super::store::Store;
 use super::{Error, Lake, Place, parquet, schema, spool};
+use crate::clock::{Clock, Timestamp};
 
 /// How long a file may take to get its name after the chain has told of it.
 const RENAMED_WITHIN: Duration = Duration::from_millis(500);
 /// How long a file may be in a store before its line is, and how often it is looked.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
 const TOLD_TRIES: u32 = 5;
+/// How long what was replaced may stay in a store, and how far its clock may be from the writer's.
+const PUT_ASIDE_WITHIN_US: i64 = 3_600_000_000;
+const CLOCKS_DIFFER_US: i64 = 300_000_000;
 /// The fewest digits of a hash that stand for it.
 pub const HEAD_DIGITS_MIN: usize = 16;
 
@@ -164,13 +169,8 @@ pub fn verify(place: &Place, held: &Held, progress: &mut dyn FnMut(Progress)) ->
                 found.faults.push(fault);
             }
         }
-        let mut has_waited = false;
-        for replacement in chain.replaced.values() {
-            told.insert(replacement.sealed.path.clone());
-            if there.contains_key(&replacement.sealed.path) {
-                found.faults.extend(check_replaced(place, &chain.writer, replacement, &mut has_waited));
-            }
-        }
+        told.extend(chain.replaced.keys().cloned());
+        found.faults.extend(check_all_replaced(place, chain, &there)?);
         for (line, sealed, _) in chain.deleted.values() {
             told.insert(sealed.path.clone());
             if let Some(still_there) = there.get(&sealed.path) {
@@ -237,13 +237,8 @@ fn check_files<'c>(
     chain: &'c Chain,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<(&'c Sealed, Fault)>, Error> {
-    let local = place.local().filter(|local| super::chain::path(local, &chain.writer).exists());
     // What went up is proven where it stays.
-    let uploaded = match (place.store(), local) {
-        (None, _) => 0,
-        (Some(_), Some(local)) => spool::uploaded(local, &chain.writer),
-        (Some(_), None) => u64::MAX,
-    };
+    let uploaded = uploaded(place, &chain.writer);
     let (stored, here): (Vec<_>, Vec<_>) = chain.sealed.values().partition(|(line, _)| *line <= uploaded);
     let mut faults = Vec::new();
     let mut check = |sealed: &'c Sealed, hashed: io::Result<Option<(String, u64)>>| {
@@ -269,11 +264,29 @@ fn is_gone_since(place: &Place, chain: &Chain, held: &Held, sealed: &Sealed) -> 
         Since::Nothing => false,
         Since::Deleted => true,
         Since::Replaced(by) => {
-            let hashed =
+            let here =
                 place.here(&by.path).and_then(|path| hash_here(&path, &chain.writer, &mut |_| {}).ok().flatten());
+            let hashed = match (here, place.store()) {
+                (None, Some(store)) => store.hash_each(vec![by.path]).next().transpose()?.flatten(),
+                (here, _) => here,
+            };
             hashed.is_some_and(|(sha256, _)| sha256 == by.sha256)
         }
     })
+}
+
+/// What of a chain's replaced files is wrong.
+fn check_all_replaced(place: &Place, chain: &Chain, there: &BTreeMap<String, Found>) -> Result<Vec<Fault>, Error> {
+    let mut faults = Vec::new();
+    let mut has_waited = false;
+    for of in chain.replaced.values() {
+        let Some(found) = there.get(&of.sealed.path) else { continue };
+        faults.extend(match place.store().filter(|_| found.in_store) {
+            Some(store) => check_replaced_stored((place, store), chain, of, *found)?,
+            None => check_replaced(place, &chain.writer, of, &mut has_waited),
+        });
+    }
+    Ok(faults)
 }
 
 /// What was replaced has no name any more, from soon after what replaced it has one.
@@ -288,18 +301,63 @@ fn check_replaced(place: &Place, writer: &str, of: &Replacement, has_waited: &mu
     let line = of.number;
     let what = match (path.exists(), is_whole()) {
         (false, _) => return None,
-        (true, false) => {
-            format!("was replaced, as line {line} of {writer}'s chain says: somebody put another file in its place")
-        }
+        (true, false) => another_in_its_place(writer, line),
         // Killed in between, it is still what holds these records.
         (true, true) if !is_over(place) => return None,
-        (true, true) => format!(
-            "was replaced by {}, as line {line} of {writer}'s chain says, and is still there: other engines see its records twice; \
-             the next start of its sidecar puts it aside, else remove it",
-            of.by
-        ),
+        (true, true) => still_there(writer, of),
     };
     Some(Fault { place: of.sealed.path.clone(), what })
+}
+
+fn another_in_its_place(writer: &str, line: u64) -> String {
+    format!("was replaced, as line {line} of {writer}'s chain says: somebody put another file in its place")
+}
+
+fn still_there(writer: &str, Replacement { number, by, .. }: &Replacement) -> String {
+    format!(
+        "was replaced by {by}, as line {number} of {writer}'s chain says, and is still there: other engines see its records twice; \
+         the next start of its sidecar puts it aside, else remove it"
+    )
+}
+
+/// The same in a store, where it takes longer: as long as the line may not be there yet it is right, and for an hour more it may be. But not
+/// what was put there after it was replaced.
+fn check_replaced_stored(
+    (place, store): (&Place, &Store),
+    chain: &Chain,
+    of: &Replacement,
+    found: Found,
+) -> Result<Option<Fault>, Error> {
+    let (writer, line) = (&chain.writer, of.number);
+    if line > uploaded(place, writer) {
+        return Ok(None);
+    }
+    let hashed = store.hash_each(vec![of.sealed.path.clone()]).next().transpose()?.flatten();
+    let age = |since: Timestamp| Clock::system().now().0.saturating_sub(since.0);
+    let is_new = of.at.is_none_or(|at| age(at) < PUT_ASIDE_WITHIN_US);
+    let put_back = || of.at.zip(found.written_at).is_some_and(|(at, written)| written.0 > at.0 + CLOCKS_DIFFER_US);
+    let what = match hashed {
+        None => return Ok(None),
+        Some((sha256, _)) if sha256 != of.sealed.sha256 => another_in_its_place(writer, line),
+        Some(_) if put_back() => format!(
+            "was replaced by {}, as line {line} of {writer}'s chain says, and somebody put it back: other engines see its records \
+             twice; remove it",
+            of.by
+        ),
+        Some(_) if is_new => return Ok(None),
+        Some(_) => still_there(writer, of),
+    };
+    Ok(Some(Fault { place: of.sealed.path.clone(), what }))
+}
+
+/// The last line of a chain that is in the store with all that it tells of, as far as is known here.
+fn uploaded(place: &Place, writer: &str) -> u64 {
+    let local = place.local().filter(|local| super::chain::path(local, writer).exists());
+    match (place.store(), local) {
+        (None, _) => 0,
+        (Some(_), Some(local)) => spool::uploaded(local, writer),
+        (Some(_), None) => u64::MAX,
+    }
 }
 
 /// What is deleted may still be there where its removal was cut short, but nothing else in its place.

@@ -6,7 +6,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 
-use super::{Error, folder, spool, system};
+use super::{Error, folder, spool};
+use crate::system;
 
 /// The most sidecars of one host on one folder.
 const WRITERS_MAX: usize = 64;

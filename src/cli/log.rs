@@ -29,8 +29,9 @@ enum What {
     /// A running sidecar does it by itself, when a day is an hour over and when 64 files of today have piled up, at a moment without
     /// statements; its files are left alone here. Writers that do not run are compacted: of sidecars that are no more, and of commands that read
     /// the log. What a legal hold (LOG/hold) holds stays as it is, and so does what was altered since it was sealed. The files that were replaced
-    /// stay for an hour under names that end in .replaced, for who has listed them before; the next sidecar or command removes them.
-    /// Needs [log].signing_key, and may be cut short at any moment.
+    /// stay for an hour under names that begin with _ and end in .replaced, for who has listed them before; the next sidecar or command removes them.
+    /// Needs [log].signing_key, and may be cut short at any moment. Of a log in a store, run it on a machine that writes it, with its [log].spool:
+    /// the new file goes up before those that it replaces go.
     #[command(after_help = "\
 Example:
   mitsuke log compact
@@ -55,7 +56,7 @@ impl Log {
     pub fn run(self, global: &Global) -> anyhow::Result<Status> {
         let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         let What::Compact { format } = self.what;
-        // Whether there is a log at all is told as every command tells it.
+        // Whether there is a log at all is told as every command tells it; whether a spool is there, by what follows.
         if config.audit.store.is_none() {
             audit::Lake::of(&config.audit).map_err(super::unopened)?;
         }

@@ -1,4 +1,4 @@
-//! The machine's files for DataFusion, those too that were compacted after a question had listed them.
+//! The log's files for DataFusion, of this machine or a store: those too that were compacted after a question had listed them.
 //!
 //! In: what DataFusion reads. Out: the file of that name or, where another one has replaced it meanwhile, what is left of it for such
 //! readers. A file is looked for anew with each read: the two have the same bytes. Writes as little as its caller does: nothing.
@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,17 +18,30 @@ use datafusion::object_store::{
 };
 use futures_util::Stream;
 
-use crate::audit::REPLACED;
+use crate::audit::aside_of;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T>> + Send>>;
 
 /// See the module.
-#[derive(Debug, Default)]
-pub struct Kept(LocalFileSystem);
+#[derive(Debug)]
+pub struct Kept(Arc<dyn ObjectStore>);
+
+impl Kept {
+    /// Of this machine.
+    pub fn here() -> Kept {
+        Kept(Arc::new(LocalFileSystem::new()))
+    }
+
+    /// Of a store.
+    #[cfg(feature = "object-store")]
+    pub fn stored(store: Arc<dyn ObjectStore>) -> Kept {
+        Kept(store)
+    }
+}
 
 /// Where a file lies that was replaced.
 fn aside(location: &Path) -> Option<Path> {
-    Path::parse(format!("{location}{REPLACED}")).ok()
+    Path::parse(aside_of(location.as_ref())).ok()
 }
 
 impl fmt::Display for Kept {

@@ -13,6 +13,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trunc;
 mod views;
 
 use std::future::poll_fn;
@@ -74,12 +75,12 @@ impl Engine {
         options.sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config);
         context.add_analyzer_rule(Arc::new(Implied));
-        context.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), Arc::new(Kept::default()));
+        context.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), Arc::new(Kept::here()));
         let place = lake.place().clone();
         #[cfg(feature = "object-store")]
         if let Some(store) = place.store() {
             let url = ObjectStoreUrl::parse(store.url().root()).map_err(Error::engine)?;
-            context.register_object_store(url.as_ref(), store.client());
+            context.register_object_store(url.as_ref(), Arc::new(Kept::stored(store.client())));
         }
         let mut tables = Vec::new();
         for snapshot in lake.snapshots()? {
@@ -88,7 +89,7 @@ impl Engine {
             let table = LakeTable::new(&lake, snapshot)?;
             context.register_table(name, Arc::new(table)).map_err(Error::engine)?;
         }
-        for function in functions::all(key_file.map(Path::to_path_buf)) {
+        for function in functions::all(key_file.map(Path::to_path_buf)).into_iter().chain([trunc::trunc()]) {
             context.register_udf(function);
         }
         Ok(Engine { context, place, tables })

@@ -1,5 +1,6 @@
 //! The log in an object store: a real S3 server, which is stopped, started again, and refuses at every request in turn.
 
+mod compaction;
 mod sweep;
 
 use std::path::Path;

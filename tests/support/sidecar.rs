@@ -181,9 +181,10 @@ pub fn records<T: Logged>(log: &Path) -> Vec<T> {
     records.expect("it can be read")
 }
 
-/// The binary under test.
+/// The binary under test: the one that was built with it, or another that `MITSUKE_TEST_BINARY` names, a release say.
+#[allow(clippy::disallowed_methods, reason = "how a script tells which binary is meant")]
 pub fn mitsuke() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_mitsuke"))
+    Command::new(std::env::var_os("MITSUKE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_mitsuke").into()))
 }
 
 /// A port that was free a moment ago.

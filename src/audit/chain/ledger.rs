@@ -16,6 +16,8 @@ use crate::clock::Timestamp;
 pub(in crate::audit) struct Standing {
     /// When the newest of its records were sealed: a compaction makes none of them younger.
     pub sealed_at: Timestamp,
+    /// The line that tells of the file.
+    pub number: u64,
     pub file: Sealed,
 }
 
@@ -32,6 +34,8 @@ pub(in crate::audit) struct Ledger {
     pub key: Option<String>,
     /// When each line that sealed a file was written.
     pub sealed_at: Vec<Timestamp>,
+    /// The line of the last compaction; 0 where there is none.
+    pub compacted: u64,
     /// What the last line that added a file did.
     last: Option<Added>,
 }
@@ -56,10 +60,10 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// A file that was sealed.
-    pub(in crate::audit) fn add(&mut self, sealed_at: Timestamp, file: Sealed) {
+    /// A file that was sealed, and its line.
+    pub(in crate::audit) fn add(&mut self, sealed_at: Timestamp, number: u64, file: Sealed) {
         self.sealed_at.push(sealed_at);
-        self.there.insert(file.path.clone(), Standing { sealed_at, file });
+        self.there.insert(file.path.clone(), Standing { sealed_at, number, file });
     }
 
     fn take(&mut self, line: Line<'_>) {
@@ -68,18 +72,21 @@ impl Ledger {
         match line.entry.told {
             Told::Sealed(file) => {
                 self.last = Some(Added { number, path: file.path.clone(), instead_of: Vec::new() });
-                self.add(told_at, file);
+                self.add(told_at, number, file);
             }
             Told::Compacted { file, replaces } => {
                 let instead_of: Vec<Standing> = replaces.iter().filter_map(|of| self.there.remove(&of.path)).collect();
                 self.replaced.extend(replaces.into_iter().map(|Replaced { path, sha256 }| (path, sha256)));
                 let sealed_at = instead_of.iter().map(|of| of.sealed_at).max().unwrap_or(told_at);
                 self.last = Some(Added { number, path: file.path.clone(), instead_of });
-                self.there.insert(file.path.clone(), Standing { sealed_at, file });
+                self.there.insert(file.path.clone(), Standing { sealed_at, number, file });
+                self.compacted = number;
             }
             Told::Withdrawn { number_withdrawn } => {
                 if let Some(added) = self.last.take().filter(|added| added.number == number_withdrawn) {
                     self.there.remove(&added.path);
+                    // The one before has been seen to, or this one would not have begun.
+                    self.compacted = if self.compacted == number_withdrawn { 0 } else { self.compacted };
                     for standing in added.instead_of {
                         self.replaced.remove(&standing.file.path);
                         self.there.insert(standing.file.path.clone(), standing);

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use super::{BEGINNING, Entry, Line, Replaced, SIGNATURE, Sealed, Told, ToldGap, folder, hash, hash_file, path};
 use crate::audit::signing::{PublicKey, SigningKey};
-use crate::audit::{Error, folder as files, spool, system};
+use crate::audit::{Error, folder as files, spool};
 use crate::clock::Clock;
+use crate::system;
 
 /// The writing end of one writer's chain.
 #[derive(Debug)]

@@ -2,10 +2,11 @@
 //!
 //! In: a group of files as the chain tells of them. Out: a file under its unfinished name, on the disk, and what the chain has to say of it. A
 //! source whose bytes are not those that were sealed is refused, so that nothing that was altered is ever signed anew; its bytes are
-//! read once, and those that are hashed are those that are decoded. Memory: the sources that overlap in time, and a row group.
+//! read once, from the folder or else the store, and those that are hashed are those that are decoded. Memory: the sources that overlap in time,
+//! and a row group.
 
 use std::collections::VecDeque;
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +20,8 @@ use bytes::Bytes;
 
 use super::plan::{Group, Source};
 use crate::audit::chain::{self, Replaced, Sealed, hash_file};
-use crate::audit::system::{self, Written};
-use crate::audit::{Error, lake, parquet, schema};
+use crate::audit::{Error, Place, folder, lake, parquet, schema};
+use crate::system::{self, Written};
 
 /// Rows that are written at a time.
 const WRITTEN_ROWS: usize = 8192;
@@ -37,6 +38,14 @@ pub(in crate::audit) struct Merged {
     pub bytes_before: u64,
 }
 
+/// Whose files, and where they lie: what is made of them lies in the folder first.
+#[derive(Clone, Copy)]
+pub(super) struct Of<'o> {
+    pub log: &'o Path,
+    pub place: &'o Place,
+    pub writer: &'o str,
+}
+
 /// How it is done.
 #[derive(Clone, Copy)]
 pub(super) struct Manner<'s> {
@@ -50,7 +59,8 @@ pub(super) struct Manner<'s> {
 ///
 /// # Errors
 /// A source is not as it was sealed, or the system refuses.
-pub(super) fn merge(log: &Path, writer: &str, group: &Group, manner: Manner<'_>) -> Result<Option<Merged>, Error> {
+pub(super) fn merge(of: Of<'_>, group: &Group, manner: Manner<'_>) -> Result<Option<Merged>, Error> {
+    let Of { log, writer, .. } = of;
     let sources = || group.sources.iter().map(|source| &source.file);
     let Some(first) = sources().next() else { return Ok(None) };
     let first_seq = first.first_seq;
@@ -67,7 +77,7 @@ pub(super) fn merge(log: &Path, writer: &str, group: &Group, manner: Manner<'_>)
         last_at: sources().map(|file| &file.last_at).max().cloned().unwrap_or_default(),
     };
     let unfinished = parquet::unfinished(&log.join(&file.path), writer);
-    let written = write(log, &unfinished, (writer, group), &file, manner);
+    let written = write(of, &unfinished, group, &file, manner);
     if !matches!(written, Ok(true)) {
         let _ = system::remove(&unfinished);
         return written.map(|_| None);
@@ -79,21 +89,15 @@ pub(super) fn merge(log: &Path, writer: &str, group: &Group, manner: Manner<'_>)
 }
 
 /// `false`: it was stopped.
-fn write(
-    log: &Path,
-    path: &Path,
-    (writer, group): (&str, &Group),
-    sealed: &Sealed,
-    manner: Manner<'_>,
-) -> Result<bool, Error> {
-    let file = Written::create(path).map_err(Error::io("create", path))?;
+fn write(of: Of<'_>, path: &Path, group: &Group, sealed: &Sealed, manner: Manner<'_>) -> Result<bool, Error> {
+    let file = created(path)?;
     let schema = &group.table.schema;
     let rows = usize::try_from(sealed.records).unwrap_or(usize::MAX);
     let seqs = (sealed.first_seq, sealed.last_seq);
-    let properties = parquet::properties((writer, &group.key), seqs, schema, rows)?;
+    let properties = parquet::properties((of.writer, &group.key), seqs, schema, rows)?;
     let mut parquet =
         ArrowWriter::try_new(&file, Arc::clone(schema), Some(properties)).map_err(Error::parquet(path))?;
-    let mut inputs = Inputs::new(log, group);
+    let mut inputs = Inputs::new(of, group);
     let mut found = Found::default();
     let mut began = Instant::now();
     while let Some(batch) = inputs.next(schema)? {
@@ -110,11 +114,24 @@ fn write(
     let expected = Found { records: sealed.records, seqs: Some(seqs) };
     if found != expected {
         let what = format!("its sources hold {found:?}, and their lines in the chain say {expected:?}");
-        return Err(Error::Damaged { path: log.join(&sealed.path), what });
+        return Err(Error::Damaged { path: of.log.join(&sealed.path), what });
     }
     parquet.close().map_err(Error::parquet(path))?;
     file.sync().map_err(Error::io("sync", path))?;
     Ok(true)
+}
+
+/// The file, and its folder: a spool's goes with the last file that went up from it, perhaps right now.
+fn created(path: &Path) -> Result<Written, Error> {
+    let create = || -> Result<io::Result<Written>, Error> {
+        path.parent().map_or(Ok(()), folder::create)?;
+        Ok(Written::create(path))
+    };
+    let created = match create()? {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create()?,
+        created => created,
+    };
+    created.map_err(Error::io("create", path))
 }
 
 /// What was read, beside what the chain says.
@@ -138,7 +155,7 @@ type Order = (i64, u64);
 
 /// The sources: those that are read, and those whose time has not come.
 struct Inputs<'g> {
-    log: &'g Path,
+    of: Of<'g>,
     waiting: VecDeque<&'g Source>,
     open: Vec<Input>,
 }
@@ -151,10 +168,10 @@ struct Input {
 }
 
 impl<'g> Inputs<'g> {
-    fn new(log: &'g Path, group: &'g Group) -> Inputs<'g> {
+    fn new(of: Of<'g>, group: &'g Group) -> Inputs<'g> {
         let mut waiting: Vec<&Source> = group.sources.iter().collect();
         waiting.sort_by_key(|source| source.first_at);
-        Inputs { log, waiting: waiting.into(), open: Vec::new() }
+        Inputs { of, waiting: waiting.into(), open: Vec::new() }
     }
 
     /// The next rows in order; `None` at the end.
@@ -175,7 +192,7 @@ impl<'g> Inputs<'g> {
         while let Some(next) = self.waiting.front()
             && least(&self.open).is_none_or(|((at, _), _)| next.first_at.0 <= at)
         {
-            self.open.extend(Input::open(self.log, &next.file, schema)?);
+            self.open.extend(Input::open(self.of, &next.file, schema)?);
             self.waiting.pop_front();
         }
         let Some((_, index)) = least(&self.open) else { return Ok(None) };
@@ -191,13 +208,18 @@ impl<'g> Inputs<'g> {
 
 impl Input {
     /// `None`: it has no row.
-    fn open(log: &Path, file: &Sealed, schema: &SchemaRef) -> Result<Option<Input>, Error> {
-        let path = log.join(&file.path);
-        let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+    fn open(of: Of<'_>, file: &Sealed, schema: &SchemaRef) -> Result<Option<Input>, Error> {
+        let path = match of.place.store() {
+            None => of.log.join(&file.path),
+            Some(store) => PathBuf::from(format!("{}/{}", store.url(), file.path)),
+        };
+        let damaged = |path, what: &str| {
+            let what = format!("{what} since it was sealed, and is left as it is; `mitsuke verify` tells more");
+            Err(Error::Damaged { path, what })
+        };
+        let Some(bytes) = of.place.read(&file.path)? else { return damaged(path, "it was removed") };
         if chain::hash(&bytes) != file.sha256 {
-            let what =
-                "it was altered since it was sealed, and is left as it is; `mitsuke verify` tells more".to_owned();
-            return Err(Error::Damaged { path, what });
+            return damaged(path, "it was altered");
         }
         let rest = Box::new(lake::decoded(Bytes::from(bytes), &path)?);
         let mut input = Input { rest, batch: RecordBatch::new_empty(Arc::clone(schema)), row: 0 };

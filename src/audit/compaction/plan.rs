@@ -12,7 +12,7 @@ use crate::audit::schema::{self, TableInfo};
 use crate::clock::Timestamp;
 
 /// The longest file that is made, as far as its sources' lengths tell, bytes.
-const FILE_BYTES_MAX: u64 = 128 << 20;
+pub(super) const FILE_BYTES_MAX: u64 = 128 << 20;
 /// A file longer than this is large enough, bytes.
 const SOURCE_BYTES_MAX: u64 = 32 << 20;
 /// The most files that become one: the chain names each.
@@ -46,11 +46,12 @@ pub(super) struct Source {
     last_at: Timestamp,
 }
 
-/// The groups. `key`: the key file's id of a file; `None` of one that is to be left alone.
+/// The groups, of so many bytes each at most. `key`: the key file's id of a file; `None` of one that is to be left alone.
 pub(super) fn plan(
     ledger: &Ledger,
     holds: &Holds,
     now: Timestamp,
+    bytes_max: u64,
     key: &mut dyn FnMut(&TableInfo, &Sealed) -> Option<String>,
 ) -> Vec<Group> {
     let mut folders: BTreeMap<&str, Vec<&Sealed>> = BTreeMap::new();
@@ -72,7 +73,7 @@ pub(super) fn plan(
         for file in files {
             let source = source(file).and_then(|source| Some((source, key(table, file)?)));
             match (source, &mut group) {
-                (Some((source, key)), Some(group)) if group.key == key && group.takes(&source) => {
+                (Some((source, key)), Some(group)) if group.key == key && group.takes(&source, bytes_max) => {
                     group.sources.push(source);
                 }
                 (source, _) => {
@@ -98,7 +99,7 @@ impl Group {
 
     /// Whether one more is not too much. What is read together is bounded by this: of files whose times all overlap, the last that came
     /// has met all others.
-    fn takes(&self, new: &Source) -> bool {
+    fn takes(&self, new: &Source, bytes_max: u64) -> bool {
         let meets = |of: &&Source| of.first_at <= new.last_at && new.first_at <= of.last_at;
         let (mut files, mut bytes) = (1, new.file.bytes);
         for met in self.sources.iter().filter(meets) {
@@ -106,7 +107,7 @@ impl Group {
             bytes += met.file.bytes;
         }
         self.sources.len() < SOURCES_MAX
-            && self.bytes() + new.file.bytes <= FILE_BYTES_MAX
+            && self.bytes() + new.file.bytes <= bytes_max
             && files <= OPEN_MAX
             && bytes <= OPEN_BYTES_MAX.max(new.file.bytes)
     }
@@ -133,6 +134,7 @@ mod tests {
             let at = Timestamp(crate::audit::tests::MONDAY + i64::try_from(index).unwrap() * 60_000_000);
             ledger.add(
                 at,
+                index as u64 + 1,
                 Sealed {
                     path: format!("statements/dt=2026-11-23/{}", crate::audit::parquet::file_name("w", seq)),
                     sha256: String::new(),
@@ -154,7 +156,7 @@ mod tests {
         key: &mut dyn FnMut(&TableInfo, &Sealed) -> Option<String>,
     ) -> Vec<Vec<u64>> {
         let now = Timestamp(crate::audit::tests::MONDAY).plus_micros(after_hours * HOUR_US);
-        let groups = plan(&ledger(bytes), &Holds::default(), now, key);
+        let groups = plan(&ledger(bytes), &Holds::default(), now, FILE_BYTES_MAX, key);
         groups.iter().map(|group| group.sources.iter().map(|source| source.file.first_seq / 10).collect()).collect()
     }
 

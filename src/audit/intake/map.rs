@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use memmap2::MmapRaw;
 
 use super::segment::{ALIGNMENT, HEADER_BYTES};
-use crate::audit::system;
+use crate::system;
 
 struct Mapping {
     memory: MmapRaw,

@@ -43,8 +43,16 @@ impl Store {
         self.refuses()
     }
 
-    pub(in crate::audit) fn read_end(&self, _path: &str, _bytes: u64) -> Result<Vec<u8>, Error> {
+    pub(in crate::audit) fn read_end(&self, _path: &str, _length: u64, _bytes: u64) -> Result<Vec<u8>, Error> {
         self.refuses()
+    }
+
+    pub(in crate::audit) fn read_end_each(
+        &self,
+        _files: Vec<(String, u64)>,
+        _bytes: u64,
+    ) -> Once<Result<Option<Vec<u8>>, Error>> {
+        once(self.refuses())
     }
 
     pub(in crate::audit) fn read_each(&self, _paths: Vec<String>) -> Once<Result<Vec<u8>, Error>> {
@@ -65,5 +73,13 @@ impl Store {
 
     pub(in crate::audit) fn remove(&self, _path: &str) -> Result<(), Error> {
         self.refuses()
+    }
+
+    pub(in crate::audit) fn remove_each(&self, _paths: Vec<String>) -> Once<Result<(), Error>> {
+        once(self.refuses())
+    }
+
+    pub(in crate::audit) fn put_aside_each(&self, _paths: Vec<String>) -> Once<Result<(), Error>> {
+        once(self.refuses())
     }
 }

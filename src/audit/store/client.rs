@@ -4,8 +4,10 @@
 //! the waiting: whoever calls may be on any thread, also one of another runtime. A call gives up after some 20 seconds: what it was
 //! for is tried again by whoever wants it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::future::Future;
+use std::io::Read;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,14 +21,14 @@ use object_store::client::{Certificate, ClientOptions, SpawnedReqwestConnector};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path as StorePath;
 use object_store::{
-    BackoffConfig, Error as Refusal, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-    PutPayload, PutResult, RetryConfig, UpdateVersion,
+    BackoffConfig, Error as Refusal, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt as _, PutMode,
+    PutOptions, PutPayload, PutResult, RetryConfig, UpdateVersion,
 };
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Object, Put, Service, StoreConfig, StoreUrl, Version};
-use crate::audit::Error;
-use crate::audit::chain::{self, Hasher};
+use crate::audit::chain::{Hasher, hash_file};
+use crate::audit::{Error, folder};
 use crate::clock::Timestamp;
 
 /// Threads that wait for the store.
@@ -125,21 +127,35 @@ impl Store {
         }
     }
 
-    /// The last bytes of an object, so many or all.
-    pub(in crate::audit) fn read_end(&self, path: &str, bytes: u64) -> Result<Vec<u8>, Error> {
-        let (client, location) = (self.client(), self.location(path));
-        let options = GetOptions { range: Some(GetRange::Suffix(bytes)), ..GetOptions::default() };
-        let read = self.wait(async move { client.get_opts(&location, options).await?.bytes().await });
-        Ok(read.map_err(|error| self.failed("read", path, &error))?.to_vec())
+    /// The last bytes of an object of this length, so many or all.
+    pub(in crate::audit) fn read_end(&self, path: &str, length: u64, bytes: u64) -> Result<Vec<u8>, Error> {
+        let end = self.read_end_each(vec![(path.to_owned(), length)], bytes).next().transpose()?.flatten();
+        end.ok_or_else(|| self.failed("read", path, &Refusal::NotFound { path: path.to_owned(), source: "".into() }))
+    }
+
+    /// The last bytes of objects of these lengths, so many or all, in the order of their names here; `None` where there is none.
+    pub(in crate::audit) fn read_end_each(&self, files: Vec<(String, u64)>, bytes: u64) -> Each<Option<Vec<u8>>> {
+        // By where it begins: Azure knows no range that is counted from the end.
+        let long = files.iter().filter(|(_, length)| *length > bytes);
+        let ranges: HashMap<StorePath, GetRange> =
+            long.map(|(path, length)| (self.location(path), GetRange::Bounded(length - bytes..*length))).collect();
+        let paths = files.into_iter().map(|(path, _)| path).collect();
+        self.each("read", paths, move |client, location| {
+            let range = ranges.get(&location).cloned();
+            async move {
+                match listed(&*client, &location, GetOptions { range, ..GetOptions::default() }).await {
+                    Err(Refusal::NotFound { .. }) => Ok(None),
+                    found => Ok(Some(found?.bytes().await?.to_vec())),
+                }
+            }
+        })
     }
 
     /// Objects in the order of their names here, a few read ahead.
     pub(in crate::audit) fn read_each(&self, paths: Vec<String>) -> Each<Vec<u8>> {
-        self.each(
-            "read",
-            paths,
-            |client, location| async move { Ok(client.get(&location).await?.bytes().await?.to_vec()) },
-        )
+        self.each("read", paths, |client, location| async move {
+            Ok(listed(&*client, &location, GetOptions::default()).await?.bytes().await?.to_vec())
+        })
     }
 
     /// The SHA-256 of objects, hexadecimal, and their lengths, in the order of their names here; `None` where there is none.
@@ -157,14 +173,15 @@ impl Store {
 
     /// Puts a file where nothing is. One that is there already with the same bytes was put by an earlier try.
     pub(in crate::audit) fn upload(&self, path: &str, file: &Path) -> Result<Put, Error> {
-        let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
-        let sha256 = chain::hash(&bytes);
+        let unread = || Error::io("read", file);
+        let (sha256, length) = hash_file(file, &mut |_| {}).map_err(unread())?;
         let is_there = || -> Result<Option<bool>, Error> {
             let there = self.hash_each(vec![path.to_owned()]).next().transpose()?.flatten();
             Ok(there.map(|(there, _)| there == sha256))
         };
         let known = |same| if same { Put::Done(Version::default()) } else { Put::Refused };
-        if bytes.len() as u64 <= PART_BYTES {
+        if length <= PART_BYTES {
+            let bytes = std::fs::read(file).map_err(unread())?;
             return match self.put_bytes(path, bytes, PutMode::Create)? {
                 Put::Refused => Ok(known(is_there()?.unwrap_or_default())),
                 done => Ok(done),
@@ -174,27 +191,34 @@ impl Store {
         if let Some(same) = is_there()? {
             return Ok(known(same));
         }
+        let rest = File::open(file).map_err(unread())?;
         let (client, location) = (self.client(), self.location(path));
-        let put = self.wait(async move {
-            let mut parts = client.put_multipart(&location).await?;
-            for part in bytes.chunks(usize::try_from(PART_BYTES).unwrap_or(usize::MAX)) {
-                if let Err(error) = parts.put_part(PutPayload::from(part.to_vec())).await {
-                    let _ = parts.abort().await;
-                    return Err(error);
-                }
-            }
-            parts.complete().await
-        });
+        let put = self.wait(async move { put_in_parts(&*client, &location, rest).await });
         put.map(|put| Put::Done(version(put))).map_err(|error| self.failed("write", path, &error))
     }
 
     /// Removes an object; that it is gone already is as well.
     pub(in crate::audit) fn remove(&self, path: &str) -> Result<(), Error> {
-        let (client, location) = (self.client(), self.location(path));
-        match self.wait(async move { client.delete(&location).await }) {
-            Err(Refusal::NotFound { .. }) => Ok(()),
-            removed => removed.map_err(|error| self.failed("remove", path, &error)),
-        }
+        self.remove_each(vec![path.to_owned()]).collect()
+    }
+
+    /// Removes objects; that they are gone already is as well.
+    pub(in crate::audit) fn remove_each(&self, paths: Vec<String>) -> Each<()> {
+        self.each("remove", paths, |client, location| async move { removed(&*client, &location).await })
+    }
+
+    /// Gives objects the names of what was replaced; that they have them already is as well. Each is under one of the two names, or both,
+    /// at any time.
+    pub(in crate::audit) fn put_aside_each(&self, paths: Vec<String>) -> Each<()> {
+        self.each("put aside", paths, |client, location| async move {
+            match client.copy(&location, &aside(&location)).await {
+                Err(Refusal::NotFound { .. }) => Ok(()),
+                copied => {
+                    copied?;
+                    removed(&*client, &location).await
+                }
+            }
+        })
     }
 
     fn put_bytes(&self, path: &str, bytes: Vec<u8>, mode: PutMode) -> Result<Put, Error> {
@@ -277,6 +301,46 @@ impl<T> Iterator for Each<T> {
 
 fn version(put: PutResult) -> Version {
     Version { e_tag: put.e_tag, version: put.version }
+}
+
+/// Where an object lies that was replaced.
+fn aside(location: &StorePath) -> StorePath {
+    StorePath::from(folder::aside_of(location.as_ref()))
+}
+
+/// An object that was listed, or what is left of it where it was replaced since.
+async fn listed(client: &dyn ObjectStore, location: &StorePath, options: GetOptions) -> Answer<GetResult> {
+    match client.get_opts(location, options.clone()).await {
+        Err(missing @ Refusal::NotFound { .. }) => {
+            client.get_opts(&aside(location), options).await.map_err(|_| missing)
+        }
+        found => found,
+    }
+}
+
+async fn removed(client: &dyn ObjectStore, location: &StorePath) -> Answer<()> {
+    match client.delete(location).await {
+        Err(Refusal::NotFound { .. }) => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Puts a file part by part, of which one at a time is in memory; it is there when the last one is.
+async fn put_in_parts(client: &dyn ObjectStore, location: &StorePath, mut file: File) -> Answer<PutResult> {
+    let mut parts = client.put_multipart(location).await?;
+    loop {
+        let mut part = Vec::new();
+        let read = (&mut file).take(PART_BYTES).read_to_end(&mut part);
+        let put = match read {
+            Ok(0) => return parts.complete().await,
+            Ok(_) => parts.put_part(PutPayload::from(part)).await,
+            Err(error) => Err(Refusal::Generic { store: "store", source: Box::new(error) }),
+        };
+        if let Err(error) = put {
+            let _ = parts.abort().await;
+            return Err(error);
+        }
+    }
 }
 
 async fn hash(client: &dyn ObjectStore, location: &StorePath) -> Answer<Option<(String, u64)>> {

@@ -8,8 +8,8 @@ use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::crash::copy;
 use super::*;
-use crate::audit::system::faults::{Refusal, Scene};
 use crate::record::Review;
+use crate::system::faults::{Refusal, Scene};
 
 /// When Monday is over, and Tuesday is not.
 const TUESDAY: i64 = MONDAY + DAY_US;
@@ -107,6 +107,10 @@ fn one_file_holds_what_many_held_in_order_and_the_chain_names_them() {
     let found = proven(folder.path());
     assert_eq!(found.faults, []);
     assert_eq!((found.proofs[0].replaced, found.proofs[0].files, found.proofs[0].records), (8, 4, 18));
+    // Engines that read whatever lies in a folder pass over names that begin so.
+    let aside: Vec<PathBuf> = files(folder.path()).into_iter().filter(|path| !few.contains(path)).collect();
+    let is_hidden = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("_w-");
+    assert!(aside.len() == 8 && aside.iter().all(is_hidden), "{aside:?}");
     // Who had listed the files before still reads them, for an hour.
     assert_eq!(listed.clone().into_batches(None).map(|batch| batch.unwrap().num_rows()).sum::<usize>(), before.len());
     let soon = crate::clock::Clock::system().now();

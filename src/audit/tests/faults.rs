@@ -6,7 +6,7 @@
 
 use super::crash::copy;
 use super::*;
-use crate::audit::system::faults::{Refusal, Scene};
+use crate::system::faults::{Refusal, Scene};
 
 const ROUNDS: u64 = 3;
 const A_ROUND: u64 = 3;
@@ -140,6 +140,42 @@ fn a_process_killed_at_any_change_has_lost_nothing_that_was_safe() {
             }
             drop(scene);
             check(folder.path(), &done, &at);
+        }
+    }
+}
+
+/// The making of the two keys: each change of it is refused, or the last one. What was made is kept, and is whole.
+#[test]
+fn keys_whose_making_was_refused_or_cut_short_anywhere_are_made_by_the_next_start_and_never_twice() {
+    let make = |folder: &Path| -> Result<(String, String), Error> {
+        let key = Key::load_or_create(&folder.join("deep/key"))?.name();
+        Ok((key, SigningKey::load_or_create(&folder.join("deep/signing.key"))?.public().to_string()))
+    };
+    let made = |folder: &Path| {
+        let key = Key::load(&folder.join("deep/key")).ok().map(|key| key.name());
+        (key, SigningKey::load(&folder.join("deep/signing.key")).ok().map(|key| key.public().to_string()))
+    };
+    let watched = tempfile::tempdir().unwrap();
+    let scene = Scene::watch(watched.path());
+    make(watched.path()).unwrap();
+    let asked = scene.asked();
+    drop(scene);
+    assert!(asked.len() >= 16, "a folder, three files of five changes each: {asked:?}");
+    for (number, what) in asked.iter().enumerate() {
+        for refusal in [Refusal::Full, Refusal::Failed, Refusal::Killed] {
+            let at = format!("{refusal:?} at {number}, {what}");
+            let folder = tempfile::tempdir().unwrap();
+            let scene = Scene::refuse(folder.path(), number, refusal);
+            assert!(matches!(make(folder.path()), Err(Error::Io { .. })), "{at}");
+            drop(scene);
+            let before = made(folder.path());
+            let after = make(folder.path()).unwrap();
+            assert!(before.0.is_none_or(|key| key == after.0), "another key, {at}");
+            assert!(before.1.is_none_or(|key| key == after.1), "another signing key, {at}");
+            let public = PublicKey::load(&public_beside(&folder.path().join("deep/signing.key"))).unwrap();
+            assert_eq!((public.to_string(), make(folder.path()).unwrap()), (after.1.clone(), after), "{at}");
+            let left = folder::names(&folder.path().join("deep")).unwrap();
+            assert_eq!(left, ["key", "signing.key", "signing.pub"], "{at}");
         }
     }
 }

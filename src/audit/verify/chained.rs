@@ -10,11 +10,14 @@ use super::{Deleted, Fault, Held, Proof};
 use crate::audit::chain::{self, BEGINNING, Head, Line, Replaced, Sealed, Told, ToldGap};
 use crate::audit::signing::PublicKey;
 use crate::audit::{Error, Place};
+use crate::clock::Timestamp;
 
 /// A file whose records another one holds.
 pub(super) struct Replacement {
     /// The line that says so.
     pub number: u64,
+    /// When it was written.
+    pub at: Option<Timestamp>,
     /// The other one's path.
     pub by: String,
     /// Its own line.
@@ -144,7 +147,7 @@ impl Chain {
                 self.sealed.insert(sealed.path.clone(), (entry.number, sealed.clone()));
             }
             Told::Sealed(sealed) => fault(format!("tells of {:?}, which is no file of a log", sealed.path)),
-            Told::Compacted { file, replaces } => self.compacted(entry.number, file, replaces, fault),
+            Told::Compacted { file, replaces } => self.compacted((entry.number, &entry.at), file, replaces, fault),
             Told::Withdrawn { number_withdrawn } => {
                 self.sealed.retain(|_, (number, _)| number != number_withdrawn);
                 let back = self.replaced.extract_if(.., |_, replacement| replacement.number == *number_withdrawn);
@@ -168,7 +171,13 @@ impl Chain {
     }
 
     /// A file in the place of others: it must hold what they did, and nothing may lie between them.
-    fn compacted(&mut self, number: u64, file: &Sealed, replaces: &[Replaced], fault: &mut dyn FnMut(String)) {
+    fn compacted(
+        &mut self,
+        (number, at): (u64, &str),
+        file: &Sealed,
+        replaces: &[Replaced],
+        fault: &mut dyn FnMut(String),
+    ) {
         if !is_in_log(&file.path) {
             return fault(format!("tells of {:?}, which is no file of a log", file.path));
         }
@@ -203,7 +212,7 @@ impl Chain {
             fault(format!("{} covers the numbers of {}, which it does not replace", file.path, covered.path));
         }
         for (sealed_in, sealed) in sources {
-            let replacement = Replacement { number, by: file.path.clone(), sealed_in, sealed };
+            let replacement = Replacement { number, at: chain::at(at), by: file.path.clone(), sealed_in, sealed };
             self.replaced.insert(replacement.sealed.path.clone(), replacement);
         }
         self.sealed.insert(file.path.clone(), (number, file.clone()));

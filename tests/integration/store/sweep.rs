@@ -14,10 +14,10 @@ use mitsuke::record::{Finding, Statement};
 use crate::support::bucket::Bucket;
 
 /// 2026-11-23T10:00:00Z.
-const MONDAY: i64 = 1_795_428_000_000_000;
-const DAY_US: i64 = 86_400_000_000;
+pub const MONDAY: i64 = 1_795_428_000_000_000;
+pub const DAY_US: i64 = 86_400_000_000;
 
-fn config(spool: &Path, store: StoreConfig) -> Config {
+pub fn config(spool: &Path, store: StoreConfig) -> Config {
     Config {
         path: spool.to_path_buf(),
         store: Some(store),
@@ -31,7 +31,7 @@ fn config(spool: &Path, store: StoreConfig) -> Config {
 }
 
 /// Seals statements on so many days, one a day.
-fn seal(config: &Config, days: i64) {
+pub fn seal(config: &Config, days: i64) {
     Shipper::prepare(config).unwrap();
     let mut log = Log::open(config, "w").unwrap();
     for day in 0..days {
@@ -44,25 +44,25 @@ fn seal(config: &Config, days: i64) {
     log.seal().unwrap();
 }
 
-fn seqs(lake: &Lake) -> Vec<u64> {
+pub fn seqs(lake: &Lake) -> Vec<u64> {
     let mut seqs: Vec<u64> = lake.records::<Statement>(None).map(|record| record.unwrap().common.seq).collect();
     seqs.sort_unstable();
     seqs
 }
 
-fn faults(place: &Place) -> Vec<String> {
+pub fn faults(place: &Place) -> Vec<String> {
     let found = verify(place, &Held::default(), &mut |_| {}).unwrap();
     found.faults.iter().map(ToString::to_string).collect()
 }
 
 /// The store alone, as another machine has it.
-fn stored(config: &Config) -> Place {
+pub fn stored(config: &Config) -> Place {
     let elsewhere = tempfile::tempdir().unwrap();
     Place::of(&Config { path: elsewhere.path().to_path_buf(), ..config.clone() }).unwrap()
 }
 
 /// All of it once, in the store alone and with the spool beside it, and proven.
-fn check(config: &Config, statements: u64, when: &str) {
+pub fn check(config: &Config, statements: u64, when: &str) {
     let all: Vec<u64> = (1..=statements).collect();
     for place in [stored(config), Place::of(config).unwrap()] {
         assert_eq!(seqs(&Lake::at(place.clone()).unwrap()), all, "{when}");

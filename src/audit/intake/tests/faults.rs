@@ -1,7 +1,7 @@
 //! The intake journal where the system refuses each of its changes in turn: a segment that cannot be made, reserved or synced.
 
 use super::*;
-use crate::audit::system::faults::{Refusal, Scene};
+use crate::system::faults::{Refusal, Scene};
 
 const EVENTS: u64 = 40;
 

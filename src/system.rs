@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -143,6 +143,24 @@ pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     faults::ask("rename", path)?;
     made.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)
+}
+
+/// Puts a file where none is, with its mode, as a whole, on the disk. One that is there, or was put there first by somebody else, stays.
+pub fn put_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    faults::ask("create", path)?;
+    let mut made = tempfile::NamedTempFile::new_in(folder)?;
+    faults::ask("write", path)?;
+    made.write_all(bytes)?;
+    made.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    faults::ask("sync", path)?;
+    made.as_file().sync_all()?;
+    faults::ask("link", path)?;
+    match made.persist_noclobber(path) {
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.error),
+        Ok(_) => sync_folder(folder),
+    }
 }
 
 /// A file that is written by somebody else's code.

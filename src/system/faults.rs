@@ -41,6 +41,7 @@ struct State {
 pub struct Refused(Refusal);
 
 impl Refused {
+    /// Whether half of what is written is there all the same.
     pub fn writes_half(&self) -> bool {
         self.0 != Refusal::Failed
     }
