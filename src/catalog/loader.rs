@@ -274,6 +274,10 @@ const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::tex
 const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
     where not t.tgisinternal union all \
     select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
+const COMPUTED: &str = "select distinct a.adrelid, a.adnum, n.nspname || '.' || p.proname from pg_catalog.pg_attrdef a \
+    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = a.oid \
+    and d.refclassid = 'pg_catalog.pg_proc'::regclass join pg_catalog.pg_proc p on p.oid = d.refobjid \
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
 const RULES: &str = "select distinct r.ev_class, r.ev_type::text, d.refobjid from pg_catalog.pg_rewrite r \
     join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid \
     where d.refclassid = 'pg_catalog.pg_class'::regclass and r.rulename <> '_RETURN' and r.ev_class <> d.refobjid";
@@ -370,6 +374,9 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     let oids = client.query(FUNCTION_OIDS, &[]).await?;
     rows.function_oids =
         Arc::new(oids.iter().filter_map(|row| Some((row.try_get(0).ok()?, name(row, 1).ok()?))).collect());
+    for row in client.query(COMPUTED, &[]).await? {
+        rows.computed.push((row.try_get(0)?, row.try_get(1)?, name(&row, 2)?));
+    }
     for row in client.query(RULES, &[]).await? {
         let on: &str = row.try_get(1)?;
         rows.rules.push((row.try_get(0)?, on.chars().next().unwrap_or_default(), row.try_get(2)?));

@@ -48,6 +48,14 @@ impl Target<'_> {
         }
     }
 
+    /// Its name without the schema.
+    pub(super) fn table(&self) -> &Text {
+        match self {
+            Target::Known(relation) => &relation.parts.1,
+            Target::Named { table, .. } | Target::Temporary { table, .. } => table,
+        }
+    }
+
     fn name(&self) -> Text {
         match self {
             Target::Known(relation) => relation.name.clone(),
@@ -104,7 +112,7 @@ impl Resolver<'_> {
         self.told_aside(analysis, &reads, &mut found);
         let called = self.called(analysis, &reads);
         found.takes(&called, self.snapshot);
-        let learned = self.learned(analysis, &reads, &called);
+        let learned = self.learned(analysis, [&reads, &writes], &called);
         self.filled_at_once(analysis, &learned, &mut found);
         let brought_back = self.brought_back(analysis, &mut found);
         let streamed = self.streamed(analysis, &mut found);
@@ -245,7 +253,7 @@ impl Resolver<'_> {
             return;
         }
         match &analysis.output {
-            Output::Nothing => {}
+            Output::Nothing => self.answered_by_rules(analysis, writes, wire, found),
             Output::Columns(refs) => {
                 let touches = !all.is_empty();
                 for column in refs {
@@ -289,7 +297,10 @@ impl Resolver<'_> {
                     self.show(&Target::Known(relation), None, found);
                     found.inferred = true;
                 }
+                // PostgreSQL's own column, `ctid` for one.
+                Some(_) if origin.attribute < 0 => {}
                 Some(relation) => {
+                    found.assumed |= relation.guessed.contains(&origin.attribute);
                     // What its own server says of a column is not seen from here.
                     found.inferred |= relation.is_foreign && !relation.classified.contains_key(&origin.attribute);
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
@@ -379,6 +390,7 @@ impl Resolver<'_> {
         match (target, column) {
             (Target::Known(relation), Some(column)) => {
                 let number = relation.columns.get(column);
+                found.assumed |= number.is_some_and(|number| relation.guessed.contains(number));
                 found
                     .columns
                     .extend(number.and_then(|number| relation.classified.get(number)).into_iter().flatten().cloned());
@@ -386,6 +398,7 @@ impl Resolver<'_> {
             }
             (Target::Known(relation), None) => {
                 found.columns.extend(relation.classified.values().flatten().cloned());
+                found.assumed |= !relation.guessed.is_empty();
                 self.show_lineage(relation, None, found);
             }
             (Target::Temporary { holds, .. }, column) => self.show_marks(holds, column, found),
