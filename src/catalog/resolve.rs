@@ -360,6 +360,7 @@ impl Resolver<'_> {
             found.assumed |= relation.filled && holds.is_vague();
         }
         found.inferred |= relation.filled;
+        found.assumed |= self.outlived(relation, column);
         // What is behind a view was filled since it was followed, perhaps.
         let behind = relation.bases.iter().filter(|base| **base != relation.name && self.state != CatalogState::Fresh);
         for (schema, table) in behind.filter_map(|base| base.split_once('.')) {
@@ -373,6 +374,19 @@ impl Resolver<'_> {
             found.columns.extend(relation.copied_in.iter().cloned());
             found.assumed = true;
         }
+    }
+
+    /// Whether the catalog still has what a relation was filled with, and it has been emptied since.
+    fn outlived(&self, relation: &Relation, column: Option<&str>) -> bool {
+        let (schema, table) = &relation.parts;
+        let number = column.and_then(|column| relation.columns.get(column));
+        let of_column = |fill: &&(i16, Classified)| column.is_none() || number == Some(&fill.0);
+        relation.fills.iter().filter(of_column).any(|(number, mark)| {
+            let holds = self.lineage.of(schema, table);
+            let shown = holds
+                .map(|holds| holds.shows(relation.column_named(*number).map(|name| &**name), self.classification).0);
+            !shown.is_some_and(|shown| shown.into_iter().any(|now| now == *mark))
+        })
     }
 
     pub(super) fn show_marks(&self, holds: &Holds, column: Option<&str>, found: &mut Found) {

@@ -125,6 +125,8 @@ pub struct Relation {
     pub classified: HashMap<i16, Vec<Classified>>,
     /// Whether anything in it is known from what it was filled with, and not from the classification.
     pub filled: bool,
+    /// Which of it is there for no other reason than what it was filled with, when the catalog was read.
+    pub fills: Vec<(i16, Classified)>,
     /// Columns of which more is among what they show than is there, perhaps.
     pub guessed: Vec<i16>,
     /// What a trigger or a rule of another relation may copy into any of its columns.
@@ -154,6 +156,7 @@ impl Relation {
             columns: Columns::default(),
             classified: HashMap::new(),
             filled: false,
+            fills: Vec::new(),
             guessed: Vec::new(),
             copied_in: Vec::new(),
             is_foreign: false,

@@ -290,3 +290,20 @@ fn a_column_that_is_computed_holds_what_its_code_reads() {
     assert_eq!(shown(4, "id"), ["shop.customers.email"]);
     assert_eq!(shown(4, "note"), ["shop.orders.note"]);
 }
+
+/// What a table was filled with stays in the catalog as it was read; once the table was emptied that is no more than a guess.
+#[test]
+fn what_was_emptied_since_the_catalog_was_read_is_in_doubt() {
+    let catalog = catalog();
+    let mut own = std::sync::Arc::default();
+    let mut run = |text: &str| {
+        let understanding = catalog.understand(&sql::analyze(text).remove(0), &context("shop"), None);
+        catalog.learn("shop", &mut own, &understanding.consequences, true);
+        (understanding.columns.len(), understanding.certainty)
+    };
+    run("insert into notes (body) select email from shop.customers");
+    catalog.put("shop", rows(), 0);
+    assert_eq!(run("select body from notes"), (1, Certainty::Inferred));
+    run("truncate notes");
+    assert_eq!(run("select body from notes"), (1, Certainty::Assumed));
+}

@@ -94,7 +94,7 @@ select x.e from (select xmlelement(name r, xmlagg(xmlelement(name e, email))) as
 select unnest(xpath('/r/e/text()', xmlelement(name r, xmlagg(xmlelement(name e, email))))) from shop.customers
 --> inferred / assumed | email | 40 | from 17
 select j.e from shop.customers c, json_table(json_build_object('email', c.email), '$' columns (e text path '$.email')) j
---> inferred / assumed | email | 40 | from 17
+--> inferred / assumed | name, email, phone, my_number | 40 | from 17
 select json_value(to_jsonb(c), '$.email') from shop.customers c
 --> inferred / assumed | email | 40 | from 17
 select json_query(json_build_array(email), '$[0]') from shop.customers
