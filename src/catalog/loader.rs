@@ -251,11 +251,11 @@ const WIDTHS: &str = "select a.attrelid, a.attnum, pg_catalog.ceil((1 - s.nulls)
     when 'time' then 10 when 'timestamp' then 24 when 'timestamptz' then 28 when 'uuid' then 36 when 'inet' then 12 \
     when 'bytea' then 2 * s.width + 2 else greatest(s.width + case t.typlen when -1 then -1 else 0 end, 1) end)::int4 \
     from STATISTICS join pg_catalog.pg_type t on t.oid = a.atttypid where a.attrelid = any($1) order by s.whole";
-/// A superuser's.
-const STATISTICS: &str = "(select starelid, staattnum, stanullfrac nulls, stawidth width, stainherit whole from pg_catalog.pg_statistic) s \
+/// A superuser's. With AS: up to version 13 a word of the grammar, `nulls`, is no name without it.
+const STATISTICS: &str = "(select starelid, staattnum, stanullfrac as nulls, stawidth as width, stainherit as whole from pg_catalog.pg_statistic) s \
     join pg_catalog.pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum";
 /// Of what the role may read.
-const READABLE_STATISTICS: &str = "(select n.oid schema, tablename, attname, null_frac nulls, avg_width width, inherited whole \
+const READABLE_STATISTICS: &str = "(select n.oid as schema, tablename, attname, null_frac as nulls, avg_width as width, inherited as whole \
     from pg_catalog.pg_stats join pg_catalog.pg_namespace n on n.nspname = schemaname) s \
     join pg_catalog.pg_class c on c.relnamespace = s.schema and c.relname = s.tablename \
     join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = s.attname";
