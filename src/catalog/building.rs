@@ -207,7 +207,8 @@ impl<'a> Builder<'a> {
             for mark in holds.shows(Some(column), self.classification).0 {
                 let present = relation.classified.entry(*number).or_default();
                 if !present.iter().any(|other| other.name == mark.name) {
-                    present.push(mark);
+                    present.push(mark.clone());
+                    relation.fills.push((*number, mark));
                     relation.filled = true;
                 }
             }

@@ -5,19 +5,20 @@
 use super::functions::Shown;
 use super::lineage::{Holds, Learned};
 use super::resolve::{Found, Resolver, Target};
-use super::snapshot::Classified;
+use super::snapshot::{Classified, Snapshot};
 use super::{AtRisk, Consequences};
 use crate::record::{Kind, Text};
+use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Fate, Flow, Output};
 
 impl Resolver<'_> {
-    /// What relations are filled with.
-    pub(super) fn learned(&self, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> Vec<Learned> {
-        let learned = analysis.flows.iter().map(|flow| self.follow(flow, analysis, reads, called));
+    /// What relations are filled with, of those that are read, and those that are written.
+    pub(super) fn learned(&self, analysis: &Analysis, touched: [&[Target<'_>]; 2], called: &Shown) -> Vec<Learned> {
+        let learned = analysis.flows.iter().map(|flow| self.follow(flow, analysis, touched, called));
         learned.filter(Learned::says_something).collect()
     }
 
-    fn follow(&self, flow: &Flow, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> Learned {
+    fn follow(&self, flow: &Flow, analysis: &Analysis, [reads, writes]: [&[Target<'_>]; 2], called: &Shown) -> Learned {
         let mut learned = self.into(flow);
         if flow.fate == Fate::Emptied {
             return learned;
@@ -30,7 +31,9 @@ impl Resolver<'_> {
         let all: Vec<&Target<'_>> = reads.iter().collect();
         let Some(columns) = flow.columns.as_ref().and_then(|columns| self.expanded(columns, analysis, &all)) else {
             let mut found = Found::default();
-            reads.iter().for_each(|target| self.show(target, None, &mut found));
+            // Another relation's rows may be returned to it.
+            let others = writes.iter().filter(|target| *target.table() != flow.into.name);
+            reads.iter().chain(others).for_each(|target| self.show(target, None, &mut found));
             let found: Vec<Classified> = found.columns.into_iter().collect();
             learned.fill(None, &found, self.classification);
             return learned;
@@ -130,6 +133,33 @@ impl Resolver<'_> {
             _ if by_position => Some(vec![None; count]),
             _ => None,
         }
+    }
+
+    /// What writes and returns nothing has a result all the same, where a rule answers with a query (PostgreSQL manual, "Rules on INSERT,
+    /// UPDATE, and DELETE"): of what the rules touch. Of one that was made a moment ago that is not known.
+    pub(super) fn answered_by_rules(
+        &self,
+        analysis: &Analysis,
+        writes: &[Target<'_>],
+        wire: Option<&[Origin]>,
+        found: &mut Found,
+    ) {
+        let is_plan = analysis.query.trim_start().get(..7).is_some_and(|word| word.eq_ignore_ascii_case("explain"));
+        let writes_rows = matches!(analysis.kind, Kind::Insert | Kind::Update | Kind::Delete) && !is_plan;
+        if !writes_rows || wire.is_none_or(<[Origin]>::is_empty) {
+            return;
+        }
+        found.doubt();
+        let rules = writes.iter().flat_map(|target| match target {
+            Target::Known(relation) => &relation.rules[..],
+            _ => &[],
+        });
+        let touched: Vec<_> = rules.filter_map(|rule| rule.relation.split_once('.')).collect();
+        let known = |(schema, table): (&str, &str)| self.snapshot.and_then(|snapshot| snapshot.named(schema, table));
+        if touched.is_empty() {
+            found.columns.extend(self.snapshot.map(Snapshot::everything).unwrap_or_default().iter().cloned());
+        }
+        touched.into_iter().filter_map(known).for_each(|relation| self.show(&Target::Known(relation), None, found));
     }
 
     /// What a statement fills in, it may return.

@@ -248,7 +248,7 @@ pub(super) fn of_large_objects(oid: u32) -> Option<&'static str> {
 
 /// PostgreSQL's functions that take a statement, a table's name or a file's, and may read anything by it.
 pub(super) fn reads_anything(name: &str) -> bool {
-    const READ: [&str; 18] = [
+    const READ: [&str; 19] = [
         "query_to_xml",
         "query_to_xml_and_xmlschema",
         "table_to_xml",
@@ -262,6 +262,7 @@ pub(super) fn reads_anything(name: &str) -> bool {
         "ts_rewrite",
         "pg_read_file",
         "pg_read_binary_file",
+        "lo_import",
         "pg_logical_slot_get_changes",
         "pg_logical_slot_peek_changes",
         "pg_logical_slot_get_binary_changes",
@@ -273,7 +274,18 @@ pub(super) fn reads_anything(name: &str) -> bool {
 
 /// Functions of extensions that take a statement or read a page of the disk.
 fn takes_sql(name: &str) -> bool {
-    let begins = ["dblink", "crosstab", "connectby", "xpath_table", "heap_page", "bt_page", "get_raw_page", "pg_file_"];
+    let begins = [
+        "dblink",
+        "crosstab",
+        "connectby",
+        "xpath_table",
+        "heap_page",
+        "bt_page",
+        "get_raw_page",
+        "pg_file_",
+        "pg_get_wal",
+        "pg_dirtyread",
+    ];
     begins.iter().any(|begin| name.starts_with(begin)) || name == "xquery_table"
 }
 

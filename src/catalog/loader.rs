@@ -251,11 +251,11 @@ const WIDTHS: &str = "select a.attrelid, a.attnum, pg_catalog.ceil((1 - s.nulls)
     when 'time' then 10 when 'timestamp' then 24 when 'timestamptz' then 28 when 'uuid' then 36 when 'inet' then 12 \
     when 'bytea' then 2 * s.width + 2 else greatest(s.width + case t.typlen when -1 then -1 else 0 end, 1) end)::int4 \
     from STATISTICS join pg_catalog.pg_type t on t.oid = a.atttypid where a.attrelid = any($1) order by s.whole";
-/// A superuser's.
-const STATISTICS: &str = "(select starelid, staattnum, stanullfrac nulls, stawidth width, stainherit whole from pg_catalog.pg_statistic) s \
+/// A superuser's. With AS: up to version 13 a word of the grammar, `nulls`, is no name without it.
+const STATISTICS: &str = "(select starelid, staattnum, stanullfrac as nulls, stawidth as width, stainherit as whole from pg_catalog.pg_statistic) s \
     join pg_catalog.pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum";
 /// Of what the role may read.
-const READABLE_STATISTICS: &str = "(select n.oid schema, tablename, attname, null_frac nulls, avg_width width, inherited whole \
+const READABLE_STATISTICS: &str = "(select n.oid as schema, tablename, attname, null_frac as nulls, avg_width as width, inherited as whole \
     from pg_catalog.pg_stats join pg_catalog.pg_namespace n on n.nspname = schemaname) s \
     join pg_catalog.pg_class c on c.relnamespace = s.schema and c.relname = s.tablename \
     join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = s.attname";
@@ -274,6 +274,10 @@ const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::tex
 const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
     where not t.tgisinternal union all \
     select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
+const COMPUTED: &str = "select distinct a.adrelid, a.adnum, n.nspname || '.' || p.proname from pg_catalog.pg_attrdef a \
+    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = a.oid \
+    and d.refclassid = 'pg_catalog.pg_proc'::regclass join pg_catalog.pg_proc p on p.oid = d.refobjid \
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
 const RULES: &str = "select distinct r.ev_class, r.ev_type::text, d.refobjid from pg_catalog.pg_rewrite r \
     join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid \
     where d.refclassid = 'pg_catalog.pg_class'::regclass and r.rulename <> '_RETURN' and r.ev_class <> d.refobjid";
@@ -370,6 +374,9 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     let oids = client.query(FUNCTION_OIDS, &[]).await?;
     rows.function_oids =
         Arc::new(oids.iter().filter_map(|row| Some((row.try_get(0).ok()?, name(row, 1).ok()?))).collect());
+    for row in client.query(COMPUTED, &[]).await? {
+        rows.computed.push((row.try_get(0)?, row.try_get(1)?, name(&row, 2)?));
+    }
     for row in client.query(RULES, &[]).await? {
         let on: &str = row.try_get(1)?;
         rows.rules.push((row.try_get(0)?, on.chars().next().unwrap_or_default(), row.try_get(2)?));

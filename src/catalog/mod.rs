@@ -7,6 +7,7 @@
 mod building;
 mod classification;
 mod columns;
+mod computed;
 mod consequences;
 mod foreign;
 mod functions;

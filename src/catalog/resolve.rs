@@ -48,6 +48,14 @@ impl Target<'_> {
         }
     }
 
+    /// Its name without the schema.
+    pub(super) fn table(&self) -> &Text {
+        match self {
+            Target::Known(relation) => &relation.parts.1,
+            Target::Named { table, .. } | Target::Temporary { table, .. } => table,
+        }
+    }
+
     fn name(&self) -> Text {
         match self {
             Target::Known(relation) => relation.name.clone(),
@@ -104,7 +112,7 @@ impl Resolver<'_> {
         self.told_aside(analysis, &reads, &mut found);
         let called = self.called(analysis, &reads);
         found.takes(&called, self.snapshot);
-        let learned = self.learned(analysis, &reads, &called);
+        let learned = self.learned(analysis, [&reads, &writes], &called);
         self.filled_at_once(analysis, &learned, &mut found);
         let brought_back = self.brought_back(analysis, &mut found);
         let streamed = self.streamed(analysis, &mut found);
@@ -245,7 +253,7 @@ impl Resolver<'_> {
             return;
         }
         match &analysis.output {
-            Output::Nothing => {}
+            Output::Nothing => self.answered_by_rules(analysis, writes, wire, found),
             Output::Columns(refs) => {
                 let touches = !all.is_empty();
                 for column in refs {
@@ -289,7 +297,10 @@ impl Resolver<'_> {
                     self.show(&Target::Known(relation), None, found);
                     found.inferred = true;
                 }
+                // PostgreSQL's own column, `ctid` for one.
+                Some(_) if origin.attribute < 0 => {}
                 Some(relation) => {
+                    found.assumed |= relation.guessed.contains(&origin.attribute);
                     // What its own server says of a column is not seen from here.
                     found.inferred |= relation.is_foreign && !relation.classified.contains_key(&origin.attribute);
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
@@ -349,6 +360,7 @@ impl Resolver<'_> {
             found.assumed |= relation.filled && holds.is_vague();
         }
         found.inferred |= relation.filled;
+        found.assumed |= self.outlived(relation, column);
         // What is behind a view was filled since it was followed, perhaps.
         let behind = relation.bases.iter().filter(|base| **base != relation.name && self.state != CatalogState::Fresh);
         for (schema, table) in behind.filter_map(|base| base.split_once('.')) {
@@ -362,6 +374,19 @@ impl Resolver<'_> {
             found.columns.extend(relation.copied_in.iter().cloned());
             found.assumed = true;
         }
+    }
+
+    /// Whether the catalog still has what a relation was filled with, and it has been emptied since.
+    fn outlived(&self, relation: &Relation, column: Option<&str>) -> bool {
+        let (schema, table) = &relation.parts;
+        let number = column.and_then(|column| relation.columns.get(column));
+        let of_column = |fill: &&(i16, Classified)| column.is_none() || number == Some(&fill.0);
+        relation.fills.iter().filter(of_column).any(|(number, mark)| {
+            let holds = self.lineage.of(schema, table);
+            let shown = holds
+                .map(|holds| holds.shows(relation.column_named(*number).map(|name| &**name), self.classification).0);
+            !shown.is_some_and(|shown| shown.into_iter().any(|now| now == *mark))
+        })
     }
 
     pub(super) fn show_marks(&self, holds: &Holds, column: Option<&str>, found: &mut Found) {
@@ -379,6 +404,7 @@ impl Resolver<'_> {
         match (target, column) {
             (Target::Known(relation), Some(column)) => {
                 let number = relation.columns.get(column);
+                found.assumed |= number.is_some_and(|number| relation.guessed.contains(number));
                 found
                     .columns
                     .extend(number.and_then(|number| relation.classified.get(number)).into_iter().flatten().cloned());
@@ -386,6 +412,7 @@ impl Resolver<'_> {
             }
             (Target::Known(relation), None) => {
                 found.columns.extend(relation.classified.values().flatten().cloned());
+                found.assumed |= !relation.guessed.is_empty();
                 self.show_lineage(relation, None, found);
             }
             (Target::Temporary { holds, .. }, column) => self.show_marks(holds, column, found),

@@ -48,6 +48,8 @@ pub struct Rows {
     pub functions: Vec<Function>,
     /// Relation, and the code of a trigger or a rule on it.
     pub triggers: Vec<(Oid, String)>,
+    /// Relation, column, and a function of the users', with its schema, that the column's default or what generates it calls.
+    pub computed: Vec<(Oid, i16, Text)>,
     /// Relation, `ev_type` of a rule on it, and a relation that the rule names.
     pub rules: Vec<(Oid, char, Oid)>,
     /// Operators that are not: name, and schema and name of the function behind.
@@ -123,6 +125,10 @@ pub struct Relation {
     pub classified: HashMap<i16, Vec<Classified>>,
     /// Whether anything in it is known from what it was filled with, and not from the classification.
     pub filled: bool,
+    /// Which of it is there for no other reason than what it was filled with, when the catalog was read.
+    pub fills: Vec<(i16, Classified)>,
+    /// Columns of which more is among what they show than is there, perhaps.
+    pub guessed: Vec<i16>,
     /// What a trigger or a rule of another relation may copy into any of its columns.
     pub copied_in: Vec<Classified>,
     /// Whether another server holds it.
@@ -150,6 +156,8 @@ impl Relation {
             columns: Columns::default(),
             classified: HashMap::new(),
             filled: false,
+            fills: Vec::new(),
+            guessed: Vec::new(),
             copied_in: Vec::new(),
             is_foreign: false,
             rules: Vec::new(),
@@ -242,6 +250,16 @@ impl Snapshot {
         for (oid, columns) in copied {
             if let Some(relation) = snapshot.relations.get_mut(&oid) {
                 relation.copied_in = columns.into_iter().collect();
+            }
+        }
+        for ((oid, number), (columns, guessed)) in snapshot.computed(rows) {
+            if let Some(relation) = snapshot.relations.get_mut(&oid) {
+                relation.guessed.extend(guessed.then_some(number));
+                let present = relation.classified.entry(number).or_default();
+                present.extend(columns);
+                present.sort_unstable();
+                present.dedup();
+                relation.filled = true;
             }
         }
         snapshot

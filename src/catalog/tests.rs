@@ -56,6 +56,7 @@ fn rows() -> Rows {
             language: text("plpython3u"),
             ..Function::default()
         }],
+        computed: Vec::new(),
         triggers: Vec::new(),
         rules: Vec::new(),
         widths: vec![(1, 1, 4), (1, 2, 20)],
@@ -255,4 +256,54 @@ fn a_change_makes_it_stale_until_it_is_read_again() {
     assert!(!catalog.is_fresh("shop"), "read before the change");
     catalog.put("shop", rows(), catalog.changes("shop"));
     assert!(catalog.is_fresh("shop"));
+}
+
+/// A default that calls a function, and a trigger that assigns to the row: what they read is in the column.
+#[test]
+fn a_column_that_is_computed_holds_what_its_code_reads() {
+    let text = |text: &str| Text::from(text);
+    let mail_of = Function {
+        schema: text("shop"),
+        name: text("mail_of"),
+        language: text("sql"),
+        body: "select email from shop.customers where id = $1".to_owned(),
+        ..Function::default()
+    };
+    let fills = "begin if new.note = '' then new.id := (select c.id from shop.customers c); end if; return new; end";
+    let rows = Rows {
+        functions: vec![mail_of],
+        computed: vec![(5, 1, text("shop.mail_of"))],
+        triggers: vec![
+            (4, fills.to_owned()),
+            (5, "begin perform email from shop.customers; return new; end".to_owned()),
+        ],
+        ..rows()
+    };
+    let classification = Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless");
+    let snapshot = Snapshot::build(&rows, &classification, &Lineage::default());
+    let shown = |oid: u32, column: &str| {
+        let relation = snapshot.relation(oid).expect("there");
+        relation.shows(Some(column)).into_iter().map(|found| found.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(5, "body"), ["shop.customers.email"]);
+    assert_eq!(shown(5, "labelled"), ["public.notes.labelled"]);
+    assert_eq!(shown(4, "id"), ["shop.customers.email"]);
+    assert_eq!(shown(4, "note"), ["shop.orders.note"]);
+}
+
+/// What a table was filled with stays in the catalog as it was read; once the table was emptied that is no more than a guess.
+#[test]
+fn what_was_emptied_since_the_catalog_was_read_is_in_doubt() {
+    let catalog = catalog();
+    let mut own = std::sync::Arc::default();
+    let mut run = |text: &str| {
+        let understanding = catalog.understand(&sql::analyze(text).remove(0), &context("shop"), None);
+        catalog.learn("shop", &mut own, &understanding.consequences, true);
+        (understanding.columns.len(), understanding.certainty)
+    };
+    run("insert into notes (body) select email from shop.customers");
+    catalog.put("shop", rows(), 0);
+    assert_eq!(run("select body from notes"), (1, Certainty::Inferred));
+    run("truncate notes");
+    assert_eq!(run("select body from notes"), (1, Certainty::Assumed));
 }

@@ -85,9 +85,13 @@ impl Acting {
 
     /// What is done with a result of one of these readings.
     pub fn going(&self, readings: &[Draft], progress: &Progress<'_>, engine: &SharedEngine) -> Going {
-        let mut next = Next { rows: u64::MAX, people: u64::MAX };
+        let mut next = Next { rows: u64::MAX, people: u64::MAX, bytes: u64::MAX };
         for draft in readings {
             let mut record = draft.so_far(progress.rows, progress.people, progress.bytes_out);
+            // What has been told of it is in the window already.
+            let rows = progress.rows.saturating_sub(progress.rows_told);
+            let bytes = progress.bytes_out.saturating_sub(progress.bytes_told);
+            let untold = draft.so_far(rows, progress.people, bytes);
             let permit = engine.permit_for(&record);
             if let Some((id, people)) = permit {
                 record.permit = Some(id);
@@ -98,7 +102,7 @@ impl Acting {
             let known = |column: &str| FLOWING.contains(&column) || draft.knows(column);
             for policy in &self.cutting {
                 let Some(rule) = rule(policy) else { continue };
-                let figure = rule.window.as_ref().and_then(|_| engine.window_with(&policy.id, &record));
+                let figure = rule.window.as_ref().and_then(|_| engine.window_with(&policy.id, &untold));
                 let over = rule.window.as_ref().is_none_or(|window| figure.is_some_and(|figure| figure > window.above));
                 if over && concerns(rule, &record, &moment, &known) {
                     return Going::Cut(Denial::by_policy(&policy.id, &policy.title, None));
@@ -106,7 +110,7 @@ impl Acting {
                 next.of_rule(rule, figure, &record, progress);
             }
         }
-        Going::On { rows: next.rows, people: next.people }
+        Going::On { rows: next.rows, people: next.people, bytes: next.bytes }
     }
 }
 
@@ -114,6 +118,7 @@ impl Acting {
 struct Next {
     rows: u64,
     people: u64,
+    bytes: u64,
 }
 
 impl Next {
@@ -146,8 +151,7 @@ impl Next {
             // Nobody's rows: nobody comes.
             ("persons" | "personal_rows", _) if record.personal_rows == Some(0) => {}
             ("persons", Some(_)) => self.people = self.people.min(before),
-            // How many bytes a row has is not known: every row is looked at.
-            ("bytes_out", _) => self.rows = self.rows.min(progress.rows),
+            ("bytes_out", _) => self.bytes = self.bytes.min(before),
             _ => self.rows = self.rows.min(before),
         }
     }

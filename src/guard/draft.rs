@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::books::Books;
-use crate::analysis::Identity;
-use crate::catalog::{Catalog, Consequences, Understanding};
+use crate::analysis::{Identity, people_streamed};
+use crate::catalog::{Catalog, Consequences, PeopleRule, Understanding};
 use crate::clock::Timestamp;
 use crate::policy::acting;
 use crate::record::{CatalogState, Certainty, Common, Kind, Parse, Proof, Protocol, Statement, Text};
@@ -28,6 +28,8 @@ pub struct Draft {
     end_user_known: bool,
     /// Whether it returns what is personal.
     personal: bool,
+    /// Whether it is a stream, which has people by its bytes; and how many at most, where that is known.
+    streamed: Option<Option<u64>>,
     meant: Arc<Analysis>,
     context: crate::catalog::Context,
     /// What it leaves behind, if it succeeds.
@@ -66,6 +68,7 @@ impl Draft {
                     role_known: !books.any_role(),
                     end_user_known: end_user.is_some() && understood,
                     personal: false,
+                    streamed: None,
                     meant: Arc::clone(&meant),
                     context,
                     follows: Consequences::default(),
@@ -98,6 +101,7 @@ impl Draft {
             role_known: !books.any_role(),
             end_user_known: end_user.is_some(),
             personal: false,
+            streamed: None,
             meant: Arc::clone(analysis),
             context: crate::catalog::Context::default(),
             follows: Consequences::default(),
@@ -114,6 +118,7 @@ impl Draft {
             role_known: false,
             end_user_known: false,
             personal: true,
+            streamed: None,
             meant: analysis,
             context: crate::catalog::Context::default(),
             follows: Consequences::default(),
@@ -133,6 +138,10 @@ impl Draft {
         self.follows.clone_from(&understanding.consequences);
         // Of what is not understood every row may be somebody's.
         self.personal = understanding.personal || !self.understood;
+        self.streamed = match understanding.people {
+            PeopleRule::Streamed { most } if self.understood => Some(most),
+            _ => None,
+        };
     }
 
     /// Understood again, with what RowDescription says; what was not known stays so.
@@ -149,7 +158,8 @@ impl Draft {
         let mut record = self.record.clone();
         record.rows_returned = Some(rows);
         record.personal_rows = Some(if self.personal { rows } else { 0 });
-        record.persons = Some(if self.personal { people.unwrap_or(rows) } else { 0 });
+        let counted = people.unwrap_or_else(|| self.streamed.map_or(rows, |most| people_streamed(bytes_out, most)));
+        record.persons = Some(if self.personal { counted } else { 0 });
         record.bytes_out = Some(bytes_out);
         record
     }

@@ -37,6 +37,7 @@ use crate::record::{Kind, Protocol};
 use crate::session::event::{Origin, Who};
 use crate::session::gate::{Denial, Going, Message, Progress, Question, Verdict};
 use crate::session::{TEXT_BYTES_MAX, UNKNOWN_TEXT};
+use crate::sql;
 
 /// Sessions whose books are kept. One more is judged as if nothing were known of what it set.
 const SESSIONS_MAX: usize = 65_536;
@@ -148,9 +149,14 @@ impl Gate for Guard {
             return Poll::Ready(Verdict::Allow);
         }
         let is_whole = question.text_bytes <= TEXT_BYTES_MAX as u64 && *question.text != *UNKNOWN_TEXT;
-        let analyses = match is_whole && question.message != Message::Call {
-            true => ready!(self.room.texts.poll(cx, &question.text)),
-            false => Arc::new([unknown()]),
+        let command = match question.protocol {
+            Protocol::Replication if is_whole => sql::replication(&String::from_utf8_lossy(&question.text)),
+            _ => None,
+        };
+        let analyses: Analyses = match command {
+            Some(command) => Arc::new([Arc::new(command)]),
+            None if is_whole && question.message != Message::Call => ready!(self.room.texts.poll(cx, &question.text)),
+            None => Arc::new([unknown()]),
         };
         Poll::Ready(self.judge(question, &analyses))
     }
@@ -177,7 +183,9 @@ impl Guard {
             Arc::new(vec![Draft::unknown(Wish { who, at, protocol: Protocol::Simple, identity })])
         });
         let part = usize::try_from(progress.part).unwrap_or(usize::MAX);
-        let of_part = drafts.iter().filter(|draft| draft.part == part || !draft.understood);
+        // A replication command has several results, and is one statement.
+        let is_command = |draft: &Draft| draft.record.kind == Some(Kind::Replication);
+        let of_part = drafts.iter().filter(|draft| draft.part == part || !draft.understood || is_command(draft));
         of_part.map(|draft| draft.clone().with_wire(&self.room.catalog, progress.columns)).collect()
     }
 }

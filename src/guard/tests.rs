@@ -65,7 +65,11 @@ impl Scene {
         if message != Message::Parse {
             self.no += 1;
         }
-        let protocol = if message == Message::Query { Protocol::Simple } else { Protocol::Extended };
+        let protocol = match message {
+            Message::Query if text.starts_with("START_REPLICATION") => Protocol::Replication,
+            Message::Query => Protocol::Simple,
+            _ => Protocol::Extended,
+        };
         let question = Question {
             who: &self.who,
             at: Timestamp(1_000_000),
@@ -99,9 +103,24 @@ impl Scene {
     }
 
     fn look(&self, rows: u64, people: Option<u64>) -> Going {
+        self.look_at(rows, people, rows * 10, 0)
+    }
+
+    fn look_at(&self, rows: u64, people: Option<u64>, bytes_out: u64, bytes_told: u64) -> Going {
         let (who, at) = (&self.who, Timestamp(1_000_000));
         let statement_no = self.no;
-        self.guard.look(&Progress { who, at, statement_no, part: 0, rows, people, columns: None, bytes_out: rows * 10 })
+        self.guard.look(&Progress {
+            who,
+            at,
+            statement_no,
+            part: 0,
+            rows,
+            people,
+            columns: None,
+            bytes_out,
+            rows_told: 0,
+            bytes_told,
+        })
     }
 }
 
@@ -261,11 +280,11 @@ async fn only_sessions_that_a_policy_can_concern_ask() {
 async fn a_result_is_cut_at_the_limit_and_looked_at_when_it_matters() {
     let mut scene = Scene::new(&["on: progress\naction: cut\nwhen: persons > 1000\n"]);
     scene.allowed("select email from shop.customers").await;
-    assert_eq!(scene.look(1, Some(1)), Going::On { rows: u64::MAX, people: 1_000 });
+    assert_eq!(scene.look(1, Some(1)), Going::On { rows: u64::MAX, people: 1_000, bytes: u64::MAX });
     assert!(!is_cut(&scene.look(5_000, Some(1_000))));
     assert!(is_cut(&scene.look(5_000, Some(1_001))));
     // Without a subject on the wire every row is one.
-    assert_eq!(scene.look(1, None), Going::On { rows: 1_000, people: u64::MAX });
+    assert_eq!(scene.look(1, None), Going::On { rows: 1_000, people: u64::MAX, bytes: u64::MAX });
     assert!(is_cut(&scene.look(1_001, None)));
     scene.allowed("select generate_series(1, 100000)").await;
     assert_eq!(scene.look(90_000, None), Going::TO_THE_END);
@@ -282,13 +301,36 @@ async fn a_window_and_a_permit_move_the_limit() {
     ended.common.at = Timestamp(500_000);
     scene.engine.lock().statement(&mut ended);
     scene.allowed("select email from shop.customers").await;
-    assert_eq!(scene.look(1, Some(1)), Going::On { rows: u64::MAX, people: 30 });
+    assert_eq!(scene.look(1, Some(1)), Going::On { rows: u64::MAX, people: 30, bytes: u64::MAX });
     assert!(is_cut(&scene.look(31, Some(31))));
     // Covered up to the permit's number.
     scene.allowed("select number from shop.cards").await;
     assert!(!is_cut(&scene.look(400, Some(400))));
     assert!(!is_cut(&scene.look(500, Some(500))));
     assert!(is_cut(&scene.look(501, Some(501))));
+}
+
+/// A stream has no rows to speak of: it is looked at when so many bytes have flowed.
+#[tokio::test]
+async fn a_stream_is_cut_at_its_bytes_told_or_not() {
+    let gigabyte = "on: progress\naction: cut\nwhen: kind = 'replication' and bytes_out > 1000000000\n";
+    let day = "on: progress\naction: cut\nwhen: kind = 'replication'\n\
+               window: { by: [db_user], within: 24h, sum: bytes_out, above: 3000 }\n";
+    let mut scene = Scene::new(&[gigabyte]);
+    scene.allowed("START_REPLICATION SLOT s 0/0").await;
+    assert_eq!(scene.look_at(1, None, 100, 0), Going::On { rows: u64::MAX, people: u64::MAX, bytes: 1_000_000_000 });
+    assert!(is_cut(&scene.look_at(9, None, 1_000_000_001, 999_000_000)));
+    scene.allowed("select 1").await;
+    assert_eq!(scene.look_at(1, None, 2_000_000_000, 0), Going::TO_THE_END);
+    // What an instalment has told is in the window, and counts once.
+    let mut scene = Scene::new(&[day]);
+    let mut told = Statement { db_user: Some("clerk".into()), bytes_out: Some(2_000), ..Statement::default() };
+    told.kind = Some(crate::record::Kind::Replication);
+    told.common.at = Timestamp(500_000);
+    scene.engine.lock().statement(&mut told);
+    scene.allowed("START_REPLICATION SLOT s 0/0").await;
+    assert_eq!(scene.look_at(1, None, 2_500, 2_000), Going::On { rows: u64::MAX, people: u64::MAX, bytes: 3_000 });
+    assert!(is_cut(&scene.look_at(1, None, 3_001, 2_000)));
 }
 
 #[tokio::test]

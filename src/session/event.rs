@@ -167,7 +167,7 @@ pub struct Ended {
     pub sqlstate: Option<String>,
     /// ErrorResponse's primary message, raw, cut off at [`super::ERROR_BYTES_MAX`].
     pub error: Option<String>,
-    /// What its ErrorResponse may tell of rows.
+    /// What its ErrorResponse may tell of rows, and its notices.
     pub told: Told,
     /// Where RowDescription said the result's columns come from; `None` where there was no RowDescription.
     #[serde(skip)]
@@ -180,7 +180,7 @@ pub struct Ended {
     pub ready: Option<TransactionStatus>,
 }
 
-/// What an ErrorResponse may tell of rows, besides its message. Counts, no value.
+/// What an ErrorResponse may tell of rows, besides its message, and notices before it or without it. Counts, no value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// Bytes of its message, detail and hint, and of the statement within a function that it is about; of all of it where it is long.
@@ -191,6 +191,25 @@ pub struct Told {
     pub of_text: bool,
     /// Whether it answers a Parse, Bind, Describe or Close: nothing was executed yet.
     pub refused: bool,
+    /// Notices that functions put into words (`RAISE NOTICE`), which may be anything that the statement touches.
+    pub raised: Raised,
+}
+
+/// What functions said. Counts, no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raised {
+    /// Notices.
+    pub count: u64,
+    /// Bytes of their messages, details and hints.
+    pub bytes: u64,
+}
+
+impl Raised {
+    /// With more of them.
+    pub(super) fn add(&mut self, more: Raised) {
+        self.count = self.count.saturating_add(more.count);
+        self.bytes = self.bytes.saturating_add(more.bytes);
+    }
 }
 
 /// A column whose values look personal. Counts, no value.

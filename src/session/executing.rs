@@ -30,6 +30,7 @@ impl Tracker {
                     let mut run = Run::new(asked.no, asked.parts);
                     run.bytes_in = std::mem::take(&mut asked.bytes_in);
                     run.count_out(std::mem::take(&mut self.loose_out));
+                    run.raised = std::mem::take(&mut self.loose_raised);
                     Some(run)
                 }
                 Some(Expect::Execute(_)) => Some(self.executed(kind, at, subjects, events)),
@@ -49,7 +50,7 @@ impl Tracker {
     /// The execution of the Execute at the front, whose first answer is of this kind: a new one, or the one that was
     /// suspended.
     fn executed(&mut self, kind: u8, at: Timestamp, subjects: &SubjectColumns, events: &mut Vec<Event>) -> Run {
-        let loose_out = std::mem::take(&mut self.loose_out);
+        let (loose_out, raised) = (std::mem::take(&mut self.loose_out), std::mem::take(&mut self.loose_raised));
         let Some(Expect::Execute(sent)) = self.queue.front_mut() else { return Run::new(0, 0) };
         let (name, announced, first, expected) = (sent.portal.clone(), sent.no, sent.first, sent.prepared);
         let bytes_in = std::mem::take(&mut sent.bytes_in);
@@ -67,6 +68,7 @@ impl Tracker {
                 let mut run = Run::new(announced, 0);
                 run.bytes_in = bytes_in;
                 run.count_out(loose_out);
+                run.raised = raised;
                 return run;
             }
             None => Portal::unknown(&name).prepared,
@@ -84,6 +86,7 @@ impl Tracker {
         };
         run.bytes_in = run.bytes_in.saturating_add(bytes_in);
         run.count_out(loose_out);
+        run.raised.add(raised);
         if run.columns.is_none()
             && let Some(columns) = columns
         {

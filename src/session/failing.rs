@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::ERROR_BYTES_MAX;
 use super::copying::COPY_READER;
-use super::event::{Event, Told};
+use super::event::{Event, Raised, Told};
 use super::expect::{Expect, SentExecute};
 use super::names::Prepared;
 use super::run::{Run, text};
@@ -23,6 +23,8 @@ use crate::wire::frontend::{Name, Target};
 const PROTOCOL_VIOLATION: &[u8] = b"08P01";
 /// query_canceled.
 const CANCELLED: &str = "57014";
+/// The routines of the server's source that report what a function's author has it say: of PL/pgSQL, PL/Python, PL/Perl and PL/Tcl.
+const RAISING: [&[u8]; 4] = [b"exec_stmt_raise", b"PLy_output", b"do_util_elog", b"pltcl_elog"];
 
 /// What an error of so many bytes may tell.
 fn told(fields: &ErrorFields<'_>, bytes: u64) -> Told {
@@ -32,10 +34,32 @@ fn told(fields: &ErrorFields<'_>, bytes: u64) -> Told {
         detail: !fields.detail.is_empty(),
         of_text: fields.has_position,
         refused: false,
+        raised: Raised::default(),
     }
 }
 
 impl Tracker {
+    /// NoticeResponse: of the statement that runs, or that is about to be answered.
+    pub(super) fn noticed(&mut self, body: &[u8], bytes: u64) {
+        let fields = ErrorFields::read(body);
+        // The routine comes last: of a notice that is longer than what is captured it is not known.
+        let is_raised = !fields.is_whole || RAISING.contains(&fields.routine);
+        let raised = match is_raised {
+            true => Raised { count: 1, bytes: told(&fields, bytes).bytes },
+            false => Raised::default(),
+        };
+        match &mut self.current {
+            Some(run) => {
+                run.count_out(bytes);
+                run.raised.add(raised);
+            }
+            None => {
+                self.loose_out = self.loose_out.saturating_add(bytes);
+                self.loose_raised.add(raised);
+            }
+        }
+    }
+
     pub(super) fn failed(
         &mut self,
         body: &[u8],

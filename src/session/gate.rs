@@ -129,17 +129,23 @@ pub struct Progress<'a> {
     pub columns: Option<&'a [Origin]>,
     /// Bytes of the server's messages for it.
     pub bytes_out: u64,
+    /// Of these, what an event has told already: of a stream that is told in instalments.
+    pub rows_told: u64,
+    /// The same of `bytes_out`.
+    pub bytes_told: u64,
 }
 
 /// What is done with a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Going {
-    /// It goes on; the gate wants to look again when there are more rows, or more people, than these.
+    /// It goes on; the gate wants to look again when there are more rows, more people, or more bytes, than these.
     On {
         /// Rows.
         rows: u64,
         /// People.
         people: u64,
+        /// Bytes.
+        bytes: u64,
     },
     /// It ends, and the session with it. The row that was looked at does not reach the client, unless its beginning has.
     Cut(Denial),
@@ -147,7 +153,7 @@ pub enum Going {
 
 impl Going {
     /// It may go on to its end.
-    pub const TO_THE_END: Going = Going::On { rows: u64::MAX, people: u64::MAX };
+    pub const TO_THE_END: Going = Going::On { rows: u64::MAX, people: u64::MAX, bytes: u64::MAX };
 }
 
 /// Whether a gate is asked about messages of this type.

@@ -35,6 +35,8 @@ mod client;
 mod server;
 // What nobody asked for, and what is no row.
 mod telling;
+// Streams of replication, told while they flow.
+pub mod streaming;
 // COPY from the client, and the Syncs that it passes over.
 mod copying;
 // Which execution the server is answering.

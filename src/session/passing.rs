@@ -7,7 +7,7 @@
 use super::event::{Event, Told};
 use super::expect::Expect;
 use super::gate::{Denial, Going, Progress};
-use super::run::Run;
+use super::run::{Run, Watched};
 use super::tracker::{How, Tracker, length};
 use super::{OutOfStep, SubjectColumns};
 use crate::clock::Timestamp;
@@ -91,6 +91,9 @@ impl Tracker {
                 let keep = self.cut(&read, &denial, at, events);
                 return Ok(Passed { instead: read.instead, cut: Some((keep, denial)) });
             }
+            if last && self.server.header.kind == kind::COPY_DATA {
+                self.tell_stream(at, events);
+            }
         }
         Ok(Passed { instead: read.instead, cut: None })
     }
@@ -138,22 +141,26 @@ impl Tracker {
         let who = &self.who;
         let run = self.current.as_mut()?;
         let people = run.watch_people();
-        if run.rows <= run.watched.rows && people.unwrap_or(0) <= run.watched.people {
+        let (rows, bytes_out) = (run.rows.saturating_add(run.told.rows), run.bytes_out.saturating_add(run.told.bytes));
+        let watched = run.watched;
+        if rows <= watched.rows && people.unwrap_or(0) <= watched.people && bytes_out <= watched.bytes {
             return None;
         }
         let progress = Progress {
             who,
             at,
             statement_no: run.no,
-            part: run.part,
-            rows: run.rows,
+            part: run.part.saturating_sub(run.told.parts),
+            rows,
             people,
             columns: run.columns.as_deref(),
-            bytes_out: run.bytes_out,
+            bytes_out,
+            rows_told: run.told.rows,
+            bytes_told: run.told.bytes,
         };
         match look(&progress) {
-            Going::On { rows, people } => {
-                (run.watched.rows, run.watched.people) = (rows, people);
+            Going::On { rows, people, bytes } => {
+                run.watched = Watched { rows, people, bytes };
                 None
             }
             Going::Cut(denial) => Some(denial),
@@ -276,7 +283,7 @@ mod tests {
             rest = behind;
             let mut look = |progress: &Progress<'_>| match progress.rows > rows_max {
                 true => Going::Cut(Denial::new("enough")),
-                false => Going::On { rows: rows_max, people: u64::MAX },
+                false => Going::On { rows: rows_max, people: u64::MAX, bytes: u64::MAX },
             };
             let one = tracker.server_gated(piece, Timestamp(0), &SubjectColumns::default(), events, &mut look).unwrap();
             let bytes = one.instead.as_deref().unwrap_or(piece);

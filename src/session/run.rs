@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::event::{Origin, People, Sighted};
+use super::event::{Origin, People, Raised, Sighted};
 use super::people::Counting;
 use super::sampling::{Sampling, Unsettled};
+use super::streaming::Told;
 use super::{SUBJECTS_MAX, SubjectColumns};
 use crate::wire::backend::{self, Column};
 use crate::wire::bind::{COLUMNS_MAX, Formats};
@@ -78,16 +79,21 @@ pub(super) struct Run {
     earlier_people: Option<People>,
     /// When a gate wants to look again.
     pub watched: Watched,
+    /// What functions said in notices.
+    pub raised: Raised,
+    /// What of a stream is told already: not in `rows` and `bytes_out` any more.
+    pub told: Told,
     /// The people when a gate looked last, and before its last row.
     people_seen: u64,
     people_before: u64,
 }
 
-/// So many rows and people a gate lets go on without another look.
+/// So many rows, people and bytes a gate lets go on without another look.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Watched {
     pub rows: u64,
     pub people: u64,
+    pub bytes: u64,
 }
 
 /// An estimate of people is made once in so many rows: it costs more than a count.
@@ -118,6 +124,8 @@ impl Run {
             sighted: Vec::new(),
             earlier_people: None,
             watched: Watched::default(),
+            raised: Raised::default(),
+            told: Told::default(),
             people_seen: 0,
             people_before: 0,
         }

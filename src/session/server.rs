@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::event::{Event, Prepared, Ready, TransactionStatus, Who};
+use super::event::{Event, Prepared, Raised, Ready, TransactionStatus, Who};
 use super::expect::Expect;
 use super::gate::Denial;
 use super::passing::Withheld;
@@ -22,7 +22,7 @@ use crate::wire::read::Truncated;
 const ROW_DESCRIPTION_BYTES_MAX: usize = 1 << 20;
 /// A longer RowDescription is not kept, bytes.
 const DESCRIPTION_KEPT_BYTES_MAX: usize = 4_096;
-/// What is captured of an ErrorResponse, bytes: the message, and the fields before it.
+/// What is captured of an ErrorResponse or a NoticeResponse, bytes: the message, and the fields before it.
 const ERROR_CAPTURED_BYTES_MAX: usize = ERROR_BYTES_MAX + 256;
 /// What is captured of a message of logical replication: its header, and the kind of change.
 const STREAMED_CAPTURED_BYTES_MAX: usize = 26;
@@ -119,6 +119,9 @@ impl Tracker {
         while !input.is_empty() && self.server_header(&mut input, at, subjects, events)? {
             if self.server_piece(&mut input, at, subjects, events)? {
                 self.pass_over_rows(&mut input);
+                if self.server.header.kind == kind::COPY_DATA {
+                    self.tell_stream(at, events);
+                }
             }
         }
         Ok(())
@@ -176,7 +179,7 @@ impl Tracker {
             kind::COPY_DATA if !self.client.streams_changes => return Ok(last),
             kind::COPY_DATA => STREAMED_CAPTURED_BYTES_MAX,
             kind::ROW_DESCRIPTION => ROW_DESCRIPTION_BYTES_MAX,
-            kind::ERROR_RESPONSE => ERROR_CAPTURED_BYTES_MAX,
+            kind::ERROR_RESPONSE | kind::NOTICE_RESPONSE => ERROR_CAPTURED_BYTES_MAX,
             kind::AUTHENTICATION
             | kind::NOTIFICATION_RESPONSE
             | kind::PARAMETER_STATUS
@@ -208,10 +211,7 @@ impl Tracker {
         match header.kind {
             // These may come at any time. What a notice says, the statement says that runs: it may be a row of a table.
             kind::NOTICE_RESPONSE => {
-                match &mut self.current {
-                    Some(run) => run.count_out(header.total_bytes()),
-                    None => self.loose_out = self.loose_out.saturating_add(header.total_bytes()),
-                }
+                self.noticed(body, header.total_bytes());
                 Ok(())
             }
             kind::NOTIFICATION_RESPONSE => self.notified(header, body, at, events),
@@ -406,6 +406,7 @@ impl Tracker {
         self.skipping = false;
         self.copy = None;
         self.loose_out = 0;
+        self.loose_raised = Raised::default();
         if self.owes_nothing() {
             self.client.answered();
         }

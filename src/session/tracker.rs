@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::client::ClientStream;
 use super::copying::CopyIn;
-use super::event::{Begun, Ended, Event, Opened, Subject, Told, Who};
+use super::event::{Begun, Ended, Event, Opened, Raised, Subject, Told, Who};
 use super::expect::{Asked, Expect};
 use super::names::Names;
 use super::run::Run;
@@ -51,6 +51,8 @@ pub struct Tracker {
     pub(super) loose_in: u64,
     /// Bytes of the answers to them.
     pub(super) loose_out: u64,
+    /// Of these, what functions said in notices.
+    pub(super) loose_raised: Raised,
     pub(super) statements: u64,
     /// A gate is or was loaded.
     pub(super) gated: bool,
@@ -87,6 +89,7 @@ impl Tracker {
             commit_failed: None,
             loose_in: 0,
             loose_out: 0,
+            loose_raised: Raised::default(),
             statements: 0,
             gated: false,
             denied: 0,
@@ -261,7 +264,7 @@ impl Tracker {
             bytes_in: run.bytes_in,
             sqlstate: how.sqlstate,
             error: how.error,
-            told: how.told,
+            told: Told { raised: run.raised, ..how.told },
             people: run.take_people(),
             sighted: run.take_sighted(),
             columns: run.columns,

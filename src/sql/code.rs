@@ -25,6 +25,9 @@ pub struct Code {
     pub functions: Vec<Text>,
     /// Channels that it notifies; `None` where one is put together.
     pub notifies: Vec<Option<Text>>,
+    /// Columns of the row that set off a trigger which it assigns to; `None` where that is all of it.
+    #[serde(skip)]
+    pub assigns: Vec<Option<Text>>,
     /// Whether it takes the row that set off a trigger as a whole.
     pub takes_rows: bool,
     /// Whether it executes what it puts together, or could not be read.
@@ -80,6 +83,7 @@ impl Code {
             writes: writes.into_iter().collect(),
             functions: functions.into_iter().collect(),
             notifies,
+            assigns: assigns(&tokens),
             takes_rows: takes_rows(&tokens),
             dynamic,
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),
@@ -109,6 +113,26 @@ fn takes_rows(tokens: &Tokens<'_>) -> bool {
     })
 }
 
+/// `new.name := …`, `select … into new.name`; of `new` without a name, all of it.
+fn assigns(tokens: &Tokens<'_>) -> Vec<Option<Text>> {
+    const BEFORE_A_STATEMENT: [&str; 5] = [";", "begin", "then", "else", "loop"];
+    let mut assigned = BTreeSet::new();
+    for (at, lexeme) in tokens.all.iter().enumerate() {
+        if !lexeme.is_name() || lexeme.name() != "new" {
+            continue;
+        }
+        let before = tokens.word(at.saturating_sub(1));
+        let column = (tokens.word(at + 1) == ".").then(|| tokens.word(at + 2));
+        let behind = tokens.word(if column.is_some() { at + 3 } else { at + 1 });
+        // A comparison stands within a statement.
+        let sets = behind == ":=" || (behind == "=" && BEFORE_A_STATEMENT.contains(&before.as_str()));
+        if sets || matches!(before.as_str(), "into" | "strict") {
+            assigned.insert(column.map(Text::from));
+        }
+    }
+    assigned.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +151,18 @@ mod tests {
         assert_eq!((sends.notifies.as_slice(), sends.takes_rows), (&[Some("a".into()), Some("b".into())][..], false));
         assert!(Code::of("begin perform pg_notify('a', row_to_json(new)::text); return new; end").takes_rows);
         assert!(Code::of("unterminated ' string").dynamic);
+    }
+
+    #[test]
+    fn what_a_trigger_assigns_is_told_from_what_it_compares() {
+        let assigns = |code: &str| {
+            let columns = Code::of(code).assigns.into_iter();
+            columns.map(|column| column.map_or("*".to_owned(), |name| name.to_string())).collect::<Vec<_>>()
+        };
+        assert_eq!(assigns("begin new.a := 1; NEW.b = (select 1 from t); return new; end"), ["a", "b"]);
+        assert_eq!(assigns("begin select x into strict new.c from t; select y into new.d from u; end"), ["c", "d"]);
+        assert_eq!(assigns("begin if new.a = 1 and new.b <> old.b then new.e := 2; end if; return new; end"), ["e"]);
+        assert_eq!(assigns("begin select * into new from t; return new; end"), ["*"]);
+        assert!(assigns("begin insert into log values (new.*); return new; end").is_empty());
     }
 }

@@ -64,7 +64,15 @@ impl Flow {
 pub(super) fn of(tokens: &Tokens<'_>, text: &str, analysis: &Analysis, is_safe: bool) -> Vec<Flow> {
     let first = tokens.word(0);
     match first.as_str() {
-        "create" => made(tokens, is_safe).into_iter().collect(),
+        "create" => {
+            let made = made(tokens, is_safe);
+            // Its query may write besides.
+            let has_with = tokens.find(0, "as").is_some_and(|at| tokens.word(at + 1) == "with");
+            let is_other = |name: &&RelationName| has_with && made.as_ref().is_some_and(|made| made.into != **name);
+            let others = analysis.writes.iter().filter(is_other);
+            let filled: Vec<Flow> = others.map(|into| Flow::new(into.clone(), Fate::Filled)).collect();
+            made.into_iter().chain(filled).collect()
+        }
         "select" | "values" | "table" | "with" if tokens.find(0, "into").is_some() && analysis.writes.len() == 1 => {
             selected_into(tokens, text, is_safe).into_iter().collect()
         }

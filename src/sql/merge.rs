@@ -35,6 +35,20 @@ impl Merge {
         let mut parsed = pg_query::parse(text, 0).ok()?.protobuf;
         let statement = parsed.stmts.pop()?.stmt?.node?;
         let NodeEnum::MergeStmt(merge) = statement else { return None };
+        // The summary lacks what one in WITH reads, too.
+        let ctes = merge.with_clause.iter().flat_map(|with| &with.ctes);
+        let mut queries = ctes.filter_map(|node| match node.node.as_ref()? {
+            NodeEnum::CommonTableExpr(cte) => cte.ctequery.as_ref()?.node.as_ref(),
+            _ => None,
+        });
+        if queries.any(|query| matches!(query, NodeEnum::MergeStmt(_))) {
+            return None;
+        }
+        Merge::of_statement(&merge)
+    }
+
+    /// Reads a statement of which WITH holds no other MERGE.
+    pub(super) fn of_statement(merge: &MergeStmt) -> Option<Merge> {
         let clauses: Vec<&MergeWhenClause> = merge.merge_when_clauses.iter().filter_map(clause).collect();
         let returning = merge.returning_clause.as_ref().map(|clause| &clause.exprs[..]).unwrap_or_default();
         let assigned = assigned(&clauses);
@@ -42,7 +56,7 @@ impl Merge {
         let mut everything: Vec<Node> = conditions.collect();
         everything.extend(assigned.iter().flatten().map(|(_, value)| target(value)));
         everything.extend_from_slice(returning);
-        let read = query(&merge, false, everything)?;
+        let read = deparsed(query(merge, false, everything))?;
         let summary = pg_query::summary(&read, 0, -1).ok()?;
         let reads = summary.tables.iter().map(|table| RelationName {
             schema: Some(table.schema_name.as_str()).filter(|schema| !schema.is_empty()).map(Text::from),
@@ -51,10 +65,16 @@ impl Merge {
         Some(Merge {
             reads: reads.collect(),
             functions: summary.functions.iter().map(|function| function.name.to_lowercase().into()).collect(),
-            filled: assigned.and_then(|assigned| filled(&merge, assigned)),
-            returned: returned(&merge, returning),
+            filled: assigned.and_then(|assigned| filled(merge, assigned)),
+            returned: returned(merge, returning),
         })
     }
+}
+
+/// What it returns, as a query of what it reads and writes; `None` where it returns nothing.
+pub(super) fn as_query(merge: &MergeStmt) -> Option<NodeEnum> {
+    let returning = merge.returning_clause.as_ref().map(|clause| clause.exprs.clone()).unwrap_or_default();
+    (!returning.is_empty()).then(|| query(merge, true, returning))
 }
 
 fn clause(node: &Node) -> Option<&MergeWhenClause> {
@@ -90,7 +110,7 @@ fn assigned(clauses: &[&MergeWhenClause]) -> Option<Vec<(Text, Node)>> {
 }
 
 fn filled(merge: &MergeStmt, assigned: Vec<(Text, Node)>) -> Option<Sources> {
-    let text = query(merge, true, assigned.iter().map(|(_, value)| target(value)).collect())?;
+    let text = deparsed(query(merge, true, assigned.iter().map(|(_, value)| target(value)).collect()))?;
     let columns = followed(&text)?;
     let sources = assigned.iter().zip(&columns).map(|((name, _), refs)| (Some(name.clone()), refs.clone()));
     (columns.len() == assigned.len()).then(|| sources.collect())
@@ -100,7 +120,8 @@ fn returned(merge: &MergeStmt, returning: &[Node]) -> Option<Vec<ColumnRef>> {
     if returning.is_empty() {
         return Some(Vec::new());
     }
-    let mut refs: Vec<ColumnRef> = followed(&query(merge, true, returning.to_vec())?)?.into_iter().flatten().collect();
+    let mut refs: Vec<ColumnRef> =
+        followed(&deparsed(query(merge, true, returning.to_vec()))?)?.into_iter().flatten().collect();
     refs.sort_unstable();
     refs.dedup();
     Some(refs)
@@ -113,7 +134,7 @@ fn followed(text: &str) -> Option<Vec<Vec<ColumnRef>>> {
 }
 
 /// A query of these expressions, over what the statement reads: and over what it writes, where `target` says so.
-fn query(merge: &MergeStmt, target: bool, expressions: Vec<Node>) -> Option<String> {
+fn query(merge: &MergeStmt, target: bool, expressions: Vec<Node>) -> NodeEnum {
     let written = merge.relation.clone().filter(|_| target).map(|relation| node(NodeEnum::RangeVar(relation)));
     let from = written.into_iter().chain(merge.source_relation.as_deref().cloned());
     let select = SelectStmt {
@@ -125,13 +146,18 @@ fn query(merge: &MergeStmt, target: bool, expressions: Vec<Node>) -> Option<Stri
         op: 1,
         ..SelectStmt::default()
     };
-    NodeEnum::SelectStmt(Box::new(select)).deparse(DeparseOptions::default()).ok()
+    NodeEnum::SelectStmt(Box::new(select))
+}
+
+fn deparsed(query: NodeEnum) -> Option<String> {
+    query.deparse(DeparseOptions::default()).ok()
 }
 
 fn target(value: &Node) -> Node {
     node(NodeEnum::ResTarget(Box::new(ResTarget { val: Some(Box::new(value.clone())), ..ResTarget::default() })))
 }
 
-fn node(inner: NodeEnum) -> Node {
+/// A node of the tree.
+pub(super) fn node(inner: NodeEnum) -> Node {
     Node { node: Some(inner) }
 }

@@ -10,6 +10,7 @@ mod doors;
 mod flow;
 pub mod literals;
 mod merge;
+mod modifying;
 mod output;
 mod replication;
 pub mod seal;

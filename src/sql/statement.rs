@@ -9,6 +9,7 @@ use pg_query::protobuf::Token;
 use pg_query::protobuf::summary_result::Context;
 
 use super::merge::{self, Merge};
+use super::modifying::Modifying;
 use super::tokens::{Lexeme, Tokens, comment_tags, ticket};
 use super::{Analysis, Code, Doors, Effect, Output, RelationName, flow, kept_setting, output};
 use crate::record::{Kind, Parse, Text};
@@ -60,7 +61,12 @@ fn within(text: &str, depth: usize) -> Analysis {
     relations(&summary, &mut analysis);
     analysis.effects = effects(&tokens, analysis.kind, &summary.statement_types);
     analysis.shows_setting = shows_setting(&tokens, &analysis);
-    analysis.flows = flow::of(&tokens, text, &analysis, within_limits(&tokens));
+    let writes_within = tokens.word(0) == "with" && !analysis.writes.is_empty() && within_limits(&tokens);
+    let modifying = writes_within.then(|| Modifying::of(text)).flatten();
+    analysis.flows = match &modifying {
+        Some(modifying) => modifying.flows.clone(),
+        None => flow::of(&tokens, text, &analysis, within_limits(&tokens)),
+    };
     if !analysis.functions.is_empty() || analysis.kind == Kind::Other {
         analysis.doors = Doors::of(&tokens, &analysis.functions, depth);
         analysis.flows.extend(analysis.doors.flows(&analysis.functions, text, within_limits(&tokens)));
@@ -70,42 +76,62 @@ fn within(text: &str, depth: usize) -> Analysis {
     }
     let inner = (depth < WITHIN_MAX).then(|| inner(&tokens)).flatten().map(|text| within(text, depth + 1));
     if merge::is_in(&tokens) {
-        merge(&mut analysis, &tokens, text, inner.as_ref());
+        merge(&mut analysis, &tokens, text, inner.as_ref(), modifying.as_ref());
     }
-    finish(&mut analysis, &tokens, text, inner, &summary.cte_names);
+    finish(&mut analysis, &tokens, text, inner, &summary.cte_names, modifying.as_ref());
     analysis
 }
 
 /// Fills what the summary of a MERGE lacks. One that cannot be followed may read whatever it names.
-fn merge(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Option<&Analysis>) {
-    let mut take = |reads: Vec<RelationName>, functions: Vec<Text>| {
+fn merge(
+    analysis: &mut Analysis,
+    tokens: &Tokens<'_>,
+    text: &str,
+    inner: Option<&Analysis>,
+    modifying: Option<&Modifying>,
+) {
+    let mut take = |reads: &mut dyn Iterator<Item = RelationName>, functions: &mut dyn Iterator<Item = Text>| {
         let reads: BTreeSet<RelationName> = analysis.reads.drain(..).chain(reads).collect();
         let functions: BTreeSet<Text> = analysis.functions.drain(..).chain(functions).collect();
         analysis.reads = reads.into_iter().collect();
         analysis.functions = functions.into_iter().collect();
     };
     if let Some(inner) = inner {
-        take(inner.reads.clone(), inner.functions.clone());
+        take(&mut inner.reads.iter().cloned(), &mut inner.functions.iter().cloned());
         analysis.code.clone_from(&inner.code);
         return;
     }
-    let followed = analysis.kind == Kind::Merge && within_limits(tokens);
-    let Some(merge) = followed.then(|| Merge::of(text)).flatten() else {
-        analysis.code = Some(Code::of(text));
-        return;
-    };
-    take(merge.reads.into_iter().collect(), merge.functions.into_iter().collect());
-    if let [flow] = &mut analysis.flows[..] {
-        flow.columns = merge.filled;
+    let mut alone = None;
+    if let Some(modifying) = modifying {
+        take(&mut modifying.reads.iter().cloned(), &mut modifying.functions.iter().cloned());
+    } else {
+        let followed = analysis.kind == Kind::Merge && within_limits(tokens);
+        let Some(mut merge) = followed.then(|| Merge::of(text)).flatten() else {
+            analysis.code = Some(Code::of(text));
+            return;
+        };
+        take(&mut merge.reads.iter().cloned(), &mut merge.functions.iter().cloned());
+        if let [flow] = &mut analysis.flows[..] {
+            flow.columns = merge.filled.take();
+        }
+        alone = Some(merge);
     }
-    if let Some(returned) = merge.returned {
+    let merge = alone.as_ref().or(modifying.and_then(|modifying| modifying.merge.as_ref()));
+    if let Some(returned) = merge.and_then(|merge| merge.returned.clone()) {
         analysis.parse = Parse::Full;
         analysis.output = if returned.is_empty() { Output::Nothing } else { Output::Columns(returned) };
     }
 }
 
 /// Fills what needs the statement within, or the tree.
-fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Option<Analysis>, ctes: &[String]) {
+fn finish(
+    analysis: &mut Analysis,
+    tokens: &Tokens<'_>,
+    text: &str,
+    inner: Option<Analysis>,
+    ctes: &[String],
+    modifying: Option<&Modifying>,
+) {
     let words = (tokens.word(0), tokens.word(1));
     match (words.0.as_str(), inner) {
         ("prepare", Some(inner)) if words.1 != "transaction" => {
@@ -136,6 +162,7 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
             analysis.output = inner.output;
             analysis.parse = inner.parse;
             analysis.single = inner.single;
+            analysis.flows.extend(inner.flows);
         }
         ("create" | "select" | "with", _) if analysis.kind == Kind::Ddl => {
             analysis.output = Output::Nothing;
@@ -147,7 +174,7 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
                 analysis.single = true;
                 analysis.output = copied_columns(tokens, analysis);
             }
-            Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => tree(analysis, tokens, text, ctes),
+            Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => tree(analysis, tokens, text, ctes, modifying),
             // Done by `merge`.
             Kind::Merge => {}
             // What a function or a cursor returns cannot be seen in the text.
@@ -161,16 +188,24 @@ fn finish(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, inner: Optio
 }
 
 /// Refines to columns with the other parser's tree, where the two agree on what is read.
-fn tree(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, ctes: &[String]) {
+fn tree(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, ctes: &[String], modifying: Option<&Modifying>) {
     if !within_limits(tokens) {
         return;
     }
-    let Some(outputs) = output::of(text) else { return };
+    // What a MERGE in WITH reads is in what was put in its place, or has been read with it.
+    let rewritten = modifying.and_then(|modifying| modifying.rewritten.as_deref());
+    let of_merges = modifying.filter(|_| rewritten.is_some());
+    let Some(outputs) = (rewritten.is_none_or(tree_is_safe)).then(|| output::of(rewritten.unwrap_or(text))).flatten()
+    else {
+        return;
+    };
     let is_cte = |name: &RelationName| name.schema.is_none() && ctes.iter().any(|cte| **cte == *name.name);
     let is_function = |name: &RelationName| analysis.functions.iter().any(|function| **function == *qualified(name));
     let here: BTreeSet<&RelationName> = analysis.reads.iter().chain(&analysis.writes).collect();
-    let there: BTreeSet<&RelationName> =
-        outputs.relations.iter().filter(|name| here.contains(name) || !(is_cte(name) || is_function(name))).collect();
+    let merged =
+        of_merges.iter().flat_map(|merges| merges.reads.iter().chain(merges.flows.iter().map(|flow| &flow.into)));
+    let named = outputs.relations.iter().filter(|name| here.contains(name) || !(is_cte(name) || is_function(name)));
+    let there: BTreeSet<&RelationName> = named.chain(merged).collect();
     if here != there {
         return;
     }

@@ -282,6 +282,87 @@ fn a_merge_reads_its_source_and_fills_what_it_names() {
     assert_eq!(columns("merge into t using v on true when matched then delete returning v.a, t.*"), "t.* v.a");
     assert_eq!(columns("merge into t using v on true when matched then delete returning merge_action()"), "nothing");
     assert_eq!(names(&one("explain analyze merge into t using v on true when matched then delete").reads), "v");
-    let within = one("with m as (merge into t using v on true when matched then delete returning a) select * from m");
-    assert!(within.code.is_some_and(|code| code.relations.iter().any(|relation| &*relation.name == "v")));
+}
+
+/// `relation.column < sources` for each that is filled.
+fn filled(text: &str) -> String {
+    let shown = one(text).flows.into_iter().map(|flow| {
+        let columns = flow.columns.map(|columns| {
+            let by_name = columns.iter().enumerate().map(|(at, (name, refs))| {
+                let its = flow.names.get(at).or(name.as_ref()).map_or("*", |name| name);
+                let from: Vec<_> = refs.iter().map(|found| found.column.as_deref().unwrap_or("*")).collect();
+                format!("{its} < {}", from.join(" "))
+            });
+            by_name.collect::<Vec<_>>().join(", ")
+        });
+        format!("{}: {}", flow.into.name, columns.as_deref().unwrap_or("anything"))
+    });
+    shown.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn what_writes_within_with_fills_what_it_names() {
+    let within = one("with m as (merge into t using s.v on t.id = v.id when matched then update set p = v.b, \
+        q = (select max(z) from y) returning v.a, t.p) select a from m where f(p)");
+    assert_eq!((names(&within.reads), names(&within.writes)), (names(&one("select from s.v, y").reads), "t".into()));
+    assert_eq!((within.code, within.parse), (None, Parse::Full));
+    assert_eq!(within.functions, [Text::from("f"), "max".into()]);
+    let merge = "merge into t using v on t.id = v.id when matched then update set p = v.b";
+    let cases = [
+        (format!("with m as ({merge} returning v.a) select * from m"), "t: p < b", "v.a"),
+        (format!("with m as ({merge}) select a, c from u"), "t: p < b", "u.a u.c"),
+        (format!("with w as (select a as b, id from x), m as ({merge}) select 1"), "t: p < b", ""),
+        ("with v as (select a as b, id from x) ".to_owned() + merge, "t: p < a", "nothing"),
+        (
+            format!("with m as ({merge} returning v.a) insert into o (k) select a from m"),
+            "t: p < b; o: k < a",
+            "nothing",
+        ),
+        // What is returned may be what has been filled in.
+        (
+            format!("with m as ({merge} returning t.p as a) insert into o (k) select a from m"),
+            "t: p < b; o: k < p b",
+            "nothing",
+        ),
+        ("with i as (insert into t (p) select b from v returning p) select p from i".to_owned(), "t: p < b", "t.p"),
+        (
+            "with i as (insert into t (p) select b from v returning p) update o set k = p, l = 1 from i".to_owned(),
+            "t: p < b; o: k < p p b, l < ",
+            "nothing",
+        ),
+        (
+            "with w as (select a, b from v) insert into t (p, q) select b, 1 from w".to_owned(),
+            "t: p < b, q < ",
+            "nothing",
+        ),
+        ("with d as (delete from t using v where v.a = t.a returning t.b) select b from d".to_owned(), "", "t.b"),
+        (
+            "with recursive w as (select a from v) insert into t (p) select 1 from w".to_owned(),
+            "t: anything",
+            "nothing",
+        ),
+        (
+            "with i as (insert into t (p) select b from v) select setval('s', n) from u".to_owned(),
+            "t: p < b; s: anything",
+            "~u.n",
+        ),
+        (
+            "create table k as with i as (insert into t (p) select b from v returning p) select 1".to_owned(),
+            "k: * < ; t: anything",
+            "nothing",
+        ),
+        ("copy (insert into t (p) select b from v returning p) to stdout".to_owned(), "t: p < b", "t.p"),
+    ];
+    for (text, fills, shows) in cases {
+        assert_eq!((filled(&text).as_str(), columns(&text).as_str()), (fills, shows), "{text}");
+    }
+    // A MERGE of which the query before it is another one.
+    let twice = one(
+        "with m as (merge into t using s.v on true when matched then delete returning v.a) merge into o using m on true \
+        when matched then update set k = m.a",
+    );
+    assert_eq!((names(&twice.reads), names(&twice.writes)), ("t s.v".into(), "o t".into()));
+    let unfollowed =
+        one("with recursive m as (merge into t using v on true when matched then delete returning a) select * from m");
+    assert!(unfollowed.code.is_some_and(|code| code.relations.iter().any(|relation| &*relation.name == "v")));
 }

@@ -179,10 +179,7 @@ impl<'t> Tokens<'t> {
         const ALSO: [&str; 3] = ["range_agg", "array_concat_agg", "tsvector_agg"];
         self.all.iter().enumerate().any(|(at, lexeme)| {
             let of_query = |word: &str| lexeme.text.eq_ignore_ascii_case(word) && self.opens_query(at + 1);
-            let collects = || {
-                let name = lexeme.name();
-                COLLECTING.contains(&name.as_str()) || ALSO.contains(&name.as_str())
-            };
+            let collects = || COLLECTING.iter().chain(&ALSO).any(|word| lexeme.is_named(word));
             (!lexeme.is_constant() && collects()) || of_query("array") || of_query("json_array")
         })
     }
@@ -196,7 +193,8 @@ impl<'t> Tokens<'t> {
 
     /// Whether a parenthesis opens at `index`, and a query in it.
     fn opens_query(&self, index: usize) -> bool {
-        self.word(index) == "(" && matches!(self.word(index + 1).as_str(), "select" | "with" | "values" | "table" | "(")
+        let opens = self.all.get(index).is_some_and(|lexeme| lexeme.text == "(");
+        opens && ["select", "with", "values", "table", "("].iter().any(|word| self.are(index + 1, &[word]))
     }
 
     /// The text without this comment of it, which has to be first or last, and with `?` for each parameter; without the white space around
@@ -287,6 +285,14 @@ impl Lexeme<'_> {
 
     fn parameter(&self) -> Option<u32> {
         (self.token == Token::Param).then(|| self.text.get(1..)?.parse().ok()).flatten()
+    }
+
+    /// Whether [`Lexeme::name`] is this name, in lower case and without quotation marks.
+    fn is_named(&self, name: &str) -> bool {
+        match self.text.strip_prefix('"') {
+            Some(quoted) => quoted.strip_suffix('"') == Some(name),
+            None => self.text.eq_ignore_ascii_case(name),
+        }
     }
 
     /// As a name: lower case, or what stands between double quotes.

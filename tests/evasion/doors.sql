@@ -47,3 +47,12 @@ select lo_from_bytea(4711, convert_to(string_agg(email, ','), 'UTF8')) from shop
 --> inferred / assumed | email | 40
 select lo_get(4711)
 select lo_unlink(4711)
+
+-- statistics over several columns
+create statistics other.several (mcv) on email, phone from shop.customers
+analyze shop.customers
+--> inferred / assumed | email, phone | 1
+select most_common_vals from pg_stats_ext where statistics_name = 'several'
+--> inferred / assumed | email, phone | 1
+select m.values from pg_statistic_ext join pg_statistic_ext_data on oid = stxoid, pg_mcv_list_items(stxdmcv) m where stxname = 'several'
+drop statistics other.several

@@ -86,3 +86,32 @@ select word from ts_stat('select to_tsvector(email) from shop.customers where id
 select shop.doubled(2)
 --> innocent
 select shop.price_of(1)
+
+-- as tables of a document
+--> inferred / assumed | email | 40
+select x.e from (select xmlelement(name r, xmlagg(xmlelement(name e, email))) as d from shop.customers) c, xmltable('/r/e' passing c.d columns e text path '.') x
+--> inferred / assumed | email | 40
+select unnest(xpath('/r/e/text()', xmlelement(name r, xmlagg(xmlelement(name e, email))))) from shop.customers
+--> inferred / assumed | email | 40 | from 17
+select j.e from shop.customers c, json_table(json_build_object('email', c.email), '$' columns (e text path '$.email')) j
+--> inferred / assumed | name, email, phone, my_number | 40 | from 17
+select json_value(to_jsonb(c), '$.email') from shop.customers c
+--> inferred / assumed | email | 40 | from 17
+select json_query(json_build_array(email), '$[0]') from shop.customers
+--> inferred / assumed | email | 40 | from 16
+select json_objectagg(id: email) from shop.customers
+--> assumed | email | 1
+select query_to_xml_and_xmlschema('select email from shop.customers', false, false, '')
+--> assumed | email | 1
+select table_to_xml_and_xmlschema('shop.customers', false, false, '')
+
+-- a cursor as a document
+begin
+declare c cursor for select email from shop.customers
+--> assumed | email | 1
+select cursor_to_xml('c', 10, false, false, '')
+rollback
+
+-- a search that is rewritten by a query
+--> assumed | email | 1
+select ts_rewrite('a'::tsquery, 'select ''a''::tsquery, plainto_tsquery(''simple'', email) from shop.customers where id = 7')

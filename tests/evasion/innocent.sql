@@ -268,3 +268,48 @@ insert into customers values (1, 'nobody')
 set search_path to pg_temp, shop
 --> innocent
 select lower(email) from customers
+
+-- counts kept by what WITH writes
+create table other.counts (city text, people bigint)
+--> innocent
+with a as (select city, email from shop.customers) insert into other.counts select city, count(*) from a group by city returning people
+--> innocent
+select city, people from other.counts
+--> innocent | from 17
+with m as (merge into other.counts t using shop.customers c on c.city = t.city and c.id = 1 when matched then update set people = 1 returning t.city) select * from m
+--> innocent
+select people from other.counts
+drop table other.counts
+
+-- what a DBA looks at, and does
+--> innocent
+select n_distinct, null_frac, avg_width from pg_stats where tablename = 'customers'
+--> innocent
+select query_to_xmlschema('select email from shop.customers', false, false, '')
+--> innocent
+select table_to_xmlschema('shop.customers', false, false, '')
+--> innocent
+select pg_size_pretty(pg_total_relation_size('shop.customers')), pg_relation_filepath('shop.customers')
+--> innocent
+select relname, n_live_tup, last_autovacuum from pg_stat_user_tables
+--> innocent
+select ctid, xmin, tableoid::regclass from shop.customers where email = 'person7@example.com'
+--> innocent
+select id from shop.customers where email = 'person7@example.com' for update skip locked
+--> innocent
+select id, city from shop.customers where pg_try_advisory_xact_lock(id) limit 5
+--> innocent
+select locktype, mode, granted from pg_locks where relation = 'shop.customers'::regclass
+--> innocent
+begin
+lock table shop.customers in access share mode
+refresh materialized view shop.mailing
+rollback
+--> innocent
+select pid, state, wait_event from pg_stat_activity where datname = current_database()
+--> innocent
+drop table if exists other.never_was
+--> innocent
+analyze shop.customers
+--> innocent
+vacuum (verbose) shop.customers

@@ -34,3 +34,10 @@ select lo_put(4722, 0, convert_to(string_agg(my_number, ','), 'UTF8')) from shop
 --> inferred / assumed | my_number | 40
 select lo_get(4722)
 select lo_unlink(4722)
+
+-- a file of the server in a large object
+--> assumed | email | 1
+select lo_import(pg_relation_filepath('shop.customers'), 480711)
+--> inferred / assumed | email | 1
+select lo_get(480711)
+select lo_unlink(480711)

@@ -68,3 +68,25 @@ merge into other.titles p using shop.customers c on c.id = p.id when matched the
 --> inferred / assumed | email | 10 | from 17
 with m as (merge into other.titles p using shop.customers c on c.id = p.id when matched then update set price = price returning c.email) select * from m
 rollback
+
+-- old and new rows
+--> exact / inferred / assumed | email | 40 | from 18
+update shop.customers set city = city returning old.email
+--> inferred / assumed | email | 40 | from 18
+update shop.customers set city = city returning lower(new.email), old.city
+--> inferred / assumed | email | 40 | from 18
+update shop.customers set city = city returning with (old as before) before.email
+
+-- written within WITH, and read again
+create table other.first (v text)
+create table other.second (v text)
+with a as (insert into other.first select email from shop.customers returning v) insert into other.second select v from a
+--> inferred / assumed | email | 40
+select v from other.second
+copy (insert into other.second select phone from shop.customers returning 1) to stdout
+--> inferred / assumed | email, phone | 80
+select v from other.second
+create table other.third as with a as (insert into other.first select name from shop.customers returning 1) select 1
+--> inferred / assumed | email, name | 80
+select v from other.first
+drop table other.first, other.second, other.third

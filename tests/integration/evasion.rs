@@ -24,7 +24,7 @@ const POLICY: &str = include_str!("../../policies/bulk/bulk-personal-read.yaml")
 const POLICY_CASES: &str = include_str!("../../policies/bulk/bulk-personal-read.cases.yaml");
 
 /// In this order: what went into large objects is remembered, and what went into a sequence whose name is not known.
-const FAMILIES: [&str; 22] = [
+const FAMILIES: [&str; 23] = [
     "plain",
     "expressions",
     "aggregates",
@@ -32,6 +32,7 @@ const FAMILIES: [&str; 22] = [
     "joins",
     "relations",
     "functions",
+    "code",
     "large_objects",
     "doors",
     "errors",

@@ -1,14 +1,16 @@
 //! Replication connections: backups, WAL and logical changes pass, and each command is told.
 
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 use mitsuke::demo::Postgres;
-use mitsuke::record::Protocol;
+use mitsuke::record::{Kind, Outcome, Protocol, Statement};
 use mitsuke::session::Event;
+use mitsuke::session::streaming::INSTALMENT_BYTES;
 
 use crate::support::programs::{is_too_old, major, program, psql, run};
 use crate::support::script::told;
 use crate::support::server::{self, SUPERUSER, direct};
+use crate::support::sidecar::Sidecar;
 use crate::support::through::Through;
 use crate::support::wire::{Client, message, packet, query};
 use crate::support::{PATIENCE, wait_for};
@@ -138,6 +140,120 @@ fn pg_recvlogical_receives_changes() {
     let rows: u64 = streamed.split(' ').nth(3).unwrap().parse().unwrap();
     // Changes, and neither what says how tables look nor where transactions begin and end.
     assert_eq!(rows, 1000, "{streamed}");
+}
+
+/// A program that streams, ended with the test.
+struct Streaming(Child);
+
+impl Streaming {
+    fn start(mut command: std::process::Command) -> Streaming {
+        Streaming(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"))
+    }
+
+    fn runs(&mut self) -> bool {
+        self.0.try_wait().expect("its status").is_none()
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server that may be replicated, and the real binary before it, its log read while it runs.
+fn recorded(more: &str) -> (Postgres, Sidecar) {
+    let settings = [("wal_level", "logical"), ("max_wal_senders", "8"), ("synchronous_commit", "on")];
+    let server = server::start(&settings);
+    server::set_hba(&server, "local replication all trust\nhost replication all 127.0.0.1/32 trust");
+    let sidecar = Sidecar::before(&server, more);
+    (server, sidecar)
+}
+
+fn streams(sidecar: &Sidecar) -> Vec<Statement> {
+    let is_stream =
+        |record: &Statement| record.query.as_deref().is_some_and(|query| query.starts_with("START_REPLICATION"));
+    let mut records: Vec<Statement> = sidecar.records().into_iter().filter(is_stream).collect();
+    records.sort_by_key(|record| record.common.seq);
+    records
+}
+
+/// Rows whose WAL is so many MiB at least.
+fn written(mebibytes: u32) -> String {
+    format!(
+        "create table if not exists t (v text); insert into t select repeat('v', 1024) from generate_series(1, 1024 * {mebibytes})"
+    )
+}
+
+/// Whoever reads the log learns of a stream while it flows, and its instalments add up to what flowed.
+#[test]
+fn a_stream_is_in_the_log_while_it_flows() {
+    if is_too_old("pg_receivewal") {
+        return;
+    }
+    let (server, mut sidecar) = recorded("");
+    let admin = direct(&server, "postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let (host, port) = sidecar.address().rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let conninfo = format!("host={host} port={port} user={SUPERUSER}");
+    let receive = |more: &[&str]| {
+        let mut command = program("pg_receivewal");
+        command.args(["-d", &conninfo, "--slot", "kept", "-D"]).arg(folder.path()).args(more);
+        command
+    };
+    run(receive(&["--create-slot"]), b"").expect_success();
+    let mut streaming = Streaming::start(receive(&["--no-loop"]));
+    psql(&admin, &written(150)).expect_success();
+    wait_for("two instalments", || (streams(&sidecar).len() >= 2).then_some(()));
+    assert!(streaming.runs(), "it was told at its end only");
+    let told = streams(&sidecar);
+    assert!(told.iter().all(|record| record.bytes_out >= Some(INSTALMENT_BYTES)), "{told:?}");
+    assert!(told.iter().all(|record| record.outcome == Some(Outcome::Ok) && record.kind == Some(Kind::Replication)));
+    let numbers: Vec<u64> = told.iter().map(|record| record.statement_no).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
+    drop(streaming);
+    sidecar.stop();
+    let bytes: u64 = streams(&sidecar).iter().filter_map(|record| record.bytes_out).sum();
+    let received = std::fs::read_dir(folder.path()).unwrap().count() as u64 - 1;
+    // Whoever is ended has not written all that it got.
+    assert!(bytes >= received * (16 << 20) && received >= 1, "{bytes} bytes of {received} files");
+}
+
+/// A policy stops a stream at so many bytes, however few of its messages are rows.
+#[test]
+fn a_stream_is_cut_while_it_flows() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "id: no-copies\ntitle: Nobody copies the database\nwhy: w\nstatus: stable\nseverity: high\ntags: [attack.t1213]\n\
+        on: progress\naction: cut\nwhen: kind = 'replication' and bytes_out > 3000000\n";
+    std::fs::write(folder.path().join("classification.yaml"), "levels: [internal, personal]\ntables: {}\n").unwrap();
+    std::fs::write(folder.path().join("no-copies.yaml"), policy).unwrap();
+    let (server, mut sidecar) =
+        recorded(&format!("[policies]\npath = \"{}\"\ntimezone = \"UTC\"\n", folder.path().display()));
+    let admin = direct(&server, "postgres");
+    psql(&admin, "create table t (v text); create publication p for table t").expect_success();
+    let (host, port) = sidecar.address().rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let conninfo = format!("host={host} port={port} user={SUPERUSER} dbname=postgres");
+    let receive = |more: &[&str]| {
+        let mut command = program("pg_recvlogical");
+        command.args(["-d", &conninfo, "--slot", "logical"]).args(more);
+        command
+    };
+    run(receive(&["--create-slot", "--plugin", "pgoutput"]), b"").expect_success();
+    psql(&admin, &written(8)).expect_success();
+    let file = folder.path().join("changes");
+    let options = ["--start", "--no-loop", "-o", "proto_version=1", "-o", "publication_names=p", "-f"];
+    let mut start = receive(&options);
+    start.arg(&file);
+    let ran = run(start, b"");
+    assert!(ran.err().contains("Nobody copies the database"), "{}", ran.err());
+    let length = std::fs::metadata(&file).unwrap().len();
+    assert!((2_500_000..=3_000_000).contains(&length), "{length}");
+    sidecar.stop();
+    let told = streams(&sidecar);
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].outcome, told[0].kind), (Some(Outcome::Cut), Some(Kind::Replication)));
+    assert!(told[0].bytes_out.is_some_and(|bytes| bytes <= 3_000_000), "{told:?}");
 }
 
 /// SQL on a connection of `replication=database`, an error, and a command that no grammar has.

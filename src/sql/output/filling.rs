@@ -2,10 +2,10 @@
 //!
 //! In: a statement's text. Out: the columns that it fills, by name or by position, and what each is made from.
 
-use sqlparser::ast::{AssignmentTarget, ObjectName, Statement, TableWithJoins, Update, UpdateTableFromKind};
+use sqlparser::ast::{AssignmentTarget, ObjectName, SetExpr, Statement, TableWithJoins, Update, UpdateTableFromKind};
 
 use super::expression::expr_refs;
-use super::{ColumnRef, Followed, Scope, Unfollowed, folded, from_relations, loosened, parse, query_columns};
+use super::{ColumnRef, Followed, Scope, Unfollowed, ctes, folded, from_relations, loosened, parse, query_columns};
 use crate::record::Text;
 
 /// Names of the columns, in order, where the statement has them; and each column's name and sources.
@@ -13,12 +13,28 @@ pub(crate) type Filled = (Vec<Text>, Vec<(Option<Text>, Vec<ColumnRef>)>);
 
 /// See the module; `None` where it cannot be followed.
 pub(crate) fn filled(text: &str) -> Option<Filled> {
+    let none = Scope { ctes: &[], relations: &[], outer: None };
     match &parse(text)? {
+        // WITH before it.
+        Statement::Query(query) => {
+            let known = ctes(query.with.as_ref(), none).ok()?;
+            match query.body.as_ref() {
+                SetExpr::Insert(statement) | SetExpr::Update(statement) => {
+                    filled_by(statement, Scope { ctes: &known, ..none })
+                }
+                _ => None,
+            }
+        }
+        statement => filled_by(statement, none),
+    }
+}
+
+fn filled_by(statement: &Statement, scope: Scope<'_>) -> Option<Filled> {
+    match statement {
         // What a conflict has it do may take from anywhere.
         Statement::Insert(insert) if insert.on.is_none() => {
             let names: Option<Vec<Text>> = insert.columns.iter().map(last).collect();
             let Some(source) = &insert.source else { return Some((names?, Vec::new())) };
-            let scope = Scope { ctes: &[], relations: &[], outer: None };
             let columns = query_columns(source, scope).ok()?;
             let of_values = columns.len() == 1 && names.as_ref().is_some_and(|names| names.len() > 1);
             if of_values && columns.iter().any(|column| !column.refs.is_empty()) {
@@ -26,19 +42,18 @@ pub(crate) fn filled(text: &str) -> Option<Filled> {
             }
             Some((names?, columns.into_iter().map(|column| (column.name.map(Text::from), column.refs)).collect()))
         }
-        Statement::Update(update) => assigned(update).ok().map(|columns| (Vec::new(), columns)),
+        Statement::Update(update) => assigned(update, scope).ok().map(|columns| (Vec::new(), columns)),
         _ => None,
     }
 }
 
-fn assigned(update: &Update) -> Followed<Vec<(Option<Text>, Vec<ColumnRef>)>> {
-    let outer = Scope { ctes: &[], relations: &[], outer: None };
+fn assigned(update: &Update, outer: Scope<'_>) -> Followed<Vec<(Option<Text>, Vec<ColumnRef>)>> {
     let mut relations = from_relations(std::slice::from_ref(&update.table), outer)?;
     if let Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) = &update.from {
         let from: &Vec<TableWithJoins> = from;
         relations.extend(from_relations(from, outer)?);
     }
-    let scope = Scope { ctes: &[], relations: &relations, outer: Some(&outer) };
+    let scope = Scope { ctes: outer.ctes, relations: &relations, outer: Some(&outer) };
     let mut columns = Vec::new();
     for assignment in &update.assignments {
         let refs: Vec<ColumnRef> = expr_refs(&assignment.value, scope)?.iter().map(loosened).collect();

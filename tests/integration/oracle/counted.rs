@@ -29,20 +29,30 @@ pub type Counts = BTreeMap<(String, String), Counted>;
 /// Where all executions of statements that SQL prepared are counted: the server counts them with the PREPARE's text, the log
 /// with the EXECUTE's.
 const PREPARED: &str = "EXECUTE";
+/// Where all that SQL deallocated are counted: the server keeps no name, `deallocate $1`, which no grammar takes.
+const DEALLOCATED: &str = "DEALLOCATE";
 
 /// From the answer to [`QUERY`].
 pub fn of_server(answer: &str) -> Counts {
     let mut counts = Counts::new();
     for (database, calls, rows, text) in lines(answer) {
         for analysis in sql::analyze(&text).iter().take(1) {
-            let print = match analysis.effects.iter().any(|effect| matches!(effect, Effect::Prepare { .. })) {
-                true => PREPARED.to_owned(),
-                false => print(analysis),
+            let prepares = analysis.effects.iter().any(|effect| matches!(effect, Effect::Prepare { .. }));
+            let deallocates = text.trim_start().get(..10).is_some_and(|word| word.eq_ignore_ascii_case(DEALLOCATED));
+            let print = match (prepares, deallocates) {
+                (true, _) => PREPARED.to_owned(),
+                (_, true) => DEALLOCATED.to_owned(),
+                _ => print(analysis),
             };
             add(&mut counts, &database, print, calls, rows);
         }
     }
     counts
+}
+
+/// Without what versions up to 16 do not count.
+pub fn without_deallocated(counts: &mut Counts) {
+    counts.retain(|(_, print), _| print != DEALLOCATED);
 }
 
 /// Without the rows that versions up to 13 do not count: of CREATE TABLE AS and FETCH.
@@ -55,7 +65,7 @@ pub fn without_rows_of_utilities(counts: &mut Counts, names: &HashMap<String, St
     }
 }
 
-/// From the log. The server counts no PREPARE, DEALLOCATE, function call by the fastpath or empty query.
+/// From the log. The server counts no PREPARE, function call by the fastpath or empty query.
 pub fn of_records(statements: &[Statement]) -> Counts {
     let mut counts = Counts::new();
     let mut analyses: HashMap<String, Analysis> = HashMap::new();
@@ -65,14 +75,19 @@ pub fn of_records(statements: &[Statement]) -> Counts {
         };
         let analysis = analyses.entry(text.to_owned()).or_insert_with(|| sql::analyze(text).remove(0));
         let is = |wanted: fn(&Effect) -> bool| analysis.effects.iter().any(wanted);
-        let uncounted = is(|effect| matches!(effect, Effect::Prepare { .. } | Effect::Deallocate { .. }));
+        let prepares = is(|effect| matches!(effect, Effect::Prepare { .. }));
         let is_empty = statement.fingerprint.is_none();
-        if uncounted || is_empty || database == DIRECT {
+        if prepares || is_empty || database == DIRECT {
             continue;
         }
         let executes = is(|effect| matches!(effect, Effect::Execute { .. }));
-        let print =
-            if executes { PREPARED.to_owned() } else { statement.fingerprint.as_deref().unwrap_or("").to_owned() };
+        let deallocates = text.trim_start().get(..10).is_some_and(|word| word.eq_ignore_ascii_case(DEALLOCATED));
+        let print = match (executes, deallocates) {
+            (true, _) => PREPARED,
+            (_, true) => DEALLOCATED,
+            _ => statement.fingerprint.as_deref().unwrap_or(""),
+        };
+        let print = print.to_owned();
         add(&mut counts, database, print, 1, rows(statement));
     }
     counts
