@@ -114,7 +114,7 @@ fn about(finding: &Finding) -> String {
 }
 
 /// Of the built-in policies, and of the findings that have no file.
-pub(super) const TITLES: [(&str, &str); 56] = [
+pub(super) const TITLES: [(&str, &str); 57] = [
     ("after-hours-personal-read", "業務時間外の個人データの参照"),
     ("always-true", "サービスのクエリーに常に真となる条件"),
     ("audit-settings-of-a-session", "セッション自身による監査設定の無効化"),
@@ -164,6 +164,7 @@ pub(super) const TITLES: [(&str, &str); 56] = [
     ("service-account-from-new-address", "初めてのアドレスからのサービスアカウントの利用"),
     ("service-reads-the-catalogue", "サービスによるシステムカタログの探索"),
     ("service-waits", "サービスのクエリーによる待機の要求"),
+    ("stacked-statements", "サービスがこれまでになく複数の文を一度に送信"),
     ("stale-context", "署名済みコメントの時間をおいた再送"),
     ("success-after-failures", "多数の失敗後のログイン成功"),
     ("superuser-reads-people", "スーパーユーザーによる個人データの参照"),

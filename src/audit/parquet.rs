@@ -18,8 +18,8 @@ use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::RecordBatch;
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
@@ -55,6 +55,9 @@ pub const META_SCHEMA: &str = "mitsuke.schema";
 pub const META_KEY: &str = "mitsuke.key";
 /// The version that wrote it.
 pub const META_VERSION: &str = "mitsuke.version";
+
+/// Microseconds of a UTC date.
+const DAY_US: i64 = 86_400_000_000;
 
 /// The digits of a number in a file's name.
 const NUMBER_DIGITS: usize = 20;
@@ -114,16 +117,15 @@ pub fn seal(
     chain: &mut Chain,
 ) -> Result<usize, Error> {
     let mut files = 0;
-    let (batch, by_date) = by_date(table, batches)?;
-    for (date, rows) in by_date {
+    let all: Vec<&RecordBatch> = batches.iter().collect();
+    for (date, rows) in by_date(batches) {
         // The newest file may be gone into a store; its chain still tells of it.
         let told = chain.sealed_through(&format!("{}/dt={date}", table.name));
         let sealed = sealed_through(log, table.name, &date, writer)?.max(told);
-        let seqs = schema::numbers(&batch, "seq").unwrap_or_default();
-        let rows: Vec<u32> = rows.into_iter().filter(|row| seqs[*row as usize] > sealed).collect();
-        let range = rows.iter().map(|row| seqs[*row as usize]).fold(None, widen);
-        if let Some((first_seq, last_seq)) = range {
-            let rows = take_record_batch(&batch, &UInt32Array::from(rows))?;
+        let rows = rows.into_iter().filter(|(seq, _)| *seq > sealed);
+        let (seqs, places): (Vec<u64>, Vec<Place>) = rows.unzip();
+        if let Some((first_seq, last_seq)) = seqs.into_iter().fold(None, widen) {
+            let rows = interleave_record_batch(&all, &places)?;
             let folder = folder::partition(log, table.name, &date);
             let name = file_name(writer, first_seq);
             let times = schema::times(&rows, "at").unwrap_or_default();
@@ -149,18 +151,21 @@ fn widen(range: Option<(u64, u64)>, seq: u64) -> Option<(u64, u64)> {
     Some(range.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))))
 }
 
-/// All batches as one, and the rows of each UTC date, sorted by `at`, then `seq`.
-fn by_date(table: &TableInfo, batches: &[RecordBatch]) -> Result<(RecordBatch, BTreeMap<String, Vec<u32>>), Error> {
-    let batch = concat_batches(&table.schema, batches)?;
-    let times = schema::times(&batch, "at").unwrap_or_default();
-    let seqs = schema::numbers(&batch, "seq").unwrap_or_default();
-    let mut rows: Vec<u32> = (0..u32::try_from(batch.num_rows()).unwrap_or(u32::MAX)).collect();
-    rows.sort_unstable_by_key(|row| (times[*row as usize], seqs[*row as usize]));
-    let mut by_date: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for row in rows {
-        by_date.entry(Timestamp(times[row as usize]).utc_date()).or_default().push(row);
+/// Which batch, and which row of it.
+type Place = (usize, usize);
+
+/// The rows of each UTC date, by their numbers and where they are, sorted by `at`, then `seq`.
+fn by_date(batches: &[RecordBatch]) -> BTreeMap<String, Vec<(u64, Place)>> {
+    let mut rows: Vec<(i64, u64, Place)> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+    for (number, batch) in batches.iter().enumerate() {
+        let times = schema::times(batch, "at").unwrap_or_default();
+        let seqs = schema::numbers(batch, "seq").unwrap_or_default();
+        rows.extend(times.iter().zip(seqs).enumerate().map(|(row, (at, seq))| (*at, *seq, (number, row))));
     }
-    Ok((batch, by_date))
+    rows.sort_unstable();
+    let days = rows.chunk_by(|(one, ..), (other, ..)| one.div_euclid(DAY_US) == other.div_euclid(DAY_US));
+    let of_day = |rows: &[(i64, u64, Place)]| rows.iter().map(|(_, seq, place)| (*seq, *place)).collect();
+    days.filter_map(|rows| Some((Timestamp(rows.first()?.0).utc_date(), of_day(rows)))).collect()
 }
 
 /// The highest number of a writer that a partition holds; 0 where it holds none.

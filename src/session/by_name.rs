@@ -12,24 +12,27 @@ use crate::wire::frontend::Name;
 #[derive(Debug)]
 pub(super) struct ByName<V> {
     unnamed: Option<V>,
-    named: HashMap<Name, V, ahash::RandomState>,
+    /// Apart from the session, most of which have none.
+    named: Option<Box<Named<V>>>,
 }
+
+type Named<V> = HashMap<Name, V, ahash::RandomState>;
 
 static NO_NAME: LazyLock<Name> = LazyLock::new(Name::default);
 
 impl<V> Default for ByName<V> {
     fn default() -> ByName<V> {
-        ByName { unnamed: None, named: HashMap::default() }
+        ByName { unnamed: None, named: None }
     }
 }
 
 impl<V> ByName<V> {
     pub fn get(&self, name: &Name) -> Option<&V> {
-        if name.is_unnamed() { self.unnamed.as_ref() } else { self.named.get(name) }
+        if name.is_unnamed() { self.unnamed.as_ref() } else { self.named.as_ref()?.get(name) }
     }
 
     pub fn get_mut(&mut self, name: &Name) -> Option<&mut V> {
-        if name.is_unnamed() { self.unnamed.as_mut() } else { self.named.get_mut(name) }
+        if name.is_unnamed() { self.unnamed.as_mut() } else { self.named.as_mut()?.get_mut(name) }
     }
 
     pub fn contains(&self, name: &Name) -> bool {
@@ -38,34 +41,37 @@ impl<V> ByName<V> {
 
     /// Gives what it replaces.
     pub fn insert(&mut self, name: &Name, value: V) -> Option<V> {
-        if name.is_unnamed() { self.unnamed.replace(value) } else { self.named.insert(name.clone(), value) }
+        match name.is_unnamed() {
+            true => self.unnamed.replace(value),
+            false => self.named.get_or_insert_default().insert(name.clone(), value),
+        }
     }
 
     pub fn remove(&mut self, name: &Name) -> Option<V> {
-        if name.is_unnamed() { self.unnamed.take() } else { self.named.remove(name) }
+        if name.is_unnamed() { self.unnamed.take() } else { self.named.as_mut()?.remove(name) }
     }
 
     pub fn remove_named(&mut self) {
-        self.named.clear();
+        self.named = None;
     }
 
     pub fn clear(&mut self) {
-        self.unnamed = None;
-        self.named.clear();
+        (self.unnamed, self.named) = (None, None);
     }
 
     /// Takes all of them out, in no order.
     pub fn drain(&mut self) -> impl Iterator<Item = V> {
-        self.unnamed.take().into_iter().chain(self.named.drain().map(|(_, value)| value))
+        let named = self.named.as_mut().map(|named| named.drain().map(|(_, value)| value));
+        self.unnamed.take().into_iter().chain(named.into_iter().flatten())
     }
 
     /// In no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &V)> {
-        self.unnamed.iter().map(|value| (&*NO_NAME, value)).chain(&self.named)
+        self.unnamed.iter().map(|value| (&*NO_NAME, value)).chain(self.named.iter().flat_map(|named| named.iter()))
     }
 
     pub fn len(&self) -> usize {
-        self.named.len().saturating_add(usize::from(self.unnamed.is_some()))
+        self.named.as_ref().map_or(0, |named| named.len()).saturating_add(usize::from(self.unnamed.is_some()))
     }
 }
 

@@ -65,7 +65,8 @@ pub fn names(code: &str, name: &str) -> bool {
         // `crate::alert::x` is not the crate `alert`; `::alert::x` is.
         let is_segment =
             code[..at].ends_with("::") && !code[..at].trim_end_matches("::").ends_with([' ', '\n', '(', '<']);
-        !is_word && !is_segment && (after.starts_with("::") || code[..at].ends_with("use "))
+        let goes_on = after.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+        !is_word && !is_segment && (after.starts_with("::") || code[..at].ends_with("use ") && !goes_on)
     })
 }
 
