@@ -120,6 +120,13 @@ fn config(folder: &Path) -> Config {
     }
 }
 
+fn commit_now_and_then(log: &mut Log, number: u64, at: i64) {
+    if number % COMMIT_RECORDS == COMMIT_RECORDS - 1 {
+        log.commit(&Checkpoint::default()).expect("room on the disk");
+        log.seal_if_due(Timestamp(at)).expect("room on the disk");
+    }
+}
+
 /// What eight clients of `pgbench -S` leave: texts alike, one constant each, some ten thousand a second.
 fn fill_as_pgbench(folder: &Path, statements: u64, accounts: u64) {
     let config = config(folder);
@@ -172,10 +179,7 @@ fn fill_as_pgbench(folder: &Path, statements: u64, accounts: u64) {
             outcome: Some(Outcome::Ok),
             ..Statement::default()
         });
-        if number % COMMIT_RECORDS == COMMIT_RECORDS - 1 {
-            log.commit(&Checkpoint::default()).expect("room on the disk");
-            log.seal_if_due(Timestamp(at)).expect("room on the disk");
-        }
+        commit_now_and_then(&mut log, number, at);
     }
     log.commit(&Checkpoint::default()).expect("room on the disk");
     log.close().expect("room on the disk");
@@ -231,10 +235,7 @@ fn fill(folder: &Path, statements: u64, days: i64) {
             outcome: Some(Outcome::Ok),
             ..Statement::default()
         });
-        if number % COMMIT_RECORDS == COMMIT_RECORDS - 1 {
-            log.commit(&Checkpoint::default()).expect("room on the disk");
-            log.seal_if_due(Timestamp(at)).expect("room on the disk");
-        }
+        commit_now_and_then(&mut log, number, at);
     }
     log.commit(&Checkpoint::default()).expect("room on the disk");
     log.close().expect("room on the disk");

@@ -102,7 +102,8 @@ fn log_of<R: Logged>(log: &mut Log, records: Vec<R>) {
     log.commit(&Checkpoint::default()).expect("it is written");
 }
 
-fn log(path: &Path) -> Log {
+/// An empty log there.
+pub fn log(path: &Path) -> Log {
     let config = Config {
         path: path.to_path_buf(),
         durability: Durability::Relaxed,
@@ -226,19 +227,19 @@ fn session(number: usize) -> Session {
     record
 }
 
-/// Forty days of them.
-fn weeks() -> (Vec<Statement>, Vec<Session>) {
-    ((0..24 * 6 * 40).map(statement).collect(), (0..24 * 10 * 40).map(session).collect())
+/// A log of forty days of them.
+fn weeks() -> (tempfile::TempDir, Lake) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut log = log(folder.path());
+    log_of(&mut log, (0..24 * 6 * 40).map(statement).collect());
+    log_of(&mut log, (0..24 * 10 * 40).map(session).collect());
+    let lake = Lake::open(folder.path()).expect("a log");
+    (folder, lake)
 }
 
 #[test]
 fn it_finds_what_the_built_in_policies_find_of_statements_and_sessions() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut log = log(folder.path());
-    let (statements, sessions) = weeks();
-    log_of(&mut log, statements);
-    log_of(&mut log, sessions);
-    let lake = Lake::open(folder.path()).expect("a log");
+    let (_folder, lake) = weeks();
     let set = Arc::new(super::built_in());
     let (from, until) = (Timestamp(BEGIN + 16 * DAY_US + 1), Timestamp(BEGIN + 40 * DAY_US));
     let expected = told_everything(&lake, &set, from, until);
@@ -253,12 +254,7 @@ fn it_finds_what_the_built_in_policies_find_of_statements_and_sessions() {
 
 #[test]
 fn what_is_learned_at_a_start_is_what_every_record_teaches() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut log = log(folder.path());
-    let (statements, sessions) = weeks();
-    log_of(&mut log, statements);
-    log_of(&mut log, sessions);
-    let lake = Lake::open(folder.path()).expect("a log");
+    let (_folder, lake) = weeks();
     let set = Arc::new(super::built_in());
     let until = Timestamp(BEGIN + 40 * DAY_US);
     let mut told = Engine::new(Arc::clone(&set));

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use arrow::array::{Array, AsArray};
 use jiff::tz::TimeZone;
-use mitsuke::audit::{Checkpoint, Config, Durability, Log, WhenUnwritable};
+use mitsuke::audit::Checkpoint;
 use mitsuke::clock::Timestamp;
 use mitsuke::policy::condition::{Condition, Tri};
 use mitsuke::policy::list::Lists;
@@ -244,17 +244,7 @@ pub fn condition() -> impl Strategy<Value = Both> {
 
 /// A log of these records, half of it sealed; they get their numbers.
 pub fn log_of(records: &mut [Statement], path: &std::path::Path) -> Engine {
-    let config = Config {
-        path: path.to_path_buf(),
-        durability: Durability::Relaxed,
-        store: None,
-        when_unwritable: WhenUnwritable::Block,
-        flush: std::time::Duration::from_secs(600),
-        retention: mitsuke::audit::Retention::default(),
-        key_file: path.join("key"),
-        signing_key: path.join("signing.key"),
-    };
-    let mut log = Log::open(&config, "w").expect("a log");
+    let mut log = super::again::log(path);
     let half = records.len() / 2;
     for (index, record) in records.iter_mut().enumerate() {
         log.number(record);
