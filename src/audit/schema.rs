@@ -3,6 +3,8 @@
 //! In: records. Out: record batches, and back. A batch that lacks a column (an older version's) gives nulls; one that
 //! has a column of another but castable type is cast; a value outside a vocabulary is left at the record's default.
 
+mod coded;
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
@@ -119,10 +121,21 @@ fn encode_column<T>(column: &Column<T>, records: &[T]) -> ArrayRef {
 /// # Errors
 /// A column's type is another and cannot be cast.
 pub fn decode<T: Table>(batch: &RecordBatch) -> Result<Vec<T>, ArrowError> {
-    let batch = conform(batch, &schema::<T>())?;
     let mut records = vec![T::default(); batch.num_rows()];
-    for (column, array) in T::columns().iter().zip(batch.columns()) {
-        decode_column(column, array, &mut records);
+    for column in T::columns() {
+        let array = batch.column_by_name(column.name);
+        let has_all = array.is_some_and(|array| array.null_count() == 0) || batch.num_rows() == 0;
+        if !(column.nullable || has_all) {
+            return Err(ArrowError::SchemaError(format!("the column {} has to have a value in each row", column.name)));
+        }
+        let Some(array) = array else { continue };
+        if coded::decode(column, array, &mut records) {
+            continue;
+        }
+        match data_type(column.kind) {
+            wanted if wanted == *array.data_type() => decode_column(column, array, &mut records),
+            wanted => decode_column(column, &cast(array, &wanted)?, &mut records),
+        }
     }
     Ok(records)
 }

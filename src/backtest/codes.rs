@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use ahash::RandomState;
-use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
-use arrow::datatypes::{DataType, Int32Type, TimestampMicrosecondType, UInt64Type};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{ArrowNativeType, DataType, Int32Type, TimestampMicrosecondType, UInt64Type};
 
 use crate::clock::Timestamp;
 use crate::record::{Text, Value};
@@ -38,7 +38,7 @@ impl Codes {
                 }
                 None => Codes::each(array.len()),
             },
-            DataType::List(_) => Codes::of_lists(array.as_list::<i32>()),
+            DataType::List(_) => Codes { of_row: vec![0; array.len()], count: 1 }.with_lists(array),
             DataType::UInt64 => {
                 let numbers = array.as_primitive::<UInt64Type>();
                 Codes::by((0..array.len()).map(|row| numbers.is_valid(row).then(|| numbers.value(row))))
@@ -62,19 +62,36 @@ impl Codes {
         Codes { of_row, count: known.len() }
     }
 
-    /// Lists of texts by what is in them.
-    fn of_lists<O: OffsetSizeTrait>(lists: &arrow::array::GenericListArray<O>) -> Codes {
-        let Some(texts) = lists.values().as_dictionary_opt::<Int32Type>() else { return Codes::each(lists.len()) };
-        let keys = texts.keys();
-        if keys.null_count() > 0 {
-            return Codes::each(lists.len());
-        }
-        let (keys, ends) = (keys.values(), lists.value_offsets());
+    /// These, and lists of texts by what is in them. Where rows with the same code have the same list, as a rule, that is quick.
+    pub fn with_lists(self, lists: &ArrayRef) -> Codes {
+        let coded = lists
+            .as_list_opt::<i32>()
+            .and_then(|lists| Some((lists, lists.values().as_dictionary_opt::<Int32Type>()?)));
+        let Some((lists, texts)) = coded.filter(|(_, texts)| texts.keys().null_count() == 0) else {
+            return self.with(&Codes::each(lists.len()));
+        };
+        let (keys, ends) = (texts.keys().values(), lists.value_offsets());
         let list = |row: usize| {
             let (from, to) = (ends.get(row)?.as_usize(), ends.get(row.checked_add(1)?)?.as_usize());
             lists.is_valid(row).then(|| keys.get(from..to)).flatten()
         };
-        Codes::by((0..lists.len()).map(list))
+        // The list of the first row with each code; others with that code have codes of their own.
+        let mut first: Vec<Option<Option<&[i32]>>> = vec![None; self.count];
+        let mut others: HashMap<(u32, Option<&[i32]>), u32, RandomState> = HashMap::default();
+        let mut count = u32::try_from(self.count).unwrap_or(u32::MAX);
+        let mut with_list = |(row, code): (usize, &u32)| {
+            let (code, list) = (*code, list(row));
+            let is_first = first.get_mut(code as usize).is_some_and(|first| *first.get_or_insert(list) == list);
+            if is_first {
+                return code;
+            }
+            *others.entry((code, list)).or_insert_with(|| {
+                count = count.saturating_add(1);
+                count.saturating_sub(1)
+            })
+        };
+        let of_row = self.of_row.iter().enumerate().map(&mut with_list).collect();
+        Codes { of_row, count: count as usize }
     }
 
     /// The codes of both together.

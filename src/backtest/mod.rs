@@ -14,6 +14,7 @@
 mod codes;
 mod order;
 pub mod screen;
+mod sheet;
 mod wanted;
 
 use std::sync::Arc;
@@ -172,13 +173,7 @@ impl Job {
         let chosen = screen.choose(&batch, kept);
         part.records = part.records.saturating_add(batch.num_rows() as u64);
         part.seen.extend(chosen.seen);
-        let mut is_chosen = vec![false; batch.num_rows()];
-        for row in &chosen.rows {
-            if let Some(flag) = is_chosen.get_mut(*row) {
-                *flag = true;
-            }
-        }
-        let rows = filter_record_batch(&batch, &BooleanArray::from(is_chosen))?;
+        let rows = filter_record_batch(&batch, &BooleanArray::from(chosen.rows))?;
         let records = schema::decode::<Statement>(&rows)?.into_iter().zip(chosen.concerned);
         let any = |(record, concerned): (Statement, Concerned)| {
             (record.judged_at(), Any::Statement(Box::new(record), Some(concerned)))

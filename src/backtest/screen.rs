@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::RandomState;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
-use arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::TimestampMicrosecondType;
 
 use super::codes::{Codes, with_value};
+use super::sheet::Sheet;
 use super::wanted;
 use crate::clock::Timestamp;
 use crate::policy::condition::{Condition, Term, Tri, put};
@@ -33,8 +35,8 @@ pub struct Screen {
     ways: Vec<Way>,
     /// The columns that decide [`Way::whole`].
     settled: Vec<&'static Column<Statement>>,
-    /// Of whom a policy has to know since when they are about, with its place.
-    about: Vec<(usize, Vec<&'static Column<Statement>>)>,
+    /// Of whom policies have to know since when they are about, with their places.
+    about: Vec<(Vec<usize>, Vec<&'static Column<Statement>>)>,
     permits: Vec<Permit>,
     columns: Vec<&'static str>,
     everyone: Concerned,
@@ -49,9 +51,12 @@ struct Way {
     tests: Vec<usize>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+/// What a term has to be.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Wanted {
+    /// TRUE.
     True,
+    /// FALSE or NULL.
     NotTrue,
 }
 
@@ -64,11 +69,10 @@ pub struct Kept {
 }
 
 /// What was chosen of a batch.
-#[derive(Default)]
 pub struct Chosen {
-    /// Rows, rising.
-    pub rows: Vec<usize>,
-    /// Whom each can concern.
+    /// Which.
+    pub rows: BooleanBuffer,
+    /// Of each that is chosen, whom it can concern.
     pub concerned: Vec<Concerned>,
     /// Who was about.
     pub seen: Vec<Seen>,
@@ -95,10 +99,18 @@ impl Screen {
             terms.flat_map(|(term, _)| term.columns()).any(|column| column.name == *name)
         };
         let settled = SETTLED.iter().filter(|name| used(name)).filter_map(|name| Statement::column(name)).collect();
-        let about = engine.statement_rules().filter_map(|(judge, rule)| Some((judge, rule.first.as_ref()?.by.clone())));
+        let mut about: Vec<(Vec<usize>, Vec<&'static Column<Statement>>)> = Vec::new();
+        for (judge, by) in engine.statement_rules().filter_map(|(judge, rule)| Some((judge, &rule.first.as_ref()?.by)))
+        {
+            let names = |by: &[&'static Column<Statement>]| by.iter().map(|column| column.name).collect::<Vec<_>>();
+            match about.iter_mut().find(|(_, known)| names(known) == names(by)) {
+                Some((judges, _)) => judges.push(judge),
+                None => about.push((vec![judge], by.clone())),
+            }
+        }
         Screen {
             settled,
-            about: about.collect(),
+            about,
             permits: engine.set().permits.clone(),
             columns: wanted::columns(engine),
             everyone: engine.everyone(),
@@ -113,32 +125,58 @@ impl Screen {
 
     /// Chooses the rows of a batch, which has [`Screen::columns`], texts as dictionaries.
     pub fn choose(&self, batch: &RecordBatch, kept: &mut Kept) -> Chosen {
-        let sheet = Sheet { batch, codes: HashMap::default() };
-        let (classes, open) = self.classes(&sheet, kept);
-        let permitted = self.permitted(batch);
-        let mut asked = self.asked(sheet, &open);
-        let mut chosen = Chosen { seen: self.seen(batch), ..Chosen::default() };
+        let (classes, open) = self.classes(batch, kept);
+        let mut sheet = Sheet::new(batch, classes);
+        let concerned = self.concerned(&mut sheet, &open);
+        let masks = concerned
+            .iter()
+            .map(|(_, rows)| rows)
+            .chain(self.permitted(batch).as_ref())
+            .cloned()
+            .reduce(|one, two| &one | &two);
+        let mut chosen = Chosen {
+            rows: masks.unwrap_or_else(|| BooleanBuffer::new_unset(batch.num_rows())),
+            concerned: Vec::new(),
+            seen: self.seen(batch),
+        };
         let mut whom: Vec<usize> = Vec::new();
-        for row in 0..batch.num_rows() {
+        let mut last: Option<(Vec<usize>, Concerned)> = None;
+        for row in chosen.rows.set_indices() {
             whom.clear();
-            let open = classes.of_row.get(row).and_then(|class| open.get(*class as usize));
-            for place in open.into_iter().flat_map(|open| open.iter()) {
-                let (Some(way), Some(asked)) = (self.ways.get(*place), asked.get_mut(*place)) else { continue };
-                if whom.last() != Some(&way.judge) && asked.iter_mut().all(|asked| asked.is_wanted(row)) {
-                    whom.push(way.judge);
-                }
-            }
-            if !whom.is_empty() || permitted(row) {
-                chosen.rows.push(row);
-                chosen.concerned.push(kept.set(&whom, &self.everyone));
-            }
+            whom.extend(concerned.iter().filter(|(_, rows)| rows.value(row)).map(|(judge, _)| *judge));
+            let set = match &last {
+                Some((known, set)) if *known == whom => set.clone(),
+                _ => last.insert((whom.clone(), kept.set(&whom, &self.everyone))).1.clone(),
+            };
+            chosen.concerned.push(set);
         }
         chosen
     }
 
+    /// The rows that each policy has to see, if there are any.
+    fn concerned(&self, sheet: &mut Sheet<'_>, open: &[Arc<[usize]>]) -> Vec<(usize, BooleanBuffer)> {
+        let mut all: Vec<(usize, BooleanBuffer)> = Vec::new();
+        for (place, way) in self.ways.iter().enumerate() {
+            let is_open: Vec<bool> = open.iter().map(|ways| ways.contains(&place)).collect();
+            let Some(mut rows) = sheet.of_classes(is_open) else { continue };
+            for (term, wanted) in way.tests.iter().filter_map(|test| way.whole.get(*test)) {
+                rows = sheet.narrow(rows, term, *wanted);
+                if rows.count_set_bits() == 0 {
+                    break;
+                }
+            }
+            match all.last_mut() {
+                _ if rows.count_set_bits() == 0 => {}
+                Some((judge, known)) if *judge == way.judge => *known = &*known | &rows,
+                _ => all.push((way.judge, rows)),
+            }
+        }
+        all
+    }
+
     /// Each row's class, by what is the same in all executions of one statement, and the ways that are open to each class.
-    fn classes(&self, sheet: &Sheet<'_>, kept: &mut Kept) -> (Codes, Vec<Arc<[usize]>>) {
-        let classes = together(sheet.batch, &self.settled);
+    fn classes(&self, batch: &RecordBatch, kept: &mut Kept) -> (Codes, Vec<Arc<[usize]>>) {
+        let classes = together(batch, &self.settled);
         let mut open = Vec::with_capacity(classes.count);
         for first in classes.first_rows() {
             let Some(row) = first else {
@@ -146,7 +184,7 @@ impl Screen {
                 continue;
             };
             let mut record = Statement::default();
-            fill(&mut record, sheet.batch, row, &self.settled);
+            fill(&mut record, batch, row, &self.settled);
             let key = Key::of(&record, &self.settled);
             if !kept.ways.contains_key(&key) {
                 if kept.ways.len() >= KEPT_MAX {
@@ -174,43 +212,29 @@ impl Screen {
         open.map(|(place, _)| place).collect()
     }
 
-    /// What is asked of each row on the ways that are open to some.
-    fn asked<'s>(&'s self, mut sheet: Sheet<'s>, open: &[Arc<[usize]>]) -> Vec<Vec<Asked<'s>>> {
-        let mut is_open = vec![false; self.ways.len()];
-        for place in open.iter().flat_map(|open| open.iter()) {
-            if let Some(flag) = is_open.get_mut(*place) {
-                *flag = true;
-            }
+    /// The rows that a permit may cover, or has.
+    fn permitted(&self, batch: &RecordBatch) -> Option<BooleanBuffer> {
+        let had = batch.column_by_name("permit").filter(|had| had.null_count() < had.len());
+        if had.is_none() && self.permits.is_empty() {
+            return None;
         }
-        let ways = self.ways.iter().zip(is_open);
-        ways.map(|(way, is_open)| {
-            let tests = way.tests.iter().filter(|_| is_open).filter_map(|place| way.whole.get(*place));
-            tests.filter_map(|(term, wanted)| sheet.ask(term, *wanted)).collect()
-        })
-        .collect()
-    }
-
-    /// Whether a permit may cover a row, or has.
-    fn permitted<'b>(&'b self, batch: &'b RecordBatch) -> impl Fn(usize) -> bool + 'b {
-        let had = batch.column_by_name("permit");
         let users = batch.column_by_name("db_user");
         let at = batch.column_by_name("at").and_then(|at| at.as_primitive_opt::<TimestampMicrosecondType>());
-        move |row| {
-            if had.is_some_and(|had| had.is_valid(row)) {
-                return true;
-            }
+        let may = |row: usize| {
             let (Some(users), Some(at)) = (users, at) else { return false };
             let at = Timestamp(at.value(row));
             self.permits
                 .iter()
                 .filter(|permit| (permit.from..permit.until).contains(&at))
                 .any(|permit| with_value(users, row, |user| user == crate::record::Value::Text(&permit.db_user)))
-        }
+        };
+        let is_permitted = |row| had.is_some_and(|had| had.is_valid(row)) || may(row);
+        Some(BooleanBuffer::collect_bool(batch.num_rows(), is_permitted))
     }
 
     fn seen(&self, batch: &RecordBatch) -> Vec<Seen> {
         let mut seen = Vec::new();
-        for (judge, by) in &self.about {
+        for (judges, by) in &self.about {
             let principals = together(batch, by);
             let mut times: Vec<Option<(Timestamp, Timestamp)>> = vec![None; principals.count];
             for (code, at) in principals.of_row.iter().zip(ends(batch)) {
@@ -222,7 +246,8 @@ impl Screen {
                 let (Some(row), Some((first, last))) = (row, times) else { continue };
                 let mut record = Statement::default();
                 fill(&mut record, batch, row, by);
-                seen.push(Seen { judge: *judge, principal: Key::of(&record, by), first, last });
+                let principal = Key::of(&record, by);
+                seen.extend(judges.iter().map(|judge| Seen { judge: *judge, principal, first, last }));
             }
         }
         seen
@@ -238,7 +263,7 @@ impl Way {
         let places = whole.iter().enumerate().filter(|(_, (term, _))| decides(term));
         let mut tests: Vec<usize> = places.map(|(place, _)| place).collect();
         // Numbers are the quickest to ask, and rule out most.
-        tests.sort_by_key(|place| whole.get(*place).is_some_and(|(term, _)| !term.is_of_number()));
+        tests.sort_by_key(|place| whole.get(*place).is_some_and(|(term, _)| term.comparison().is_none()));
         Way { judge, whole, tests }
     }
 }
@@ -257,66 +282,14 @@ impl Kept {
     }
 }
 
-/// A batch, and the codes of its columns that were asked for.
-struct Sheet<'b> {
-    batch: &'b RecordBatch,
-    codes: HashMap<&'static str, Arc<Codes>>,
-}
-
-impl<'b> Sheet<'b> {
-    fn ask(&mut self, term: &'b Term<Statement>, wanted: Wanted) -> Option<Asked<'b>> {
-        let column = term.only_column()?;
-        let array = self.batch.column_by_name(column.name)?;
-        let how = match array.as_primitive_opt::<UInt64Type>() {
-            Some(numbers) if term.is_of_number() => How::Number(numbers),
-            Some(_) => How::Each(array),
-            None => {
-                let codes = self.codes.entry(column.name).or_insert_with(|| Arc::new(Codes::of(array)));
-                How::Coded { array, codes: Arc::clone(codes), answers: vec![None; codes.count] }
-            }
-        };
-        Some(Asked { term, wanted, how, scratch: Statement::default() })
-    }
-}
-
-/// One term, asked of the rows of a batch.
-struct Asked<'b> {
-    term: &'b Term<Statement>,
-    wanted: Wanted,
-    how: How<'b>,
-    scratch: Statement,
-}
-
-enum How<'b> {
-    Number(&'b UInt64Array),
-    Coded { array: &'b ArrayRef, codes: Arc<Codes>, answers: Vec<Option<bool>> },
-    Each(&'b ArrayRef),
-}
-
-impl Asked<'_> {
-    fn is_wanted(&mut self, row: usize) -> bool {
-        let (term, scratch, wanted) = (self.term, &mut self.scratch, self.wanted);
-        let as_wanted = |answer: Tri| (answer == Tri::True) == (wanted == Wanted::True);
-        let mut ask = |array: &ArrayRef| as_wanted(with_value(array, row, |value| term.of_value(scratch, value)));
-        match &mut self.how {
-            How::Number(numbers) => {
-                let number = numbers.is_valid(row).then(|| numbers.value(row));
-                term.of_number(number).is_none_or(as_wanted)
-            }
-            How::Coded { array, codes, answers } => {
-                let answer = codes.of_row.get(row).and_then(|code| answers.get_mut(*code as usize));
-                answer.is_none_or(|answer| *answer.get_or_insert_with(|| ask(array)))
-            }
-            How::Each(array) => ask(array),
-        }
-    }
-}
-
 /// The codes of some columns together.
 fn together(batch: &RecordBatch, columns: &[&'static Column<Statement>]) -> Codes {
-    let nothing = Codes { of_row: vec![0; batch.num_rows()], count: 1 };
     let arrays = columns.iter().filter_map(|column| batch.column_by_name(column.name));
-    arrays.fold(nothing, |codes, array| codes.with(&Codes::of(array)))
+    // Lists last: where the texts are the same, so are they as a rule.
+    let (lists, others): (Vec<_>, Vec<_>) = arrays.partition(|array| array.as_list_opt::<i32>().is_some());
+    let codes = others.into_iter().map(Codes::of).reduce(|codes, more| codes.with(&more));
+    let codes = codes.unwrap_or_else(|| Codes { of_row: vec![0; batch.num_rows()], count: 1 });
+    lists.into_iter().fold(codes, Codes::with_lists)
 }
 
 fn fill(record: &mut Statement, batch: &RecordBatch, row: usize, columns: &[&'static Column<Statement>]) {

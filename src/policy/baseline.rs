@@ -59,7 +59,7 @@ impl Touched {
 
     /// Notes that the principal is about.
     pub fn saw(&mut self, principal: Key, at: Timestamp) {
-        if !self.principals.contains_key(&principal) && self.principals.len() >= PRINCIPALS_MAX {
+        if self.principals.len() >= PRINCIPALS_MAX && !self.principals.contains_key(&principal) {
             self.dropped += drop_oldest(&mut self.principals, PRINCIPALS_MAX, |principal| principal.last);
         }
         // Where principals were dropped, this one may be one of them: it is taken for a known one.
@@ -71,14 +71,14 @@ impl Touched {
 
     /// Notes what a matching record touches; the indexes of what the principal, known for long enough, touches for the
     /// first time.
-    pub fn touch(&mut self, principal: Key, at: Timestamp, things: &[Key]) -> Vec<usize> {
+    pub fn touch(&mut self, principal: Key, at: Timestamp, things: impl Iterator<Item = Key>) -> Vec<usize> {
         self.saw(principal, at);
         let remembered = Touched::lookback_us(self.learn_us);
         let Some(known) = self.principals.get_mut(&principal) else { return Vec::new() };
         let judged = at.0.saturating_sub(known.since.0) >= self.learn_us;
         let mut new = Vec::new();
-        for (index, thing) in things.iter().enumerate() {
-            let before = known.things.insert(*thing, at);
+        for (index, thing) in things.enumerate() {
+            let before = known.things.insert(thing, at);
             if before.is_none_or(|before| at.0.saturating_sub(before.0) > remembered) {
                 new.push(index);
             }
@@ -117,41 +117,41 @@ mod tests {
     #[test]
     fn a_principal_is_learned_from_before_it_is_judged() {
         let mut touched = Touched::new(14 * DAY_US);
-        assert!(touched.touch(key("clerk"), day(0), &[key("orders")]).is_empty());
-        assert!(touched.touch(key("clerk"), day(13), &[key("events")]).is_empty());
-        assert!(touched.touch(key("clerk"), day(14), &[key("orders"), key("events")]).is_empty());
-        assert_eq!(touched.touch(key("clerk"), day(15), &[key("orders"), key("cards")]), [1]);
-        assert!(touched.touch(key("clerk"), day(16), &[key("cards")]).is_empty());
+        assert!(touched.touch(key("clerk"), day(0), [key("orders")].into_iter()).is_empty());
+        assert!(touched.touch(key("clerk"), day(13), [key("events")].into_iter()).is_empty());
+        assert!(touched.touch(key("clerk"), day(14), [key("orders"), key("events")].into_iter()).is_empty());
+        assert_eq!(touched.touch(key("clerk"), day(15), [key("orders"), key("cards")].into_iter()), [1]);
+        assert!(touched.touch(key("clerk"), day(16), [key("cards")].into_iter()).is_empty());
     }
 
     #[test]
     fn records_that_do_not_match_still_say_since_when_a_principal_is_about() {
         let mut touched = Touched::new(14 * DAY_US);
         touched.saw(key("clerk"), day(0));
-        assert_eq!(touched.touch(key("clerk"), day(20), &[key("cards")]), [0]);
+        assert_eq!(touched.touch(key("clerk"), day(20), [key("cards")].into_iter()), [0]);
     }
 
     #[test]
     fn without_learning_the_first_record_is_judged() {
-        assert_eq!(Touched::new(0).touch(key("clerk"), day(0), &[key("cards")]), [0]);
+        assert_eq!(Touched::new(0).touch(key("clerk"), day(0), [key("cards")].into_iter()), [0]);
     }
 
     #[test]
     fn what_was_not_touched_for_long_is_a_first_again() {
         let mut touched = Touched::new(0);
-        touched.touch(key("clerk"), day(0), &[key("cards")]);
-        assert!(touched.touch(key("clerk"), day(35), &[key("cards")]).is_empty());
-        assert_eq!(touched.touch(key("clerk"), day(71), &[key("cards")]), [0]);
+        touched.touch(key("clerk"), day(0), [key("cards")].into_iter());
+        assert!(touched.touch(key("clerk"), day(35), [key("cards")].into_iter()).is_empty());
+        assert_eq!(touched.touch(key("clerk"), day(71), [key("cards")].into_iter()), [0]);
     }
 
     #[test]
     fn a_flood_of_principals_buys_no_silence() {
         let mut touched = Touched::new(14 * DAY_US);
-        touched.touch(key("clerk"), day(0), &[key("orders")]);
+        touched.touch(key("clerk"), day(0), [key("orders")].into_iter());
         for number in 0..(PRINCIPALS_MAX as u64 + 1) {
             touched.saw(Key::of_value(Value::U64(number)), day(1));
         }
         assert!(touched.principals.len() <= PRINCIPALS_MAX);
-        assert_eq!(touched.touch(key("clerk"), day(2), &[key("cards")]), [0]);
+        assert_eq!(touched.touch(key("clerk"), day(2), [key("cards")].into_iter()), [0]);
     }
 }

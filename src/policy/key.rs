@@ -18,6 +18,45 @@ pub type ByKey<V> = HashMap<Key, V, RandomState>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(u64, u64);
 
+/// Keys of one record: what several policies keep something by is made once.
+pub struct Keys<R: 'static> {
+    made: [Option<Made<R>>; KEYS_MAX],
+}
+
+/// Lists of columns of which a record's keys are kept.
+const KEYS_MAX: usize = 6;
+
+/// A key of one column, or of two.
+struct Made<R: 'static>(&'static Column<R>, Option<&'static Column<R>>, Key);
+
+impl<R> Default for Keys<R> {
+    fn default() -> Keys<R> {
+        Keys { made: [const { None }; KEYS_MAX] }
+    }
+}
+
+impl<R: Table> Keys<R> {
+    /// The key of these columns; each time of the same record.
+    pub fn of(&mut self, record: &R, columns: &[&'static Column<R>]) -> Key {
+        let (one, two) = match columns {
+            [one] => (*one, None),
+            [one, two] => (*one, Some(*two)),
+            _ => return Key::of(record, columns),
+        };
+        let is_same = |a: &Column<R>, b: &Column<R>| std::ptr::eq(a, b);
+        for place in &mut self.made {
+            match place {
+                Some(made) if is_same(made.0, one) && made.1.map(|of| of.name) == two.map(|of| of.name) => {
+                    return made.2;
+                }
+                Some(_) => {}
+                None => return place.insert(Made(one, two, Key::of(record, columns))).2,
+            }
+        }
+        Key::of(record, columns)
+    }
+}
+
 impl Key {
     /// The key of `record` by `columns`.
     pub fn of<R: Table>(record: &R, columns: &[&'static Column<R>]) -> Key {

@@ -20,7 +20,7 @@ struct Local {
     minute: u8,
     weekday: u8,
     day: i32,
-    holiday: Option<bool>,
+    date: jiff::civil::Date,
 }
 
 impl<'z> Moment<'z> {
@@ -51,7 +51,7 @@ impl<'z> Moment<'z> {
 
     /// Whether it is a Japanese national holiday; `None` outside the years that [`holiday`] knows.
     pub fn holiday(&self) -> Option<bool> {
-        self.local().holiday
+        holiday::is_holiday(self.local().date)
     }
 
     fn local(&self) -> Local {
@@ -62,7 +62,7 @@ impl<'z> Moment<'z> {
                 minute: u8::try_from(civil.minute()).unwrap_or(0),
                 weekday: u8::try_from(civil.weekday().to_monday_one_offset()).unwrap_or(1),
                 day: days_since_1970(civil.date()),
-                holiday: holiday::is_holiday(civil.date()),
+                date: civil.date(),
             }
         })
     }

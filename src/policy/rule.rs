@@ -1,6 +1,6 @@
 //! A policy's judgement, compiled for the records it is `on`.
 
-use super::condition::{Condition, Tri};
+use super::condition::{Condition, Open};
 use super::judged::Judged;
 use super::key::Key;
 use super::moment::Moment;
@@ -95,6 +95,20 @@ pub struct After<R: Table> {
     pub times: u64,
 }
 
+/// What is to be asked of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Of `when`; `None`: it is not TRUE.
+    pub when: Option<Open>,
+    /// Of `unless`; `None`: it is not TRUE.
+    pub unless: Option<Open>,
+}
+
+impl Asked {
+    /// Everything.
+    pub const ALL: Asked = Asked { when: Some(Open::ALL), unless: Some(Open::ALL) };
+}
+
 /// `throttle`.
 pub struct Throttle<R: 'static> {
     /// About whom.
@@ -104,10 +118,21 @@ pub struct Throttle<R: 'static> {
 }
 
 impl<R: Judged> Rule<R> {
-    /// Whether `when` is TRUE and `unless` is not.
-    pub fn concerns(&self, record: &R, moment: &Moment<'_>) -> bool {
-        let holds = |condition: &Condition<R>| condition.eval(record, moment) == Tri::True;
-        self.when.as_ref().is_none_or(holds) && !self.unless.as_ref().is_some_and(holds)
+    /// Whether `when` is TRUE and `unless` is not, of records of which so much is to be asked.
+    pub fn concerns(&self, record: &R, moment: &Moment<'_>, asked: Asked) -> bool {
+        let holds = |condition: Option<&Condition<R>>, open: Open| {
+            condition.is_none_or(|condition| condition.is_true(record, moment, open))
+        };
+        asked.when.is_some_and(|open| holds(self.when.as_ref(), open))
+            && !asked.unless.is_some_and(|open| self.unless.is_some() && holds(self.unless.as_ref(), open))
+    }
+
+    /// What has to be asked of records that are like this one in their known columns; `None`: nothing, the rule does not concern them.
+    pub fn asked(&self, record: &R, known: &dyn Fn(&Column<R>) -> bool) -> Option<Asked> {
+        let when = self.when.as_ref().map_or(Some(Open::ALL), |when| when.open(record, known));
+        let unless = self.unless.as_ref().and_then(|unless| unless.open(record, known));
+        let has_to_see_all = self.first.is_some() || self.after.is_some();
+        (when.is_some() || has_to_see_all).then_some(Asked { when, unless })
     }
 
     /// Its window, where a fleet adds it up: one that decides alone.
@@ -130,7 +155,7 @@ impl<R: Judged> Rule<R> {
 impl<R: Judged> After<R> {
     /// Whether a record counts.
     pub fn concerns(&self, record: &R, moment: &Moment<'_>) -> bool {
-        self.when.eval(record, moment) == Tri::True
+        self.when.is_true(record, moment, Open::ALL)
     }
 }
 
@@ -149,9 +174,9 @@ impl<R: Judged> Window<R> {
 }
 
 impl<R: Judged> First<R> {
-    /// What a record touches: keys, and names to tell.
-    pub fn things(&self, record: &R) -> (Vec<Key>, Vec<String>) {
-        let names: Vec<&str> = match &self.thing {
+    /// What a record touches, by name.
+    pub fn things<'r>(&self, record: &'r R) -> Vec<&'r str> {
+        match &self.thing {
             Thing::Relation => record.relations(),
             Thing::ClassifiedRelation => record.classified_relations(),
             Thing::Column(column) => match (column.get)(record) {
@@ -159,10 +184,13 @@ impl<R: Judged> First<R> {
                 Value::Texts(items) => items.iter().map(|item| &**item).collect(),
                 _ => Vec::new(),
             },
-        };
-        let keys = names.iter().map(|name| Key::of_value(Value::Text(name))).collect();
-        (keys, names.into_iter().map(str::to_owned).collect())
+        }
     }
+}
+
+/// What a thing is known by.
+pub fn name_key(name: &str) -> Key {
+    Key::of_value(Value::Text(name))
 }
 
 fn keys(value: Value<'_>) -> Vec<Key> {

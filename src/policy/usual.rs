@@ -56,6 +56,8 @@ struct Principal {
     total: u64,
     /// The days before, oldest first.
     before: VecDeque<u64>,
+    /// What is usual by them, as far as it has been asked for.
+    usual: Option<Usual>,
 }
 
 impl Days {
@@ -75,6 +77,7 @@ impl Days {
             today: day,
             total: 0,
             before: VecDeque::new(),
+            usual: None,
         });
         principal.last = principal.last.max(at);
         if day > principal.today {
@@ -82,13 +85,18 @@ impl Days {
             if principal.before.len() > DAYS_MAX {
                 principal.before.pop_front();
             }
-            (principal.today, principal.total) = (day, 0);
+            (principal.today, principal.total, principal.usual) = (day, 0, None);
         }
         principal.total = principal.total.saturating_add(amount);
         let total = principal.total;
         let is_warm = at.0.saturating_sub(principal.since.0) >= self.learn_us && principal.before.len() >= DAYS_MIN;
         let usual = match is_warm {
-            true => usual(principal.before.iter().copied().collect(), self.unusual, false),
+            true => {
+                if principal.usual.is_none() {
+                    principal.usual = usual(principal.before.iter().copied().collect(), self.unusual, false);
+                }
+                principal.usual
+            }
             false => self.of_others(day),
         };
         (total, usual)

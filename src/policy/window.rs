@@ -40,14 +40,12 @@ pub enum Amount {
 }
 
 /// What a window holds after a record came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figure {
     /// The sum, the count, or the number of different values.
     pub total: u64,
     /// Whether that is an estimate.
     pub is_estimate: bool,
-    /// `seq` of the statements in it, oldest first, at most [`EVIDENCE_MAX`].
-    pub evidence: Vec<u64>,
 }
 
 /// The windows of one policy.
@@ -94,7 +92,6 @@ impl Windows {
         series.add(at.0, amount, seq, self.within_us, &self.keys);
         let mut total = series.total();
         let mut is_estimate = series.is_estimated();
-        let evidence = series.evidence.iter().map(|(_, seq)| *seq).collect();
         if is_estimate && !was_estimated {
             self.bound_estimates(key);
         }
@@ -103,7 +100,7 @@ impl Windows {
             total = total.saturating_add(carried.total());
             is_estimate |= carried.total() > 0;
         }
-        Figure { total, is_estimate, evidence }
+        Figure { total, is_estimate }
     }
 
     /// What the window would hold if this came now. Nothing is added.
@@ -120,10 +117,14 @@ impl Windows {
         held.fold(new, u64::saturating_add)
     }
 
+    /// The statements that a key's window holds; the newest of them, where they are many.
+    pub fn evidence(&self, key: Key) -> Vec<u64> {
+        self.series.get(&key).into_iter().flat_map(|series| &series.evidence).map(|(_, seq)| *seq).collect()
+    }
+
     /// What led to the figure of a key, oldest first, and the figure.
     pub fn held(&self, key: Key, at: Timestamp) -> (Vec<u64>, u64) {
-        let evidence = self.series.get(&key).into_iter().flat_map(|series| &series.evidence);
-        (evidence.map(|(_, seq)| *seq).collect(), self.with(key, at, &Amount::Number(0)))
+        (self.evidence(key), self.with(key, at, &Amount::Number(0)))
     }
 
     fn evict(&mut self, now: i64) {

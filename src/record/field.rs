@@ -44,6 +44,25 @@ pub enum Value<'a> {
     U64s(&'a [u64]),
 }
 
+/// A value that many records have: taken for the price of a counter.
+#[derive(Clone, Copy, Debug)]
+pub enum Shared<'a> {
+    /// See [`FieldKind::Text`].
+    Text(&'a Text),
+    /// See [`FieldKind::Texts`].
+    Texts(&'a Texts),
+}
+
+impl<'a> Shared<'a> {
+    /// As it is seen.
+    pub fn value(self) -> Value<'a> {
+        match self {
+            Shared::Text(text) => Value::Text(text),
+            Shared::Texts(texts) => Value::Texts(texts),
+        }
+    }
+}
+
 /// A field's type: how it is seen as a [`Value`] and made from one.
 pub trait Field: Sized {
     /// The column's type.
@@ -54,10 +73,14 @@ pub trait Field: Sized {
     fn value(&self) -> Value<'_>;
     /// The field that has this value; `None` where the type or the vocabulary does not fit.
     fn from_value(value: Value<'_>) -> Option<Self>;
+    /// As [`Field::from_value`], without a copy where the field can share it.
+    fn from_shared(shared: Shared<'_>) -> Option<Self> {
+        Field::from_value(shared.value())
+    }
 }
 
 macro_rules! field {
-    ($type:ty, $kind:ident, $self:ident => $value:expr, $got:pat => $made:expr) => {
+    ($type:ty, $kind:ident, $self:ident => $value:expr, $got:pat => $made:expr $(, $shared:pat => $taken:expr)?) => {
         impl Field for $type {
             const KIND: FieldKind = FieldKind::$kind;
             const NULLABLE: bool = false;
@@ -70,14 +93,20 @@ macro_rules! field {
                     _ => None,
                 }
             }
+            $(fn from_shared(shared: Shared<'_>) -> Option<Self> {
+                match shared {
+                    $shared => Some($taken),
+                    other => Field::from_value(other.value()),
+                }
+            })?
         }
     };
 }
 
 field!(u64, U64, self => Value::U64(*self), Value::U64(n) => n);
-field!(Text, Text, self => Value::Text(self), Value::Text(t) => t.into());
+field!(Text, Text, self => Value::Text(self), Value::Text(t) => t.into(), Shared::Text(t) => t.clone());
 field!(Timestamp, Timestamp, self => Value::Timestamp(*self), Value::Timestamp(t) => t);
-field!(Texts, Texts, self => Value::Texts(self), Value::Texts(t) => t.into());
+field!(Texts, Texts, self => Value::Texts(self), Value::Texts(t) => t.into(), Shared::Texts(t) => t.clone());
 field!(Arc<[u64]>, U64s, self => Value::U64s(self), Value::U64s(n) => n.into());
 
 impl<F: Field> Field for Option<F> {
@@ -91,6 +120,9 @@ impl<F: Field> Field for Option<F> {
             Value::Null => Some(None),
             value => F::from_value(value).map(Some),
         }
+    }
+    fn from_shared(shared: Shared<'_>) -> Option<Self> {
+        F::from_shared(shared).map(Some)
     }
 }
 

@@ -8,7 +8,7 @@ pub mod vocabulary;
 
 use std::sync::Arc;
 
-pub use self::field::{Field, FieldKind, Text, Texts, Value};
+pub use self::field::{Field, FieldKind, Shared, Text, Texts, Value};
 pub use self::vocabulary::{
     Action, CatalogState, Certainty, Kind, Outcome, Parse, Proof, Protocol, SessionOutcome, Severity,
     TransactionOutcome, Verdict,
@@ -27,6 +27,8 @@ pub struct Column<R> {
     pub get: fn(&R) -> Value<'_>,
     /// Writes it; `false`, and no change, where the value does not fit.
     pub set: fn(&mut R, Value<'_>) -> bool,
+    /// As `set`, of a value that many records have.
+    pub share: fn(&mut R, Shared<'_>) -> bool,
 }
 
 /// A record that has a table of its own.
@@ -67,6 +69,10 @@ macro_rules! column {
             nullable: <$type as Field>::NULLABLE,
             get: |record| Field::value(&record.$($path).+),
             set: |record, value| match <$type as Field>::from_value(value) {
+                Some(field) => { record.$($path).+ = field; true }
+                None => false,
+            },
+            share: |record, shared| match <$type as Field>::from_shared(shared) {
                 Some(field) => { record.$($path).+ = field; true }
                 None => false,
             },

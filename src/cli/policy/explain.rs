@@ -20,7 +20,7 @@ use crate::policy::definition::{AnyRule, Policy};
 use crate::policy::duration;
 use crate::policy::judged::Judged;
 use crate::policy::moment::Moment;
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Asked, Rule};
 use crate::policy::{Engine, PolicySet};
 use crate::record::{Column, Finding, Value};
 
@@ -96,7 +96,7 @@ impl Explain {
         if let Some(after) = &rule.after {
             text.push_str(&values("after", &after.when, &record, &moment));
         }
-        if !rule.concerns(&record, &moment) {
+        if !rule.concerns(&record, &moment, Asked::ALL) {
             text.push_str("no match: `when` is not TRUE, or `unless` is\n");
             return Ok(text);
         }

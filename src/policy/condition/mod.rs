@@ -20,6 +20,7 @@
 
 mod check;
 mod like;
+mod open;
 mod parse;
 mod partial;
 mod parts;
@@ -34,10 +35,11 @@ use super::list::Lists;
 use super::moment::Moment;
 use crate::record::{Column, Table};
 
+pub use self::open::Open;
 pub use self::partial::Bounds;
 pub use self::parts::Part;
 pub use self::terms::{Term, put};
-pub use self::tree::{Scope, Tri};
+pub use self::tree::{Comparison, Scope, Tri};
 
 /// The longest condition, bytes.
 pub const TEXT_BYTES_MAX: usize = 8_192;

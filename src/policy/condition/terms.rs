@@ -3,7 +3,7 @@
 //! In: a condition. Out: [`Term`]s, each to be judged by itself: whoever has many records side by side asks one of a column's different
 //! values, not of every record.
 
-use super::tree::{Boolean, Scope, Tri};
+use super::tree::{Boolean, Comparison, Scope, Tri};
 use super::{Condition, Moment};
 use crate::record::{Column, Table, Value};
 
@@ -77,19 +77,12 @@ impl<R: Table> Term<R> {
         self.root.partial(&Scope { record, moment: &moment }, &|seen| seen.is_some_and(known))
     }
 
-    /// Its answer for a number of its only column, where it is a column held against a number.
-    pub fn of_number(&self, number: Option<u64>) -> Option<Tri> {
+    /// How it holds its only column against which number, where it is that.
+    pub fn comparison(&self) -> Option<(Comparison, u64)> {
         match &self.root {
-            Boolean::ColumnToConstant(comparison, _, constant) => {
-                Some(number.map(|number| comparison.holds(&number, constant)).into())
-            }
+            Boolean::ColumnToConstant(comparison, _, constant) => Some((*comparison, *constant)),
             _ => None,
         }
-    }
-
-    /// Whether [`Term::of_number`] answers.
-    pub fn is_of_number(&self) -> bool {
-        matches!(self.root, Boolean::ColumnToConstant(..))
     }
 
     /// Its answer for a record's value of its only column.

@@ -3,11 +3,11 @@
 //! In: of the records of the past, those that a policy can match or has to count, in the order of their ends, each with whom it can concern; of
 //! all of them, who was about. Out: what an engine finds that is given every record.
 
-use super::{AnyRule, Concerned, Engine};
+use super::{AnyRule, Concern, Concerned, Engine};
 use crate::clock::Timestamp;
 use crate::policy::baseline::PRINCIPALS_MAX;
 use crate::policy::key::Key;
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Asked, Rule};
 use crate::record::Statement;
 
 /// That somebody was about: of which policy, who, and from when to when.
@@ -34,7 +34,7 @@ impl Engine {
 
     /// All policies.
     pub fn everyone(&self) -> Concerned {
-        Concerned { judges: (0..self.judges.len()).collect(), replaced: self.replaced }
+        Concerned { judges: (0..self.judges.len()).map(Concern::whole).collect(), replaced: self.replaced }
     }
 
     /// Notes who was about; false, and nothing noted, where that depends on the order of the records: more of them than a policy can
@@ -60,10 +60,17 @@ impl Engine {
     }
 }
 
+impl Concern {
+    /// Of the policy at this place, which is to ask everything.
+    fn whole(judge: usize) -> Concern {
+        Concern { judge, asked: Asked::ALL }
+    }
+}
+
 impl Concerned {
     /// Of all policies only those at these places.
     #[must_use]
     pub fn only(&self, places: &[usize]) -> Concerned {
-        Concerned { judges: places.into(), replaced: self.replaced }
+        Concerned { judges: places.iter().copied().map(Concern::whole).collect(), replaced: self.replaced }
     }
 }

@@ -16,18 +16,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Mode;
-use super::condition::Tri;
 use super::definition::{AnyRule, Policy};
 use super::explanation::{Found, explain};
 use super::judged::Judged;
-use super::key::Key;
+use super::key::{Key, Keys};
 use super::moment::Moment;
 use super::permit::Use;
-use super::rule::{Measure, Rule};
+use super::rule::{Asked, Measure, Rule};
 use super::set::PolicySet;
 use super::throttle::Throttle;
 use super::window::{Amount, Windows};
-use crate::record::{Action, Column, Finding, Kind, Session, Statement, Text, Transaction, Value};
+use crate::record::{Action, Column, Finding, Kind, Session, Statement, Text, Texts, Transaction, Value};
 
 pub use self::alike::Alike;
 pub use self::chosen::Seen;
@@ -58,8 +57,16 @@ struct Judge {
     throttle: Throttle,
 }
 
-/// Places in [`Engine::judges`].
-type Judges = Arc<[usize]>;
+/// Whom a statement can concern.
+type Judges = Arc<[Concern]>;
+
+/// What a policy has to ask of it.
+#[derive(Clone, Copy, Debug)]
+struct Concern {
+    /// Its place in [`Engine::judges`].
+    judge: usize,
+    asked: Asked,
+}
 
 /// Which policies the executions of one statement can concern: what is the same in all of them has ruled out the others.
 #[derive(Clone, Debug)]
@@ -134,8 +141,11 @@ impl Engine {
     }
 
     fn concern(&self, alike: &Statement, settled: &dyn Fn(&Column<Statement>) -> bool) -> Judges {
-        let concerned = self.judges.iter().enumerate().filter(|(_, judge)| may_concern(&judge.policy, alike, settled));
-        concerned.map(|(index, _)| index).collect()
+        let concern = |(place, judge): (usize, &Judge)| match &judge.policy.rule {
+            AnyRule::Statement(rule) => Some(Concern { judge: place, asked: rule.asked(alike, settled)? }),
+            _ => None,
+        };
+        self.judges.iter().enumerate().filter_map(concern).collect()
     }
 
     /// Which policies can concern statements that are like `alike` in their `settled` columns, whatever is in the others.
@@ -183,13 +193,14 @@ impl Engine {
         }
         let set = self.set.clone();
         let moment = Moment::new(statement.common.at, &set.timezone);
+        let mut keys = Keys::default();
         let mut findings = Vec::new();
         let mut matched: Vec<Text> = Vec::new();
-        for index in self.judges_of(statement, concerned.filter(|_| acted.is_none())).iter() {
-            let Some(judge) = self.judges.get_mut(*index) else { continue };
+        for concern in self.judges_of(statement, concerned.filter(|_| acted.is_none())).iter() {
+            let Some(judge) = self.judges.get_mut(concern.judge) else { continue };
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
             let has_acted = acted == Some(&*judge.policy.id);
-            let found = judge.state.observe(rule, statement, &moment);
+            let found = judge.state.observe(rule, statement, &moment, concern.asked, &mut keys);
             let is_found = found.is_some() && !has_acted;
             let waits = share(&mut self.sharing, judge, rule, statement, is_found);
             let forced = || has_acted.then(|| interrupted(rule, judge.state.windows.as_ref(), statement));
@@ -201,7 +212,7 @@ impl Engine {
             }
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, Told::Now));
         }
-        statement.policies = Some(matched.into());
+        statement.policies = Some(if matched.is_empty() { Texts::default() } else { matched.into() });
         observed_only(set.mode, findings)
     }
 
@@ -231,10 +242,12 @@ impl Engine {
         self.permits.learn(statement);
         let set = self.set.clone();
         let moment = Moment::new(statement.common.at, &set.timezone);
-        for index in self.judges_of(statement, concerned).iter() {
-            let Some(judge) = self.judges.get_mut(*index) else { continue };
+        let mut keys = Keys::default();
+        for concern in self.judges_of(statement, concerned).iter() {
+            let Some(judge) = self.judges.get_mut(concern.judge) else { continue };
             let AnyRule::Statement(rule) = &judge.policy.rule else { continue };
-            let Some(found) = judge.state.observe(rule, statement, &moment) else { continue };
+            let found = judge.state.observe(rule, statement, &moment, concern.asked, &mut keys);
+            let Some(found) = found else { continue };
             let matched = statement.policies.as_deref().unwrap_or_default();
             let told = Told::Before { known: matched.contains(&judge.policy.id) };
             tell(rule, &judge.policy, &mut judge.throttle, statement, &moment, found, told);
@@ -260,10 +273,10 @@ impl Engine {
     fn judge<R: Judged>(&mut self, record: &R, told: Told, of: fn(&AnyRule) -> Option<&Rule<R>>) -> Vec<Finding> {
         let set = self.set.clone();
         let moment = Moment::new(record.common().at, &set.timezone);
-        let mut findings = Vec::new();
+        let (mut findings, mut keys) = (Vec::new(), Keys::default());
         for judge in &mut self.judges {
             let Some(rule) = of(&judge.policy.rule) else { continue };
-            let found = judge.state.observe(rule, record, &moment);
+            let found = judge.state.observe(rule, record, &moment, Asked::ALL, &mut keys);
             let waits = told == Told::Now && share(&mut self.sharing, judge, rule, record, found.is_some());
             let Some(found) = found.filter(|_| !waits) else { continue };
             findings.extend(tell(rule, &judge.policy, &mut judge.throttle, record, &moment, found, told));
@@ -278,14 +291,6 @@ fn share<R: Judged>(sharing: &mut Option<Sharing>, judge: &Judge, rule: &Rule<R>
         (Some(sharing), Some(key)) => sharing.add(&judge.policy, rule, record, key, is_found),
         _ => false,
     }
-}
-
-/// Whether a policy can concern a statement of which so much is known. One that has to see every record, to know since when
-/// somebody is about or what came before, is concerned by all of them.
-fn may_concern(policy: &Policy, alike: &Statement, settled: &dyn Fn(&Column<Statement>) -> bool) -> bool {
-    let AnyRule::Statement(rule) = &policy.rule else { return false };
-    let Some(when) = &rule.when else { return true };
-    rule.first.is_some() || rule.after.is_some() || when.at_any_time(alike, settled) != Tri::False
 }
 
 impl Judge {

@@ -5,9 +5,9 @@ use crate::policy::baseline::Touched;
 use crate::policy::definition::{AnyRule, Policy};
 use crate::policy::explanation::Found;
 use crate::policy::judged::Judged;
-use crate::policy::key::Key;
+use crate::policy::key::{Key, Keys};
 use crate::policy::moment::Moment;
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Asked, Rule, name_key};
 use crate::policy::usual::Days;
 use crate::policy::window::{Amount, Windows};
 use crate::record::Value;
@@ -60,17 +60,24 @@ impl State {
     }
 
     /// Moves the policy's state; what it finds, if the record matches.
-    pub(super) fn observe<R: Judged>(&mut self, rule: &Rule<R>, record: &R, moment: &Moment<'_>) -> Option<Found> {
+    pub(super) fn observe<R: Judged>(
+        &mut self,
+        rule: &Rule<R>,
+        record: &R,
+        moment: &Moment<'_>,
+        asked: Asked,
+        keys: &mut Keys<R>,
+    ) -> Option<Found> {
         let at = record.judged_at();
         self.added = None;
         if let (Some(first), Some(touched)) = (&rule.first, self.touched.as_mut()) {
-            touched.saw(Key::of(record, &first.by), at);
+            touched.saw(keys.of(record, &first.by), at);
         }
-        let before = self.count_before(rule, record, moment);
-        if !rule.concerns(record, moment) {
+        let before = self.count_before(rule, record, moment, keys);
+        if !rule.concerns(record, moment, asked) {
             return None;
         }
-        let mut found = Found { evidence: record.evidence().into_iter().collect(), ..Found::default() };
+        let mut found = Found::default();
         match rule.when.as_ref().and_then(|when| when.limit()) {
             // What is new is not new by any number: there is no limit to name.
             Some((column, threshold)) if rule.first.is_none() => {
@@ -86,38 +93,48 @@ impl State {
             matches &= before.is_some_and(|before| before >= after.times);
         }
         if let (Some(first), Some(touched)) = (&rule.first, self.touched.as_mut()) {
-            let (keys, names) = first.things(record);
-            let new = touched.touch(Key::of(record, &first.by), at, &keys);
-            found.new = new.into_iter().filter_map(|index| names.get(index).cloned()).collect();
+            let things = first.things(record);
+            let new = touched.touch(keys.of(record, &first.by), at, things.iter().map(|name| name_key(name)));
+            found.new = new.into_iter().filter_map(|index| things.get(index)).map(|name| (*name).to_owned()).collect();
             matches &= !found.new.is_empty();
         }
         if let (Some(usual), Some(days)) = (&rule.usual, self.days.as_mut()) {
             let amount = if let Value::U64(number) = (usual.column.get)(record) { number } else { 0 };
-            let (total, known) = days.add(Key::of(record, &usual.by), at, moment.day(), amount);
+            let (total, known) = days.add(keys.of(record, &usual.by), at, moment.day(), amount);
             matches &= known.is_some_and(|known| total > known.limit && total >= usual.at_least);
             found.observed = Some(total);
             found.threshold = known.map(|known| known.limit);
             found.usual = known;
         }
         if let (Some(window), Some(windows)) = (&rule.window, self.windows.as_mut()) {
-            let key = Key::of(record, &window.by);
+            let key = keys.of(record, &window.by);
             let figure = windows.add(key, at, window.amount(record), record.evidence());
             self.added = Some(key);
             matches &= figure.total > window.above;
             found.observed = Some(figure.total);
             found.threshold = Some(window.above);
             found.is_estimate = figure.is_estimate;
-            if record.evidence().is_some() {
-                found.evidence = figure.evidence;
-            }
         }
-        matches.then_some(found)
+        if !matches {
+            return None;
+        }
+        found.evidence = match (self.added, self.windows.as_ref(), record.evidence()) {
+            (Some(key), Some(windows), Some(_)) => windows.evidence(key),
+            (_, _, own) => own.into_iter().collect(),
+        };
+        Some(found)
     }
 
     /// How many records came before this one that `after` counts; the record itself is one of them for those that follow.
-    fn count_before<R: Judged>(&mut self, rule: &Rule<R>, record: &R, moment: &Moment<'_>) -> Option<u64> {
+    fn count_before<R: Judged>(
+        &mut self,
+        rule: &Rule<R>,
+        record: &R,
+        moment: &Moment<'_>,
+        keys: &mut Keys<R>,
+    ) -> Option<u64> {
         let (after, windows) = (rule.after.as_ref()?, self.before.as_mut()?);
-        let (key, at) = (Key::of(record, &after.by), record.judged_at());
+        let (key, at) = (keys.of(record, &after.by), record.judged_at());
         let before = windows.with(key, at, &Amount::Number(0));
         if after.concerns(record, moment) {
             windows.add(key, at, Amount::Number(1), record.evidence());

@@ -23,6 +23,9 @@ const SKETCH_BITS: u32 = 11;
 /// Values that a part of the window keeps as they are: as many bytes as its registers.
 const PART_VALUES_MAX: usize = 256;
 
+/// Places in the order of values that may count for nothing, besides one a value, before it is made anew.
+const ORDER_SPARE: usize = 32;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Series {
@@ -38,16 +41,25 @@ pub(super) struct Series {
 
 #[derive(Debug)]
 enum Different {
-    /// Each, and when it came last.
-    Each(ByKey<i64>),
+    /// One by one.
+    Each(Each),
     /// Too many for that.
     Parts(Box<Parts>),
 }
 
 impl Default for Different {
     fn default() -> Different {
-        Different::Each(ByKey::default())
+        Different::Each(Each::default())
     }
+}
+
+/// Different values, one by one.
+#[derive(Debug, Default)]
+struct Each {
+    /// When each came last.
+    values: ByKey<i64>,
+    /// The same, oldest first; of one that came again, the older places count for nothing.
+    order: VecDeque<(i64, Key)>,
 }
 
 /// Different values by the part of the window that they came in last.
@@ -86,7 +98,7 @@ impl Series {
 
     /// How many of these it does not know; of what is estimated, none is known.
     pub(super) fn new_of(&self, values: &[Key]) -> u64 {
-        let known = |value: &&Key| matches!(&self.different, Different::Each(each) if each.contains_key(value));
+        let known = |value: &&Key| matches!(&self.different, Different::Each(each) if each.values.contains_key(value));
         values.iter().filter(|value| !known(value)).count() as u64
     }
 
@@ -180,21 +192,21 @@ fn part_width(within_us: i64) -> i64 {
 impl Different {
     fn is_empty(&self) -> bool {
         match self {
-            Different::Each(each) => each.is_empty(),
+            Different::Each(each) => each.values.is_empty(),
             Different::Parts(parts) => parts.parts.is_empty(),
         }
     }
 
     fn count(&self) -> u64 {
         match self {
-            Different::Each(each) => each.len() as u64,
+            Different::Each(each) => each.values.len() as u64,
             Different::Parts(parts) => parts.union.count(),
         }
     }
 
     fn count_after(&self, before: i64) -> u64 {
         match self {
-            Different::Each(each) => each.values().filter(|at| **at > before).count() as u64,
+            Different::Each(each) => each.count_after(before),
             Different::Parts(parts) => match parts.parts.front() {
                 Some(first) if first.last <= before => {
                     union(parts.parts.iter().filter(|part| part.last > before)).count()
@@ -208,7 +220,7 @@ impl Different {
         match self {
             Different::Each(each) => {
                 each.insert(value, at);
-                if each.len() > DISTINCT_MAX {
+                if each.values.len() > DISTINCT_MAX {
                     self.estimate(within_us, keys);
                 }
             }
@@ -218,8 +230,7 @@ impl Different {
 
     fn expire(&mut self, before: i64) {
         match self {
-            Different::Each(each) if each.is_empty() => {}
-            Different::Each(each) => each.retain(|_, at| *at > before),
+            Different::Each(each) => each.expire(before),
             Different::Parts(parts) => {
                 parts.expire(before);
                 if parts.parts.is_empty() {
@@ -232,8 +243,7 @@ impl Different {
     /// From now on.
     fn estimate(&mut self, within_us: i64, keys: &RandomState) {
         if let Different::Each(each) = self {
-            let mut values: Vec<(i64, Key)> = each.drain().map(|(value, at)| (at, value)).collect();
-            values.sort_unstable();
+            let values = std::mem::take(each).in_order();
             let mut parts =
                 Parts { width: part_width(within_us), parts: VecDeque::new(), union: Sketch::new(SKETCH_BITS) };
             values.into_iter().for_each(|(at, value)| parts.insert(keys.hash_one(value), at));
@@ -244,18 +254,14 @@ impl Different {
     fn pour(&mut self, other: Different, within_us: i64, keys: &RandomState) {
         match other {
             Different::Each(values) => {
-                let mut values: Vec<(i64, Key)> = values.into_iter().map(|(value, at)| (at, value)).collect();
-                values.sort_unstable();
-                for (at, value) in values {
-                    match self {
-                        Different::Each(each) => {
-                            let seen = each.entry(value).or_insert(at);
-                            *seen = at.max(*seen);
-                        }
-                        Different::Parts(parts) => parts.insert_anywhere(keys.hash_one(value), at),
+                match self {
+                    Different::Each(each) => each.merge(values),
+                    Different::Parts(parts) => {
+                        let values = values.in_order().into_iter();
+                        values.for_each(|(at, value)| parts.insert_anywhere(keys.hash_one(value), at));
                     }
                 }
-                if matches!(self, Different::Each(each) if each.len() > DISTINCT_MAX) {
+                if matches!(self, Different::Each(each) if each.values.len() > DISTINCT_MAX) {
                     self.estimate(within_us, keys);
                 }
             }
@@ -266,6 +272,53 @@ impl Different {
                 }
             }
         }
+    }
+}
+
+impl Each {
+    /// Something that is as new as all before it, or newer.
+    fn insert(&mut self, value: Key, at: i64) {
+        if self.values.insert(value, at) == Some(at) {
+            return;
+        }
+        self.order.push_back((at, value));
+        if self.order.len() > 2 * self.values.len() + ORDER_SPARE {
+            self.put_in_order();
+        }
+    }
+
+    fn put_in_order(&mut self) {
+        let mut order: Vec<(i64, Key)> = self.values.iter().map(|(value, at)| (*at, *value)).collect();
+        order.sort_unstable();
+        self.order = order.into();
+    }
+
+    /// Each with when it came last, oldest first.
+    fn in_order(mut self) -> VecDeque<(i64, Key)> {
+        self.put_in_order();
+        self.order
+    }
+
+    fn count_after(&self, before: i64) -> u64 {
+        let old = self.order.iter().take_while(|(at, _)| *at <= before);
+        let gone = old.filter(|(at, value)| self.values.get(value) == Some(at)).count();
+        self.values.len().saturating_sub(gone) as u64
+    }
+
+    fn expire(&mut self, before: i64) {
+        while let Some((at, value)) = self.order.pop_front_if(|(at, _)| *at <= before) {
+            if self.values.get(&value) == Some(&at) {
+                self.values.remove(&value);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Each) {
+        for (value, at) in other.values {
+            let seen = self.values.entry(value).or_insert(at);
+            *seen = at.max(*seen);
+        }
+        self.put_in_order();
     }
 }
 

@@ -17,7 +17,7 @@ fn a_window_slides_and_what_is_below_the_threshold_carries_over_its_edge() {
     assert_eq!(windows.add(key(1), Timestamp(0), Amount::Number(4), Some(1)).total, 4);
     assert_eq!(windows.add(key(1), Timestamp(9 * MINUTE), Amount::Number(4), Some(2)).total, 8);
     let later = windows.add(key(1), Timestamp(10 * MINUTE), Amount::Number(4), Some(3));
-    assert_eq!(later, Figure { total: 8, is_estimate: false, evidence: vec![2, 3] });
+    assert_eq!((later, windows.evidence(key(1))), (Figure { total: 8, is_estimate: false }, vec![2, 3]));
     assert_eq!(windows.add(key(2), Timestamp(10 * MINUTE), Amount::Number(1), None).total, 1);
 }
 

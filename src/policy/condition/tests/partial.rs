@@ -117,6 +117,13 @@ proptest! {
         if said != Tri::Unknown {
             prop_assert_eq!(said, eval(&condition, &whole, hour * 3_600_000_000), "{}", text);
         }
+        // What is left to ask says what the whole says.
+        let is_true = eval(&condition, &whole, hour * 3_600_000_000) == Tri::True;
+        let zone = TimeZone::UTC;
+        whole.common.at = Timestamp(hour * 3_600_000_000);
+        let open = condition.open(&seen, &|column| known.contains(column.name));
+        let by_open = open.is_some_and(|open| condition.is_true(&whole, &Moment::new(whole.common.at, &zone), open));
+        prop_assert_eq!(by_open, is_true, "{}", text);
         // All known: the same as ever, but for NULL, which may be either.
         let zone = TimeZone::UTC;
         let moment = Moment::new(seen.common.at, &zone);
