@@ -6,6 +6,7 @@
 
 pub(crate) mod identity;
 pub(crate) mod parsers;
+mod found;
 mod kept;
 mod notified;
 mod passed;

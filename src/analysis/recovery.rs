@@ -12,6 +12,7 @@ use super::stage::Stage;
 use crate::audit::{Checkpoint, Gap, GapCause, Position};
 use crate::catalog::Kept;
 use crate::clock::Timestamp;
+use crate::policy::Waiting;
 use crate::record::{Action, Common, Finding, Session as SessionRecord, SessionOutcome, Severity, Text};
 use crate::session::event::Event;
 
@@ -28,10 +29,14 @@ impl Stage {
         let Some(checkpoint) = self.log.recovered().cloned() else { return };
         self.emitted_through = Some(checkpoint.emitted_through);
         self.through = Some(checkpoint.emitted_through);
-        match postcard::from_bytes::<Vec<Saved>>(&checkpoint.state) {
-            Ok(saved) => {
+        match postcard::take_from_bytes::<Vec<Saved>>(&checkpoint.state) {
+            Ok((saved, rest)) => {
                 self.sessions =
                     saved.into_iter().map(|saved| (saved.who.session_id, Session::restored(saved))).collect();
+                // None, where nothing waited, and in what an older version wrote.
+                let unsaid: Vec<Waiting> = postcard::from_bytes(rest).unwrap_or_default();
+                let findings = self.engine.lock().say_unsaid(&unsaid);
+                self.findings(findings);
             }
             // Written by another version: the records are all there, only open transactions are not closed.
             Err(error) => tracing::warn!(%error, "the last checkpoint's sessions could not be read"),
@@ -83,7 +88,13 @@ impl Stage {
             books.push(saved);
             replay_from = first.map_or(replay_from, |first| first.min(replay_from));
         }
-        let state = postcard::to_stdvec(&books).unwrap_or_else(|error| {
+        let unsaid = self.engine.lock().unsaid();
+        self.has_unsaid = !unsaid.is_empty();
+        let state = postcard::to_stdvec(&books).and_then(|state| match unsaid.is_empty() {
+            true => Ok(state),
+            false => postcard::to_extend(&unsaid, state),
+        });
+        let state = state.unwrap_or_else(|error| {
             tracing::error!(%error, "the open sessions could not be written into the checkpoint");
             Vec::new()
         });

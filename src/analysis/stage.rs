@@ -20,13 +20,9 @@ use crate::audit::{self, Entry, IntakeReader, Key, Log, Position};
 use crate::catalog::{Catalog, Understanding};
 use crate::clock::{Clock, Timestamp};
 use crate::figures::Figures;
-use crate::policy::acting::Whom;
-use crate::policy::judged::tame;
 use crate::policy::{PolicySet, SharedEngine};
-use crate::quarantine::{self, Quarantines};
-use crate::record::{
-    Action, Finding, Outcome, Parse, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome,
-};
+use crate::quarantine::Quarantines;
+use crate::record::{Finding, Outcome, Parse, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome};
 use crate::session::event::{Begun, Closed, Ended, Event, Prepared, Told, TransactionStatus};
 use crate::session::gate::Denial;
 use crate::sql::{Analysis, Effect};
@@ -98,11 +94,13 @@ pub struct Stage {
     pub(super) sessions: HashMap<Uuid, Session, ahash::RandomState>,
     /// Told after they are durable.
     findings: SyncSender<Finding>,
-    undelivered: Vec<Finding>,
+    pub(super) undelivered: Vec<Finding>,
     /// What is known of where classified columns went is not on disk yet.
     pub(super) lineage_changed: bool,
     /// Records appended since the last commit.
     pub(super) uncommitted: usize,
+    /// Whether the last checkpoint holds findings that wait for the fleet's word.
+    pub(super) has_unsaid: bool,
     /// The last event that was taken.
     pub(super) through: Option<Position>,
     /// Events up to here had their records written before a crash: they only restore what was open.
@@ -141,6 +139,7 @@ impl Stage {
             undelivered: Vec::new(),
             lineage_changed: false,
             uncommitted: 0,
+            has_unsaid: false,
             through: None,
             emitted_through: None,
             committed_at: Instant::now(),
@@ -190,7 +189,7 @@ impl Stage {
                 self.engine.lock().replace(set);
                 self.understood.clear();
             }
-            Control::Found(finding) => self.findings(vec![*finding]),
+            Control::Found(finding) => self.found(*finding),
         }
     }
 
@@ -502,42 +501,6 @@ impl Stage {
         self.end_transaction(id, at, TransactionOutcome::Disconnected);
     }
 
-    pub(super) fn findings(&mut self, findings: Vec<Finding>) {
-        for mut finding in findings {
-            self.log.number(&mut finding);
-            self.figures.finding(&finding);
-            if finding.action == Some(Action::Quarantine) {
-                self.keep_out(&finding);
-            }
-            self.log.append(finding.clone());
-            self.uncommitted = self.uncommitted.saturating_add(1);
-            self.undelivered.push(finding);
-        }
-    }
-
-    /// Whom a finding's policy quarantines is kept out from now on.
-    fn keep_out(&self, finding: &Finding) {
-        let policy = self.engine.lock().set().policy(&finding.policy).and_then(|policy| policy.quarantine);
-        let Some(quarantine) = policy else { return };
-        let name = match quarantine.whom {
-            Whom::User => finding.db_user.clone(),
-            // A unix socket is everybody's on the machine.
-            Whom::Address => finding.client_addr.clone().filter(|address| **address != *"local"),
-        };
-        let Some(name) = name else {
-            tracing::warn!(policy = %finding.policy, "nobody can be named who is to be kept out");
-            return;
-        };
-        let from = finding.common.at;
-        let until = from.plus_micros(quarantine.for_us);
-        tracing::warn!(whom = %quarantine.whom, name = %tame(&name), %until, policy = %finding.policy, "kept out");
-        let (policy, finding_id) = (finding.policy.clone(), finding.finding_id.clone());
-        let entry = quarantine::Entry { whom: quarantine.whom, name, from, until, policy, finding_id };
-        if let Err(error) = self.quarantines.put(entry) {
-            tracing::error!(%error, "a quarantine could not be written; it holds until the sidecar stops");
-        }
-    }
-
     /// A full disk delays sealing; the records are in the journal meanwhile, and the next call tries again.
     fn seal_if_due(&mut self, idle: bool) {
         if let Err(error) = self.log.seal_if_due(self.clock.now()) {
@@ -557,7 +520,8 @@ impl Stage {
         let due = self.uncommitted >= COMMIT_RECORDS_MAX
             || self.committed_at.elapsed() >= COMMIT_EVERY
             || (idle && !self.undelivered.is_empty());
-        if due && self.uncommitted > 0 { self.commit().map(|()| true) } else { Ok(false) }
+        let has_news = self.uncommitted > 0 || self.has_unsaid;
+        if due && has_news { self.commit().map(|()| true) } else { Ok(false) }
     }
 
     fn commit(&mut self) -> Result<(), StageError> {

@@ -175,7 +175,8 @@ impl Work {
             match self.add(store, &contributions) {
                 Ok(answers) => self.heed(&contributions, &answers),
                 Err(error) => {
-                    self.engine.lock().put_back_shared(contributions);
+                    let findings = self.engine.lock().put_back_shared(contributions);
+                    self.untold.extend(findings);
                     return Err(error);
                 }
             }

@@ -4,7 +4,7 @@ use crate::clock::Timestamp;
 use crate::record::{Common, Finding, Kind, Session, Statement, Table, Transaction};
 
 /// A record of any of the tables that policies judge.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum AnyRecord {
     /// Of `statements`.
     Statement(Box<Statement>),

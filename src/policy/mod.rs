@@ -34,7 +34,7 @@ pub mod window;
 
 use std::path::PathBuf;
 
-pub use self::engine::{Added, Alike, Concerned, Contribution, Engine, Seen, SharedEngine};
+pub use self::engine::{Added, Alike, Concerned, Contribution, Engine, Seen, SharedEngine, Waiting};
 pub use self::load::{load, load_folder};
 pub use self::set::PolicySet;
 

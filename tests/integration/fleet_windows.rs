@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use mitsuke::record::Finding;
+use mitsuke::record::{Finding, Statement};
 
 use crate::support::programs::psql;
 use crate::support::redis::{PASSWORD, Redis};
@@ -191,6 +191,31 @@ fn alone_while_the_store_is_away_and_together_again_when_it_is_back() {
     run(&one, "fleet_stopped", "select 1 as counted", 6);
     one.stop();
     assert_eq!(found([&one, &two], "fleet_stopped"), [("many".to_owned(), 6)]);
+}
+
+#[test]
+fn what_waits_for_a_store_that_does_not_answer_is_not_lost_when_the_sidecar_is_killed() {
+    let mut redis = Redis::start(None);
+    let fleet = Fleet::new(redis.port);
+    let mut sidecar = fleet.sidecar();
+    role("fleet_killed");
+    settle();
+    redis.ask(["client", "pause", "60000", "all"]);
+    run(&sidecar, "fleet_killed", "select 1 as counted", 6);
+    wait_for("the records", || {
+        let records = sidecar.records::<Statement>();
+        let counted = records.iter().filter(|record| record.query.as_deref() == Some("select $1 as counted"));
+        (counted.count() == 6).then_some(())
+    });
+    sidecar.kill();
+    assert_eq!(found([&sidecar, &sidecar], "fleet_killed"), [], "the store has been waited for");
+    redis.stop();
+    sidecar.launch();
+    let findings = || sidecar.records::<Finding>();
+    wait_for("the finding", || (!findings().is_empty()).then_some(()));
+    settle();
+    let findings: Vec<_> = findings().iter().map(|finding| (finding.policy.to_string(), finding.observed)).collect();
+    assert_eq!(findings, [("many".to_owned(), Some(6))], "once");
 }
 
 #[test]

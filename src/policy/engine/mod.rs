@@ -10,6 +10,7 @@ mod chosen;
 mod shared;
 mod sharing;
 mod state;
+mod unsaid;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use self::shared::SharedEngine;
 use self::sharing::Sharing;
 pub use self::sharing::{Added, Contribution};
 use self::state::State;
+pub use self::unsaid::Waiting;
 
 /// A policy set and what it has seen.
 pub struct Engine {
@@ -353,28 +355,29 @@ fn tell<R: Judged>(
             return None;
         }
     }
-    if told != Told::Now {
-        return None;
-    }
+    (told == Told::Now).then(|| finding_of(rule, policy, record, moment, &found))
+}
+
+fn finding_of<R: Judged>(rule: &Rule<R>, policy: &Policy, record: &R, moment: &Moment<'_>, found: &Found) -> Finding {
     let mut finding = Finding {
         finding_id: finding_id(policy, record),
         policy: policy.id.clone(),
         title: policy.title.clone(),
         severity: Some(policy.severity),
-        action: Some(action(policy, &found)),
+        action: Some(action(policy, found)),
         observed: found.observed,
         threshold: found.threshold,
-        measure: found.observed.and_then(|_| measure(rule, &found)).map(Text::from),
-        within_us: within_us(rule, &found),
+        measure: found.observed.and_then(|_| measure(rule, found)).map(Text::from),
+        within_us: within_us(rule, found),
         evidence: record.evidence().map(|_| found.evidence.clone().into()),
-        explanation: Some(explain(rule, record, moment, &found).into()),
+        explanation: Some(explain(rule, record, moment, found).into()),
         tags: Some(policy.tags.clone()),
         ..Finding::default()
     };
     finding.common.at = record.judged_at();
     finding.common.session_id = record.common().session_id.clone();
     record.copy_who(&mut finding);
-    Some(finding)
+    finding
 }
 
 /// What the figure counts.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
+use super::unsaid::Unsaid;
 use super::{AnyRule, Engine, Told, tell};
 use crate::clock::Timestamp;
 use crate::policy::definition::Policy;
@@ -47,6 +48,8 @@ pub struct Contribution {
     /// The last one, or the last that matched here.
     record: AnyRecord,
     matched: bool,
+    /// The id of the finding that waits, if one does.
+    unsaid: Option<Text>,
 }
 
 /// See [`Contribution::added`].
@@ -67,6 +70,7 @@ pub(super) struct Sharing {
     /// Where in `waiting` the newest of a policy and key is.
     places: HashMap<(Text, Key), usize, RandomState>,
     missed: u64,
+    pub(super) unsaid: Unsaid,
     /// What the others have in a window, and until when that is heeded.
     others: HashMap<Text, ByKey<(u64, Timestamp)>, RandomState>,
 }
@@ -101,6 +105,9 @@ impl Sharing {
             if matched || !known.matched {
                 (known.record, known.told_by) = (record.kept(), told_by(rule, record));
             }
+            if matched && self.joined {
+                known.unsaid = Some(self.unsaid.note(policy, record, known.unsaid.as_ref()));
+            }
             known.matched |= matched;
             return self.joined;
         }
@@ -123,6 +130,7 @@ impl Sharing {
             key,
             record: record.kept(),
             matched,
+            unsaid: (matched && self.joined).then(|| self.unsaid.note(policy, record, None)),
         });
         self.joined
     }
@@ -180,15 +188,16 @@ impl Engine {
         sharing.waiting.drain(..max).collect()
     }
 
-    /// What could not be added waits again, before all others.
-    pub fn put_back_shared(&mut self, mut contributions: Vec<Contribution>) {
-        let Some(sharing) = &mut self.sharing else { return };
+    /// What could not be added waits again, before all others. The findings of what finds no room.
+    pub fn put_back_shared(&mut self, mut contributions: Vec<Contribution>) -> Vec<Finding> {
+        let Some(sharing) = &mut self.sharing else { return Vec::new() };
         sharing.places.clear();
         contributions.append(&mut sharing.waiting);
-        let beyond = contributions.len().saturating_sub(CONTRIBUTIONS_MAX);
-        sharing.missed = sharing.missed.saturating_add(beyond as u64);
-        contributions.truncate(CONTRIBUTIONS_MAX);
+        let beyond = contributions.split_off(contributions.len().min(CONTRIBUTIONS_MAX));
+        sharing.missed = sharing.missed.saturating_add(beyond.len() as u64);
         sharing.waiting = contributions;
+        let matched = beyond.iter().filter(|contribution| contribution.matched);
+        matched.filter_map(|contribution| self.tell_shared(contribution, None)).collect()
     }
 
     /// How many contributions found no room since this was asked last.
@@ -206,7 +215,17 @@ impl Engine {
             }
             keys.insert(of.key, (total.saturating_sub(own), of.at.plus_micros(of.within_us)));
         }
-        if tells { self.tell_shared(of, Some((total, is_estimate))) } else { None }
+        if !tells {
+            self.need_not_say(of);
+            return None;
+        }
+        self.tell_shared(of, Some((total, is_estimate)))
+    }
+
+    fn need_not_say(&mut self, of: &Contribution) {
+        if let (Some(sharing), Some(id)) = (&mut self.sharing, &of.unsaid) {
+            sharing.unsaid.forget(id);
+        }
     }
 
     /// What led to a window here, and its figure here.
@@ -215,7 +234,16 @@ impl Engine {
         Some(judge.state.windows.as_ref()?.held(of.key, of.at))
     }
 
+    /// The finding; where it is not to be told again, it need not be said either.
     fn tell_shared(&mut self, of: &Contribution, figure: Option<(u64, bool)>) -> Option<Finding> {
+        let finding = self.told_shared(of, figure);
+        if finding.is_none() {
+            self.need_not_say(of);
+        }
+        finding
+    }
+
+    fn told_shared(&mut self, of: &Contribution, figure: Option<(u64, bool)>) -> Option<Finding> {
         let (evidence, own) = self.held(of)?;
         let (total, is_estimate) = figure.unwrap_or((own, false));
         let (observed, threshold) = (Some(total), Some(of.above));

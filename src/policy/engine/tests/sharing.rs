@@ -120,3 +120,48 @@ fn more_than_it_keeps_is_told_alone_and_counted() {
     assert_eq!(observed(&mut engine, [statement(9_999, 0, 11)]), [11]);
     assert_eq!((engine.missed_shared(), engine.missed_shared()), (1, 0));
 }
+
+#[test]
+fn what_waits_when_it_dies_is_told_by_the_next_one() {
+    let mut engine = joined(&[SUM]);
+    let mut many = statement(1, 0, 11);
+    assert_eq!(engine.statement(&mut many), Vec::new());
+    assert_eq!(observed(&mut engine, [statement(2, SECOND, 1)]), NONE);
+    let unsaid = engine.unsaid();
+    assert_eq!(unsaid.len(), 1, "one finding for both");
+    let taken = engine.take_shared(10);
+    assert_eq!(engine.unsaid(), unsaid, "on its way to the store");
+
+    // It dies. The next one has learned from the log what it had seen.
+    let mut next = joined(&[SUM]);
+    next.learn_statement(&many);
+    let said = next.say_unsaid(&unsaid);
+    assert_eq!(said.iter().map(|finding| finding.observed).collect::<Vec<_>>(), [Some(11)]);
+
+    // It lives. Another one tells it, or it does itself, or there is nothing to tell any more: then nothing waits.
+    let told = engine.heard_shared(&taken[0], 40, false, true).unwrap();
+    assert_eq!(engine.unsaid(), unsaid, "on its way into the log");
+    engine.said(&told);
+    assert!(engine.unsaid().is_empty());
+    for tells in [false, true] {
+        assert_eq!(observed(&mut engine, [statement(3, SECOND, 1)]), NONE);
+        assert_eq!(engine.unsaid().len(), 1);
+        let taken = engine.take_shared(10);
+        assert_eq!(engine.heard_shared(&taken[0], 41, false, tells), None);
+        assert!(engine.unsaid().is_empty(), "{tells}");
+    }
+}
+
+#[test]
+fn what_finds_no_room_on_its_way_back_is_told_alone() {
+    let mut engine = joined(&[SUM]);
+    assert_eq!(observed(&mut engine, [statement(1, 0, 11)]), NONE);
+    let taken = engine.take_shared(10);
+    for number in 0..super::super::sharing::CONTRIBUTIONS_MAX as u64 {
+        let one = Statement { db_user: Some(format!("u{number}").into()), ..statement(number, 0, 11) };
+        engine.statement(&mut one.clone());
+    }
+    let findings = engine.put_back_shared(taken);
+    assert_eq!(findings.iter().map(|finding| finding.observed).collect::<Vec<_>>(), [Some(11)]);
+    assert_eq!(engine.missed_shared(), 1);
+}
