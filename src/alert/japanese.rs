@@ -114,7 +114,7 @@ fn about(finding: &Finding) -> String {
 }
 
 /// Of the built-in policies, and of the findings that have no file.
-pub(super) const TITLES: [(&str, &str); 57] = [
+pub(super) const TITLES: [(&str, &str); 58] = [
     ("after-hours-personal-read", "業務時間外の個人データの参照"),
     ("always-true", "サービスのクエリーに常に真となる条件"),
     ("audit-settings-of-a-session", "セッション自身による監査設定の無効化"),
@@ -122,6 +122,7 @@ pub(super) const TITLES: [(&str, &str); 57] = [
     ("bulk-personal-read", "多数の個人データの参照"),
     ("bypass", "Mitsuke を経由しない接続"),
     ("bypass-statements", "Mitsuke を経由しないステートメント"),
+    ("classified-data-led-on", "機密データを含むビュー・関数・表の作成"),
     ("copy-of-classified-data", "機密データのコピー出力"),
     ("data-led-elsewhere", "データベース外への経路の作成"),
     ("dropped-or-emptied", "テーブルの削除または全件消去"),

@@ -57,6 +57,7 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         columns: Some(understood.columns.clone()),
         level: understanding.level.clone(),
         functions: Some(understood.functions.clone()),
+        derived: Some(understood.derived.clone()),
         bytes_in: Some(open.bytes_in),
         literals: kept::literals(source, key),
         outcome: Some(Outcome::Unknown),

@@ -475,3 +475,32 @@ fn each_statement_of_a_query_that_was_cut_short_is_there_as_unknown() {
     run(folder.path(), &script.events);
     assert_eq!(told(folder.path()), expected);
 }
+
+#[test]
+fn what_holds_classified_data_from_now_on_is_told_and_what_only_the_session_sees_is_not() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    let queries = [
+        ("create view shop.v as select id, email as mail from shop.customers", "CREATE VIEW"),
+        ("create table shop.copy as select * from shop.customers", "SELECT 3"),
+        ("insert into shop.letters (address) select email from shop.customers", "INSERT 0 3"),
+        ("create view shop.numbers as select count(*) from shop.customers", "CREATE VIEW"),
+        ("create temp table mine as select email from shop.customers", "SELECT 3"),
+        ("insert into shop.customers (id, email) values (1, 'a@example.jp')", "INSERT 0 1"),
+    ];
+    for (query, tag) in queries {
+        script.query(query, tag);
+    }
+    script.closed();
+    run(folder.path(), &script.events);
+
+    let statements = records::<Statement>(folder.path());
+    let derived: Vec<Vec<&str>> = statements
+        .iter()
+        .map(|statement| statement.derived.as_deref().expect("known").iter().map(|name| &**name).collect())
+        .collect();
+    let none = Vec::<&str>::new();
+    let expected =
+        [vec!["shop.v.mail"], vec!["shop.copy.*"], vec!["shop.letters.address"], none.clone(), none.clone(), none];
+    assert_eq!(derived, expected);
+}

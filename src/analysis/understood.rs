@@ -24,6 +24,8 @@ pub(super) struct Understood {
     /// Classified, and returned.
     pub(super) columns: Texts,
     pub(super) functions: Texts,
+    /// Made or filled from classified ones.
+    pub(super) derived: Texts,
     /// Whether its constants say what it looked up or wrote.
     pub(super) are_values: bool,
     /// The policies that its executions can concern, once it has been executed.
@@ -31,8 +33,8 @@ pub(super) struct Understood {
 }
 
 /// The columns of a record that are the same for all executions.
-const SETTLED: [&str; 9] =
-    ["kind", "query", "fingerprint", "parse", "catalog", "relations", "columns", "level", "functions"];
+const SETTLED: [&str; 10] =
+    ["kind", "query", "fingerprint", "parse", "catalog", "relations", "columns", "level", "functions", "derived"];
 /// Those that are, too, where it returns nobody's data.
 const SETTLED_IF_IMPERSONAL: [&str; 2] = ["persons", "personal_rows"];
 
@@ -55,6 +57,7 @@ impl Understood {
             relations: relations.into(),
             columns: understanding.columns.iter().cloned().collect(),
             functions: analysis.functions.iter().cloned().collect(),
+            derived: understanding.consequences.derived().into(),
             are_values: are_values(analysis),
             concerned: OnceLock::new(),
             understanding,

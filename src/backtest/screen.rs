@@ -24,7 +24,8 @@ use crate::policy::{Concerned, Engine, Seen};
 use crate::record::{Column, Statement, Table};
 
 /// The columns that are the same in all executions of one statement.
-const SETTLED: [&str; 8] = ["kind", "query", "parse", "catalog", "relations", "columns", "level", "functions"];
+const SETTLED: [&str; 9] =
+    ["kind", "query", "parse", "catalog", "relations", "columns", "level", "functions", "derived"];
 /// What is found out anew when a record is judged.
 const UNKNOWN: [&str; 2] = ["permit", "policies"];
 /// Statements of which is kept whom they can concern; with more it begins anew.

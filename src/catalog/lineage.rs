@@ -100,6 +100,16 @@ impl Learned {
         }
     }
 
+    /// Its columns that are filled with something classified, in full; none, where only the session sees them.
+    pub(super) fn derived(&self) -> Vec<Text> {
+        if self.temporary {
+            return Vec::new();
+        }
+        let any = self.holds.is_vague().then_some("*");
+        let names = self.holds.columns().map(|name| &**name).chain(any);
+        names.map(|name| format!("{}.{}.{name}", self.schema, self.table).into()).collect()
+    }
+
     /// Whether anything follows from it for somebody.
     pub(super) fn says_something(&self) -> bool {
         self.temporary || self.fate != crate::sql::Fate::Filled || !self.holds.is_empty() || !self.over.is_empty()

@@ -154,6 +154,16 @@ pub struct Consequences {
     pub opaque: bool,
 }
 
+impl Consequences {
+    /// The columns that hold classified data now, `schema.table.column`; those of the session's own tables left out.
+    pub fn derived(&self) -> Vec<Text> {
+        let mut derived: Vec<Text> = self.learned.iter().flat_map(Learned::derived).collect();
+        derived.sort_unstable();
+        derived.dedup();
+        derived
+    }
+}
+
 /// What is known of every database in use. Cheap to clone; shared by the analysis, the data plane and the loader.
 #[derive(Clone)]
 pub struct Catalog {

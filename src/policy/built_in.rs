@@ -56,6 +56,8 @@ files!(
     "bulk/sensitive-data-by-hand.cases.yaml",
     "changes/audit-settings-of-a-session.yaml",
     "changes/audit-settings-of-a-session.cases.yaml",
+    "changes/classified-data-led-on.yaml",
+    "changes/classified-data-led-on.cases.yaml",
     "changes/data-led-elsewhere.yaml",
     "changes/data-led-elsewhere.cases.yaml",
     "changes/dropped-or-emptied.yaml",

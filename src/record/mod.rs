@@ -185,6 +185,9 @@ table! {
         ticket: Option<Text>,
         /// How many statements the Query had that it came in; null where it came otherwise.
         stacked: Option<u64>,
+        /// Columns that it made, or filled, from classified ones, where others can see them: `schema.table.column`, or `schema.table.*`
+        /// where it is not known which. A view's as well.
+        derived: Option<Texts>,
     }
 }
 

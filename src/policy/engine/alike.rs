@@ -12,7 +12,8 @@ use crate::record::{Column, Statement, Table};
 /// Kinds of statements that are kept.
 const KEPT_MAX: usize = 16_384;
 /// The columns that are the same in all executions of one statement.
-const SETTLED: [&str; 8] = ["kind", "query", "parse", "catalog", "relations", "columns", "level", "functions"];
+const SETTLED: [&str; 9] =
+    ["kind", "query", "parse", "catalog", "relations", "columns", "level", "functions", "derived"];
 
 /// See the module.
 #[derive(Default)]
