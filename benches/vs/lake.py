@@ -26,11 +26,14 @@ def questions(log):
     shown = subprocess.run([sys.executable, "-c", ASK, first], check=True, capture_output=True, text=True).stdout
     first = shown.strip()
     person = f'''select "at", db_user, client_addr, query from %s where array_%s(subjects, '{first}') order by "at"'''
-    count = '''select db_user, date_trunc('day', "at") as day, count(*) from %s group by 1, 2 order by 1, 2'''
+    count = '''select db_user, %s as day, count(*) from %%s group by 1, 2 order by 1, 2'''
+    trunc, date, partition = [count % day for day in ("""date_trunc('day', "at")""", '"at"::date', "dt")]
     hour = """select count(*), sum(persons) from %s where "at" between '2026-09-03 10:00:00+00' and '2026-09-03 10:59:59+00'"""
     return [
         ("nothing: what starting takes", "select 1", "select 1"),
-        ("count by user and day", count % "statements", count % files),
+        ("count by user and day: date_trunc", trunc % "statements", trunc % files),
+        ("the same: at::date", date % "statements", date % files),
+        ("the same: dt", partition % "statements", partition % files),
         ("one person's history", person % ("statements", "has"), person % (files, "contains")),
         ("one hour of the whole", hour % "statements", (hour + " and dt = '2026-09-03'") % files),
     ]

@@ -22,6 +22,8 @@ const MANY_HASHES_DICTIONARY_BYTES_MAX: usize = 4 << 20;
 const HASHES_ZSTD_LEVEL: i32 = 1;
 /// Columns that are searched for one value among many files.
 const SEARCHED: [&str; 3] = ["session_id", "fingerprint", "finding_id"];
+/// Lists that are searched for one person: a byte more a hash, and a file that has never seen them need not be read.
+const PEOPLE: [&str; 1] = ["subjects"];
 
 /// The properties of a file with these columns, of whose row groups none has more than `rows`.
 pub(super) fn encoded(mut properties: WriterPropertiesBuilder, schema: &Schema, rows: u64) -> WriterPropertiesBuilder {
@@ -35,18 +37,25 @@ pub(super) fn encoded(mut properties: WriterPropertiesBuilder, schema: &Schema, 
     let dictionary_bytes_max =
         if rows > MANY_ROWS { MANY_HASHES_DICTIONARY_BYTES_MAX } else { HASHES_DICTIONARY_BYTES_MAX };
     for column in HASHES.iter().filter(|column| has(column)) {
-        let items = ColumnPath::new(vec![(*column).to_owned(), "list".to_owned(), "item".to_owned()]);
+        let items = items(column);
         properties = properties
             .set_column_dictionary_page_size_limit(items.clone(), dictionary_bytes_max)
             .set_column_encoding(items.clone(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
             .set_column_compression(items, zstd(HASHES_ZSTD_LEVEL));
     }
-    for column in SEARCHED.iter().filter(|column| has(column)).map(|column| ColumnPath::from(*column)) {
+    let lists = PEOPLE.iter().filter(|column| has(column)).map(|column| items(column));
+    let searched = SEARCHED.iter().filter(|column| has(column)).map(|column| ColumnPath::from(*column));
+    for column in searched.chain(lists) {
         properties = properties
             .set_column_bloom_filter_enabled(column.clone(), true)
             .set_column_bloom_filter_max_ndv(column, rows);
     }
     properties
+}
+
+/// What a list's items are called in a file.
+fn items(column: &str) -> ColumnPath {
+    ColumnPath::new(vec![column.to_owned(), "list".to_owned(), "item".to_owned()])
 }
 
 fn zstd(level: i32) -> Compression {

@@ -26,11 +26,15 @@ use datafusion::physical_plan::union::UnionExec;
 
 use super::Error;
 use super::pruning::{self, Span};
+use super::readers::{Readers, Sought};
 use crate::audit::{Lake, LakeFile, Place, Snapshot};
 use crate::clock::Timestamp;
 
 /// The partition's column.
-const PARTITION: &str = "dt";
+pub const PARTITION: &str = "dt";
+
+/// What is read of a file's end at once: its metadata, mostly. They are some 12 KB of a file of one row group.
+const FOOTER_BYTES: usize = 32 << 10;
 
 /// More files than these after a look at their days: it pays to look up their times.
 const FILES_FEW: usize = 8;
@@ -106,16 +110,21 @@ impl LakeTable {
 
     fn scan_files(
         &self,
+        state: &dyn Session,
         at: ObjectStoreUrl,
         files: Vec<PartitionedFile>,
-        groups: usize,
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let table = TableSchema::builder(Arc::clone(&self.file_schema))
             .with_table_partition_cols(vec![Arc::clone(&self.partition)])
             .build();
-        let source = ParquetSource::new(table).with_pushdown_filters(true).with_enable_page_index(true);
-        let groups = FileGroup::new(files).split_files(groups.max(1));
+        let readers = Readers::of(state.runtime_env().object_store(&at)?);
+        let source = ParquetSource::new(table)
+            .with_pushdown_filters(true)
+            .with_enable_page_index(true)
+            .with_metadata_size_hint(FOOTER_BYTES)
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        let groups = FileGroup::new(files).split_files(state.config().target_partitions().max(1));
         let config = FileScanConfigBuilder::new(at, Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
@@ -148,12 +157,16 @@ impl TableProvider for LakeTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         let files = self.wanted(state, filters)?;
+        let sought = Sought::by(filters);
         let stored = self.store.iter().map(|store| (store.clone(), true));
         for (at, in_store) in stored.chain([(ObjectStoreUrl::local_filesystem(), false)]) {
-            let files: Vec<PartitionedFile> =
-                files.iter().filter(|file| file.in_store == in_store).map(|file| file.file.clone()).collect();
+            let files = files.iter().filter(|file| file.in_store == in_store).map(|file| match &sought {
+                Some(sought) => file.file.clone().with_extension(sought.clone()),
+                None => file.file.clone(),
+            });
+            let files: Vec<PartitionedFile> = files.collect();
             if !files.is_empty() {
-                inputs.push(self.scan_files(at, files, state.config().target_partitions(), projection)?);
+                inputs.push(self.scan_files(state, at, files, projection)?);
             }
         }
         if !self.journal.is_empty() || inputs.is_empty() {

@@ -3,12 +3,15 @@
 //! In: a [`crate::audit`] lake and a text. Out: Arrow record batches. Only with the feature `query`. Reads what was
 //! committed when the engine was opened; refuses everything that is not a question (DDL, DML, COPY, SET). Times are UTC.
 
+mod codes;
+mod days;
 mod error;
 mod functions;
 mod implied;
 mod kept;
 mod lake_table;
 mod pruning;
+mod readers;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -24,9 +27,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
+use self::codes::ByCodes;
+use self::days::Days;
 pub use self::error::{Error, Place};
 pub use self::functions::NAMES as FUNCTIONS;
 use self::implied::Implied;
@@ -73,7 +78,10 @@ impl Engine {
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
         options.sql_parser.collect_spans = true;
-        let context = SessionContext::new_with_config(config);
+        let state = SessionStateBuilder::new().with_config(config).with_default_features();
+        let state = state.with_physical_optimizer_rule(Arc::new(ByCodes)).build();
+        let context = SessionContext::new_with_state(state);
+        context.add_analyzer_rule(Arc::new(Days::new()));
         context.add_analyzer_rule(Arc::new(Implied));
         context.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), Arc::new(Kept::here()));
         let place = lake.place().clone();

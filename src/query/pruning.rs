@@ -22,7 +22,7 @@ const DAY_US: i64 = 86_400_000_000;
 /// The partition's column.
 const DAY: &str = "dt";
 /// Parts of a time that its day has.
-const PARTS_OF_DAY: [&str; 8] = ["year", "isoyear", "quarter", "month", "week", "day", "doy", "dow"];
+pub const PARTS_OF_DAY: [&str; 8] = ["year", "isoyear", "quarter", "month", "week", "day", "doy", "dow"];
 
 /// What is known of a file's rows before it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

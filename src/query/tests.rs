@@ -1,5 +1,8 @@
 //! Questions over a real log, half of it sealed.
 
+mod grouping;
+mod people;
+
 use std::path::Path;
 
 use arrow::util::pretty::pretty_format_batches;
@@ -7,7 +10,7 @@ use arrow::util::pretty::pretty_format_batches;
 use super::*;
 use crate::audit::{Checkpoint, Config, Durability, Log, WhenUnwritable};
 use crate::clock::Timestamp;
-use crate::record::{Kind, Outcome, Session, SessionOutcome, Statement};
+use crate::record::{Kind, Outcome, Session, SessionOutcome, Statement, Text};
 
 /// 2026-11-23T10:00:00Z.
 const MONDAY: i64 = 1_795_428_000_000_000;
@@ -327,10 +330,12 @@ async fn a_condition_on_a_function_of_time_opens_what_a_bare_range_would() {
         assert_eq!(found, rows, "{condition}");
         assert!(opened <= files && opened > 0, "{condition}: {opened} files");
     }
-    // What says nothing of time says nothing, and what is compared with a column is left as it is.
-    for condition in
-        ["date_trunc('day', at) <> '2026-11-23'", "extract(hour from at) = 10", "date_trunc('day', at) = at"]
-    {
-        assert_eq!(opened(&engine, condition).await.0, 377, "{condition}");
+    // What says nothing of a day says nothing, and what is compared with a column is left as it is.
+    for (condition, files) in [
+        ("date_trunc('day', at) <> '2026-11-23'", 376),
+        ("extract(hour from at) = 10", 377),
+        ("date_trunc('day', at) = at", 377),
+    ] {
+        assert_eq!(opened(&engine, condition).await.0, files, "{condition}");
     }
 }

@@ -1,11 +1,12 @@
-//! `date_trunc` of the log's own times, without the detour by a calendar.
+//! `date_trunc` of the log's own times, by arithmetic.
 //!
-//! In: a unit and times. Out: what DataFusion's own makes of them. Of times in UTC, which all times of the log are, it looks up the zone's rules for
-//! each; of times without a zone, it does not, and in UTC the two are the same.
+//! In: a unit and times. Out: what DataFusion's own makes of them. That asks a calendar about each time, and of times in UTC, which all times of the
+//! log are, the zone's rules as well. Units of one length, up to a week, need neither; a longer one is asked about once a run of times of one day.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::error::Result;
 use datafusion::functions::datetime::date_trunc;
@@ -42,16 +43,28 @@ impl ScalarUDFImpl for Trunc {
     }
 
     fn invoke_with_args(&self, mut arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(ColumnarValue::Array(times)) = arguments.args.get_mut(1) else {
+        let [ColumnarValue::Scalar(unit), ColumnarValue::Array(times)] = &mut arguments.args[..] else {
             return self.plain.inner().invoke_with_args(arguments);
         };
         let zone = match times.data_type() {
-            DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if &**zone == "UTC" => Arc::clone(zone),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) if zone.as_deref().is_none_or(|zone| zone == "UTC") => {
+                zone.clone()
+            }
             _ => return self.plain.inner().invoke_with_args(arguments),
         };
-        *times = Arc::new(times.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt(None::<Arc<str>>));
-        let truncated = self.plain.inner().invoke_with_args(arguments)?.into_array(1)?;
-        let truncated = truncated.as_primitive::<TimestampMicrosecondType>().clone().with_timezone(zone);
+        let unit = unit.try_as_str().flatten().map(str::to_lowercase).unwrap_or_default();
+        let of_times = times.as_primitive::<TimestampMicrosecondType>();
+        if let Some((length, begin)) = length(&unit) {
+            let truncated = of_times.unary::<_, TimestampMicrosecondType>(|at| down(at, length, begin));
+            return Ok(ColumnarValue::Array(Arc::new(truncated.with_timezone_opt(zone))));
+        }
+        let days = of_times.unary::<_, TimestampMicrosecondType>(|at| down(at, DAY, 0));
+        let (runs, of_rows) = runs(&days);
+        *times = Arc::new(runs);
+        arguments.number_rows = times.len();
+        let truncated = self.plain.inner().invoke_with_args(arguments)?.into_array(of_rows.len())?;
+        let truncated = take(&truncated, &UInt32Array::from(of_rows), None)?;
+        let truncated = truncated.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt(zone);
         Ok(ColumnarValue::Array(Arc::new(truncated)))
     }
 
@@ -64,9 +77,42 @@ impl ScalarUDFImpl for Trunc {
     }
 }
 
+/// A day, microseconds.
+const DAY: i64 = 86_400_000_000;
+
+/// The length of a unit, and where one of them begins, microseconds; `None` of those of which one is longer than another.
+fn length(unit: &str) -> Option<(i64, i64)> {
+    Some(match unit {
+        "second" => (1_000_000, 0),
+        "minute" => (60_000_000, 0),
+        "hour" => (3_600_000_000, 0),
+        "day" => (DAY, 0),
+        // 1970-01-05 was a Monday.
+        "week" => (7 * DAY, 4 * DAY),
+        _ => return None,
+    })
+}
+
+fn down(at: i64, length: i64, begin: i64) -> i64 {
+    at.wrapping_sub(at.wrapping_sub(begin).rem_euclid(length))
+}
+
+/// Neighbours that are alike as one, and which one each row has.
+fn runs(times: &TimestampMicrosecondArray) -> (TimestampMicrosecondArray, Vec<u32>) {
+    let mut runs: Vec<Option<i64>> = Vec::new();
+    let mut of_rows = Vec::with_capacity(times.len());
+    for time in times {
+        if runs.last() != Some(&time) {
+            runs.push(time);
+        }
+        of_rows.push(u32::try_from(runs.len()).unwrap_or(u32::MAX).saturating_sub(1));
+    }
+    (runs.into(), of_rows)
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, TimestampMicrosecondArray};
+    use arrow::array::ArrayRef;
     use arrow::datatypes::Field;
     use datafusion::common::ScalarValue;
     use datafusion::common::config::ConfigOptions;
@@ -88,13 +134,13 @@ mod tests {
     /// Before and behind the epoch, on borders and beside them, a leap day, and null.
     #[test]
     fn it_gives_what_the_engine_s_own_gives() {
-        const DAY: i64 = 86_400_000_000;
         let mut moments = vec![None, Some(0), Some(-1), Some(1), Some(1_709_164_799_999_999), Some(-DAY), Some(DAY)];
+        moments.extend((-40..40).map(|number| Some(1_709_164_800_000_000 + number * DAY + number)));
         moments.extend((-50..50).map(|number| Some(number * 7_777_777_777_777 + number)));
         for zone in [Some("UTC"), None, Some("Asia/Tokyo")] {
             let times = TimestampMicrosecondArray::from(moments.clone()).with_timezone_opt(zone);
             let times: ArrayRef = Arc::new(times);
-            for unit in ["second", "minute", "hour", "day", "week", "month", "quarter", "year"] {
+            for unit in ["second", "minute", "hour", "day", "week", "month", "quarter", "year", "Week", "MONTH"] {
                 let (ours, theirs) = (truncated(&trunc(), unit, &times), truncated(&date_trunc(), unit, &times));
                 assert_eq!(&ours, &theirs, "{unit} {zone:?}");
             }

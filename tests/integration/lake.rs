@@ -1,6 +1,9 @@
 //! The log as a lake: other engines read every file of it and agree, by the definitions of `deploy/lake`, which follow from the
 //! record's schema and cannot drift from it.
 
+#[cfg(feature = "query")]
+mod answers;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -129,20 +132,23 @@ fn the_definitions_are_those_of_the_schema() {
     assert!(wrong.is_empty(), "{wrong:?} of deploy/lake are not the schema's; copy them from {}", wanted.display());
 }
 
+fn config(path: &Path) -> Config {
+    Config {
+        path: path.to_path_buf(),
+        durability: Durability::Process,
+        store: None,
+        when_unwritable: WhenUnwritable::Block,
+        flush: std::time::Duration::from_secs(60),
+        retention: Retention::default(),
+        key_file: path.join("key"),
+        signing_key: path.join("signing.key"),
+    }
+}
+
 /// Statements of three days by two writers, and a row of every other table; all sealed.
 fn write_log(path: &Path) {
     for writer in ["db-1", "db-2"] {
-        let config = Config {
-            path: path.to_path_buf(),
-            durability: Durability::Process,
-            store: None,
-            when_unwritable: WhenUnwritable::Block,
-            flush: std::time::Duration::from_secs(60),
-            retention: Retention::default(),
-            key_file: path.join("key"),
-            signing_key: path.join("signing.key"),
-        };
-        let mut log = Log::open(&config, writer).unwrap();
+        let mut log = Log::open(&config(path), writer).unwrap();
         for number in 0..9_u64 {
             let mut statement = Statement {
                 statement_no: number + 1,
