@@ -43,7 +43,8 @@ create external table if not exists mitsuke.statements (
     `permit` string,
     `context` string,
     `ticket` string,
-    `stacked` bigint
+    `stacked` bigint,
+    `derived` array<string>
 )
 partitioned by (`dt` date)
 stored as parquet

@@ -44,6 +44,7 @@ create table if not exists mitsuke.statements (
     `context` string,
     `ticket` string,
     `stacked` decimal(20, 0),
+    `derived` array<string>,
     `dt` date
 )
 using parquet partitioned by (dt) location 'LOG/statements';

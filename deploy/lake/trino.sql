@@ -45,6 +45,7 @@ create table if not exists hive.mitsuke.statements (
     "context" varchar,
     "ticket" varchar,
     "stacked" bigint,
+    "derived" array(varchar),
     "dt" date
 )
 with (format = 'PARQUET', external_location = 'LOG/statements/', partitioned_by = array['dt']);
