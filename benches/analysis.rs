@@ -3,19 +3,20 @@
 //! Found again in two ways: a prepared statement's text is where it was, and a text that was sent anew has the shape of one before. What is
 //! found is found without an allocation, which is checked before anything is measured.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use mimalloc::MiMalloc;
 use mitsuke::analysis::Parsers;
 use mitsuke::sql::analyze;
 
 /// As many texts as keep each other from being recognised by where they lie.
 const COPIES: usize = 16_384;
 
-/// Counts what is allocated.
+/// Counts what is allocated, by the allocator that the program has.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -23,18 +24,18 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: every call goes on to the system's allocator as it came.
+// SAFETY: every call goes on to the program's allocator as it came.
 #[allow(unsafe_code, reason = "an allocator that counts can be written in no other way")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller has it.
-        unsafe { System.alloc(layout) }
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: as the caller has it.
-        unsafe { System.dealloc(pointer, layout) }
+        unsafe { MiMalloc.dealloc(pointer, layout) }
     }
 }
 

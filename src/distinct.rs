@@ -35,23 +35,26 @@ impl Distinct {
     }
 
     /// Adds a hash; says whether it is known to be new (an estimate never knows).
+    #[inline]
     pub fn insert(&mut self, hash: u64) -> bool {
         match &mut self.held {
-            Held::Exact(set) => {
-                if set.len() < self.exact_max || set.contains(&hash) {
-                    return set.insert(hash);
-                }
-                let mut sketch = Sketch::new(self.bits);
-                set.iter().for_each(|known| sketch.insert(*known));
-                sketch.insert(hash);
-                self.held = Held::Estimate(Box::new(sketch));
-                false
-            }
             Held::Estimate(sketch) => {
                 sketch.insert(hash);
                 false
             }
+            Held::Exact(set) if set.len() < self.exact_max => set.insert(hash),
+            Held::Exact(set) if set.contains(&hash) => false,
+            Held::Exact(_) => self.estimate(hash),
         }
+    }
+
+    /// Goes over to an estimate, with one hash more than are kept.
+    fn estimate(&mut self, hash: u64) -> bool {
+        let mut sketch = Sketch::new(self.bits);
+        self.pour_into(&mut sketch);
+        sketch.insert(hash);
+        self.held = Held::Estimate(Box::new(sketch));
+        false
     }
 
     /// How many distinct hashes.
@@ -112,6 +115,7 @@ impl Sketch {
     }
 
     /// Adds a hash. The register is its first bits; the rank is the place of the first 1 in the rest, from 1.
+    #[inline]
     pub fn insert(&mut self, hash: u64) {
         let rest = 64_u32.saturating_sub(self.bits);
         let index = usize::try_from(hash >> rest).unwrap_or(0);
@@ -128,8 +132,15 @@ impl Sketch {
         }
     }
 
+    #[inline]
     fn raise(&mut self, index: usize, rank: u8) {
-        let Some(register) = self.registers.get_mut(index).filter(|register| **register < rank) else { return };
+        if self.registers.get(index).is_some_and(|register| *register < rank) {
+            self.raised(index, rank);
+        }
+    }
+
+    fn raised(&mut self, index: usize, rank: u8) {
+        let Some(register) = self.registers.get_mut(index) else { return };
         if let Some(count) = self.counts.get_mut(usize::from(*register)) {
             *count = count.saturating_sub(1);
         }

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::classification::{Classification, Level};
+use super::classification::{ByName, Classification, Level};
 use super::columns::Kinds;
 use super::foreign::Foreign;
 use super::lineage::Lineage;
-use super::snapshot::{Classified, Oid, Relation, Rows, Rule};
+use super::snapshot::{Classified, Oid, Relation, Relations, Rows, Rule};
 use crate::record::Text;
 use crate::sql;
 
@@ -19,7 +19,7 @@ const VIEW_DEPTH_MAX: usize = 16;
 const RULED_MAX: usize = 1_000;
 
 /// Every relation, by its OID.
-pub(super) fn relations(rows: &Rows, classification: &Classification, lineage: &Lineage) -> HashMap<Oid, Relation> {
+pub(super) fn relations(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Relations {
     let mut builder = Builder::new(rows, classification, lineage);
     for (oid, ..) in &rows.relations {
         builder.finish(*oid, 0);
@@ -34,7 +34,7 @@ pub(super) fn relations(rows: &Rows, classification: &Classification, lineage: &
 }
 
 /// What rules have a statement touch besides, by the relation that it writes: what they name, and what the rules of these name.
-fn ruled(rules: &[(Oid, char, Oid)], relations: &HashMap<Oid, Relation>) -> HashMap<Oid, Vec<Rule>> {
+fn ruled(rules: &[(Oid, char, Oid)], relations: &Relations) -> HashMap<Oid, Vec<Rule>> {
     let mut direct: HashMap<Oid, Vec<(char, Oid)>> = HashMap::new();
     for (of, on, touched) in rules {
         direct.entry(*of).or_default().push((*on, *touched));
@@ -60,6 +60,7 @@ fn ruled(rules: &[(Oid, char, Oid)], relations: &HashMap<Oid, Relation>) -> Hash
 
 struct Builder<'a> {
     classification: &'a Classification,
+    levels: ByName<'a>,
     lineage: &'a Lineage,
     names: HashMap<Oid, (&'a Text, &'a Text)>,
     oids: HashMap<(&'a str, &'a str), Oid>,
@@ -77,13 +78,14 @@ struct Builder<'a> {
     /// By comments and security labels.
     said: HashMap<(Oid, i16), Level>,
     search_path: &'a [Text],
-    done: HashMap<Oid, Relation>,
+    done: Relations,
 }
 
 impl<'a> Builder<'a> {
     fn new(rows: &'a Rows, classification: &'a Classification, lineage: &'a Lineage) -> Builder<'a> {
         let mut builder = Builder {
             classification,
+            levels: classification.by_name(),
             lineage,
             names: rows.relations.iter().map(|(oid, schema, name, _)| (*oid, (schema, name))).collect(),
             oids: rows.relations.iter().map(|(oid, schema, name, _)| ((&**schema, &**name), *oid)).collect(),
@@ -103,7 +105,7 @@ impl<'a> Builder<'a> {
             children: HashMap::new(),
             said: HashMap::new(),
             search_path: &rows.search_path,
-            done: HashMap::new(),
+            done: HashMap::with_capacity(rows.relations.len()),
         };
         for (oid, number, width) in &rows.widths {
             builder.widths.entry(*oid).or_default().push((*number, *width));
@@ -146,7 +148,7 @@ impl<'a> Builder<'a> {
             Some(definition) => self.view(oid, definition, &columns, &mut relation, depth),
             None => self.table(oid, schema, name, &columns, &mut relation, depth),
         }
-        self.done.insert(oid, relation);
+        self.done.insert(oid, Box::new(relation));
     }
 
     fn table(
@@ -158,13 +160,13 @@ impl<'a> Builder<'a> {
         relation: &mut Relation,
         depth: usize,
     ) {
-        for (number, column) in columns {
-            let by_name = self.classification.level(schema, name, column);
+        let by_name = self.levels.levels(schema, name, columns.iter().map(|(_, column)| *column));
+        for ((number, column), by_name) in columns.iter().zip(by_name) {
             let there = self.foreign.level(oid, *number, column, self.classification);
             let level = by_name.max(there).max(self.said.get(&(oid, *number)).copied());
             if let Some(level) = level {
                 let name = format!("{}.{column}", relation.name).into();
-                relation.classified.insert(*number, vec![Classified { name, level }]);
+                *relation.classified.of(*number) = vec![Classified { name, level }];
             }
         }
         self.fill(columns, relation);
@@ -185,7 +187,7 @@ impl<'a> Builder<'a> {
                 let Some(here) = relation.columns.get(column) else { continue };
                 for classified in parent.classified.get(number).into_iter().flatten() {
                     let own = Classified { name: format!("{}.{column}", relation.name).into(), ..classified.clone() };
-                    let present = relation.classified.entry(*here).or_default();
+                    let present = relation.classified.of(*here);
                     match present.iter_mut().find(|other| other.name == own.name) {
                         Some(other) => other.level = other.level.max(own.level),
                         None => present.push(own),
@@ -205,7 +207,7 @@ impl<'a> Builder<'a> {
         let Some(holds) = self.lineage.of(schema, table) else { return };
         for (number, column) in columns {
             for mark in holds.shows(Some(column), self.classification).0 {
-                let present = relation.classified.entry(*number).or_default();
+                let present = relation.classified.of(*number);
                 if !present.iter().any(|other| other.name == mark.name) {
                     present.push(mark.clone());
                     relation.fills.push((*number, mark));
@@ -258,7 +260,7 @@ impl<'a> Builder<'a> {
                 None => self.anything(&dependencies),
             };
             if !shown.is_empty() {
-                relation.classified.insert(*number, shown);
+                *relation.classified.of(*number) = shown;
             }
             relation.widths.extend(refs.and_then(|refs| self.width(refs)).map(|width| (*number, width)));
         }

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::snapshot::Classified;
 use crate::record::Text;
 
 /// See the module. Sorted by name.
@@ -50,6 +51,52 @@ impl FromIterator<(Text, i16)> for Columns {
         let mut columns: Vec<(Text, i16)> = columns.into_iter().collect();
         columns.sort_unstable();
         Columns(columns.into())
+    }
+}
+
+/// What columns show, by their numbers. Most relations have none or a few that show anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByNumber(Vec<(i16, Vec<Classified>)>);
+
+impl ByNumber {
+    /// What the column of this number shows.
+    pub fn get(&self, number: &i16) -> Option<&Vec<Classified>> {
+        self.0.iter().find(|(its, _)| its == number).map(|(_, shown)| shown)
+    }
+
+    /// Whether the column of this number shows anything.
+    pub fn contains_key(&self, number: &i16) -> bool {
+        self.get(number).is_some()
+    }
+
+    /// What the column of this number shows, to add to.
+    pub fn of(&mut self, number: i16) -> &mut Vec<Classified> {
+        let at = self.0.iter().position(|(its, _)| *its == number).unwrap_or_else(|| {
+            self.0.reserve_exact(1);
+            self.0.push((number, Vec::new()));
+            self.0.len().saturating_sub(1)
+        });
+        &mut self.0[at].1
+    }
+
+    /// Each column's.
+    pub fn iter(&self) -> impl Iterator<Item = (i16, &Vec<Classified>)> {
+        self.0.iter().map(|(number, shown)| (*number, shown))
+    }
+
+    /// Their numbers.
+    pub fn keys(&self) -> impl Iterator<Item = i16> {
+        self.0.iter().map(|(number, _)| *number)
+    }
+
+    /// What any of them shows.
+    pub fn values(&self) -> impl Iterator<Item = &Vec<Classified>> {
+        self.0.iter().map(|(_, shown)| shown)
+    }
+
+    /// Whether nothing is classified.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
-use super::snapshot::{Classified, Relation, Rows, Snapshot};
+use super::snapshot::{Classified, Relation, Relations, Rows, Snapshot};
 use super::streams::Sent;
 use crate::record::Text;
 
@@ -170,14 +170,15 @@ pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &
             number: Some(number),
             subject,
         };
-        for (number, classified) in &relation.classified {
+        for (number, classified) in relation.classified.iter() {
             let marks = classified.iter().filter_map(|classified| mark(classified, classification));
-            kept.extend(marks.map(|mark| one(*number, mark, false)));
+            kept.extend(marks.map(|mark| one(number, mark, false)));
         }
         kept.extend(relation.subject.map(|number| one(number, (Text::default(), Text::default()), true)));
     }
     kept.sort_unstable();
     kept.truncate(IDENTITIES_MAX);
+    kept.shrink_to_fit();
     kept
 }
 
@@ -187,19 +188,20 @@ pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classificat
     let names = || now.relations.iter().map(|(oid, schema, table, _)| (*oid, (schema, table)));
     let by_oid: HashMap<u32, (&Text, &Text)> = names().collect();
     let there: HashSet<(&Text, &Text)> = names().map(|(_, name)| name).collect();
-    let mut tables: HashMap<u32, Relation> = HashMap::new();
+    let mut tables = Relations::new();
     for kept in kept {
         let (Some(oid), Some(number), Some(column)) = (kept.oid, kept.number, &kept.column) else { continue };
         let name = (&kept.schema, &kept.table);
         if by_oid.get(&oid) != Some(&name) && there.contains(&name) {
             continue;
         }
-        let relation = tables.entry(oid).or_insert_with(|| Relation::bare(kept.schema.clone(), kept.table.clone()));
+        let bare = || Box::new(Relation::bare(kept.schema.clone(), kept.table.clone()));
+        let relation = tables.entry(oid).or_insert_with(bare);
         relation.columns.insert(column.clone(), number);
         if kept.subject {
             relation.subject = Some(number);
         } else if let Some(classified) = classified(&(kept.from.clone(), kept.level.clone()), classification) {
-            relation.classified.entry(number).or_default().push(classified);
+            relation.classified.of(number).push(classified);
         }
     }
     Snapshot::of_tables(tables)
@@ -207,6 +209,9 @@ pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classificat
 
 impl Lineage {
     pub(super) fn of(&self, schema: &str, table: &str) -> Option<&Holds> {
+        if self.relations.is_empty() {
+            return None;
+        }
         self.relations.get(&(schema.into(), table.into()))
     }
 

@@ -295,8 +295,8 @@ const FOREIGN: &str = "select f.ftrelid, \
     coalesce((select pg_catalog.substr(o, 12) from pg_catalog.unnest(f.ftoptions) o where o like 'table\\_name=%'), c.relname::text) \
     from pg_catalog.pg_foreign_table f join pg_catalog.pg_class c on c.oid = f.ftrelid \
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace";
-const FOREIGN_COLUMNS: &str = "select a.attrelid, a.attnum, pg_catalog.substr(o, 13) from pg_catalog.pg_attribute a, \
-    pg_catalog.unnest(a.attfdwoptions) o where a.attnum > 0 and not a.attisdropped and o like 'column\\_name=%'";
+const FOREIGN_COLUMNS: &str = "select a.attrelid, a.attnum, pg_catalog.substr(o, 13) from pg_catalog.pg_foreign_table f \
+    join pg_catalog.pg_attribute a on a.attrelid = f.ftrelid cross join pg_catalog.unnest(a.attfdwoptions) o where a.attnum > 0 and not a.attisdropped and o like 'column\\_name=%'";
 const PUBLISHED: &str =
     "select pubname::text, schemaname::text, tablename::text, COLUMN_LIST from pg_catalog.pg_publication_tables";
 const VERSION: &str = "select pg_catalog.current_setting('server_version_num')::int4";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::building;
 use super::classification::{Classification, Level};
-use super::columns::Columns;
+use super::columns::{ByNumber, Columns};
 use super::functions::{Function, Functions, Shown};
 use super::lineage::Lineage;
 use super::streams::Sent;
@@ -122,7 +122,7 @@ pub struct Relation {
     /// Columns by name.
     pub columns: Columns,
     /// What a column shows, by attribute number; absent: nothing classified.
-    pub classified: HashMap<i16, Vec<Classified>>,
+    pub classified: ByNumber,
     /// Whether anything in it is known from what it was filled with, and not from the classification.
     pub filled: bool,
     /// Which of it is there for no other reason than what it was filled with, when the catalog was read.
@@ -154,7 +154,7 @@ impl Relation {
             name: full,
             parts: (schema, name),
             columns: Columns::default(),
-            classified: HashMap::new(),
+            classified: ByNumber::default(),
             filled: false,
             fills: Vec::new(),
             guessed: Vec::new(),
@@ -202,10 +202,13 @@ impl Relation {
     }
 }
 
+/// By OID. Each in a place of its own: a table of them has half of its places free.
+pub(super) type Relations = HashMap<Oid, Box<Relation>>;
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    relations: HashMap<Oid, Relation>,
+    relations: Relations,
     /// By its own name; each with its schema.
     by_name: HashMap<Text, Vec<(Text, Oid)>, ahash::RandomState>,
     functions: Functions,
@@ -255,7 +258,7 @@ impl Snapshot {
         for ((oid, number), (columns, guessed)) in snapshot.computed(rows) {
             if let Some(relation) = snapshot.relations.get_mut(&oid) {
                 relation.guessed.extend(guessed.then_some(number));
-                let present = relation.classified.entry(number).or_default();
+                let present = relation.classified.of(number);
                 present.extend(columns);
                 present.sort_unstable();
                 present.dedup();
@@ -270,7 +273,7 @@ impl Snapshot {
     fn copied(&self, triggers: &[(Oid, String)]) -> HashMap<Oid, BTreeSet<Classified>> {
         let mut copied: HashMap<Oid, BTreeSet<Classified>> = HashMap::new();
         for (oid, code) in triggers {
-            let Some(from) = self.relations.get(oid).filter(|from| !from.classified.is_empty()) else { continue };
+            let Some(from) = self.relation(*oid).filter(|from| !from.classified.is_empty()) else { continue };
             let code = sql::Code::of(code);
             for into in code.writes.iter().flat_map(|name| self.meant(name, None)).filter(|into| into.name != from.name)
             {
@@ -316,7 +319,7 @@ impl Snapshot {
     pub fn of_any_schema(&self, name: &str) -> Vec<&Relation> {
         let known = self.by_name.get(name).into_iter().flatten();
         let users = known.filter(|(schema, _)| !matches!(&**schema, "pg_catalog" | "information_schema"));
-        users.filter_map(|(_, oid)| self.relations.get(oid)).collect()
+        users.filter_map(|(_, oid)| self.relation(*oid)).collect()
     }
 
     /// What a function of this name shows, where it is the users' own.
@@ -378,17 +381,17 @@ impl Snapshot {
 
     /// Each relation that has anything classified.
     pub(super) fn classified_relations(&self) -> impl Iterator<Item = &Relation> {
-        self.relations.values().filter(|relation| !relation.classified.is_empty())
+        self.relations.values().map(Box::as_ref).filter(|relation| !relation.classified.is_empty())
     }
 
     /// Those that hold rows of their own: no views.
     pub(super) fn tables(&self) -> impl Iterator<Item = (Oid, &Relation)> {
         let own = |relation: &&Relation| matches!(&relation.bases[..], [base] if *base == relation.name);
-        self.relations.iter().map(|(oid, relation)| (*oid, relation)).filter(move |(_, relation)| own(relation))
+        self.relations.iter().map(|(oid, relation)| (*oid, &**relation)).filter(move |(_, relation)| own(relation))
     }
 
     /// A snapshot of these alone.
-    pub(super) fn of_tables(relations: HashMap<Oid, Relation>) -> Snapshot {
+    pub(super) fn of_tables(relations: Relations) -> Snapshot {
         Snapshot { relations, ..Snapshot::default() }
     }
 
@@ -399,12 +402,12 @@ impl Snapshot {
 
     /// By OID.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
-        self.relations.get(&oid)
+        self.relations.get(&oid).map(Box::as_ref)
     }
 
     /// By name.
     pub fn named(&self, schema: &str, name: &str) -> Option<&Relation> {
-        self.relations.get(&self.oid(schema, name)?)
+        self.relation(self.oid(schema, name)?)
     }
 
     fn oid(&self, schema: &str, name: &str) -> Option<Oid> {
@@ -426,7 +429,7 @@ impl Snapshot {
     /// Columns that are classified, of whatever level: by OID and number.
     pub fn classified_columns(&self) -> HashSet<(Oid, i16)> {
         let relations = self.relations.iter();
-        relations.flat_map(|(oid, relation)| relation.classified.keys().map(move |number| (*oid, *number))).collect()
+        relations.flat_map(|(oid, relation)| relation.classified.keys().map(move |number| (*oid, number))).collect()
     }
 
     /// Relations in it.

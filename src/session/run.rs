@@ -155,6 +155,7 @@ impl Run {
     }
 
     /// Takes a piece of a DataRow's body; `last` ends the row.
+    #[inline]
     pub fn row(&mut self, piece: &[u8], last: bool) {
         if let Some(people) = &mut self.people {
             people.row(piece, last);

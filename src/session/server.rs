@@ -127,15 +127,19 @@ impl Tracker {
         Ok(())
     }
 
-    /// Takes the rows that come behind one, where they are only counted.
+    /// Takes the rows that come whole behind one.
     fn pass_over_rows(&mut self, input: &mut &[u8]) {
         let kind = self.server.header.kind;
         let Some(run) = &mut self.current else { return };
-        if kind == kind::DATA_ROW && !run.looks_into_rows() || kind == kind::COPY_DATA && !self.client.streams_changes {
-            let (rows, bytes) = self.server.scanner.pass_over(kind, input);
-            run.rows = run.rows.saturating_add(rows);
-            run.count_out(bytes);
-        }
+        let scanner = &mut self.server.scanner;
+        let (rows, bytes) = match kind {
+            kind::DATA_ROW if run.looks_into_rows() => scanner.pass_over(kind, input, |body| run.row(body, true)),
+            kind::DATA_ROW => scanner.pass_over(kind, input, |_| {}),
+            kind::COPY_DATA if !self.client.streams_changes => scanner.pass_over(kind, input, |_| {}),
+            _ => return,
+        };
+        run.rows = run.rows.saturating_add(rows);
+        run.count_out(bytes);
     }
 
     /// Takes a message's header, unless its body is under way. False where it has not come whole.

@@ -6,8 +6,9 @@
 use pg_query::protobuf::Token;
 use serde::{Deserialize, Serialize};
 
+use super::output::Tree;
 use super::tokens::{Lexeme, Tokens};
-use super::{Analysis, ColumnRef, Fate, Flow, Output, RelationName, output, statement};
+use super::{Analysis, ColumnRef, Fate, Flow, Output, RelationName, statement};
 use crate::record::Text;
 
 /// Calls of each kind that are looked at. With more, what they name is not known.
@@ -77,14 +78,13 @@ impl Doors {
     }
 
     /// What is put into sequences, by what the statement returns: `setval` returns it, too.
-    pub(super) fn flows(&self, functions: &[Text], text: &str, is_safe: bool) -> Vec<Flow> {
+    pub(super) fn flows(&self, functions: &[Text], tree: &Tree<'_>) -> Vec<Flow> {
         if self.sequences.is_empty() && !self.any_sequence
             || !functions.iter().any(|function| bare(function) == "setval")
         {
             return Vec::new();
         }
-        let outputs = is_safe.then(|| output::of(text)).flatten();
-        let columns = outputs.filter(|_| !self.aside).map(|outputs| {
+        let columns = tree.outputs().filter(|_| !self.aside).map(|outputs| {
             let refs: Vec<ColumnRef> = outputs.by_column.into_iter().flat_map(|(_, refs)| refs).collect();
             vec![(Some(Text::from("last_value")), refs)]
         });

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::output::Tree;
 use super::tokens::Tokens;
 use super::{Analysis, ColumnRef, RelationName, output};
 use crate::record::Text;
@@ -60,8 +61,9 @@ impl Flow {
     }
 }
 
-/// See the module. `is_safe`: whether the other parser may see the statement.
-pub(super) fn of(tokens: &Tokens<'_>, text: &str, analysis: &Analysis, is_safe: bool) -> Vec<Flow> {
+/// See the module.
+pub(super) fn of(tokens: &Tokens<'_>, text: &str, analysis: &Analysis, tree: &Tree<'_>) -> Vec<Flow> {
+    let is_safe = tree.is_safe();
     let first = tokens.word(0);
     match first.as_str() {
         "create" => {
@@ -84,10 +86,8 @@ pub(super) fn of(tokens: &Tokens<'_>, text: &str, analysis: &Analysis, is_safe: 
             .collect(),
         "insert" | "update" => {
             let [into] = &analysis.writes[..] else { return filled(analysis) };
-            let (names, columns) = is_safe
-                .then(|| output::filled(text))
-                .flatten()
-                .map_or((Vec::new(), None), |(names, columns)| (names, Some(columns)));
+            let filled = tree.filled();
+            let (names, columns) = filled.map_or((Vec::new(), None), |(names, columns)| (names, Some(columns)));
             vec![Flow { names, columns, inserts: first == "insert", ..Flow::new(into.clone(), Fate::Filled) }]
         }
         "merge" | "with" => filled(analysis),

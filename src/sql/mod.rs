@@ -251,7 +251,8 @@ fn with_comments<'t>(text: &'t str, statements: Vec<&'t str>) -> impl Iterator<I
 fn sealed(text: &str, all: &str, keys: &Keys) -> Analysis {
     let mut analysis = statement::analyze(text);
     let is_bare = |rest: &str| rest.chars().all(|c| c.is_whitespace() || c == ';');
-    let (head, tail) = all.split_once(text).unwrap_or_default();
+    let head = text.as_ptr().addr().checked_sub(all.as_ptr().addr()).and_then(|start| all.split_at_checked(start));
+    let (head, tail) = head.and_then(|(head, rest)| Some((head, rest.strip_prefix(text)?))).unwrap_or_default();
     if (!is_bare(head) || !is_bare(tail))
         && let Some(tokens) = tokens::Tokens::scan(all)
     {

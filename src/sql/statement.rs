@@ -10,8 +10,9 @@ use pg_query::protobuf::summary_result::Context;
 
 use super::merge::{self, Merge};
 use super::modifying::Modifying;
+use super::output::{self, Tree};
 use super::tokens::{Lexeme, Tokens, comment_tags, ticket};
-use super::{Analysis, Code, Doors, Effect, Output, RelationName, flow, kept_setting, output};
+use super::{Analysis, Code, Doors, Effect, Output, RelationName, flow, kept_setting};
 use crate::record::{Kind, Parse, Text};
 
 /// `sqlparser` sees no longer statements …
@@ -61,15 +62,16 @@ fn within(text: &str, depth: usize) -> Analysis {
     relations(&summary, &mut analysis);
     analysis.effects = effects(&tokens, analysis.kind, &summary.statement_types);
     analysis.shows_setting = shows_setting(&tokens, &analysis);
-    let writes_within = tokens.word(0) == "with" && !analysis.writes.is_empty() && within_limits(&tokens);
+    let tree = Tree::new(&tokens, within_limits(&tokens));
+    let writes_within = tokens.word(0) == "with" && !analysis.writes.is_empty() && tree.is_safe();
     let modifying = writes_within.then(|| Modifying::of(text)).flatten();
     analysis.flows = match &modifying {
         Some(modifying) => modifying.flows.clone(),
-        None => flow::of(&tokens, text, &analysis, within_limits(&tokens)),
+        None => flow::of(&tokens, text, &analysis, &tree),
     };
     if !analysis.functions.is_empty() || analysis.kind == Kind::Other {
         analysis.doors = Doors::of(&tokens, &analysis.functions, depth);
-        analysis.flows.extend(analysis.doors.flows(&analysis.functions, text, within_limits(&tokens)));
+        analysis.flows.extend(analysis.doors.flows(&analysis.functions, &tree));
     }
     if let Some(name) = executed_into(&tokens) {
         analysis.effects.push(Effect::Execute { name });
@@ -78,7 +80,7 @@ fn within(text: &str, depth: usize) -> Analysis {
     if merge::is_in(&tokens) {
         merge(&mut analysis, &tokens, text, inner.as_ref(), modifying.as_ref());
     }
-    finish(&mut analysis, &tokens, text, inner, &summary.cte_names, modifying.as_ref());
+    finish(&mut analysis, &tokens, &tree, inner, &summary.cte_names, modifying.as_ref());
     analysis
 }
 
@@ -127,7 +129,7 @@ fn merge(
 fn finish(
     analysis: &mut Analysis,
     tokens: &Tokens<'_>,
-    text: &str,
+    whole: &Tree<'_>,
     inner: Option<Analysis>,
     ctes: &[String],
     modifying: Option<&Modifying>,
@@ -174,7 +176,7 @@ fn finish(
                 analysis.single = true;
                 analysis.output = copied_columns(tokens, analysis);
             }
-            Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => tree(analysis, tokens, text, ctes, modifying),
+            Kind::Select | Kind::Insert | Kind::Update | Kind::Delete => tree(analysis, tokens, whole, ctes, modifying),
             // Done by `merge`.
             Kind::Merge => {}
             // What a function or a cursor returns cannot be seen in the text.
@@ -188,17 +190,24 @@ fn finish(
 }
 
 /// Refines to columns with the other parser's tree, where the two agree on what is read.
-fn tree(analysis: &mut Analysis, tokens: &Tokens<'_>, text: &str, ctes: &[String], modifying: Option<&Modifying>) {
-    if !within_limits(tokens) {
+fn tree(
+    analysis: &mut Analysis,
+    tokens: &Tokens<'_>,
+    whole: &Tree<'_>,
+    ctes: &[String],
+    modifying: Option<&Modifying>,
+) {
+    if !whole.is_safe() {
         return;
     }
     // What a MERGE in WITH reads is in what was put in its place, or has been read with it.
     let rewritten = modifying.and_then(|modifying| modifying.rewritten.as_deref());
     let of_merges = modifying.filter(|_| rewritten.is_some());
-    let Some(outputs) = (rewritten.is_none_or(tree_is_safe)).then(|| output::of(rewritten.unwrap_or(text))).flatten()
-    else {
-        return;
+    let outputs = match rewritten {
+        None => whole.outputs(),
+        Some(text) => tree_is_safe(text).then(|| output::of(text)).flatten(),
     };
+    let Some(outputs) = outputs else { return };
     let is_cte = |name: &RelationName| name.schema.is_none() && ctes.iter().any(|cte| **cte == *name.name);
     let is_function = |name: &RelationName| analysis.functions.iter().any(|function| **function == *qualified(name));
     let here: BTreeSet<&RelationName> = analysis.reads.iter().chain(&analysis.writes).collect();

@@ -32,14 +32,14 @@ pub(super) struct Lexeme<'t> {
     pub(super) token: Token,
     pub(super) keyword: bool,
     pub(super) text: &'t str,
-    start: usize,
-    end: usize,
+    pub(super) start: usize,
+    pub(super) end: usize,
 }
 
 /// All the tokens of a text but its comments.
 #[derive(Debug)]
 pub(super) struct Tokens<'t> {
-    text: &'t str,
+    pub(super) text: &'t str,
     pub(super) all: Vec<Lexeme<'t>>,
     pub(super) comments: Vec<&'t str>,
 }
@@ -125,9 +125,10 @@ impl<'t> Tokens<'t> {
     pub(super) fn depth(&self) -> usize {
         let (mut depth, mut deepest) = (0_usize, 0);
         for lexeme in &self.all {
-            match lexeme.text {
-                "(" | "[" => depth += 1,
-                ")" | "]" => depth = depth.saturating_sub(1),
+            match lexeme.token {
+                // ( and [
+                Token::Ascii40 | Token::Ascii91 => depth += 1,
+                Token::Ascii41 | Token::Ascii93 => depth = depth.saturating_sub(1),
                 _ => {}
             }
             deepest = deepest.max(depth);
@@ -137,50 +138,20 @@ impl<'t> Tokens<'t> {
 
     /// Tokens that make a parser's tree one level deeper, though nothing nests: operators, and words between operands.
     pub(super) fn links(&self) -> usize {
-        const WORDS: [&str; 18] = [
-            "and",
-            "or",
-            "not",
-            "is",
-            "isnull",
-            "notnull",
-            "collate",
-            "at",
-            "union",
-            "intersect",
-            "except",
-            "case",
-            "like",
-            "ilike",
-            "similar",
-            "between",
-            "in",
-            "overlaps",
-        ];
-        let is_link = |lexeme: &&Lexeme<'_>| match lexeme.keyword {
-            true => WORDS.iter().any(|word| lexeme.text.eq_ignore_ascii_case(word)),
-            false => {
-                matches!(
-                    lexeme.token,
-                    Token::Op
-                        | Token::Typecast
-                        | Token::LessEquals
-                        | Token::GreaterEquals
-                        | Token::NotEquals
-                        | Token::EqualsGreater
-                ) || matches!(lexeme.text, "+" | "-" | "*" | "/" | "%" | "^" | "<" | ">" | "=")
-            }
-        };
-        self.all.iter().filter(is_link).count()
+        self.all.iter().filter(|lexeme| lexeme.is_link()).count()
     }
 
     /// Whether something in it makes one value of many rows.
     pub(super) fn collect_rows(&self) -> bool {
         const ALSO: [&str; 3] = ["range_agg", "array_concat_agg", "tsvector_agg"];
+        // As all of their names have it: most texts have it nowhere.
+        const IN_EACH: &[u8] = b"agg";
+        let holds = |text: &str| text.as_bytes().windows(IN_EACH.len()).any(|part| part.eq_ignore_ascii_case(IN_EACH));
+        let may_aggregate = holds(self.text);
         self.all.iter().enumerate().any(|(at, lexeme)| {
-            let of_query = |word: &str| lexeme.text.eq_ignore_ascii_case(word) && self.opens_query(at + 1);
             let collects = || COLLECTING.iter().chain(&ALSO).any(|word| lexeme.is_named(word));
-            (!lexeme.is_constant() && collects()) || of_query("array") || of_query("json_array")
+            let of_query = matches!(lexeme.token, Token::Array | Token::JsonArray) && self.opens_query(at + 1);
+            of_query || may_aggregate && !lexeme.is_constant() && collects()
         })
     }
 
@@ -252,6 +223,48 @@ impl Lexeme<'_> {
         matches!(
             self.token,
             Token::Sconst | Token::Usconst | Token::Fconst | Token::Iconst | Token::Bconst | Token::Xconst
+        )
+    }
+
+    /// See [`Tokens::links`].
+    fn is_link(&self) -> bool {
+        matches!(
+            self.token,
+            Token::And
+                | Token::Or
+                | Token::Not
+                | Token::NotLa
+                | Token::Is
+                | Token::Isnull
+                | Token::Notnull
+                | Token::Collate
+                | Token::At
+                | Token::Union
+                | Token::Intersect
+                | Token::Except
+                | Token::Case
+                | Token::Like
+                | Token::Ilike
+                | Token::Similar
+                | Token::Between
+                | Token::InP
+                | Token::Overlaps
+                | Token::Op
+                | Token::Typecast
+                | Token::LessEquals
+                | Token::GreaterEquals
+                | Token::NotEquals
+                | Token::EqualsGreater
+                // % * + - / < = > ^
+                | Token::Ascii37
+                | Token::Ascii42
+                | Token::Ascii43
+                | Token::Ascii45
+                | Token::Ascii47
+                | Token::Ascii60
+                | Token::Ascii61
+                | Token::Ascii62
+                | Token::Ascii94
         )
     }
 

@@ -121,21 +121,22 @@ impl Scanner {
         (piece, !self.inside)
     }
 
-    /// Takes off `input` the messages of this type that it holds whole, up to the first that is none: how many, and their bytes. Of a
-    /// result that nobody looks into, these are nearly all. What it leaves, [`Scanner::header`] reads, or refuses.
-    pub fn pass_over(&mut self, kind: u8, input: &mut &[u8]) -> (u64, u64) {
+    /// Takes off `input` the messages of this type that it holds whole, up to the first that is none: how many, and their bytes. Each one's
+    /// body is given to `each`. Of a large result, these are nearly all. What it leaves, [`Scanner::header`] reads, or refuses.
+    pub fn pass_over<'a>(&mut self, kind: u8, input: &mut &'a [u8], mut each: impl FnMut(&'a [u8])) -> (u64, u64) {
         let (mut count, mut rest) = (0_u64, *input);
         if !self.is_between() {
             return (0, 0);
         }
         let most = longest(self.side, kind);
-        while let Some(([first, a, b, c, d], _)) = rest.split_first_chunk::<HEADER_BYTES>() {
+        while let Some(([first, a, b, c, d], body)) = rest.split_first_chunk::<HEADER_BYTES>() {
             let length = u32::from_be_bytes([*a, *b, *c, *d]);
             if *first != kind || !(LENGTH_BYTES..=most).contains(&length) {
                 break;
             }
-            let whole = usize::try_from(length).ok().and_then(|length| rest.get(length.checked_add(1)?..));
-            let Some(behind) = whole else { break };
+            let body_bytes = usize::try_from(length.saturating_sub(LENGTH_BYTES)).ok();
+            let Some((body, behind)) = body_bytes.and_then(|bytes| body.split_at_checked(bytes)) else { break };
+            each(body);
             rest = behind;
             count = count.saturating_add(1);
         }
@@ -276,7 +277,7 @@ mod tests {
         let rows = [message(b'D', b"abc"), message(b'D', b""), message(b'D', b"de")].concat();
         let passed = |stream: &[u8]| {
             let (mut input, mut scanner) = (stream, Scanner::new(Side::Backend));
-            let (count, bytes) = scanner.pass_over(b'D', &mut input);
+            let (count, bytes) = scanner.pass_over(b'D', &mut input, |_| {});
             (count, bytes, input.len())
         };
         assert_eq!(passed(&rows), (3, 20, 0));
@@ -288,7 +289,7 @@ mod tests {
         let (mut scanner, mut input) = (Scanner::new(Side::Backend), &rows[..]);
         let mut head = &rows[..3];
         scanner.header(&mut head).unwrap();
-        assert_eq!(scanner.pass_over(b'D', &mut input), (0, 0), "inside of a header");
+        assert_eq!(scanner.pass_over(b'D', &mut input, |_| {}), (0, 0), "inside of a header");
     }
 
     #[test]

@@ -86,11 +86,16 @@ impl Counting {
     }
 
     /// Takes a piece of a DataRow's body; `last` ends the row.
+    #[inline]
     pub(super) fn row(&mut self, piece: &[u8], last: bool) {
         if last && !self.is_within {
             let _ = self.whole_row(piece);
-            return self.value.clear();
+            return;
         }
+        self.piece(piece, last);
+    }
+
+    fn piece(&mut self, piece: &[u8], last: bool) {
         self.is_within = !last;
         let Counting { columns, row, value, .. } = self;
         row.push(piece, |number, part| {
@@ -104,7 +109,8 @@ impl Counting {
         }
     }
 
-    /// A row that came in one piece: nothing is looked at behind the last subject column. `None` where the row ends before it.
+    /// A row that came in one piece: nothing is looked at behind the last subject column. `None` where the row ends before it. Leaves nothing in
+    /// `value`: what is read is read to its end.
     fn whole_row(&mut self, body: &[u8]) -> Option<()> {
         let (count, mut rest) = body.split_first_chunk::<2>()?;
         let count = u16::from_be_bytes(*count);
@@ -125,8 +131,10 @@ impl Counting {
                 let is_it = number == column.number;
                 number = number.saturating_add(1);
                 if is_it {
-                    if let Some(bytes) = bytes {
-                        column.part(Part::Bytes { bytes, last: true }, &mut self.value);
+                    match bytes {
+                        Some(bytes) if bytes.len() <= SUBJECT_BYTES_MAX => column.whole(bytes),
+                        Some(bytes) => column.part(Part::Bytes { bytes, last: true }, &mut self.value),
+                        None => {}
                     }
                     break;
                 }
@@ -171,13 +179,24 @@ impl Column {
         open.clear();
     }
 
+    /// Values of one column come in one type and one format, so that equal ones have equal bytes: their text is made of those alone that are
+    /// kept.
+    #[inline]
     fn whole(&mut self, bytes: &[u8]) {
-        let canonical = Canonical::of(self.type_oid, self.binary, bytes);
         let mut hasher = self.keys.build_hasher();
-        hasher.write(canonical.as_bytes());
+        hasher.write(bytes);
         let hash = hasher.finish();
-        if self.last.replace(hash) != Some(hash) && self.seen.insert(hash) && self.values.len() < SUBJECTS_MAX {
-            self.values.push(canonical.into_text());
+        if self.last != Some(hash) {
+            self.last = Some(hash);
+            if self.seen.insert(hash) {
+                self.keep(bytes);
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.values.len() < SUBJECTS_MAX {
+            self.values.push(Canonical::of(self.type_oid, self.binary, bytes).into_text());
         }
     }
 }

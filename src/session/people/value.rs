@@ -35,11 +35,6 @@ impl<'a> Canonical<'a> {
         Canonical(Cow::Owned(text.unwrap_or_else(|| hex(bytes)).into_bytes()))
     }
 
-    /// What two equal values have in common.
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
     /// As text. Bytes that are not UTF-8 are taken for Latin-1, so that different values stay different.
     pub(in crate::session) fn into_text(self) -> String {
         String::from_utf8(self.0.into_owned())

@@ -1,20 +1,20 @@
 //! What INSERT and UPDATE fill in.
 //!
-//! In: a statement's text. Out: the columns that it fills, by name or by position, and what each is made from.
+//! In: a statement's tree. Out: the columns that it fills, by name or by position, and what each is made from.
 
 use sqlparser::ast::{AssignmentTarget, ObjectName, SetExpr, Statement, TableWithJoins, Update, UpdateTableFromKind};
 
 use super::expression::expr_refs;
-use super::{ColumnRef, Followed, Scope, Unfollowed, ctes, folded, from_relations, loosened, parse, query_columns};
+use super::{ColumnRef, Followed, Scope, Unfollowed, ctes, folded, from_relations, loosened, query_columns};
 use crate::record::Text;
 
 /// Names of the columns, in order, where the statement has them; and each column's name and sources.
 pub(crate) type Filled = (Vec<Text>, Vec<(Option<Text>, Vec<ColumnRef>)>);
 
 /// See the module; `None` where it cannot be followed.
-pub(crate) fn filled(text: &str) -> Option<Filled> {
+pub(super) fn filled(statement: &Statement) -> Option<Filled> {
     let none = Scope { ctes: &[], relations: &[], outer: None };
-    match &parse(text)? {
+    match statement {
         // WITH before it.
         Statement::Query(query) => {
             let known = ctes(query.with.as_ref(), none).ok()?;

@@ -4,27 +4,29 @@
 //! output expressions, followed through aliases, CTEs, sub-selects, joins and set operations; or nothing where the tree
 //! holds anything that is not followed here, which means the worst.
 
+// PostgreSQL's dialect, with what comes most often read at once.
+mod dialect;
 // What an expression is made from.
 mod expression;
 // What INSERT and UPDATE fill in.
 mod filling;
 // Whether each row of one table comes out once at most.
 mod single;
+// One statement's tree, made once.
+mod tree;
+// PostgreSQL's tokens as the other parser has them.
+mod words;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, FromTable, Ident, Join, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    Statement, Table, TableAlias, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, Visit, Visitor, With,
+    Statement, Table, TableAlias, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, Visitor, With,
 };
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::keywords::Keyword;
-use sqlparser::parser::Parser;
-use sqlparser::tokenizer::Token;
 
 use self::expression::{args_refs, expr_refs};
-pub(super) use self::filling::filled;
+pub(super) use self::tree::{Tree, filled, of};
 use super::{ColumnRef, RelationName};
 
 /// What could not be followed.
@@ -68,32 +70,6 @@ pub(super) struct Outputs {
     pub(super) relations: BTreeSet<RelationName>,
     /// Whether no row of the one relation in FROM can come out twice.
     pub(super) single: bool,
-}
-
-/// Reads `text`, which must be one statement; `None` where the parser or the following of names fails.
-pub(super) fn of(text: &str) -> Option<Outputs> {
-    let statement = &parse(text)?;
-    let mut named = Named::default();
-    let _ = statement.visit(&mut named);
-    let scope = Scope { ctes: &[], relations: &[], outer: None };
-    let columns = statement_columns(statement, scope).ok()?;
-    let by_column: Vec<_> = columns.into_iter().map(|column| (column.name, column.refs)).collect();
-    let mut refs: Vec<ColumnRef> = by_column.iter().flat_map(|(_, refs)| refs).cloned().collect();
-    refs.sort_unstable();
-    refs.dedup();
-    Some(Outputs { columns: refs, by_column, relations: named.0, single: single::statement(statement) })
-}
-
-fn parse(text: &str) -> Option<Statement> {
-    let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).ok()?;
-    if parser.peek_keyword(Keyword::TABLE) {
-        // `TABLE t` is a query to this parser, but no statement.
-        let query = parser.parse_query().ok()?;
-        while parser.consume_token(&Token::SemiColon) {}
-        return (parser.peek_token().token == Token::EOF).then_some(Statement::Query(query));
-    }
-    let mut statements = parser.parse_statements().ok()?;
-    (statements.len() == 1).then(|| statements.pop()).flatten()
 }
 
 /// Every relation named. `TABLE t` is a query of its own kind to the parser, and its name no relation.
