@@ -255,14 +255,16 @@ fn what_is_spent_and_not_ours_is_forgotten() {
         intake.append(&mut events(number..=number)).unwrap();
     }
     assert_eq!(drain(&mut reader), expected(1..=40));
-    // The first that goes is an earlier process's, of which this one has no mapping.
-    release(&folder::intake(folder.path(), "w"), Position(15)).unwrap();
+    // What an earlier process wrote, of which this one has no mapping.
+    release(&folder::intake(folder.path(), "w"), Position(21)).unwrap();
     assert_eq!(spent(&config).len(), 1);
     reader.reuse().unwrap();
     assert!(spent(&config).is_empty());
     release(&folder::intake(folder.path(), "w"), Position(40)).unwrap();
     let ours = files(&spent(&config));
     reader.reuse().unwrap();
+    // It is still there: no new file can have got the number of a file that is gone.
+    assert_eq!(files(&spent(&config)), ours);
     for number in 41..=60 {
         intake.append(&mut events(number..=number)).unwrap();
     }
