@@ -19,10 +19,12 @@
 //! A record is in the log once: in the record journal from [`Log::commit`] on, in Parquet from the moment its file gets
 //! its name; where both have it, `lake` passes over the journal's.
 
+mod abreast;
 mod chain;
 mod compaction;
 mod encoding;
 mod error;
+mod filter;
 mod folder;
 pub mod intake;
 mod journal;
@@ -48,9 +50,11 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::abreast::{AHEAD, InOrder, read_abreast};
 pub use self::chain::{FileTimes, Head, Sealed, ToldGap, heads};
 pub use self::compaction::{Compacted, LeftAlone, compact};
 pub use self::error::{Error, Unwritable, UnwritableReason};
+pub use self::filter::{Filter, Lists};
 pub use self::folder::aside_of;
 pub use self::intake::{Entry, Gap, GapCause, Intake, IntakeReader, Look, OnDisk, Position};
 pub use self::journal::Checkpoint;

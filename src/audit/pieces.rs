@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter,
+};
 use ::parquet::file::reader::ChunkReader;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -17,7 +19,7 @@ use bytes::Bytes;
 
 use super::lake::Snapshot;
 use super::schema::{self, TableInfo};
-use super::{Error, Place, folder};
+use super::{Error, Filter, Place, folder};
 use crate::clock::Timestamp;
 
 /// See the module.
@@ -39,14 +41,16 @@ enum Rows {
 }
 
 impl Snapshot {
-    /// Its rows of these dates.
+    /// Its rows; `range`: those of all dates that are in it.
     ///
     /// # Errors
     /// A file cannot be opened.
-    pub fn into_pieces(self, (from, to): (Timestamp, Timestamp)) -> Result<Vec<Piece>, Error> {
-        let (table, days) = (self.table, from.utc_date()..=to.utc_date());
+    pub fn into_pieces(self, range: Option<(Timestamp, Timestamp)>) -> Result<Vec<Piece>, Error> {
+        let table = self.table;
+        let days = range.map(|(from, to)| from.utc_date()..=to.utc_date());
+        let is_wanted = |date: &String| days.as_ref().is_none_or(|days| days.contains(date));
         let (stored, here): (Vec<_>, Vec<_>) =
-            self.files.into_iter().filter(|file| days.contains(&file.date)).partition(|file| file.in_store);
+            self.files.into_iter().filter(|file| is_wanted(&file.date)).partition(|file| file.in_store);
         let place = self.place;
         let stored = stored.into_iter().map(|file| {
             let rows = Rows::Stored { place: place.clone(), path: file.path.to_string_lossy().into_owned() };
@@ -61,7 +65,7 @@ impl Snapshot {
                 pieces.push(Piece { table, date: file.date.clone(), rows });
             }
         }
-        let journal = self.journal.into_iter().filter(|(date, _)| days.contains(date));
+        let journal = self.journal.into_iter().filter(|(date, _)| is_wanted(date));
         pieces.extend(journal.map(|(date, batch)| Piece { table, date, rows: Rows::Journal(batch) }));
         Ok(pieces)
     }
@@ -78,20 +82,52 @@ impl Piece {
     /// # Errors
     /// It cannot be read.
     pub fn read(&self, columns: &[&str]) -> Result<Vec<RecordBatch>, Error> {
-        let wanted = coded(&self.table.schema, &|name| columns.contains(&name));
+        self.read_where(columns, &[])
+    }
+
+    /// The same of the rows that all the filters want, which are asked in this order.
+    ///
+    /// # Errors
+    /// As [`Piece::read`].
+    pub fn read_where(&self, columns: &[&str], filters: &[Filter]) -> Result<Vec<RecordBatch>, Error> {
+        let wanted = Wanted {
+            columns: coded(&self.table.schema, &|name| columns.contains(&name)),
+            filters: filters
+                .iter()
+                .map(|filter| (filter, coded(&self.table.schema, &|name| filter.looks_at(name))))
+                .collect(),
+        };
         let batches = match &self.rows {
             Rows::Group { path, metadata, group } => {
                 let file = folder::listed(path, File::open).map_err(Error::io("open", path))?;
                 decode(file, metadata.clone(), *group, &wanted, path)?
             }
             Rows::Stored { place, path } => stored(place, path, &wanted)?,
-            Rows::Journal(batch) => vec![batch.clone()],
+            Rows::Journal(batch) => vec![wanted.of(batch)?],
         };
-        batches.iter().map(|batch| Ok(schema::conform(batch, &wanted)?)).collect()
+        batches.iter().map(|batch| Ok(schema::conform(batch, &wanted.columns)?)).collect()
     }
 }
 
-fn stored(place: &Place, path: &str, wanted: &SchemaRef) -> Result<Vec<RecordBatch>, Error> {
+/// What is read of a piece.
+struct Wanted<'f> {
+    columns: SchemaRef,
+    /// Each with the columns that it is shown.
+    filters: Vec<(&'f Filter, SchemaRef)>,
+}
+
+impl Wanted<'_> {
+    /// The rows that are wanted of a batch.
+    fn of(&self, batch: &RecordBatch) -> Result<RecordBatch, Error> {
+        let mut batch = batch.clone();
+        for (filter, columns) in &self.filters {
+            batch = filter.apply(&batch, columns)?;
+        }
+        Ok(batch)
+    }
+}
+
+fn stored(place: &Place, path: &str, wanted: &Wanted<'_>) -> Result<Vec<RecordBatch>, Error> {
     let Some(store) = place.store() else { return Ok(Vec::new()) };
     let named = PathBuf::from(format!("{}/{path}", store.url()));
     let mut batches = Vec::new();
@@ -119,15 +155,29 @@ fn decode<R: ChunkReader + 'static>(
     file: R,
     metadata: ArrowReaderMetadata,
     group: usize,
-    wanted: &SchemaRef,
+    wanted: &Wanted<'_>,
     path: &Path,
 ) -> Result<Vec<RecordBatch>, Error> {
     let rows = metadata.metadata().row_group(group).num_rows();
-    let roots = metadata.schema().fields().iter().enumerate();
-    let roots: Vec<usize> =
-        roots.filter(|(_, field)| wanted.index_of(field.name()).is_ok()).map(|(index, _)| index).collect();
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-    let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+    let schema = Arc::clone(metadata.schema());
+    let roots = |columns: &Schema| -> Vec<usize> {
+        let fields = schema.fields().iter().enumerate();
+        fields.filter(|(_, field)| columns.index_of(field.name()).is_ok()).map(|(index, _)| index).collect()
+    };
+    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), roots(&wanted.columns));
+    if !wanted.filters.is_empty() {
+        let of = |(filter, columns): &(&Filter, SchemaRef)| {
+            let mut roots = roots(columns);
+            if roots.is_empty() {
+                // Of no column, the reader can't say how many rows it has.
+                roots.push(0);
+            }
+            filter.predicate((builder.parquet_schema(), roots), Arc::clone(columns))
+        };
+        let filters = RowFilter::new(wanted.filters.iter().map(of).collect());
+        builder = builder.with_row_filter(filters);
+    }
     let builder = builder.with_projection(mask).with_row_groups(vec![group]);
     let builder = builder.with_batch_size(usize::try_from(rows).unwrap_or(usize::MAX).max(1));
     let reader = builder.build().map_err(Error::parquet(path))?;

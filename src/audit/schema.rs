@@ -8,8 +8,8 @@ mod coded;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder, UInt64Builder,
-    new_null_array,
+    Array, ArrayRef, AsArray, ListBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
+    UInt64Builder, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -196,7 +196,9 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, A
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         })
         .collect();
-    RecordBatch::try_new(Arc::clone(schema), columns?)
+    // So that there are as many where it has no column.
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns?, &rows)
 }
 
 /// A batch's column of numbers, by name.

@@ -9,35 +9,26 @@
 //!
 //! Pieces are read side by side, of the statements the columns alone that policies look at, and only the rows become records that a policy
 //! can match or has to count ([`screen`]). The engine takes a day at a time, a UTC day by the records' beginnings, each in the order in which
-//! its records ended: what several sidecars wrote comes in one order. In memory are the chosen records of a day, and of [`AHEAD_PIECES`] more.
+//! its records ended: what several sidecars wrote comes in one order. In memory are the chosen records of a day, and of [`AHEAD`](crate::audit::AHEAD) pieces more.
 
 mod codes;
-mod order;
 pub mod screen;
 mod sheet;
 mod wanted;
 
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
-use std::thread;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 
-use self::order::{InOrder, Readers};
 use self::screen::{Kept, Screen};
-use crate::audit::{Error, Lake, Logged, Piece, schema};
+use crate::audit::{Error, InOrder, Lake, Logged, Piece, read_abreast, schema};
 use crate::clock::Timestamp;
 use crate::policy::definition::On;
 use crate::policy::duration::DAY_US;
 use crate::policy::judged::Judged;
 use crate::policy::{Alike, Concerned, Engine, PolicySet, Seen};
 use crate::record::{Finding, Session, Statement, Transaction};
-
-/// Threads that read at most.
-const READERS_MAX: usize = 16;
-/// Pieces that are read ahead of the one that is judged, at most.
-pub const AHEAD_PIECES: usize = 16;
 
 /// What is told while it goes on.
 pub enum Told<'f> {
@@ -107,9 +98,9 @@ fn jobs(lake: &Lake, set: &PolicySet, days: &[(Timestamp, Timestamp)]) -> Result
             return Ok(Vec::new());
         }
         match on {
-            On::Statement | On::Progress => lake.snapshot::<Statement>()?.into_pieces(range),
-            On::Transaction => lake.snapshot::<Transaction>()?.into_pieces(range),
-            On::Session => lake.snapshot::<Session>()?.into_pieces(range),
+            On::Statement | On::Progress => lake.snapshot::<Statement>()?.into_pieces(Some(range)),
+            On::Transaction => lake.snapshot::<Transaction>()?.into_pieces(Some(range)),
+            On::Session => lake.snapshot::<Session>()?.into_pieces(Some(range)),
         }
     };
     let mut jobs = Vec::new();
@@ -226,36 +217,30 @@ impl Replay {
         let days = days(start, until);
         let jobs = jobs(lake, self.engine.set(), &days)?;
         let screen = Screen::of(&self.engine);
-        let readers = Readers::new(jobs.len(), AHEAD_PIECES);
-        thread::scope(|scope| {
-            let (sender, receiver) = sync_channel(AHEAD_PIECES);
-            for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX) {
-                let (sender, readers, jobs, screen) = (sender.clone(), &readers, &jobs, &screen);
-                scope.spawn(move || {
-                    let mut kept = Kept::default();
-                    while let Some(number) = readers.next() {
-                        let Some(job) = jobs.get(number) else { return };
-                        if sender.send((number, job.read(Some(screen), &mut kept))).is_err() {
-                            return;
-                        }
-                    }
-                });
+        let read = |job: &Job, kept: &mut Kept| job.read(Some(&screen), kept);
+        read_abreast(&jobs, Kept::default, read, |parts| self.take(parts, &jobs, days.len(), tell))
+    }
+
+    /// Takes what was read of so many days.
+    fn take(
+        &mut self,
+        read: &mut InOrder<'_, Result<Part, Error>>,
+        jobs: &[Job],
+        days: usize,
+        tell: &mut dyn FnMut(Told<'_>),
+    ) -> Result<(), Error> {
+        let mut pieces: usize = 0;
+        for number in 0..days {
+            let of_day: Vec<&Job> = jobs.iter().filter(|job| job.day.0 == number).collect();
+            let mut parts = Vec::with_capacity(of_day.len());
+            for _ in &of_day {
+                parts.push(read.next().unwrap_or_else(|| Ok(Part::default()))?);
             }
-            drop(sender);
-            let mut read = InOrder::new(receiver, &readers);
-            let mut pieces: usize = 0;
-            for number in 0..days.len() {
-                let of_day: Vec<&Job> = jobs.iter().filter(|job| job.day.0 == number).collect();
-                let mut parts = Vec::with_capacity(of_day.len());
-                for _ in &of_day {
-                    parts.push(read.next().unwrap_or_else(|| Ok(Part::default()))?);
-                }
-                self.day(parts, &of_day, tell)?;
-                pieces = pieces.saturating_add(of_day.len());
-                tell(Told::Through { records: self.records, pieces, of: jobs.len() });
-            }
-            Ok(())
-        })
+            self.day(parts, &of_day, tell)?;
+            pieces = pieces.saturating_add(of_day.len());
+            tell(Told::Through { records: self.records, pieces, of: jobs.len() });
+        }
+        Ok(())
     }
 
     fn day(&mut self, parts: Vec<Part>, jobs: &[&Job], tell: &mut dyn FnMut(Told<'_>)) -> Result<(), Error> {

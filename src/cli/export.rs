@@ -65,7 +65,7 @@ impl Export {
         recorder.close();
         match self.write(&lake, (from, to)) {
             // Whoever reads it has seen enough.
-            Err(error) if is_closed(&error) => Ok(Status::Done),
+            Err(error) if super::is_closed(&error) => Ok(Status::Done),
             Err(error) => Err(error),
             Ok(()) => Ok(Status::Done),
         }
@@ -88,8 +88,4 @@ impl Export {
         out.flush()?;
         Ok(())
     }
-}
-
-fn is_closed(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

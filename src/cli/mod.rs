@@ -6,6 +6,7 @@
     reason = "docs here are what --help prints: [listen].address is a key of the configuration"
 )]
 
+mod bar;
 mod check;
 mod classify;
 mod demo;
@@ -159,6 +160,11 @@ fn unopened(error: crate::audit::Error) -> anyhow::Error {
         error @ crate::audit::Error::Io { .. } => anyhow::anyhow!("{error}; name the folder of a log with --log"),
         error => error.into(),
     }
+}
+
+/// Whether whoever reads the answer has closed the pipe.
+fn is_closed(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Help and version as they are; a mistake in one line.

@@ -1,12 +1,12 @@
 //! `mitsuke verify`: whether the log is complete and unaltered.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::bar::bar;
 use super::{Global, Status};
 use crate::audit::{self, Deleted, HEAD_DIGITS_MIN, Held, Proof, PublicKey, ToldGap, Unsealed, Verification};
 use crate::config::Config;
@@ -62,7 +62,7 @@ impl Verify {
         let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
         let keys: Result<Vec<PublicKey>, audit::Error> = self.key.iter().map(|path| PublicKey::load(path)).collect();
         let held = Held { keys: keys?, heads: self.head };
-        let bar = bar();
+        let bar = bar("{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
         let verification = audit::verify(&audit::Place::of(&config.audit)?, &held, &mut |progress| {
             bar.set_length(progress.all);
             bar.set_position(progress.done);
@@ -77,14 +77,6 @@ impl Verify {
         drop(std::io::stdout().lock().write_all(text.as_bytes()));
         Ok(if verification.faults.is_empty() { Status::Done } else { Status::DoesNotHold })
     }
-}
-
-fn bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn text(verification: &Verification, key_not_given: bool) -> String {

@@ -4,14 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::super::bar::bar;
 use super::super::reading::Reader;
 use super::super::{Global, Status};
 use super::{Format, Origin, length, print, unknown};
@@ -84,7 +83,7 @@ impl Backtest {
         recorder.close();
         let began = Instant::now();
         let mut tallies = Tallies::of(Arc::new(set));
-        let bar = bar();
+        let bar = bar("{wide_bar} {msg}, {eta} left");
         let set = Arc::clone(&tallies.set);
         let records = backtest::judge(&lake, set, (from, now), &mut |told| match told {
             Told::Finding(finding) => tallies.count(finding),
@@ -173,15 +172,6 @@ impl Tallies {
         };
         self.by_policy.iter().map(object).collect()
     }
-}
-
-/// How far it has come, on a terminal.
-fn bar() -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{wide_bar} {msg}, {eta} left");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Those with most, and how many others.

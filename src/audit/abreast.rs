@@ -1,14 +1,48 @@
-//! Pieces read by several threads, taken in their order.
+//! Pieces of a log read by several threads, taken in their order by one.
 //!
-//! In: how many there are. Out: to each reader the number of the next one, to whoever takes them their contents in order. No reader goes further
-//! ahead than it is allowed to: it waits until pieces are taken. Whoever takes them and goes away ends the readers.
+//! In: what there is to read, and how. Out: what was read, in order. No reader goes further ahead than [`AHEAD`]: it waits until what was read
+//! is taken. Whoever takes it and goes away ends the readers.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+
+/// Pieces that are read ahead of the one that is taken, at most.
+pub const AHEAD: usize = 16;
+/// Threads that read at most.
+const READERS_MAX: usize = 16;
+
+/// Reads each job, on as many threads as the machine has, each of which keeps something of its own (`keep`); `take` is given the results.
+pub fn read_abreast<J: Sync, K, T: Send, R>(
+    jobs: &[J],
+    keep: impl Fn() -> K + Sync,
+    read: impl Fn(&J, &mut K) -> T + Sync,
+    take: impl FnOnce(&mut InOrder<'_, T>) -> R,
+) -> R {
+    let readers = Readers::new(jobs.len(), AHEAD);
+    let reading = |sender: SyncSender<(usize, T)>| {
+        let mut kept = keep();
+        while let Some(number) = readers.next() {
+            let Some(job) = jobs.get(number) else { return };
+            if sender.send((number, read(job, &mut kept))).is_err() {
+                return;
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(AHEAD);
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX) {
+            let (sender, reading) = (sender.clone(), &reading);
+            scope.spawn(move || reading(sender));
+        }
+        drop(sender);
+        take(&mut InOrder::new(receiver, &readers))
+    })
+}
 
 /// What the readers share.
-pub(super) struct Readers {
+struct Readers {
     state: Mutex<State>,
     has_moved: Condvar,
     pieces: usize,
@@ -24,12 +58,12 @@ struct State {
 
 impl Readers {
     /// For so many pieces, of which so many may be read before they are taken.
-    pub(super) fn new(pieces: usize, ahead: usize) -> Readers {
+    fn new(pieces: usize, ahead: usize) -> Readers {
         Readers { state: Mutex::default(), has_moved: Condvar::new(), pieces, ahead: ahead.max(1) }
     }
 
     /// The next piece to read, when it may be; `None`: there is none, or nobody wants it any more.
-    pub(super) fn next(&self) -> Option<usize> {
+    fn next(&self) -> Option<usize> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = |state: &mut State| {
             !state.is_over && state.next < self.pieces && state.next >= state.taken.saturating_add(self.ahead)
@@ -49,8 +83,8 @@ impl Readers {
     }
 }
 
-/// The contents, in order.
-pub(super) struct InOrder<'r, T> {
+/// What was read, in order.
+pub struct InOrder<'r, T> {
     read: Receiver<(usize, T)>,
     early: BTreeMap<usize, T>,
     next: usize,
@@ -59,12 +93,16 @@ pub(super) struct InOrder<'r, T> {
 
 impl<'r, T> InOrder<'r, T> {
     /// What these readers send.
-    pub(super) fn new(read: Receiver<(usize, T)>, readers: &'r Readers) -> InOrder<'r, T> {
+    fn new(read: Receiver<(usize, T)>, readers: &'r Readers) -> InOrder<'r, T> {
         InOrder { read, early: BTreeMap::new(), next: 0, readers }
     }
+}
 
-    /// The next; `None` where no reader is left that could send it.
-    pub(super) fn next(&mut self) -> Option<T> {
+impl<T> Iterator for InOrder<'_, T> {
+    type Item = T;
+
+    /// `None` where no reader is left that could send another.
+    fn next(&mut self) -> Option<T> {
         loop {
             if let Some(contents) = self.early.remove(&self.next) {
                 self.next = self.next.saturating_add(1);
