@@ -32,12 +32,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ::parquet::file::metadata::FileMetaData;
+use ::parquet::file::metadata::ParquetMetaData;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
 pub(super) use self::merge::Merged;
 use self::merge::{Manner, Of, merge};
-use self::plan::{FILE_BYTES_MAX, Group, plan};
+use self::plan::{FILE_BYTES_MAX, Group, Said, plan};
 use super::chain::{self, Ledger, Sealed, hash_file};
 use super::retention::Holds;
 use super::schema::{self, TableInfo};
@@ -168,21 +168,23 @@ fn groups(config: &Config, of: Of<'_>, now: Timestamp) -> Result<Vec<Group>, Err
         return stored::groups(of, (store, client), &ledger, now);
     }
     let holds = Holds::read(of.place)?;
-    let key = &mut |table: &TableInfo, file: &Sealed| key(&of.log.join(&file.path), table);
-    Ok(plan(&ledger, &holds, now, FILE_BYTES_MAX, key))
+    let say = &mut |table: &TableInfo, file: &Sealed| of_file(&of.log.join(&file.path), table);
+    Ok(plan(&ledger, &holds, now, FILE_BYTES_MAX, say))
 }
 
-/// The key file's id of a file; `None` where it cannot be read, which `verify` tells of, or has columns that this version does not know.
-fn key(path: &Path, table: &TableInfo) -> Option<String> {
+/// What a file says; `None` where it cannot be read, which `verify` tells of, or has columns that this version does not know.
+fn of_file(path: &Path, table: &TableInfo) -> Option<Said> {
     let file = SerializedFileReader::new(File::open(path).ok()?).ok()?;
-    said(file.metadata().file_metadata(), table)
+    said(file.metadata(), table)
 }
 
 /// The same, as its metadata say it.
-fn said(metadata: &FileMetaData, table: &TableInfo) -> Option<String> {
-    let fields = metadata.schema_descr().root_schema().get_fields();
+fn said(metadata: &ParquetMetaData, table: &TableInfo) -> Option<Said> {
+    let file = metadata.file_metadata();
+    let fields = file.schema_descr().root_schema().get_fields();
     let is_known = fields.iter().all(|field| table.schema.field_with_name(field.name()).is_ok());
-    is_known.then(|| parquet::said_by(metadata, parquet::META_KEY).unwrap_or_default())
+    let key = || parquet::said_by(file, parquet::META_KEY).unwrap_or_default();
+    is_known.then(|| Said { key: key(), people: parquet::people(metadata) })
 }
 
 /// Puts right what a crash or a refusal left of earlier compactions, and removes what has stayed for long enough.

@@ -35,7 +35,7 @@ pub(super) fn encoded(mut properties: WriterPropertiesBuilder, schema: &Schema, 
             .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
     }
     let dictionary_bytes_max =
-        if rows > MANY_ROWS { MANY_HASHES_DICTIONARY_BYTES_MAX } else { HASHES_DICTIONARY_BYTES_MAX };
+        if rows >= MANY_ROWS { MANY_HASHES_DICTIONARY_BYTES_MAX } else { HASHES_DICTIONARY_BYTES_MAX };
     for column in HASHES.iter().filter(|column| has(column)) {
         let items = items(column);
         properties = properties
@@ -54,7 +54,7 @@ pub(super) fn encoded(mut properties: WriterPropertiesBuilder, schema: &Schema, 
 }
 
 /// What a list's items are called in a file.
-fn items(column: &str) -> ColumnPath {
+pub(super) fn items(column: &str) -> ColumnPath {
     ColumnPath::new(vec![column.to_owned(), "list".to_owned(), "item".to_owned()])
 }
 

@@ -18,13 +18,14 @@ use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
+use ::parquet::file::statistics::Statistics;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
 use super::chain::{Chain, Sealed};
-use super::encoding::encoded;
+use super::encoding::{self, encoded};
 use super::schema::{self, SCHEMA_VERSION, TableInfo};
 use super::store::Store;
 use super::{Error, folder};
@@ -37,6 +38,9 @@ const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
 /// range asks for. What is made at once is held in memory.
 const LARGE_FILE_ROWS: usize = 512 << 10;
 const LARGE_ROW_GROUP_ROWS_MAX: usize = 1 << 20;
+/// Of a large file with people in it, of whom there are more than one in [`ROWS_A_PERSON`] rows: whoever seeks one of them reads whole row groups.
+const PEOPLES_ROW_GROUP_ROWS_MAX: usize = 256 << 10;
+const ROWS_A_PERSON: u64 = 100;
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 /// Statistics of texts are cut off at this length, bytes.
 const STATISTICS_BYTES_MAX: usize = 64;
@@ -276,7 +280,7 @@ pub fn unfinished(path: &Path, writer: &str) -> PathBuf {
 
 fn write_unfinished(path: &Path, by: (&str, &str), seqs: (u64, u64), rows: &RecordBatch) -> Result<(), Error> {
     let file = Written::create(path).map_err(Error::io("create", path))?;
-    let properties = properties(by, seqs, rows.schema_ref(), rows.num_rows())?;
+    let properties = properties(by, seqs, rows.schema_ref(), (rows.num_rows(), 0))?;
     let mut parquet =
         ArrowWriter::try_new(&file, Arc::clone(rows.schema_ref()), Some(properties)).map_err(Error::parquet(path))?;
     parquet.write(rows).map_err(Error::parquet(path))?;
@@ -284,18 +288,33 @@ fn write_unfinished(path: &Path, by: (&str, &str), seqs: (u64, u64), rows: &Reco
     file.sync().map_err(Error::io("sync", path))
 }
 
-/// How a file of a writer is written, under the key file's id, that holds so many rows of these numbers.
+/// How many people stand in a file's rows by their hashes, one that is in several counted for each.
+pub fn people(metadata: &ParquetMetaData) -> u64 {
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let of_people = columns.filter(|column| column.column_path() == &encoding::items("subjects"));
+    let known = of_people.map(|column| {
+        let nulls = column.statistics().and_then(Statistics::null_count_opt).unwrap_or(0);
+        u64::try_from(column.num_values()).unwrap_or(0).saturating_sub(nulls)
+    });
+    known.sum()
+}
+
+/// How a file of a writer is written, under the key file's id, that holds so many rows of these numbers, and so many people in them.
 pub fn properties(
     (writer, key): (&str, &str),
     seqs: (u64, u64),
     schema: &SchemaRef,
-    rows: usize,
+    (rows, people): (usize, u64),
 ) -> Result<WriterProperties, Error> {
     let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let at = i32::try_from(schema.index_of("at")?).unwrap_or_default();
     let seq = i32::try_from(schema.index_of("seq")?).unwrap_or_default();
     let sorted = [at, seq].map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false });
-    let group_rows_max = if rows > LARGE_FILE_ROWS { LARGE_ROW_GROUP_ROWS_MAX } else { ROW_GROUP_ROWS_MAX };
+    let group_rows_max = match rows > LARGE_FILE_ROWS {
+        true if people.saturating_mul(ROWS_A_PERSON) > rows as u64 => PEOPLES_ROW_GROUP_ROWS_MAX,
+        true => LARGE_ROW_GROUP_ROWS_MAX,
+        false => ROW_GROUP_ROWS_MAX,
+    };
     let properties = WriterProperties::builder()
         .set_created_by(format!("mitsuke {}", env!("CARGO_PKG_VERSION")))
         .set_max_row_group_row_count(Some(group_rows_max))
@@ -319,6 +338,7 @@ pub fn properties(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Statement, Text};
 
     #[test]
     fn a_name_tells_the_writer_and_the_numbers() {
@@ -347,5 +367,28 @@ mod tests {
         let replaced: Vec<bool> = names.iter().map(|name| parse_name(name).unwrap().is_replaced_by(&all)).collect();
         assert_eq!(replaced, [true, true, false, false, true, false, true]);
         assert!(!all.is_replaced_by(&parse_name(&names[0]).unwrap()), "one that was not compacted replaces nothing");
+    }
+
+    #[test]
+    fn people_are_counted_by_what_a_file_says_and_make_its_row_groups_smaller() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.parquet");
+        let of = |people: &[&str]| Statement {
+            subjects: Some(people.iter().map(|person| Text::from(*person)).collect()),
+            ..Statement::default()
+        };
+        let rows = [of(&["a", "b"]), of(&[]), Statement::default(), of(&["a"])];
+        write_unfinished(&path, ("w", ""), (1, 4), &schema::encode(&rows).unwrap()).unwrap();
+        let file = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+        assert_eq!(people(file.metadata()), 3);
+
+        let of_statements = schema::schema::<Statement>();
+        let group_rows_max = |rows, people| {
+            let properties = properties(("w", ""), (1, 9), &of_statements, (rows, people)).unwrap();
+            properties.max_row_group_row_count()
+        };
+        assert_eq!(group_rows_max(LARGE_FILE_ROWS, 100_000), Some(ROW_GROUP_ROWS_MAX));
+        assert_eq!(group_rows_max(1_000_000, 10_000), Some(LARGE_ROW_GROUP_ROWS_MAX));
+        assert_eq!(group_rows_max(1_000_000, 10_001), Some(PEOPLES_ROW_GROUP_ROWS_MAX));
     }
 }

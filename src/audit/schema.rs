@@ -23,6 +23,9 @@ use crate::record::{Column, FieldKind, Finding, Review, Session, Statement, Tabl
 /// What [`schema`]'s columns mean changes with it. In the metadata of every Parquet file.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Records that are encoded column by column at once: so many stay in a processor's cache until all their columns are through.
+const BLOCK_RECORDS: usize = 256;
+
 /// A table without the type of its records.
 #[derive(Clone, Debug)]
 pub struct TableInfo {
@@ -69,49 +72,69 @@ fn data_type(kind: FieldKind) -> DataType {
 /// # Errors
 /// More text than a batch can hold (2 GiB a column).
 pub fn encode<T: Table>(records: &[T]) -> Result<RecordBatch, ArrowError> {
-    let columns = T::columns().iter().map(|column| encode_column(column, records)).collect();
-    RecordBatch::try_new(schema::<T>(), columns)
+    let kinds = T::columns().iter().map(|column| column.kind);
+    let mut builders: Vec<Builder> = kinds.map(|kind| Builder::new(kind, records.len())).collect();
+    for block in records.chunks(BLOCK_RECORDS) {
+        for (column, builder) in T::columns().iter().zip(&mut builders) {
+            builder.extend(block.iter().map(|record| (column.get)(record)));
+        }
+    }
+    RecordBatch::try_new(schema::<T>(), builders.into_iter().map(Builder::finish).collect())
 }
 
-fn encode_column<T>(column: &Column<T>, records: &[T]) -> ArrayRef {
-    let values = records.iter().map(|record| (column.get)(record));
-    match column.kind {
-        FieldKind::U64 => {
-            let mut builder = UInt64Builder::with_capacity(records.len());
-            values.for_each(|value| builder.append_option(if let Value::U64(n) = value { Some(n) } else { None }));
-            Arc::new(builder.finish())
+/// A column in the making.
+enum Builder {
+    U64(UInt64Builder),
+    Text(StringBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Texts(ListBuilder<StringBuilder>),
+    U64s(ListBuilder<UInt64Builder>),
+}
+
+impl Builder {
+    fn new(kind: FieldKind, rows: usize) -> Builder {
+        match kind {
+            FieldKind::U64 => Builder::U64(UInt64Builder::with_capacity(rows)),
+            FieldKind::Text => Builder::Text(StringBuilder::with_capacity(rows, 0)),
+            FieldKind::Timestamp => {
+                Builder::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"))
+            }
+            FieldKind::Texts => Builder::Texts(ListBuilder::with_capacity(StringBuilder::new(), rows)),
+            FieldKind::U64s => Builder::U64s(ListBuilder::with_capacity(UInt64Builder::new(), rows)),
         }
-        FieldKind::Text => {
-            let text = |value| if let Value::Text(text) = value { Some(text) } else { None };
-            let bytes = values.clone().filter_map(text).map(str::len).sum();
-            let mut builder = StringBuilder::with_capacity(records.len(), bytes);
-            values.for_each(|value| builder.append_option(text(value)));
-            Arc::new(builder.finish())
-        }
-        FieldKind::Timestamp => {
-            let mut builder = TimestampMicrosecondBuilder::with_capacity(records.len()).with_timezone("UTC");
-            values.for_each(|value| {
+    }
+
+    fn extend<'v>(&mut self, values: impl Iterator<Item = Value<'v>>) {
+        match self {
+            Builder::U64(builder) => {
+                values.for_each(|value| builder.append_option(if let Value::U64(n) = value { Some(n) } else { None }));
+            }
+            Builder::Text(builder) => values.for_each(|value| {
+                builder.append_option(if let Value::Text(text) = value { Some(text) } else { None });
+            }),
+            Builder::Timestamp(builder) => values.for_each(|value| {
                 builder.append_option(if let Value::Timestamp(t) = value { Some(t.0) } else { None });
-            });
-            Arc::new(builder.finish())
-        }
-        FieldKind::Texts => {
-            let mut builder = ListBuilder::with_capacity(StringBuilder::new(), records.len());
-            values.for_each(|value| {
+            }),
+            Builder::Texts(builder) => values.for_each(|value| {
                 let Value::Texts(texts) = value else { return builder.append_null() };
                 texts.iter().for_each(|text| builder.values().append_value(text));
                 builder.append(true);
-            });
-            Arc::new(builder.finish())
-        }
-        FieldKind::U64s => {
-            let mut builder = ListBuilder::with_capacity(UInt64Builder::new(), records.len());
-            values.for_each(|value| {
+            }),
+            Builder::U64s(builder) => values.for_each(|value| {
                 let Value::U64s(numbers) = value else { return builder.append_null() };
                 builder.values().append_slice(numbers);
                 builder.append(true);
-            });
-            Arc::new(builder.finish())
+            }),
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Builder::U64(mut builder) => Arc::new(builder.finish()),
+            Builder::Text(mut builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(mut builder) => Arc::new(builder.finish()),
+            Builder::Texts(mut builder) => Arc::new(builder.finish()),
+            Builder::U64s(mut builder) => Arc::new(builder.finish()),
         }
     }
 }

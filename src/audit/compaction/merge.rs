@@ -94,7 +94,7 @@ fn write(of: Of<'_>, path: &Path, group: &Group, sealed: &Sealed, manner: Manner
     let schema = &group.table.schema;
     let rows = usize::try_from(sealed.records).unwrap_or(usize::MAX);
     let seqs = (sealed.first_seq, sealed.last_seq);
-    let properties = parquet::properties((of.writer, &group.key), seqs, schema, rows)?;
+    let properties = parquet::properties((of.writer, &group.said.key), seqs, schema, (rows, group.said.people))?;
     let mut parquet =
         ArrowWriter::try_new(&file, Arc::clone(schema), Some(properties)).map_err(Error::parquet(path))?;
     let mut inputs = Inputs::new(of, group);

@@ -28,12 +28,21 @@ const OVER_US: i64 = 3_600_000_000;
 const SMALL_PART: u64 = 4;
 const SMALL_FILES: usize = 16;
 
+/// What a file says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// The key file's id.
+    pub key: String,
+    /// People in its rows, one that is in several counted for each.
+    pub people: u64,
+}
+
 /// Files that become one.
 #[derive(Debug)]
 pub(super) struct Group {
     pub table: &'static TableInfo,
-    /// The key file's id that they have in common.
-    pub key: String,
+    /// What they say, which have the key file's id in common.
+    pub said: Said,
     /// In the order of their numbers.
     pub sources: Vec<Source>,
 }
@@ -46,13 +55,13 @@ pub(super) struct Source {
     last_at: Timestamp,
 }
 
-/// The groups, of so many bytes each at most. `key`: the key file's id of a file; `None` of one that is to be left alone.
+/// The groups, of so many bytes each at most. `say`: what a file says; `None` of one that is to be left alone.
 pub(super) fn plan(
     ledger: &Ledger,
     holds: &Holds,
     now: Timestamp,
     bytes_max: u64,
-    key: &mut dyn FnMut(&TableInfo, &Sealed) -> Option<String>,
+    say: &mut dyn FnMut(&TableInfo, &Sealed) -> Option<Said>,
 ) -> Vec<Group> {
     let mut folders: BTreeMap<&str, Vec<&Sealed>> = BTreeMap::new();
     for standing in ledger.there.values() {
@@ -71,13 +80,16 @@ pub(super) fn plan(
         files.sort_unstable_by_key(|file| file.first_seq);
         let mut group: Option<Group> = None;
         for file in files {
-            let source = source(file).and_then(|source| Some((source, key(table, file)?)));
+            let source = source(file).and_then(|source| Some((source, say(table, file)?)));
             match (source, &mut group) {
-                (Some((source, key)), Some(group)) if group.key == key && group.takes(&source, bytes_max) => {
+                (Some((source, said)), Some(group))
+                    if group.said.key == said.key && group.takes(&source, bytes_max) =>
+                {
+                    group.said.people = group.said.people.saturating_add(said.people);
                     group.sources.push(source);
                 }
                 (source, _) => {
-                    let next = source.map(|(source, key)| Group { table, key, sources: vec![source] });
+                    let next = source.map(|(source, said)| Group { table, said, sources: vec![source] });
                     groups.extend(std::mem::replace(&mut group, next).filter(|group| group.is_worth(enough)));
                 }
             }
@@ -153,10 +165,10 @@ mod tests {
     fn planned(
         bytes: &[u64],
         after_hours: i64,
-        key: &mut dyn FnMut(&TableInfo, &Sealed) -> Option<String>,
+        say: &mut dyn FnMut(&TableInfo, &Sealed) -> Option<Said>,
     ) -> Vec<Vec<u64>> {
         let now = Timestamp(crate::audit::tests::MONDAY).plus_micros(after_hours * HOUR_US);
-        let groups = plan(&ledger(bytes), &Holds::default(), now, FILE_BYTES_MAX, key);
+        let groups = plan(&ledger(bytes), &Holds::default(), now, FILE_BYTES_MAX, say);
         groups.iter().map(|group| group.sources.iter().map(|source| source.file.first_seq / 10).collect()).collect()
     }
 
@@ -164,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_day_that_is_over_is_taken_whole_and_today_only_a_pile() {
-        let mut any = |_: &TableInfo, _: &Sealed| Some(String::new());
+        let mut any = |_: &TableInfo, _: &Sealed| Some(Said::default());
         // Monday ends at 14 hours, and is over an hour later.
         assert_eq!(planned(&[MIB; 3], 14, &mut any), [[0; 0]; 0]);
         assert_eq!(planned(&[MIB; 3], 15, &mut any), [[0, 1, 2]]);
@@ -174,14 +186,22 @@ mod tests {
     }
 
     #[test]
+    fn people_are_those_of_all_sources() {
+        let now = Timestamp(crate::audit::tests::MONDAY).plus_micros(20 * HOUR_US);
+        let mut say = |_: &TableInfo, file: &Sealed| Some(Said { key: String::new(), people: file.first_seq });
+        let groups = plan(&ledger(&[MIB; 3]), &Holds::default(), now, FILE_BYTES_MAX, &mut say);
+        assert_eq!(groups.iter().map(|group| group.said.people).collect::<Vec<_>>(), [1 + 11 + 21]);
+    }
+
+    #[test]
     fn what_is_large_or_of_another_key_parts_what_lies_between() {
-        let mut any = |_: &TableInfo, _: &Sealed| Some(String::new());
+        let mut any = |_: &TableInfo, _: &Sealed| Some(Said::default());
         assert_eq!(planned(&[MIB, MIB, 40 * MIB, MIB, MIB], 20, &mut any), [[0, 1], [3, 4]]);
         assert_eq!(planned(&[30 * MIB; 5], 20, &mut any), [vec![0, 1, 2, 3]], "128 MiB at most; the last stays alone");
         assert_eq!(planned(&[20 * MIB, MIB, MIB], 20, &mut any), [[0; 0]; 0], "not worth it");
-        let mut two = |_: &TableInfo, file: &Sealed| Some((file.first_seq / 25).to_string());
+        let mut two = |_: &TableInfo, file: &Sealed| Some(Said { key: (file.first_seq / 25).to_string(), people: 7 });
         assert_eq!(planned(&[MIB; 4], 20, &mut two), [vec![0, 1, 2]]);
-        let mut but_one = |_: &TableInfo, file: &Sealed| (file.first_seq != 21).then(String::new);
+        let mut but_one = |_: &TableInfo, file: &Sealed| (file.first_seq != 21).then(Said::default);
         assert_eq!(planned(&[MIB; 5], 20, &mut but_one), [[0, 1], [3, 4]]);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::merge::{Manner, Of};
-use super::plan::{FILE_BYTES_MAX, Group, plan};
+use super::plan::{FILE_BYTES_MAX, Group, Said, plan};
 use super::said;
 use crate::audit::chain::{Ledger, Sealed};
 use crate::audit::retention::Holds;
@@ -35,7 +35,7 @@ pub(super) fn groups(
     let uploaded = spool::uploaded(of.log, of.writer);
     let is_there = |file: &Sealed| ledger.there.get(&file.path).is_some_and(|standing| standing.number <= uploaded);
     // As if all were of one key.
-    let likely = |holds: &Holds| plan(ledger, holds, now, bytes_max, &mut |_, file| is_there(file).then(String::new));
+    let likely = |holds: &Holds| plan(ledger, holds, now, bytes_max, &mut |_, file| is_there(file).then(Said::default));
     if likely(&Holds::default()).is_empty() {
         return Ok(Vec::new());
     }
@@ -44,7 +44,7 @@ pub(super) fn groups(
     let sources: Vec<_> =
         likely.iter().flat_map(|group| group.sources.iter().map(|source| (group.table, &source.file))).collect();
     let ends = sources.iter().map(|(_, file)| (file.path.clone(), file.bytes)).collect();
-    let mut keys = HashMap::new();
+    let mut told = HashMap::new();
     for ((table, file), end) in sources.into_iter().zip(store.read_end_each(ends, parquet::FOOTER_BYTES)) {
         let Some(end) = end? else { continue };
         match parquet::metadata_in_store(store, &file.path, file.bytes, end) {
@@ -52,11 +52,11 @@ pub(super) fn groups(
             // `verify` tells of it.
             Err(_) => {}
             Ok(metadata) => {
-                keys.extend(said(metadata.file_metadata(), table).map(|key| (file.path.clone(), key)));
+                told.extend(said(&metadata, table).map(|said| (file.path.clone(), said)));
             }
         }
     }
-    Ok(plan(ledger, &holds, now, bytes_max, &mut |_, file| keys.get(&file.path).cloned()))
+    Ok(plan(ledger, &holds, now, bytes_max, &mut |_, file| told.get(&file.path).cloned()))
 }
 
 /// Sees to it that the last compaction of a writer is all in the store, with what it replaced put aside; `false` where it was stopped. Where
