@@ -125,7 +125,10 @@ impl Explain {
             }
             (None, Some(throttle)) => {
                 let once = duration::words(throttle.once_us);
-                let why = if rule.first.is_some() { "it is not new" } else { "the figure is within its limit" };
+                let why = match rule.first {
+                    Some(_) => "it is not new, who did it is still learned from",
+                    None => "the figure is within its limit",
+                };
                 let _ = writeln!(text, "no finding: {why}, or one was told within {once}");
             }
             (None, None) if rule.first.is_some() => {
