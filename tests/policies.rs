@@ -7,6 +7,9 @@
 #[path = "policies/again.rs"]
 mod again;
 #[cfg(feature = "query")]
+#[path = "policies/newcomers.rs"]
+mod newcomers;
+#[cfg(feature = "query")]
 #[path = "policies/sql.rs"]
 mod sql;
 #[cfg(feature = "query")]

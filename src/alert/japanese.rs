@@ -114,7 +114,7 @@ fn about(finding: &Finding) -> String {
 }
 
 /// Of the built-in policies, and of the findings that have no file.
-pub(super) const TITLES: [(&str, &str); 58] = [
+pub(super) const TITLES: [(&str, &str); 59] = [
     ("after-hours-personal-read", "業務時間外の個人データの参照"),
     ("always-true", "サービスのクエリーに常に真となる条件"),
     ("audit-settings-of-a-session", "セッション自身による監査設定の無効化"),
@@ -173,6 +173,7 @@ pub(super) const TITLES: [(&str, &str); 58] = [
     ("unclassified-personal-data", "分類されていない個人データと思われる列"),
     ("untrusted-language", "信頼されない言語による関数の作成"),
     ("unusual-day", "普段を大きく上回る 1 日の個人データの参照"),
+    ("unusual-hour-read", "このロールが普段読まない時間帯の分類済みデータの参照"),
 ];
 
 #[cfg(test)]

@@ -80,6 +80,8 @@ files!(
     "host/server-files.cases.yaml",
     "hours/after-hours-personal-read.yaml",
     "hours/after-hours-personal-read.cases.yaml",
+    "hours/unusual-hour-read.yaml",
+    "hours/unusual-hour-read.cases.yaml",
     "identity/forged-context.yaml",
     "identity/forged-context.cases.yaml",
     "identity/stale-context.yaml",

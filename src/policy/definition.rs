@@ -279,18 +279,7 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
     let sum = fields.text("sum", source);
     let distinct = fields.text("distinct", source);
     let above = fields.need_number("above", source);
-    let shared = match fields.take("shared") {
-        Some(Node { shape: Shape::Bool(shared), .. }) => *shared,
-        Some(other) => {
-            source.fault(
-                other.place,
-                format!("`shared` is {}", other.called()),
-                "write `shared: false`, or leave it out",
-            );
-            true
-        }
-        None => true,
-    };
+    let shared = flag(&mut fields, "shared", source);
     fields.finish(source);
     let measure = match (count, sum, distinct) {
         (Some(count), None, None) => match count.shape {
@@ -312,6 +301,19 @@ fn read_window<R: Judged>(node: &Node, source: &mut Source<'_>) -> Option<Window
     Some(Window { by, within_us: within_us?, measure: measure?, above: above?, shared })
 }
 
+/// What is so unless the policy says that it is not.
+fn flag(fields: &mut Fields<'_>, name: &'static str, source: &mut Source<'_>) -> bool {
+    match fields.take(name) {
+        Some(Node { shape: Shape::Bool(flag), .. }) => *flag,
+        Some(other) => {
+            let what = format!("`{name}` is {}", other.called());
+            source.fault(other.place, what, format!("write `{name}: false`, or leave it out"));
+            true
+        }
+        None => true,
+    }
+}
+
 enum Baseline<R: Judged> {
     First(First<R>),
     Usual(Usual<R>),
@@ -328,7 +330,8 @@ fn read_baseline<R: Judged>(node: &Node, source: &mut Source<'_>) -> Baseline<R>
     let (first, of) = (fields.text("first", source), fields.text("of", source));
     let read = match (first, of, learn_us) {
         (Some((thing, place)), None, Some(learn_us)) => {
-            thing_of(&thing, place, source).map(|thing| Baseline::First(First { by, thing, learn_us }))
+            let by_peers = flag(&mut fields, "peers", source);
+            thing_of(&thing, place, source).map(|thing| Baseline::First(First { by, thing, learn_us, by_peers }))
         }
         (None, Some((name, place)), Some(learn_us)) => {
             let column = column(&name, place, &[FieldKind::U64], "a number", source);
@@ -340,7 +343,7 @@ fn read_baseline<R: Judged>(node: &Node, source: &mut Source<'_>) -> Baseline<R>
         (Some(_), Some(_), _) => wrong(node, "`first` and `of` together", "write two policies", source),
         (None, None, _) => {
             let mend =
-                "write `first: relation`, `first: classified_relation` or a column, or `of: persons, unusual: 4`";
+                "write `first: relation`, `classified_relation`, `hour` or a column, or `of: persons, unusual: 4`";
             wrong(node, "neither `first` nor `of`", mend, source)
         }
         _ => None,
@@ -350,10 +353,22 @@ fn read_baseline<R: Judged>(node: &Node, source: &mut Source<'_>) -> Baseline<R>
 }
 
 fn thing_of<R: Judged>(name: &str, place: Place, source: &mut Source<'_>) -> Option<Thing<R>> {
+    const WORDS: [&str; 3] = ["relation", "classified_relation", "hour"];
+    let kinds = [FieldKind::Text, FieldKind::Texts];
     Some(match name {
         "relation" => Thing::Relation,
         "classified_relation" => Thing::ClassifiedRelation,
-        name => Thing::Column(column(name, place, &[FieldKind::Text, FieldKind::Texts], "a text column", source)?),
+        "hour" => Thing::Hour,
+        name if R::column(name).is_none() => {
+            let fit = R::columns().iter().filter(|column| kinds.contains(&column.kind)).map(|column| column.name);
+            let mend = match spelling::nearest(name, WORDS.into_iter().chain(fit)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("write one of {}, or a text column", WORDS.join(", ")),
+            };
+            source.fault(place, format!("`first: {name}` is not known"), mend);
+            return None;
+        }
+        name => Thing::Column(column(name, place, &kinds, "a text column", source)?),
     })
 }
 

@@ -34,9 +34,33 @@ pub fn words(micros: i64) -> String {
     format!("{micros} microseconds")
 }
 
+/// `3 days`, `1 hour`, `less than a minute`: whole days, hours or minutes that have passed.
+pub fn about(micros: i64) -> String {
+    for (_, name, unit) in UNITS.into_iter().filter(|(_, _, unit)| (60_000_000..=DAY_US).contains(unit)) {
+        let number = micros / unit;
+        if number > 0 {
+            return format!("{number} {name}{}", if number == 1 { "" } else { "s" });
+        }
+    }
+    "less than a minute".to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_passed_is_told_in_whole_units() {
+        for (micros, told) in [
+            (0, "less than a minute"),
+            (-5, "less than a minute"),
+            (60_000_000, "1 minute"),
+            (DAY_US - 1, "23 hours"),
+            (13 * DAY_US + DAY_US / 2, "13 days"),
+        ] {
+            assert_eq!(about(micros), told);
+        }
+    }
 
     #[test]
     fn lengths_are_read_and_told() {

@@ -2,10 +2,12 @@
 //!
 //! Figures and names only, never a value of the database; names that came from a client are made [`tame`].
 
+use super::baseline::Newcomer;
 use super::duration;
+use super::hours::Hours;
 use super::judged::{Judged, enumerate, tame, who};
 use super::moment::Moment;
-use super::rule::{After, First, Measure, Rule, Window};
+use super::rule::{After, First, Measure, Rule, Thing, Window};
 use super::usual::Usual;
 use crate::record::{Action, Column, FieldKind, Value};
 
@@ -22,6 +24,10 @@ pub struct Found {
     pub evidence: Vec<u64>,
     /// What was done for the first time.
     pub new: Vec<String>,
+    /// At which hours one is usually active.
+    pub usual_hours: Option<Hours>,
+    /// Where what is new was judged by the others.
+    pub newcomer: Option<Newcomer>,
     /// What is usual.
     pub usual: Option<Usual>,
     /// How many records came before.
@@ -66,12 +72,12 @@ pub fn explain<R: Judged>(rule: &Rule<R>, record: &R, moment: &Moment<'_>, found
         (Some(first), _) => {
             let people = record.persons().filter(|persons| *persons > 0);
             let people = people.map_or_else(String::new, |persons| format!(", {}", peoples_data(persons)));
-            format!("{} {}{people}{}", person, novelty(first, &found.new), join(&circumstances))
+            format!("{} {}{people}{}", person, novelty(first, record, moment, found), join(&circumstances))
         }
         (None, Some(window)) => {
             let figure = found.observed.unwrap_or(0);
             let within = duration::words(window.within_us);
-            let whose = subject(window, record).unwrap_or_else(|| person.clone());
+            let whose = subject(&window.by, record).unwrap_or_else(|| person.clone());
             let deed = sum_phrase(window, figure, found.is_estimate);
             let last = join(&circumstances);
             let last = if whose == person { last } else { format!(" by {person}{last}") };
@@ -134,9 +140,9 @@ fn text<'a, R: Judged>(record: &'a R, column: &str) -> Option<&'a str> {
     }
 }
 
-/// Whose window it is; `None` where it is the person's.
-fn subject<R: Judged>(window: &Window<R>, record: &R) -> Option<String> {
-    if window.by.iter().any(|column| matches!(column.name, "db_user" | "end_user")) {
+/// Who is kept by these columns; `None` where it is the person.
+fn subject<R: Judged>(by: &[&'static Column<R>], record: &R) -> Option<String> {
+    if by.iter().any(|column| matches!(column.name, "db_user" | "end_user")) {
         return None;
     }
     let part = |column: &&'static Column<R>| match (column.get)(record) {
@@ -144,7 +150,7 @@ fn subject<R: Judged>(window: &Window<R>, record: &R) -> Option<String> {
         Value::U64(number) => format!("{} {number}", spoken(column.name)),
         _ => format!("unknown {}", spoken(column.name)),
     };
-    Some(window.by.iter().map(part).collect::<Vec<_>>().join(", "))
+    Some(by.iter().map(part).collect::<Vec<_>>().join(", "))
 }
 
 fn sum_phrase<R: Judged>(window: &Window<R>, figure: u64, is_estimate: bool) -> String {
@@ -185,13 +191,37 @@ fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-fn novelty<R: Judged>(first: &First<R>, new: &[String]) -> String {
-    let names: Vec<&str> = new.iter().map(String::as_str).collect();
-    match &first.thing {
-        super::rule::Thing::Column(column) => {
-            format!("came with {} {} for the first time", spoken(column.name), enumerate(&names))
+fn novelty<R: Judged>(first: &First<R>, record: &R, moment: &Moment<'_>, found: &Found) -> String {
+    let names: Vec<&str> = found.new.iter().map(String::as_str).collect();
+    let newcomer = found.newcomer.map(|newcomer| newly(first, record, newcomer));
+    let others = |newcomer: Newcomer| if newcomer.others == 1 { "other" } else { "others" };
+    let deed = match &first.thing {
+        Thing::Hour => {
+            let usual = found.usual_hours.unwrap_or_default();
+            let (newly, whose) = match (newcomer, found.newcomer) {
+                (Some(newly), Some(by)) => {
+                    (format!("{newly}; "), format!(" for {} {}", grouped(by.others), others(by)))
+                }
+                _ => Default::default(),
+            };
+            return format!("was active at an unusual hour ({newly}usual{whose}: {usual}; now {} h)", moment.hour());
         }
-        _ => format!("read {} for the first time", enumerate(&names)),
+        Thing::Column(column) => format!("came with {} {} for the first time", spoken(column.name), enumerate(&names)),
+        Thing::Relation | Thing::ClassifiedRelation => format!("read {} for the first time", enumerate(&names)),
+    };
+    match (newcomer, found.newcomer) {
+        (Some(newly), Some(by)) => format!("{deed} ({newly}; none of {} {} has)", grouped(by.others), others(by)),
+        _ => deed,
+    }
+}
+
+/// `new here for 3 days`, `database shop: new here for 3 days`.
+fn newly<R: Judged>(first: &First<R>, record: &R, newcomer: Newcomer) -> String {
+    let whose = subject(&first.by, record).map_or_else(String::new, |whose| format!("{whose}: "));
+    // After a flood of names nobody knows for how long.
+    match newcomer.known_us > 100 * duration::LENGTH_US_MAX {
+        true => format!("{whose}not known here"),
+        false => format!("{whose}new here for {}", duration::about(newcomer.known_us)),
     }
 }
 

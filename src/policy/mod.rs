@@ -19,6 +19,7 @@ pub mod duration;
 pub mod engine;
 pub(crate) mod explanation;
 pub mod holiday;
+pub mod hours;
 pub mod judged;
 pub mod key;
 pub mod list;

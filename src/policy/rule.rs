@@ -55,8 +55,10 @@ pub struct First<R: 'static> {
     pub by: Vec<&'static Column<R>>,
     /// What is new.
     pub thing: Thing<R>,
-    /// How long a principal is only learned from, microseconds.
+    /// How long a principal is cold, microseconds.
     pub learn_us: i64,
+    /// Whether cold ones are judged by their peers; else they are only learned from.
+    pub by_peers: bool,
 }
 
 /// What can be done for the first time.
@@ -65,6 +67,8 @@ pub enum Thing<R: 'static> {
     Relation,
     /// Receiving classified columns of a relation.
     ClassifiedRelation,
+    /// Being active at an hour of the day.
+    Hour,
     /// Any value of a column.
     Column(&'static Column<R>),
 }
@@ -174,7 +178,7 @@ impl<R: Judged> Window<R> {
 }
 
 impl<R: Judged> First<R> {
-    /// What a record touches, by name.
+    /// What a record touches, by name. An hour has none.
     pub fn things<'r>(&self, record: &'r R) -> Vec<&'r str> {
         match &self.thing {
             Thing::Relation => record.relations(),
@@ -184,6 +188,7 @@ impl<R: Judged> First<R> {
                 Value::Texts(items) => items.iter().map(|item| &**item).collect(),
                 _ => Vec::new(),
             },
+            Thing::Hour => Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod clock;
 mod figure;
+mod news;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +26,7 @@ pub use super::condition::sql::{Dialect, Unsayable};
 use super::condition::sql::{column_name, column_names, literal};
 use super::definition::{AnyRule, Policy};
 use super::judged::Judged;
-use super::rule::Rule;
+use super::rule::{Rule, Thing};
 use crate::clock::Timestamp;
 
 /// What a query is written for.
@@ -99,7 +100,9 @@ fn of<R: Judged>(rule: &Rule<R>, ask: &Ask) -> Result<String, Unsayable> {
         Some(after) => Some(after.when.sql(ask.dialect, &asked)?),
         None => None,
     };
-    parts.table("records", records(rule, ask, asked.get()));
+    let asks_the_hour = rule.first.as_ref().is_some_and(|first| matches!(first.thing, Thing::Hour));
+    let asked = Clock { hour: asked.get().hour || asks_the_hour, ..asked.get() };
+    parts.table("records", records(rule, ask, asked));
     // Without `+ 0`, DataFusion 55 takes a row's number for unique even where a list beside it has become rows.
     let number = "row_number() OVER (ORDER BY us, writer, seq) + 0 AS n";
     match (&rule.after, counted) {
@@ -120,7 +123,7 @@ fn of<R: Judged>(rule: &Rule<R>, ask: &Ask) -> Result<String, Unsayable> {
         _ => parts.table("matching", format!("SELECT * FROM records\n  WHERE {concerned}")),
     }
     if let Some(first) = &rule.first {
-        figure::news(&mut parts, first);
+        news::news(&mut parts, first);
     }
     if let Some(window) = &rule.window {
         figure::window(&mut parts, window, ask.dialect);
@@ -160,6 +163,9 @@ fn records<R: Judged>(rule: &Rule<R>, ask: &Ask, asked: Clock) -> String {
     if let Some(first) = &rule.first {
         let by = column_names(&first.by).join(", ");
         columns.push(format!("min({}) OVER (PARTITION BY {by}) AS since", ask.dialect.micros(&judged_at)));
+        if let Thing::Hour = first.thing {
+            columns.push(format!("CAST({judged_at} AT TIME ZONE 'UTC' AS DATE) AS utc_day"));
+        }
     }
     let from = match ask.dialect {
         Dialect::DataFusion => R::NAME.to_owned(),

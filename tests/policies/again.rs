@@ -27,7 +27,7 @@ use proptest::test_runner::TestRunner;
 use super::translated::{compiled_as, policy, records};
 
 /// 2026-06-01.
-const BEGIN: i64 = 1_780_272_000_000_000;
+pub const BEGIN: i64 = 1_780_272_000_000_000;
 const HOUR_US: i64 = DAY_US / 24;
 const QUESTIONS: u32 = 24;
 const POLICIES: usize = 5;
@@ -61,7 +61,7 @@ fn lookback_us(engine: &Engine) -> i64 {
 }
 
 /// What an engine finds that is told every record.
-fn told_everything(lake: &Lake, set: &Arc<PolicySet>, from: Timestamp, until: Timestamp) -> Vec<Finding> {
+pub fn told_everything(lake: &Lake, set: &Arc<PolicySet>, from: Timestamp, until: Timestamp) -> Vec<Finding> {
     let mut engine = Engine::new(Arc::clone(set));
     let mut findings = Vec::new();
     for (at, record) in everything(lake, (from.plus_micros(-lookback_us(&engine)), until)) {
@@ -78,7 +78,7 @@ fn told_everything(lake: &Lake, set: &Arc<PolicySet>, from: Timestamp, until: Ti
     findings
 }
 
-fn backtested(lake: &Lake, set: &Arc<PolicySet>, from: Timestamp, until: Timestamp) -> Vec<Finding> {
+pub fn backtested(lake: &Lake, set: &Arc<PolicySet>, from: Timestamp, until: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     backtest::judge(lake, Arc::clone(set), (from, until), &mut |told| {
         if let Told::Finding(finding) = told {

@@ -125,7 +125,14 @@ impl Explain {
             }
             (None, Some(throttle)) => {
                 let once = duration::words(throttle.once_us);
-                let _ = writeln!(text, "no finding: the figure is within its limit, or one was told within {once}");
+                let why = match rule.first {
+                    Some(_) => "it is not new, who did it is still learned from",
+                    None => "the figure is within its limit",
+                };
+                let _ = writeln!(text, "no finding: {why}, or one was told within {once}");
+            }
+            (None, None) if rule.first.is_some() => {
+                text.push_str("no match: it is not new, or who did it is still learned from\n");
             }
             (None, None) => text.push_str("no match: the figure is within its limit\n"),
         }

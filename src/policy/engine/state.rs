@@ -1,13 +1,13 @@
 //! What one policy has seen, and what it makes of a record.
 
 use crate::clock::Timestamp;
-use crate::policy::baseline::Touched;
+use crate::policy::baseline::{News, Touched};
 use crate::policy::definition::{AnyRule, Policy};
 use crate::policy::explanation::Found;
 use crate::policy::judged::Judged;
 use crate::policy::key::{Key, Keys};
 use crate::policy::moment::Moment;
-use crate::policy::rule::{Asked, Rule, name_key};
+use crate::policy::rule::{Asked, First, Rule, Thing, name_key};
 use crate::policy::usual::Days;
 use crate::policy::window::{Amount, Windows};
 use crate::record::Value;
@@ -29,7 +29,10 @@ impl State {
         fn state<R: Judged>(rule: &Rule<R>) -> State {
             State {
                 windows: rule.window.as_ref().map(|window| Windows::new(window.within_us)),
-                touched: rule.first.as_ref().map(|first| Touched::new(first.learn_us)),
+                touched: rule.first.as_ref().map(|first| match first.thing {
+                    Thing::Hour => Touched::hours(first.learn_us, first.by_peers),
+                    _ => Touched::things(first.learn_us, first.by_peers),
+                }),
                 days: rule.usual.as_ref().map(|usual| Days::new(usual.learn_us, usual.unusual)),
                 before: rule.after.as_ref().map(|after| Windows::new(after.within_us)),
                 added: None,
@@ -93,10 +96,7 @@ impl State {
             matches &= before.is_some_and(|before| before >= after.times);
         }
         if let (Some(first), Some(touched)) = (&rule.first, self.touched.as_mut()) {
-            let things = first.things(record);
-            let new = touched.touch(keys.of(record, &first.by), at, things.iter().map(|name| name_key(name)));
-            found.new = new.into_iter().filter_map(|index| things.get(index)).map(|name| (*name).to_owned()).collect();
-            matches &= !found.new.is_empty();
+            matches &= is_news(first, touched, keys.of(record, &first.by), record, moment, &mut found);
         }
         if let (Some(usual), Some(days)) = (&rule.usual, self.days.as_mut()) {
             let amount = if let Value::U64(number) = (usual.column.get)(record) { number } else { 0 };
@@ -141,4 +141,26 @@ impl State {
         }
         Some(before)
     }
+}
+
+/// Notes what a matching record touches; whether anything of it is new, and what.
+fn is_news<R: Judged>(
+    first: &First<R>,
+    touched: &mut Touched,
+    principal: Key,
+    record: &R,
+    moment: &Moment<'_>,
+    found: &mut Found,
+) -> bool {
+    let at = record.judged_at();
+    if let Thing::Hour = first.thing {
+        let Some(odd) = touched.hour(principal, at, moment.hour()) else { return false };
+        (found.usual_hours, found.newcomer) = (Some(odd.usual), odd.newcomer);
+        return true;
+    }
+    let things = first.things(record);
+    let News { new, newcomer } = touched.touch(principal, at, things.iter().map(|name| name_key(name)));
+    found.new = new.into_iter().filter_map(|index| things.get(index)).map(|name| (*name).to_owned()).collect();
+    found.newcomer = newcomer;
+    !found.new.is_empty()
 }

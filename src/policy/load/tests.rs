@@ -239,6 +239,13 @@ fn each_fault_of_a_window_a_baseline_and_a_throttle_has_its_place() {
         ("window: { by: [db_user], within: 5m, distinct: at, above: 1 }", ":9:48: `at` is not a column"),
         ("baseline: { by: [db_user], learn: 14d }", ":9:11: neither `first` nor `of`; write `first: relation`"),
         ("baseline: { by: [db_user], first: relations, learn: soon }", ":9:53: not a length of time"),
+        ("baseline: { by: [db_user], first: hours }", ":9:35: `first: hours` is not known; did you mean `hour`"),
+        (
+            "baseline: { by: [db_user], first: something }",
+            ":9:35: `first: something` is not known; write one of relation,",
+        ),
+        ("baseline: { by: [db_user], first: hour, peers: no one }", ":9:48: `peers` is"),
+        ("baseline: { by: [db_user], of: persons, unusual: 4, peers: false }", ":9:53: unknown key `peers`"),
         ("baseline: { by: [db_user], first: persons }", ":9:35: `persons` is not a text column; known are"),
         ("baseline: { by: [db_user], of: persons }", ":9:11: `unusual` is missing"),
         ("baseline: { by: [db_user], of: db_user, unusual: 4 }", ":9:32: `db_user` is not a number"),

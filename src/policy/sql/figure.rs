@@ -1,24 +1,24 @@
-//! What came before a record, as tables of a query: a window's figure, how often `after` was seen, what is new.
+//! What came before a record, as tables of a query: a window's figure, how often `after` was seen.
 //!
 //! A window is told as changes: what a record adds when it comes, and takes away when it leaves. The figure of a record is the sum of
 //! all changes up to it, in the order of time; what leaves at an instant has left for what comes at the same one.
 
-use super::{Dialect, Parts, remembered_us};
+use super::{Dialect, Parts};
 use crate::policy::condition::sql::{column_name, column_names};
 use crate::policy::judged::Judged;
-use crate::policy::rule::{After, First, Measure, Thing, Window};
+use crate::policy::rule::{After, Measure, Window};
 use crate::record::{Column, FieldKind};
 
 /// The columns that a figure is kept by, under names of their own: any column may be among them.
-struct By {
+pub(super) struct By {
     /// To select them from the log's columns.
-    columns: String,
+    pub(super) columns: String,
     /// What they are called from there on.
-    names: String,
+    pub(super) names: String,
 }
 
 impl By {
-    fn of<R>(columns: &[&'static Column<R>]) -> By {
+    pub(super) fn of<R>(columns: &[&'static Column<R>]) -> By {
         let name = |index: usize| format!("by_{}", index.saturating_add(1));
         let select = column_names(columns).into_iter().enumerate();
         By {
@@ -80,7 +80,7 @@ fn changes(parts: &mut Parts, by: &By, within: i64, amount: &str) {
 /// A value counts from when it comes until it comes again, or leaves.
 fn distinct<R: Judged>(parts: &mut Parts, by: &By, within: i64, column: &'static Column<R>) {
     let (columns, names) = (&by.columns, &by.names);
-    parts.table("window_values", values(by, &[value_of(column)], "matching"));
+    parts.table("window_values", values(&by.columns, &[value_of(column)]));
     let next = |what: &str| format!("lead({what}) OVER (PARTITION BY {names}, value ORDER BY us, n) AS next_{what}");
     parts.table("window_spans", format!("SELECT *,\n    {},\n    {}\n  FROM window_values", next("us"), next("n")));
     parts.table(
@@ -103,48 +103,9 @@ fn distinct<R: Judged>(parts: &mut Parts, by: &By, within: i64, column: &'static
     );
 }
 
-/// Records that touch something for the first time, by those who have been about for long enough.
-pub(super) fn news<R: Judged>(parts: &mut Parts, first: &First<R>) {
-    let by = By::of(&first.by);
-    let names = &by.names;
-    let touched: Vec<String> = match &first.thing {
-        Thing::Column(column) => vec![value_of(column)],
-        // A table that has none of these touches nothing.
-        Thing::Relation => lists_of::<R>(&["relations", "relations_read", "relations_written"]),
-        Thing::ClassifiedRelation => lists_of::<R>(&["columns"]),
-    };
-    parts.table("touched", values(&by, &touched, "matching"));
-    let things = match &first.thing {
-        // A column's relation is what stands before its last point.
-        Thing::ClassifiedRelation => format!(
-            "SELECT DISTINCT {names}, us, n, regexp_replace(value, '[.][^.]*$', '') AS value FROM touched\n  \
-             WHERE value LIKE '%.%'"
-        ),
-        _ => "SELECT * FROM touched".to_owned(),
-    };
-    parts.table("things", things);
-    parts.table(
-        "things_before",
-        format!("SELECT *, lag(us) OVER (PARTITION BY {names}, value ORDER BY us, n) AS before_us FROM things"),
-    );
-    let remembered = remembered_us(first.learn_us);
-    parts.table(
-        "news",
-        format!("SELECT DISTINCT n FROM things_before\n  WHERE before_us IS NULL OR us - before_us > {remembered}"),
-    );
-    parts.joins.push("news".to_owned());
-    parts.conditions.push(format!("us - since >= {}", first.learn_us));
-}
-
-/// The entries of those of these lists that the table has.
-fn lists_of<R: Judged>(names: &[&str]) -> Vec<String> {
-    names.iter().filter_map(|name| R::column(name)).map(value_of).collect()
-}
-
-/// The different values that each record has, one a row.
-fn values(by: &By, values: &[String], from: &str) -> String {
-    let columns = &by.columns;
-    let select = |value: &str| format!("SELECT {columns}, us, n, {value} AS value FROM {from}");
+/// The different values that each matching record has, one a row.
+pub(super) fn values(columns: &str, values: &[String]) -> String {
+    let select = |value: &str| format!("SELECT {columns}, us, n, {value} AS value FROM matching");
     let selects = match values {
         [] => select("CAST(NULL AS VARCHAR)"),
         values => values.iter().map(|value| select(value)).collect::<Vec<_>>().join(" UNION ALL "),
@@ -152,7 +113,8 @@ fn values(by: &By, values: &[String], from: &str) -> String {
     format!("SELECT DISTINCT * FROM ({selects}) AS every\n  WHERE value IS NOT NULL")
 }
 
-fn value_of<R: Judged>(column: &'static Column<R>) -> String {
+/// A column's values.
+pub(super) fn value_of<R: Judged>(column: &'static Column<R>) -> String {
     let name = column_name(column.name);
     match column.kind {
         FieldKind::Texts | FieldKind::U64s => format!("unnest({name})"),

@@ -90,3 +90,73 @@ fn a_baseline_and_a_window_have_to_match_both() {
     let statements = [touches(1, 0, &["a"]), touches(2, 0, &["b"]), touches(3, 0, &["a"]), touches(4, 0, &["c"])];
     assert_eq!(found(&mut engine, statements), [false, false, false, true]);
 }
+
+/// Three who have been about for twenty days.
+fn three_others(rest: &str) -> Engine {
+    let mut engine = engine(&[rest]);
+    for day in 0..20 {
+        for (who, hour) in [("anna", 9), ("ben", 11), ("cleo", 16)] {
+            engine.learn_statement(&by(who, reads(1, day * DAY + hour * HOUR, &["shop.orders.email"])));
+        }
+    }
+    engine
+}
+
+#[track_caller]
+fn sentence(engine: &mut Engine, mut statement: Statement) -> String {
+    let finding = engine.statement(&mut statement).pop().expect("a finding");
+    finding.explanation.as_deref().expect("a sentence").to_owned()
+}
+
+#[test]
+fn somebody_new_is_told_where_nobody_else_has_done_it() {
+    let mut engine = three_others("baseline: { by: [db_user], first: classified_relation, learn: 14d }");
+    engine.learn_statement(&by("new", reads(1, 20 * DAY, &["shop.orders.email"])));
+    let said = sentence(&mut engine, by("new", reads(2, 23 * DAY, &["shop.orders.email", "shop.cards.number"])));
+    let start = "new read shop.cards for the first time (new here for 3 days; none of 3 others has), 1 person's data by a statement on";
+    assert!(said.starts_with(start), "{said}");
+    assert_eq!(found(&mut engine, [by("newer", reads(3, 23 * DAY, &["shop.cards.number"]))]), [false]);
+    let mut alone = three_others("baseline: { by: [db_user], first: classified_relation, learn: 14d, peers: false }");
+    assert_eq!(found(&mut alone, [by("new", reads(1, 23 * DAY, &["shop.cards.number"]))]), [false]);
+}
+
+#[test]
+fn whose_newness_it_is_is_said_where_that_is_not_the_persons() {
+    let mut engine = engine(&["baseline: { by: [database], first: relation, learn: 14d }"]);
+    let of = |database: &str, seq, at, relation: &str| Statement {
+        database: Some(database.into()),
+        ..touches(seq, at, &[relation])
+    };
+    for (database, at) in [("a", 0), ("b", 0), ("c", DAY), ("shop", 13 * DAY)] {
+        engine.learn_statement(&of(database, 1, at, "r"));
+    }
+    let said = sentence(&mut engine, of("shop", 2, 15 * DAY + HOUR, "other"));
+    assert!(said.contains("(database shop: new here for 2 days; none of 3 others has)"), "{said}");
+}
+
+#[test]
+fn an_unusual_hour_is_told_with_the_usual_ones() {
+    let mut engine = three_others("baseline: { by: [db_user], first: hour, learn: 14d }");
+    let said = sentence(&mut engine, by("anna", reads(1, 20 * DAY + 3 * HOUR, &["shop.orders.email"])));
+    let start = "anna was active at an unusual hour (usual: 8 to 10 h; now 3 h), 1 person's data ";
+    assert!(said.starts_with(start), "{said}");
+    let beside = [8, 10].map(|hour| by("anna", reads(2, 21 * DAY + hour * HOUR, &["shop.orders.email"])));
+    assert_eq!(found(&mut engine, beside), [false, false]);
+    let said = sentence(&mut engine, by("new", reads(3, 21 * DAY + 22 * HOUR, &["shop.orders.email"])));
+    let what = "(new here for less than a minute; usual for 3 others: 2 to 17 h; now 22 h)";
+    assert!(said.contains(what), "{said}");
+}
+
+#[test]
+fn the_hour_is_that_of_the_beginning_in_the_policies_time_zone() {
+    let timezone = TimeZone::get("Asia/Tokyo").expect("bundled");
+    let policies = set(&["baseline: { by: [db_user], first: hour, learn: 5d }"]);
+    let mut engine = Engine::new(Arc::new(PolicySet { timezone, ..policies }));
+    for day in 0..6 {
+        engine.learn_statement(&statement(1, day * DAY + HOUR, 1));
+    }
+    let long = Statement { ended_at: Some(Timestamp(6 * DAY + 20 * HOUR)), ..statement(2, 6 * DAY + 2 * HOUR, 1) };
+    assert_eq!(found(&mut engine, [long]), [false], "it began at 11");
+    let said = sentence(&mut engine, statement(3, 7 * DAY + 20 * HOUR, 1));
+    assert!(said.contains("(usual: 9 to 12 h; now 5 h)"), "{said}");
+}

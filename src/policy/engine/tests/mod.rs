@@ -45,7 +45,7 @@ fn policy(id: &str, rest: &str) -> Arc<Policy> {
 
 /// Rests of policies, called `a`, `b`, … in their order.
 fn set(rests: &[&str]) -> PolicySet {
-    let ids = ["a", "b", "c", "d", "e", "f"];
+    let ids = ["a", "b", "c", "d", "e", "f", "g"];
     let policies = rests.iter().zip(ids).map(|(rest, id)| policy(id, rest)).collect();
     PolicySet { policies, timezone: TimeZone::UTC, ..PolicySet::empty() }
 }

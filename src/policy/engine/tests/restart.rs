@@ -4,12 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const POLICIES: [&str; 6] = [
+const POLICIES: [&str; 7] = [
     "when: persons > 5\nunless: permit is not null\nthrottle: { by: [db_user], once: 10m }",
     "window: { by: [db_user], within: 20m, sum: persons, above: 12 }",
     "when: persons > 0\nwindow: { by: [client_addr], within: 15m, distinct: db_user, above: 1 }",
     "baseline: { by: [db_user], first: relation, learn: 30m }\nthrottle: { by: [db_user], once: 1m }",
     "window: { by: [db_user, end_user], within: 5m, count: true, above: 2 }\nthrottle: { by: [db_user], once: 7m }",
+    "baseline: { by: [db_user, client_addr], first: relation, learn: 90m }",
     "on: session\nwhen: outcome = 'auth_failed'\nwindow: { by: [client_addr], within: 30m, count: true, above: 3 }",
 ];
 const PERMIT: &str = "- { id: OPS-1, db_user: anna, relations: [r1, r2], persons_max: 30, from: 1970-01-01T00:05Z, \

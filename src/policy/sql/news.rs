@@ -1,0 +1,186 @@
+//! What is new for a principal, as tables of a query: what it touches for the first time, and unusual hours.
+//!
+//! Whoever is known for long enough is judged by what it did itself, others by what anybody did, where they have enough peers. One is a peer
+//! from when it is known for long enough and has touched something on enough days of late, until it has not: told as changes, like a window.
+
+use super::figure::{By, value_of, values};
+use super::{Parts, remembered_us};
+use crate::policy::baseline::HOUR_DAYS_MIN;
+use crate::policy::hours::BREAK_MAX;
+use crate::policy::judged::Judged;
+use crate::policy::rule::{First, Thing};
+use crate::policy::usual::PEERS_MIN;
+
+/// What stands between two entries of a list, on lines of their own.
+const NEXT: &str = ",\n    ";
+
+/// Keeps, of the matching records, those that are new for their principal.
+pub(super) fn news<R: Judged>(parts: &mut Parts, first: &First<R>) {
+    let by = By::of(&first.by);
+    match &first.thing {
+        Thing::Hour => hours(parts, first, &by),
+        Thing::Column(_) | Thing::Relation | Thing::ClassifiedRelation => things(parts, first, &by),
+    }
+    parts.joins.push("news".to_owned());
+}
+
+fn things<R: Judged>(parts: &mut Parts, first: &First<R>, by: &By) {
+    let names = &by.names;
+    let touched: Vec<String> = match &first.thing {
+        Thing::Column(column) => vec![value_of(column)],
+        // A table that has none of these touches nothing.
+        Thing::Relation => lists_of::<R>(&["relations", "relations_read", "relations_written"]),
+        Thing::ClassifiedRelation => lists_of::<R>(&["columns"]),
+        Thing::Hour => Vec::new(),
+    };
+    parts.table("touched", values(&format!("{}, since", by.columns), &touched));
+    let things = match &first.thing {
+        // A column's relation is what stands before its last point.
+        Thing::ClassifiedRelation => format!(
+            "SELECT DISTINCT {names}, since, us, n, regexp_replace(value, '[.][^.]*$', '') AS value FROM touched\n  \
+             WHERE value LIKE '%.%'"
+        ),
+        _ => "SELECT * FROM touched".to_owned(),
+    };
+    parts.table("things", things);
+    let (learn, remembered) = (first.learn_us, remembered_us(first.learn_us));
+    let by_peers = first.by_peers && learn > 0;
+    let of_all =
+        if by_peers { ",\n    lag(us) OVER (PARTITION BY value ORDER BY us, n) AS before_of_all_us" } else { "" };
+    parts.table(
+        "things_before",
+        format!(
+            "SELECT *, lag(us) OVER (PARTITION BY {names}, value ORDER BY us, n) AS before_us{of_all}\n  FROM things"
+        ),
+    );
+    let is_new = |before: &str| format!("({before} IS NULL OR us - {before} > {remembered})");
+    let is_known = format!("us - since >= {learn}");
+    if !by_peers {
+        let is_new = is_new("before_us");
+        parts.table("news", format!("SELECT DISTINCT n FROM things_before\n  WHERE {is_known} AND {is_new}"));
+        return;
+    }
+    parts.table(
+        "asks",
+        format!(
+            "SELECT DISTINCT us, n, {is_known} AS is_known FROM things_before\n  \
+             WHERE CASE WHEN {is_known} THEN {} ELSE {} END",
+            is_new("before_us"),
+            is_new("before_of_all_us")
+        ),
+    );
+    parts.table("touches", format!("SELECT DISTINCT {names}, since, us, n, us AS able_us FROM things"));
+    by_others(parts, by, learn);
+}
+
+fn hours<R: Judged>(parts: &mut Parts, first: &First<R>, by: &By) {
+    let (learn, remembered) = (first.learn_us, remembered_us(first.learn_us));
+    let (columns, names) = (&by.columns, &by.names);
+    let days = HOUR_DAYS_MIN.saturating_sub(1);
+    // Of the last days on which it was active, the first: when last on it.
+    parts.table(
+        "touched",
+        format!("SELECT {columns}, since, us, n, CAST(\"hour\" AS BIGINT) AS \"hour\", utc_day FROM matching"),
+    );
+    parts.table(
+        "touches",
+        format!(
+            "SELECT *,\n    max(us) OVER (PARTITION BY {names} ORDER BY utc_day\n      \
+             GROUPS BETWEEN UNBOUNDED PRECEDING AND {days} PRECEDING) AS able_us\n  FROM touched"
+        ),
+    );
+    let last = |name: &str, partition: &str| {
+        let of = move |hour: u8| {
+            format!(
+                "max(CASE WHEN \"hour\" = {hour} THEN us END) OVER ({partition}ORDER BY us, n ROWS BETWEEN UNBOUNDED \
+                 PRECEDING AND 1 PRECEDING) AS {name}_{hour}"
+            )
+        };
+        (0..24).map(of).collect::<Vec<_>>().join(NEXT)
+    };
+    let mut lasts = last("own", &format!("PARTITION BY {names} "));
+    if first.by_peers {
+        lasts = format!("{lasts}{NEXT}{}", last("all", ""));
+    }
+    parts.table("hours_before", format!("SELECT *,\n    {lasts}\n  FROM touches"));
+    // How many hours ago on the dial one was active, and in how many it will be.
+    let distance = |name: &str, of: &dyn Fn(u8) -> String| {
+        let at = |hour: u8| format!("CASE WHEN us - {name}_{hour} <= {remembered} THEN {} ELSE 99 END", of(hour));
+        format!("least({})", (0..24).map(at).collect::<Vec<_>>().join(NEXT))
+    };
+    let distances = |name: &str| {
+        let since = distance(name, &|hour| format!("(\"hour\" + {}) % 24", 24 - hour));
+        let until = distance(name, &|hour| format!("({} - \"hour\") % 24", 24 + hour));
+        format!("{since} AS {name}_since,\n    {until} AS {name}_until")
+    };
+    let of_all = if first.by_peers { format!(",\n    {}", distances("all")) } else { String::new() };
+    parts.table(
+        "hours_off",
+        format!(
+            "SELECT us, n, coalesce(us - since >= {learn} AND us - able_us <= {remembered}, FALSE) AS is_known,\n    {}{of_all}\n  \
+             FROM hours_before",
+            distances("own")
+        ),
+    );
+    let is_odd =
+        |name: &str| format!("{name}_since > 1 AND {name}_until > 1 AND {name}_since + {name}_until > {BREAK_MAX}");
+    if !first.by_peers {
+        parts.table("news", format!("SELECT n FROM hours_off\n  WHERE is_known AND {}", is_odd("own")));
+        return;
+    }
+    parts.table(
+        "asks",
+        format!(
+            "SELECT us, n, is_known FROM hours_off\n  WHERE CASE WHEN is_known THEN {} ELSE {} END",
+            is_odd("own"),
+            is_odd("all")
+        ),
+    );
+    by_others(parts, by, learn);
+}
+
+/// Of `asks`, the records of those who are known or have enough peers, as `news`; by `touches`, which has for each record of one who touched something since when
+/// that was enough to be one.
+fn by_others(parts: &mut Parts, by: &By, learn: i64) {
+    let names = &by.names;
+    let remembered = remembered_us(learn);
+    let next = |what: &str| format!("lead({what}) OVER (PARTITION BY {names} ORDER BY us, n) AS next_{what}");
+    parts.table(
+        "touches_next",
+        format!("SELECT since, us, n, able_us,\n    {},\n    {}\n  FROM touches", next("us"), next("n")),
+    );
+    // From when to when each makes a peer of its principal: until the next does, or until it is long ago.
+    let goes_on = format!("next_us <= able_us + {remembered}");
+    parts.table(
+        "peer_spans",
+        format!(
+            "SELECT n,\n    CASE WHEN us - since >= {learn} THEN us ELSE since + {learn} END AS from_us,\n    \
+             CASE WHEN us - since >= {learn} THEN 1 ELSE 0 END AS from_phase,\n    \
+             CASE WHEN {goes_on} THEN next_us ELSE able_us + {remembered} + 1 END AS to_us,\n    \
+             CASE WHEN {goes_on} THEN 1 ELSE 0 END AS to_phase,\n    \
+             CASE WHEN {goes_on} THEN next_n ELSE n END AS to_n\n  FROM touches_next\n  WHERE able_us IS NOT NULL"
+        ),
+    );
+    let is_one = "WHERE from_us < to_us + to_phase";
+    parts.table(
+        "peer_changes",
+        format!(
+            "SELECT from_us AS us, from_phase AS phase, n, 1 AS change,\n    \
+             FALSE AS asks, FALSE AS is_known FROM peer_spans {is_one}\n  \
+             UNION ALL\n  SELECT to_us, to_phase, to_n, -1, FALSE, FALSE FROM peer_spans {is_one}\n  \
+             UNION ALL\n  SELECT us, 1, n, 0, TRUE, is_known FROM asks"
+        ),
+    );
+    parts.table(
+        "peers",
+        "SELECT n, asks, is_known,\n    sum(change) OVER (ORDER BY us, phase, n\n      \
+         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS others\n  FROM peer_changes"
+            .to_owned(),
+    );
+    parts.table("news", format!("SELECT n FROM peers\n  WHERE asks AND (is_known OR others >= {PEERS_MIN})"));
+}
+
+/// The entries of those of these lists that the table has.
+fn lists_of<R: Judged>(names: &[&str]) -> Vec<String> {
+    names.iter().filter_map(|name| R::column(name)).map(value_of).collect()
+}
