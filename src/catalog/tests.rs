@@ -134,7 +134,7 @@ fn a_view_is_its_base_tables() {
 #[test]
 fn people_are_counted_by_subject_columns_of_tables_partitions_and_views() {
     let subjects = catalog().subject_columns("shop");
-    let mut places: Vec<_> = subjects.0.keys().copied().collect();
+    let mut places: Vec<_> = subjects.columns.keys().copied().collect();
     places.sort_unstable();
     assert_eq!(places, [(1, 1), (2, 1), (3, 1)]);
 }
@@ -162,7 +162,7 @@ fn what_is_renamed_is_followed_by_oid() {
         let found = catalog.understand(&analysis, &context("shop"), Some(&wire));
         assert_eq!(columns(&found), ["shop.customers.email"]);
         assert!(found.personal && found.certainty != Certainty::Exact);
-        assert!(catalog.subject_columns("shop").0.contains_key(&(1, 1)));
+        assert!(catalog.subject_columns("shop").columns.contains_key(&(1, 1)));
     }
     assert!(catalog.has_grown() && !catalog.has_grown());
 }
