@@ -44,7 +44,8 @@ create external table if not exists mitsuke.statements (
     `context` string,
     `ticket` string,
     `stacked` bigint,
-    `derived` array<string>
+    `derived` array<string>,
+    `baits` array<string>
 )
 partitioned by (`dt` date)
 stored as parquet

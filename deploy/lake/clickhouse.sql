@@ -3,7 +3,7 @@
 create database if not exists mitsuke;
 
 create or replace view mitsuke.statements as
-select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statement_no`, `transaction_no`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, `protocol`, `kind`, `query`, `fingerprint`, `parse`, `certainty`, `catalog`, `relations`, `columns`, `level`, `functions`, `rows_returned`, `rows_affected`, `bytes_out`, `bytes_in`, `personal_rows`, `persons`, `subjects`, `literals`, `outcome`, `sqlstate`, `error`, `policies`, `permit`, `context`, `ticket`, `stacked`, `derived`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
+select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statement_no`, `transaction_no`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, `protocol`, `kind`, `query`, `fingerprint`, `parse`, `certainty`, `catalog`, `relations`, `columns`, `level`, `functions`, `rows_returned`, `rows_affected`, `bytes_out`, `bytes_in`, `personal_rows`, `persons`, `subjects`, `literals`, `outcome`, `sqlstate`, `error`, `policies`, `permit`, `context`, `ticket`, `stacked`, `derived`, `baits`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
   from file('LOG/statements/dt=*/*.parquet', 'Parquet', $$
     `writer` Nullable(String),
     `seq` Nullable(UInt64),
@@ -46,7 +46,8 @@ select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statemen
     `context` Nullable(String),
     `ticket` Nullable(String),
     `stacked` Nullable(UInt64),
-    `derived` Array(Nullable(String))
+    `derived` Array(Nullable(String)),
+    `baits` Array(Nullable(String))
 $$);
 
 create or replace view mitsuke.transactions as

@@ -2,7 +2,7 @@
 -- DuckDB: duckdb mitsuke.duckdb < duckdb.sql. LOG may be a folder or, with httpfs, s3://bucket/prefix.
 
 create or replace view statements as
-select "writer", "seq", "at", "session_id", "ended_at", "duration_us", "statement_no", "transaction_no", "database", "db_user", "role", "end_user", "application_name", "client_addr", "protocol", "kind", "query", "fingerprint", "parse", "certainty", "catalog", "relations", "columns", "level", "functions", "rows_returned", "rows_affected", "bytes_out", "bytes_in", "personal_rows", "persons", "subjects", "literals", "outcome", "sqlstate", "error", "policies", "permit", "context", "ticket", "stacked", "derived", dt
+select "writer", "seq", "at", "session_id", "ended_at", "duration_us", "statement_no", "transaction_no", "database", "db_user", "role", "end_user", "application_name", "client_addr", "protocol", "kind", "query", "fingerprint", "parse", "certainty", "catalog", "relations", "columns", "level", "functions", "rows_returned", "rows_affected", "bytes_out", "bytes_in", "personal_rows", "persons", "subjects", "literals", "outcome", "sqlstate", "error", "policies", "permit", "context", "ticket", "stacked", "derived", "baits", dt
   from read_parquet('LOG/statements/dt=*/*.parquet', hive_partitioning = true, union_by_name = true);
 
 create or replace view transactions as

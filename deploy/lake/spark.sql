@@ -45,6 +45,7 @@ create table if not exists mitsuke.statements (
     `ticket` string,
     `stacked` decimal(20, 0),
     `derived` array<string>,
+    `baits` array<string>,
     `dt` date
 )
 using parquet partitioned by (dt) location 'LOG/statements';

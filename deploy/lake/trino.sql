@@ -46,6 +46,7 @@ create table if not exists hive.mitsuke.statements (
     "ticket" varchar,
     "stacked" bigint,
     "derived" array(varchar),
+    "baits" array(varchar),
     "dt" date
 )
 with (format = 'PARQUET', external_location = 'LOG/statements/', partitioned_by = array['dt']);

@@ -114,10 +114,12 @@ fn about(finding: &Finding) -> String {
 }
 
 /// Of the built-in policies, and of the findings that have no file.
-pub(super) const TITLES: [(&str, &str); 59] = [
+pub(super) const TITLES: [(&str, &str); 61] = [
     ("after-hours-personal-read", "業務時間外の個人データの参照"),
     ("always-true", "サービスのクエリーに常に真となる条件"),
     ("audit-settings-of-a-session", "セッション自身による監査設定の無効化"),
+    ("bait-in-bulk", "多数の参照に含まれるおとりの人物"),
+    ("bait-looked-up", "おとりの人物の参照"),
     ("block-of-code", "内容を確認できないコードブロックの実行"),
     ("bulk-personal-read", "多数の個人データの参照"),
     ("bypass", "Mitsuke を経由しない接続"),

@@ -294,7 +294,8 @@ impl Stage {
                 told: Told::default(),
                 columns: None,
                 people: None,
-                sighted: Vec::new(),
+                baits: Box::default(),
+                sighted: Box::default(),
                 ready: None,
             };
             self.emit(id, open, Some(&skipped), analysis);
@@ -360,6 +361,8 @@ impl Stage {
         if session.saved.transaction.is_none() {
             session.saved.transaction_no = session.saved.transaction_no.saturating_add(1);
         }
+        let baits =
+            ended.map_or_else(Default::default, |ended| understood.baits(&self.catalog, &database, &meant, ended));
         let source = statement::Source {
             open,
             ended,
@@ -373,6 +376,7 @@ impl Stage {
             end_user,
             context: proof,
             literals: self.config.literals,
+            baits,
         };
         let record = statement::record(&source, &self.key);
         self.passed.count(&record, &meant.fingerprint);

@@ -10,7 +10,7 @@ use super::understood::Understood;
 use super::{Literals, kept};
 use crate::audit::Key;
 use crate::catalog::PeopleRule;
-use crate::record::{Certainty, Common, Kind, Outcome, Parse, Proof, Protocol, Statement, Text};
+use crate::record::{Certainty, Common, Kind, Outcome, Parse, Proof, Protocol, Statement, Text, Texts};
 use crate::session::event::{Ended, People};
 use crate::sql::Analysis;
 
@@ -30,6 +30,8 @@ pub(super) struct Source<'a> {
     pub(super) end_user: Option<Text>,
     pub(super) context: Option<Proof>,
     pub(super) literals: Literals,
+    /// Baits that it returned.
+    pub(super) baits: Texts,
 }
 
 /// Makes the record.
@@ -73,6 +75,7 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
             record.columns = Some(Arc::default());
             record.level = None;
         }
+        record.baits = Some(source.baits.clone());
         add_end(&mut record, source, ended, kind);
         count_people(&mut record, source, ended, key);
         count_raised(&mut record, source, ended);

@@ -98,7 +98,8 @@ impl Script {
             told: Told::default(),
             columns: None,
             people: None,
-            sighted: Vec::new(),
+            baits: Box::default(),
+            sighted: Box::default(),
             ready,
         }));
         match self.events.last_mut() {

@@ -167,7 +167,8 @@ mod tests {
             told: Default::default(),
             columns: None,
             people: None,
-            sighted: Vec::new(),
+            baits: Box::default(),
+            sighted: Box::default(),
             ready,
         }
     }

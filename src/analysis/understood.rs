@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{Catalog, Context, Understanding};
 use crate::policy::{Concerned, Engine};
-use crate::record::{Column, Statement, Text, Texts};
-use crate::session::event::Origin;
+use crate::record::{Column, Parse, Statement, Text, Texts};
+use crate::session::event::{Ended, Origin};
 use crate::sql::Analysis;
 use crate::sql::literals::are_values;
 
@@ -46,6 +46,12 @@ impl Understood {
             SETTLED.contains(&column.name) || (impersonal && SETTLED_IF_IMPERSONAL.contains(&column.name))
         };
         self.concerned.get_or_init(|| engine.concerned(record, &settled))
+    }
+
+    /// The baits that an execution returned.
+    pub(super) fn baits(&self, catalog: &Catalog, database: &str, meant: &Analysis, ended: &Ended) -> Texts {
+        let relations = (meant.parse != Parse::None).then_some(&self.relations[..]);
+        catalog.baits_of(database, meant.kind, relations, &ended.baits)
     }
 
     fn new(understanding: Understanding, analysis: &Analysis) -> Understood {

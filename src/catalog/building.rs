@@ -81,6 +81,14 @@ struct Builder<'a> {
     done: Relations,
 }
 
+/// A column that is a subject column as it stands.
+struct Subject {
+    /// Whether no two rows have the same one.
+    unique: bool,
+    /// The schema and name of the table whose it is.
+    of: (Text, Text),
+}
+
 impl<'a> Builder<'a> {
     fn new(rows: &'a Rows, classification: &'a Classification, lineage: &'a Lineage) -> Builder<'a> {
         let mut builder = Builder {
@@ -177,6 +185,7 @@ impl<'a> Builder<'a> {
         relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
         if relation.subject.is_none() {
             relation.subject = self.foreign.subject(oid, columns, self.classification);
+            relation.subject_of = relation.subject.and_then(|_| self.foreign.table(oid));
         }
         // A partition, and a table that inherits, is classified as its parents are.
         for parent in self.parents.get(&oid).cloned().unwrap_or_default() {
@@ -195,6 +204,7 @@ impl<'a> Builder<'a> {
                 }
                 if relation.subject.is_none() && parent.subject == Some(*number) {
                     relation.subject = Some(*here);
+                    relation.subject_of = Some(parent.subject_table().clone());
                 }
             }
         }
@@ -250,8 +260,9 @@ impl<'a> Builder<'a> {
             let refs = followed.as_ref().and_then(|followed| followed.columns.get(index)).map(|(_, refs)| refs);
             let shown = match refs.and_then(|refs| self.shown(refs)) {
                 Some((shown, subject)) => {
-                    if let Some(unique) = subject.filter(|_| relation.subject.is_none()) {
+                    if let Some(Subject { unique, of }) = subject.filter(|_| relation.subject.is_none()) {
                         relation.subject = Some(*number);
+                        relation.subject_of = Some(of);
                         relation.subject_unique = unique && single;
                     }
                     shown
@@ -266,9 +277,9 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What these references show, and, where it is a subject column as it stands, whether no two rows have the same one.
-    /// `None` where one is not known.
-    fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, Option<bool>)> {
+    /// What these references show, and, where it is a subject column as it stands, whether no two rows have the same one, and which table's
+    /// it is. `None` where one is not known.
+    fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, Option<Subject>)> {
         let mut shown = BTreeSet::new();
         let mut subject = None;
         for found in refs {
@@ -278,7 +289,7 @@ impl<'a> Builder<'a> {
             let number = below.columns.get(column)?;
             shown.extend(below.classified.get(number).into_iter().flatten().cloned());
             if found.plain && refs.len() == 1 && below.subject == Some(*number) {
-                subject = Some(below.subject_unique);
+                subject = Some(Subject { unique: below.subject_unique, of: below.subject_table().clone() });
             }
         }
         Some((shown.into_iter().collect(), subject))

@@ -1,4 +1,4 @@
-//! The classification: which columns are personal, and by which column people are counted.
+//! The classification: which columns are personal, by which column people are counted, and who among them is a bait.
 //!
 //! In: `classification.yaml`. Out: a [`Classification`] that answers for any schema, table and column; or every fault with
 //! its place. PURE but for [`Classification::load`].
@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::baited::{self, Baited};
 use crate::error::{Fault, Faults};
 use crate::record::Text;
+use crate::session::Bait;
 use crate::yaml::pattern::matches;
 use crate::yaml::{Fields, Place, Shape, Source, spelling};
 
@@ -29,6 +31,7 @@ pub struct Classification {
     personal: Level,
     /// The most specific first.
     entries: Vec<Entry>,
+    baits: Vec<Baited>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,7 @@ impl Classification {
             levels: vec![PERSONAL.into()],
             personal: 0,
             entries: Vec::new(),
+            baits: Vec::new(),
         })
     }
 
@@ -99,6 +103,26 @@ impl Classification {
     /// The column that says whose a row is.
     pub fn subject<'a>(&'a self, schema: &str, table: &str) -> Option<&'a str> {
         self.of(schema, table).find_map(|entry| entry.subject.as_deref())
+    }
+
+    /// Whether any entry says whose a row is.
+    pub(super) fn has_subjects(&self) -> bool {
+        self.entries.iter().any(|entry| entry.subject.is_some())
+    }
+
+    /// Whether anybody is a bait.
+    pub(super) fn has_baits(&self) -> bool {
+        !self.baits.is_empty()
+    }
+
+    /// The baits of these tables.
+    pub(super) fn baits_in(&self, has: impl Fn(&Baited) -> bool) -> impl Iterator<Item = &Bait> {
+        self.baits.iter().filter(move |baited| has(baited)).map(|baited| &baited.bait)
+    }
+
+    /// All of them, with their places.
+    pub(super) fn baited(&self) -> &[Baited] {
+        &self.baits
     }
 
     /// The level of that name.
@@ -228,9 +252,12 @@ fn read(source: &mut Source<'_>) -> Option<Classification> {
             _ => source.fault(tables.place, format!("`tables` is {}", tables.called()), "write `schema.table: { … }`"),
         }
     }
+    let baits = baited::read(&mut fields, source);
     fields.finish(source);
     entries.sort_by_key(|entry| std::cmp::Reverse((specificity(&entry.table), specificity(&entry.schema))));
-    Some(Classification { levels, personal: personal?, entries })
+    let classification = Classification { levels, personal: personal?, entries, baits };
+    baited::check(&classification, source);
+    Some(classification)
 }
 
 fn columns(fields: &mut Fields<'_>, levels: &[Text], source: &mut Source<'_>) -> Vec<(String, Level)> {

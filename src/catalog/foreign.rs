@@ -30,6 +30,11 @@ impl<'a> Foreign<'a> {
         self.tables.contains_key(&oid)
     }
 
+    /// The schema and name of what a table stands for.
+    pub(super) fn table(&self, oid: Oid) -> Option<(Text, Text)> {
+        self.tables.get(&oid).map(|(schema, table)| ((*schema).clone(), (*table).clone()))
+    }
+
     fn name(&self, oid: Oid, number: i16, here: &'a Text) -> &'a Text {
         self.columns.get(&(oid, number)).copied().unwrap_or(here)
     }

@@ -132,7 +132,34 @@ pub async fn check(config: &Config, classification: &Classification) -> Vec<Faul
             faults.push(Fault::at(file, line, 0, what, "correct the name, or remove it"));
         }
     }
+    faults.extend(baits_amiss(classification, &snapshot, &database));
     faults
+}
+
+/// Baits in tables that the database does not have, or of which it is not known whose their rows are.
+fn baits_amiss(classification: &Classification, snapshot: &Snapshot, database: &str) -> Vec<Fault> {
+    let file = std::path::Path::new("classification.yaml");
+    let amiss = classification.baited().iter().filter_map(|baited| {
+        let (name, place) = (&baited.bait.name, baited.place);
+        let fault = |what: String, mend: &str| Some(Fault::at(file, place.line, place.column, what, mend));
+        let Some((schema, table)) = baited.outright() else {
+            let is_anywhere = snapshot.relations_with_subject().any(|relation| baited.is_in(&relation.parts.0, &relation.parts.1));
+            let what = || format!("the bait `{name}` lies in no table of the database `{database}` that has its subject column");
+            return if is_anywhere { None } else { fault(what(), "correct the pattern, or remove the bait") };
+        };
+        match snapshot.named(schema, table) {
+            None => {
+                let what = format!("the bait `{name}` lies in `{schema}.{table}`, which is not in the database `{database}`");
+                fault(what, "correct the table's name, or remove the bait")
+            }
+            Some(relation) if relation.subject.is_none() => {
+                let what = format!("the bait `{name}` lies in `{schema}.{table}`, which has no subject column in the database `{database}`");
+                fault(what, "correct the `subject` of its entry under `tables`")
+            }
+            Some(_) => None,
+        }
+    });
+    amiss.collect()
 }
 
 /// The server's own words where it had some: the driver's are `db error`.

@@ -1,9 +1,10 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `columns`, `building`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification`, `widths` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `columns`, `building`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification`, `widths` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
+mod baited;
 mod building;
 mod classification;
 mod columns;
@@ -34,9 +35,9 @@ pub use self::lineage::{Kept, Own};
 use self::lineage::{Learned, Lineage};
 use self::resolve::Resolver;
 use self::snapshot::{Rows, Snapshot};
-use crate::record::{CatalogState, Certainty, Text};
+use crate::record::{CatalogState, Certainty, Kind, Text, Texts};
 use crate::session::event::Origin;
-use crate::session::{SharedSubjectColumns, Unclassified, Unsettled};
+use crate::session::{SharedSubjectColumns, SubjectColumns, Unclassified, Unsettled};
 use crate::sql::{Analysis, Stream};
 use crate::tls::Outward;
 
@@ -215,7 +216,7 @@ struct Database {
 impl Database {
     /// Another snapshot is in force. True where its tables are to be written down anew.
     fn took(&mut self, name: &Text, snapshot: Snapshot, classification: &Classification) -> bool {
-        self.subjects = to_be_read(&snapshot, &self.unsettled);
+        self.subjects = to_be_read(&snapshot, classification, &self.unsettled);
         let identities = lineage::identities(name, &snapshot, classification);
         self.snapshot = Some(Arc::new(snapshot));
         let changed = self.lineage.identities != identities;
@@ -227,10 +228,19 @@ impl Database {
 }
 
 /// What the data plane reads of results.
-fn to_be_read(snapshot: &Snapshot, unsettled: &Arc<Unsettled>) -> SharedSubjectColumns {
-    let mut columns = snapshot.subject_columns();
-    columns.1 = Some(Unclassified { classified: snapshot.classified_columns(), unsettled: Arc::clone(unsettled) });
-    Arc::new(columns)
+fn to_be_read(
+    snapshot: &Snapshot,
+    classification: &Classification,
+    unsettled: &Arc<Unsettled>,
+) -> SharedSubjectColumns {
+    Arc::new(SubjectColumns {
+        columns: snapshot.subject_columns(),
+        unclassified: Some(Unclassified {
+            classified: snapshot.classified_columns(),
+            unsettled: Arc::clone(unsettled),
+        }),
+        baits: snapshot.baits(classification),
+    })
 }
 
 impl Catalog {
@@ -289,6 +299,24 @@ impl Catalog {
     /// The columns of a database that name data subjects.
     pub fn subject_columns(&self, database: &str) -> SharedSubjectColumns {
         self.read().get(database).map(|database| Arc::clone(&database.subjects)).unwrap_or_default()
+    }
+
+    /// Of baits that were found in a statement's data, those that it can have returned. In the data of COPY they are found by their value
+    /// alone: only relations that it reads can have them. `relations`: `None` where they are not known.
+    pub fn baits_of(&self, database: &str, kind: Kind, relations: Option<&[Text]>, found: &[Text]) -> Texts {
+        if found.is_empty() || kind == Kind::Replication {
+            return Texts::default();
+        }
+        let (Kind::CopyOut, Some(relations)) = (kind, relations) else { return found.into() };
+        let snapshot = self.read().get(database).and_then(|database| database.snapshot.clone());
+        let classification = self.inner.classification.load();
+        let read = relations.iter().filter_map(|name| {
+            let (schema, table) = name.split_once('.')?;
+            snapshot.as_ref()?.named(schema, table)
+        });
+        let there: HashSet<&Text> =
+            read.flat_map(|relation| relation.baits(&classification)).map(|bait| &bait.name).collect();
+        found.iter().filter(|name| there.contains(name)).cloned().collect()
     }
 
     /// The name of a column that nobody classified, `schema.table.column`, to be told of now; `None` where it has a level by now, has no
@@ -451,7 +479,7 @@ impl Catalog {
     pub fn set_classification(&self, classification: Classification) {
         for database in self.write().values_mut().filter(|database| database.snapshot.is_some()) {
             let snapshot = Snapshot::build(&database.rows, &classification, &database.lineage);
-            database.subjects = to_be_read(&snapshot, &database.unsettled);
+            database.subjects = to_be_read(&snapshot, &classification, &database.unsettled);
             database.snapshot = Some(Arc::new(snapshot));
         }
         self.inner.classification.store(Arc::new(classification));

@@ -44,6 +44,7 @@ pub(super) fn carry_subjects(before: &Snapshot, after: &mut Snapshot) {
             known.filter(|known| known.subject.is_some_and(|number| relation.column_named(number).is_some()))
         {
             (relation.subject, relation.subject_unique) = (known.subject, known.subject_unique);
+            relation.subject_of = Some(known.subject_table().clone());
         }
     });
 }

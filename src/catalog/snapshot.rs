@@ -12,7 +12,7 @@ use super::functions::{Function, Functions, Shown};
 use super::lineage::Lineage;
 use super::streams::Sent;
 use crate::record::Text;
-use crate::session::SubjectColumns;
+use crate::session::{Bait, Baits};
 use crate::sql;
 
 /// Classified columns that are kept as what anything may be.
@@ -137,6 +137,8 @@ pub struct Relation {
     pub rules: Vec<Rule>,
     /// The column that says whose a row is.
     pub subject: Option<i16>,
+    /// The schema and name of the table whose subject column that is, where it is another's: of what it is made from, or inherits.
+    pub subject_of: Option<(Text, Text)>,
     /// Whether no two rows have the same subject.
     pub subject_unique: bool,
     /// Rows in it, and in what it is made from; `None` where the server has not counted them.
@@ -162,10 +164,24 @@ impl Relation {
             is_foreign: false,
             rules: Vec::new(),
             subject: None,
+            subject_of: None,
             subject_unique: false,
             size: None,
             widths: Vec::new(),
         }
+    }
+
+    /// The table whose subject column its own is.
+    pub(super) fn subject_table(&self) -> &(Text, Text) {
+        self.subject_of.as_ref().unwrap_or(&self.parts)
+    }
+
+    /// The baits that may be among its rows.
+    pub(super) fn baits<'c>(&self, classification: &'c Classification) -> impl Iterator<Item = &'c Bait> {
+        let (own, of) = (self.parts.clone(), self.subject_table().clone());
+        let has_subject = self.subject.is_some();
+        classification
+            .baits_in(move |baited| has_subject && (baited.is_in(&own.0, &own.1) || baited.is_in(&of.0, &of.1)))
     }
 
     /// How many bytes a value of a column takes as text, on average.
@@ -419,11 +435,25 @@ impl Snapshot {
         self.by_name.get(name).into_iter().flatten().map(|(schema, _)| schema.clone()).collect()
     }
 
-    /// Columns that name a data subject, views' too.
-    pub fn subject_columns(&self) -> SubjectColumns {
+    /// Columns that name a data subject, views' too: by OID and number.
+    pub fn subject_columns(&self) -> HashMap<(Oid, i16), ()> {
         let subjects = self.relations.iter();
-        let subjects = subjects.filter_map(|(oid, relation)| Some(((*oid, relation.subject?), ()))).collect();
-        SubjectColumns(subjects, None)
+        subjects.filter_map(|(oid, relation)| Some(((*oid, relation.subject?), ()))).collect()
+    }
+
+    /// Relations that have one.
+    pub(super) fn relations_with_subject(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values().map(Box::as_ref).filter(|relation| relation.subject.is_some())
+    }
+
+    /// The baits that lie in them.
+    pub fn baits(&self, classification: &Classification) -> Baits {
+        let relations = self.relations.iter().filter(|_| classification.has_baits());
+        let by_column = relations.filter_map(|(oid, relation)| {
+            let baits: Vec<Bait> = relation.baits(classification).cloned().collect();
+            (!baits.is_empty()).then_some(((*oid, relation.subject?), baits.into()))
+        });
+        Baits::new(by_column.collect())
     }
 
     /// Columns that are classified, of whatever level: by OID and number.

@@ -134,9 +134,36 @@ fn a_view_is_its_base_tables() {
 #[test]
 fn people_are_counted_by_subject_columns_of_tables_partitions_and_views() {
     let subjects = catalog().subject_columns("shop");
-    let mut places: Vec<_> = subjects.0.keys().copied().collect();
+    let mut places: Vec<_> = subjects.columns.keys().copied().collect();
     places.sort_unstable();
     assert_eq!(places, [(1, 1), (2, 1), (3, 1)]);
+}
+
+/// In a table, its partitions and views over it; under another name of the table, too. Of what COPY sends, only where it reads one of these.
+#[test]
+fn baits_lie_wherever_the_subject_column_of_their_table_is() {
+    let yaml = format!("{CLASSIFICATION}baits:\n  - {{ name: bait, table: shop.customers, subject: 900001 }}\n");
+    let catalog = catalog();
+    catalog.set_classification(Classification::parse(&yaml, std::path::Path::new("c.yaml")).expect("faultless"));
+    let lies_in = |catalog: &Catalog| {
+        let found: Vec<Text> = vec!["bait".into()];
+        ["shop.customers", "shop.customers_2026", "shop.contacts", "shop.orders", "archive.clients"]
+            .into_iter()
+            .filter(|name| !catalog.baits_of("shop", Kind::CopyOut, Some(&[(*name).into()]), &found).is_empty())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lies_in(&catalog), ["shop.customers", "shop.customers_2026", "shop.contacts"]);
+    let mut renamed = rows();
+    renamed.relations[0].1 = "archive".into();
+    renamed.relations[0].2 = "clients".into();
+    catalog.put("shop", renamed, 0);
+    assert!(lies_in(&catalog).contains(&"archive.clients"), "{:?}", lies_in(&catalog));
+    let found: [Text; 1] = ["bait".into()];
+    let told = |kind, relations: Option<&[Text]>| catalog.baits_of("shop", kind, relations, &found).len();
+    // What is not understood may have read it; a row of a result is its table's for certain; a base backup is no result.
+    assert_eq!(told(Kind::CopyOut, None), 1);
+    assert_eq!(told(Kind::Select, Some(&["shop.orders".into()])), 1);
+    assert_eq!(told(Kind::Replication, None), 0);
 }
 
 #[test]
@@ -162,7 +189,7 @@ fn what_is_renamed_is_followed_by_oid() {
         let found = catalog.understand(&analysis, &context("shop"), Some(&wire));
         assert_eq!(columns(&found), ["shop.customers.email"]);
         assert!(found.personal && found.certainty != Certainty::Exact);
-        assert!(catalog.subject_columns("shop").0.contains_key(&(1, 1)));
+        assert!(catalog.subject_columns("shop").columns.contains_key(&(1, 1)));
     }
     assert!(catalog.has_grown() && !catalog.has_grown());
 }

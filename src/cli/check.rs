@@ -17,7 +17,7 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads configuration, certificates, classification and policies, reaches the servers, and lists every fault
 ///
-/// Holds the classification against the database's catalog where [catalog].url is given, and says hello to the mail server of
+/// Holds the classification, baits and all, against the database's catalog where [catalog].url is given, and says hello to the mail server of
 /// every [[alert]], without sending anything. Exits 0 when everything is in order, and 2 with one line a fault on standard error
 /// otherwise.
 #[derive(Debug, clap::Args)]

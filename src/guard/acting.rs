@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::draft::Draft;
+use crate::catalog::Catalog;
 use crate::policy::acting::{self, FLOWING};
 use crate::policy::condition::{Bounds, Condition, Tri};
 use crate::policy::definition::{AnyRule, On, Policy};
@@ -84,10 +85,18 @@ impl Acting {
     }
 
     /// What is done with a result of one of these readings.
-    pub fn going(&self, readings: &[Draft], progress: &Progress<'_>, engine: &SharedEngine) -> Going {
+    pub fn going(
+        &self,
+        readings: &[Draft],
+        progress: &Progress<'_>,
+        engine: &SharedEngine,
+        catalog: &Catalog,
+    ) -> Going {
         let mut next = Next { rows: u64::MAX, people: u64::MAX, bytes: u64::MAX };
         for draft in readings {
             let mut record = draft.so_far(progress.rows, progress.people, progress.bytes_out);
+            // Whenever there are more of them, it is looked at: there is nothing to foresee.
+            record.baits = Some(draft.baits(catalog, progress.baits));
             // What has been told of it is in the window already.
             let rows = progress.rows.saturating_sub(progress.rows_told);
             let bytes = progress.bytes_out.saturating_sub(progress.bytes_told);
@@ -99,7 +108,7 @@ impl Acting {
                 next.at("persons", people.saturating_add(1), &record, progress);
             }
             let moment = Moment::new(record.common.at, &self.timezone);
-            let known = |column: &str| FLOWING.contains(&column) || draft.knows(column);
+            let known = |column: &str| acting::is_flowing(column) || draft.knows(column);
             for policy in &self.cutting {
                 let Some(rule) = rule(policy) else { continue };
                 let figure = rule.window.as_ref().and_then(|_| engine.window_with(&policy.id, &untold));

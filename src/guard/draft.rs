@@ -10,7 +10,7 @@ use crate::analysis::{Identity, people_streamed};
 use crate::catalog::{Catalog, Consequences, PeopleRule, Understanding};
 use crate::clock::Timestamp;
 use crate::policy::acting;
-use crate::record::{CatalogState, Certainty, Common, Kind, Parse, Proof, Protocol, Statement, Text};
+use crate::record::{CatalogState, Certainty, Common, Kind, Parse, Proof, Protocol, Statement, Text, Texts};
 use crate::session::event::{Origin, Who};
 use crate::sql::{Analysis, Output};
 
@@ -162,6 +162,12 @@ impl Draft {
         record.persons = Some(if self.personal { counted } else { 0 });
         record.bytes_out = Some(bytes_out);
         record
+    }
+
+    /// Of baits that were found so far, those that it can have returned.
+    pub fn baits(&self, catalog: &Catalog, found: &[Text]) -> Texts {
+        let relations = self.record.relations.as_deref().filter(|_| self.understood);
+        catalog.baits_of(&self.context.database, self.meant.kind, relations, found)
     }
 
     /// Whether what the record has in a column is so.

@@ -171,7 +171,7 @@ impl Gate for Guard {
             readings
         });
         drop(books);
-        self.acting.going(&readings, progress, &self.room.engine)
+        self.acting.going(&readings, progress, &self.room.engine, &self.room.catalog)
     }
 }
 

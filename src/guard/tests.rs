@@ -116,6 +116,7 @@ impl Scene {
             part: 0,
             rows,
             people,
+            baits: &[],
             columns: None,
             bytes_out,
             rows_told: 0,

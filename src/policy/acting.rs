@@ -58,6 +58,14 @@ pub const FORESEEN: [&str; 2] = ["columns", "level"];
 /// Those that rise while rows flow.
 pub const FLOWING: [&str; 4] = ["persons", "personal_rows", "rows_returned", "bytes_out"];
 
+/// The one that is told as soon as there are more of them.
+pub const BAITS: &str = "baits";
+
+/// Whether it is told anew while rows flow.
+pub fn is_flowing(column: &str) -> bool {
+    FLOWING.contains(&column) || column == BAITS
+}
+
 /// Whether it is known before a statement runs.
 pub fn is_known_before(column: &str) -> bool {
     BEFORE.contains(&column) || FORESEEN.contains(&column)
@@ -65,7 +73,7 @@ pub fn is_known_before(column: &str) -> bool {
 
 /// Whether it is known while its rows flow.
 pub fn is_known_on_the_way(column: &str) -> bool {
-    is_known_before(column) || FLOWING.contains(&column)
+    is_known_before(column) || is_flowing(column)
 }
 
 /// Whether it is fixed from a session's start to its end.

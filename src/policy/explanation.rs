@@ -123,8 +123,19 @@ fn circumstances<R: Judged>(record: &R, moment: &Moment<'_>) -> Vec<String> {
     if let Some(address) = text(record, "client_addr") {
         parts.push(format!("from {}", tame(address)));
     }
+    parts.extend(baits(record));
     parts.retain(|part| !part.is_empty());
     parts
+}
+
+/// `with the bait "shop-bait" in it`.
+fn baits<R: Judged>(record: &R) -> Option<String> {
+    let Value::Texts(names @ [first, rest @ ..]) = (R::column("baits")?.get)(record) else { return None };
+    if rest.is_empty() {
+        return Some(format!("with the bait {} in it", tame(first)));
+    }
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    Some(format!("with the baits {} in it", enumerate(&names)))
 }
 
 fn person<R: Judged>(record: &R) -> String {

@@ -188,6 +188,8 @@ table! {
         /// Columns that it made, or filled, from classified ones, where others can see them: `schema.table.column`, or `schema.table.*`
         /// where it is not known which. A view's as well.
         derived: Option<Texts>,
+        /// Names of the baits whose rows it returned: made-up people, whom nobody has a reason to look up.
+        baits: Option<Texts>,
     }
 }
 

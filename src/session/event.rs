@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::record::{Outcome, Protocol, SessionOutcome};
+use crate::record::{Outcome, Protocol, SessionOutcome, Text};
 use crate::wire::bind::Parameters;
 
 /// Who is connected, as far as start-up and ParameterStatus have told. Replaced as a whole when it changes.
@@ -174,8 +174,11 @@ pub struct Ended {
     pub columns: Option<Arc<[Origin]>>,
     /// People counted from the values of subject columns; `None` where the result had no such column.
     pub people: Option<People>,
+    /// Names of the baits that were in it, each once. In the data of COPY, what is not known is whose column a field is of: of these some may
+    /// be no bait of the relations that the statement reads.
+    pub baits: Box<[Text]>,
     /// Columns that nobody classified and that turned out, in this result, to look personal.
-    pub sighted: Vec<Sighted>,
+    pub sighted: Box<[Sighted]>,
     /// The transaction status, where ReadyForQuery followed in the same read.
     pub ready: Option<TransactionStatus>,
 }

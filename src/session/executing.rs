@@ -137,6 +137,7 @@ impl Tracker {
         let run = self.running(header.kind, at, subjects, events)?;
         run.count_out(header.total_bytes());
         match header.kind {
+            kind::COPY_OUT_RESPONSE => run.copies_out(body, subjects),
             kind::COPY_IN_RESPONSE | kind::COPY_BOTH_RESPONSE => self.copy_begins(),
             kind::COMMAND_COMPLETE => {
                 let tag = backend::command_tag(body).map_err(|_| OutOfStep::Malformed { kind: header.kind })?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::event::{Origin, Who};
 use crate::clock::Timestamp;
-use crate::record::Protocol;
+use crate::record::{Protocol, Text};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend::{self, Name, kind};
 use crate::wire::message;
@@ -125,6 +125,8 @@ pub struct Progress<'a> {
     pub rows: u64,
     /// Distinct people; `None` where no column names one.
     pub people: Option<u64>,
+    /// Baits that are in it so far, as [`Ended`](super::event::Ended) tells them. A gate is asked whenever there are more.
+    pub baits: &'a [Text],
     /// Where RowDescription said the result's columns come from.
     pub columns: Option<&'a [Origin]>,
     /// Bytes of the server's messages for it.

@@ -15,6 +15,8 @@ mod error;
 pub mod gate;
 // Distinct data subjects in a result.
 mod people;
+// Made-up people among them.
+pub mod baits;
 // Values of columns that nobody classified.
 pub mod sampling;
 // How the server reads a text: encoding, and what a backslash is.
@@ -57,6 +59,7 @@ mod closing;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+pub use self::baits::{Bait, Baits};
 pub use self::closing::Ending;
 pub use self::error::OutOfStep;
 pub use self::event::Event;
@@ -96,10 +99,17 @@ pub const SUBJECT_COLUMNS_MAX: usize = 8;
 /// The longest value of a data subject that is kept as a value, bytes. A longer one counts as a person, no more.
 pub const SUBJECT_BYTES_MAX: usize = 256;
 
-/// Which columns name a data subject, by (table OID, attribute number), in one database; and which ones nobody classified, where the
-/// catalog is known. Made by the catalog, swapped as a whole, only read here.
+/// Which columns name a data subject, by (table OID, attribute number), in one database; which ones nobody classified; and where baits
+/// lie. Made by the catalog, swapped as a whole, only read here.
 #[derive(Clone, Debug, Default)]
-pub struct SubjectColumns(pub HashMap<(u32, i16), ()>, pub Option<Unclassified>);
+pub struct SubjectColumns {
+    /// Those that name one.
+    pub columns: HashMap<(u32, i16), ()>,
+    /// `None` where the catalog is not known.
+    pub unclassified: Option<Unclassified>,
+    /// Values in them that nobody has a reason to read.
+    pub baits: Baits,
+}
 
 /// What is known of columns whose values are looked at, because nobody classified them.
 #[derive(Clone, Debug, Default)]

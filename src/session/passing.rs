@@ -141,9 +141,10 @@ impl Tracker {
         let who = &self.who;
         let run = self.current.as_mut()?;
         let people = run.watch_people();
+        let more_baits = run.watch_sprung();
         let (rows, bytes_out) = (run.rows.saturating_add(run.told.rows), run.bytes_out.saturating_add(run.told.bytes));
         let watched = run.watched;
-        if rows <= watched.rows && people.unwrap_or(0) <= watched.people && bytes_out <= watched.bytes {
+        if !more_baits && rows <= watched.rows && people.unwrap_or(0) <= watched.people && bytes_out <= watched.bytes {
             return None;
         }
         let progress = Progress {
@@ -153,6 +154,7 @@ impl Tracker {
             part: run.part.saturating_sub(run.told.parts),
             rows,
             people,
+            baits: &run.sprung,
             columns: run.columns.as_deref(),
             bytes_out,
             rows_told: run.told.rows,

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::baits::Copied;
 use super::event::{Origin, People, Raised, Sighted};
 use super::people::Counting;
 use super::sampling::{Sampling, Unsettled};
 use super::streaming::Told;
 use super::{SUBJECTS_MAX, SubjectColumns};
+use crate::record::Text;
 use crate::wire::backend::{self, Column};
 use crate::wire::bind::{COLUMNS_MAX, Formats};
 use crate::wire::read::Truncated;
@@ -86,6 +88,13 @@ pub(super) struct Run {
     /// The people when a gate looked last, and before its last row.
     people_seen: u64,
     people_before: u64,
+    /// Baits in its results, and in what it copies out.
+    pub sprung: Vec<Text>,
+    /// How many, as of the people.
+    sprung_seen: usize,
+    sprung_before: usize,
+    /// Where the data of a COPY is looked at.
+    copied: Option<Box<Copied>>,
 }
 
 /// So many rows, people and bytes a gate lets go on without another look.
@@ -128,6 +137,10 @@ impl Run {
             told: Told::default(),
             people_seen: 0,
             people_before: 0,
+            sprung: Vec::new(),
+            sprung_seen: 0,
+            sprung_before: 0,
+            copied: None,
         }
     }
 
@@ -145,7 +158,7 @@ impl Run {
             self.earlier_people = Some(add(self.earlier_people.take(), people));
         }
         self.end_sampling();
-        self.sampling = subjects.1.as_ref().and_then(|unclassified| {
+        self.sampling = subjects.unclassified.as_ref().and_then(|unclassified| {
             let unsettled = &unclassified.unsettled;
             let is_binary = |column| formats.is_binary(column);
             let known = &unclassified.classified;
@@ -158,13 +171,31 @@ impl Run {
     #[inline]
     pub fn row(&mut self, piece: &[u8], last: bool) {
         if let Some(people) = &mut self.people {
-            people.row(piece, last);
+            people.row(piece, last, &mut self.sprung);
         }
         if let Some((sampling, unsettled)) = &mut self.sampling
             && !sampling.row(piece, last, unsettled)
         {
             self.end_sampling();
         }
+    }
+
+    /// Begins to copy out, as CopyOutResponse says: its first byte is 1 where all is binary (PostgreSQL manual, Message Formats).
+    pub fn copies_out(&mut self, response: &[u8], subjects: &SubjectColumns) {
+        self.copied = subjects.baits.copied(response.first() == Some(&1));
+    }
+
+    /// Takes a piece of a CopyData's body of the server's; `last` ends it.
+    #[inline]
+    pub fn copy(&mut self, piece: &[u8], last: bool) {
+        if let Some(copied) = &mut self.copied {
+            copied.piece(piece, last, &mut self.sprung);
+        }
+    }
+
+    /// Whether the data of a COPY is looked at.
+    pub fn looks_into_copies(&self) -> bool {
+        self.copied.is_some()
     }
 
     /// Whether the values of rows are looked at.
@@ -199,10 +230,18 @@ impl Run {
         Some(now)
     }
 
+    /// Whether the last row had baits that those before it had not.
+    pub fn watch_sprung(&mut self) -> bool {
+        self.sprung_before = self.sprung_seen;
+        self.sprung_seen = self.sprung.len();
+        self.sprung_seen > self.sprung_before
+    }
+
     /// The last row does not reach the client: its message had so many bytes.
     pub fn take_back_row(&mut self, bytes: u64) {
         self.rows = self.rows.saturating_sub(1);
         self.bytes_out = self.bytes_out.saturating_sub(bytes);
+        self.sprung.truncate(self.sprung_before);
         if let Some(mut people) = self.take_people() {
             people.distinct = people.distinct.min(self.people_before);
             people.values.truncate(usize::try_from(people.distinct).unwrap_or(usize::MAX));

@@ -135,6 +135,7 @@ impl Tracker {
         let (rows, bytes) = match kind {
             kind::DATA_ROW if run.looks_into_rows() => scanner.pass_over(kind, input, |body| run.row(body, true)),
             kind::DATA_ROW => scanner.pass_over(kind, input, |_| {}),
+            kind::COPY_DATA if run.looks_into_copies() => scanner.pass_over(kind, input, |body| run.copy(body, true)),
             kind::COPY_DATA if !self.client.streams_changes => scanner.pass_over(kind, input, |_| {}),
             _ => return,
         };
@@ -180,7 +181,12 @@ impl Tracker {
                 }
                 return Ok(last);
             }
-            kind::COPY_DATA if !self.client.streams_changes => return Ok(last),
+            kind::COPY_DATA if !self.client.streams_changes => {
+                if let Some(run) = &mut self.current {
+                    run.copy(piece, last);
+                }
+                return Ok(last);
+            }
             kind::COPY_DATA => STREAMED_CAPTURED_BYTES_MAX,
             kind::ROW_DESCRIPTION => ROW_DESCRIPTION_BYTES_MAX,
             kind::ERROR_RESPONSE | kind::NOTICE_RESPONSE => ERROR_CAPTURED_BYTES_MAX,
@@ -188,6 +194,7 @@ impl Tracker {
             | kind::NOTIFICATION_RESPONSE
             | kind::PARAMETER_STATUS
             | kind::COMMAND_COMPLETE
+            | kind::COPY_OUT_RESPONSE
             | kind::READY_FOR_QUERY
             | kind::BACKEND_KEY_DATA => SMALL_CAPTURED_BYTES_MAX,
             _ => 0,

@@ -266,7 +266,8 @@ impl Tracker {
             error: how.error,
             told: Told { raised: run.raised, ..how.told },
             people: run.take_people(),
-            sighted: run.take_sighted(),
+            baits: std::mem::take(&mut run.sprung).into(),
+            sighted: run.take_sighted().into(),
             columns: run.columns,
             ready: None,
         }));

@@ -26,7 +26,10 @@ fn with_visits() -> String {
 /// The column `person`.
 fn person(database: &str) -> SharedSubjectColumns {
     let oid = psql(&direct(shared(), database), "select 'visits'::regclass::oid").expect_success();
-    SharedSubjectColumns::new(SubjectColumns([((oid.trim().parse().unwrap(), 1), ())].into(), None))
+    SharedSubjectColumns::new(SubjectColumns {
+        columns: [((oid.trim().parse().unwrap(), 1), ())].into(),
+        ..SubjectColumns::default()
+    })
 }
 
 struct Cut {

@@ -9,6 +9,7 @@ mod acting;
 mod alerts;
 mod authentication;
 mod backtest;
+mod baits;
 mod bad_input;
 mod bypass;
 mod cancel;

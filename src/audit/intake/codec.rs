@@ -218,7 +218,8 @@ mod tests {
                 [Origin { name, table_oid: 1, attribute: -2, type_oid: 25 }].into()
             }),
             people: None,
-            sighted: Vec::new(),
+            baits: Box::default(),
+            sighted: Box::default(),
             ready: None,
         };
         let prepared = Prepared {

@@ -32,7 +32,7 @@ pub const ENTRY_OVERHEAD_BYTES_MAX: usize = ENTRY_HEADER_BYTES + TAG_BYTES + ALI
 pub const GAP_OFFSET: usize = 72;
 
 const MAGIC: [u8; 8] = *b"mitsukeI";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const TAG_BYTES: usize = 16;
 const CRC_OFFSET: usize = 64;
 

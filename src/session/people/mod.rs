@@ -1,7 +1,7 @@
 //! Distinct data subjects in a result.
 //!
 //! In: the result's columns, which of them name a data subject, and the bodies of its DataRows in pieces. Out: how
-//! many distinct values, and the first of them. Memory is constant beyond the set itself; NULL is nobody. Refuses to
+//! many distinct values, the first of them, and which baits are among them. Memory is constant beyond the set itself; NULL is nobody. Refuses to
 //! keep more than [`SUBJECTS_MAX`] values.
 
 // A value's canonical text.
@@ -9,10 +9,12 @@ mod value;
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
-pub(super) use self::value::Canonical;
+pub(super) use self::value::{Canonical, on_the_wire};
+use super::baits::Watch;
 use super::event::{Origin, People};
 use super::{EXACT_PEOPLE_MAX, SUBJECT_BYTES_MAX, SUBJECT_COLUMNS_MAX, SUBJECTS_MAX, SubjectColumns};
 use crate::distinct::Distinct;
+use crate::record::Text;
 use crate::wire::row::{Part, RowReader};
 
 /// An estimate has 2^14 registers, 16 KiB, and a standard error of 0.81 %: 997 in 1000 lie within 2.5 %.
@@ -44,6 +46,7 @@ struct Column {
     /// Of the value before: rows of one person often come one behind the other.
     last: Option<u64>,
     values: Vec<String>,
+    baits: Watch,
 }
 
 /// A value whose pieces are still coming.
@@ -61,46 +64,37 @@ impl Counting {
         is_binary: impl Fn(usize) -> bool,
         subjects: &SubjectColumns,
     ) -> Option<Box<Counting>> {
-        if subjects.0.is_empty() {
+        if subjects.columns.is_empty() {
             return None;
         }
         let found: Vec<Column> = columns
             .iter()
             .enumerate()
             .filter(|(_, origin)| origin.table_oid != 0)
-            .filter(|(_, origin)| subjects.0.contains_key(&(origin.table_oid, origin.attribute)))
+            .filter(|(_, origin)| subjects.columns.contains_key(&(origin.table_oid, origin.attribute)))
             .take(SUBJECT_COLUMNS_MAX)
-            .map(|(number, origin)| Column {
-                number: u16::try_from(number).unwrap_or(u16::MAX),
-                type_oid: origin.type_oid,
-                binary: is_binary(number),
-                keys: ahash::RandomState::new(),
-                long_keys: RandomState::new(),
-                seen: Distinct::new(EXACT_PEOPLE_MAX, REGISTER_BITS),
-                last: None,
-                values: Vec::new(),
-            })
+            .map(|(number, origin)| Column::start(number, origin, is_binary(number), subjects))
             .collect();
         let (row, value) = (RowReader::default(), Open::default());
         (!found.is_empty()).then(|| Box::new(Counting { columns: found, row, value, is_within: false }))
     }
 
-    /// Takes a piece of a DataRow's body; `last` ends the row.
+    /// Takes a piece of a DataRow's body; `last` ends the row. Tells `sprung` of baits that are in it.
     #[inline]
-    pub(super) fn row(&mut self, piece: &[u8], last: bool) {
+    pub(super) fn row(&mut self, piece: &[u8], last: bool, sprung: &mut Vec<Text>) {
         if last && !self.is_within {
-            let _ = self.whole_row(piece);
+            let _ = self.whole_row(piece, sprung);
             return;
         }
-        self.piece(piece, last);
+        self.piece(piece, last, sprung);
     }
 
-    fn piece(&mut self, piece: &[u8], last: bool) {
+    fn piece(&mut self, piece: &[u8], last: bool, sprung: &mut Vec<Text>) {
         self.is_within = !last;
         let Counting { columns, row, value, .. } = self;
         row.push(piece, |number, part| {
             if let Some(column) = columns.iter_mut().find(|column| column.number == number) {
-                column.part(part, value);
+                column.part(part, value, sprung);
             }
         });
         if last {
@@ -111,7 +105,7 @@ impl Counting {
 
     /// A row that came in one piece: nothing is looked at behind the last subject column. `None` where the row ends before it. Leaves nothing in
     /// `value`: what is read is read to its end.
-    fn whole_row(&mut self, body: &[u8]) -> Option<()> {
+    fn whole_row(&mut self, body: &[u8], sprung: &mut Vec<Text>) -> Option<()> {
         let (count, mut rest) = body.split_first_chunk::<2>()?;
         let count = u16::from_be_bytes(*count);
         let mut number = 0_u16;
@@ -132,8 +126,8 @@ impl Counting {
                 number = number.saturating_add(1);
                 if is_it {
                     match bytes {
-                        Some(bytes) if bytes.len() <= SUBJECT_BYTES_MAX => column.whole(bytes),
-                        Some(bytes) => column.part(Part::Bytes { bytes, last: true }, &mut self.value),
+                        Some(bytes) if bytes.len() <= SUBJECT_BYTES_MAX => column.whole(bytes, sprung),
+                        Some(bytes) => column.part(Part::Bytes { bytes, last: true }, &mut self.value, sprung),
                         None => {}
                     }
                     break;
@@ -161,10 +155,25 @@ impl Counting {
 }
 
 impl Column {
-    fn part(&mut self, part: Part<'_>, open: &mut Open) {
+    fn start(number: usize, origin: &Origin, binary: bool, subjects: &SubjectColumns) -> Column {
+        let keys = ahash::RandomState::new();
+        Column {
+            number: u16::try_from(number).unwrap_or(u16::MAX),
+            type_oid: origin.type_oid,
+            binary,
+            baits: subjects.baits.watch(origin, binary, &keys),
+            keys,
+            long_keys: RandomState::new(),
+            seen: Distinct::new(EXACT_PEOPLE_MAX, REGISTER_BITS),
+            last: None,
+            values: Vec::new(),
+        }
+    }
+
+    fn part(&mut self, part: Part<'_>, open: &mut Open, sprung: &mut Vec<Text>) {
         let Part::Bytes { bytes, last } = part else { return };
         if last && open.is_empty() && bytes.len() <= SUBJECT_BYTES_MAX {
-            return self.whole(bytes);
+            return self.whole(bytes, sprung);
         }
         open.push(bytes, &self.long_keys);
         if !last {
@@ -174,7 +183,7 @@ impl Column {
             Some(hasher) => {
                 self.seen.insert(hasher.finish());
             }
-            None => self.whole(&open.bytes),
+            None => self.whole(&open.bytes, sprung),
         }
         open.clear();
     }
@@ -182,12 +191,15 @@ impl Column {
     /// Values of one column come in one type and one format, so that equal ones have equal bytes: their text is made of those alone that are
     /// kept.
     #[inline]
-    fn whole(&mut self, bytes: &[u8]) {
+    fn whole(&mut self, bytes: &[u8], sprung: &mut Vec<Text>) {
         let mut hasher = self.keys.build_hasher();
         hasher.write(bytes);
         let hash = hasher.finish();
         if self.last != Some(hash) {
             self.last = Some(hash);
+            if self.baits.may_have(hash) {
+                self.baits.look(bytes, &self.keys, sprung);
+            }
             if self.seen.insert(hash) {
                 self.keep(bytes);
             }
@@ -248,14 +260,14 @@ mod tests {
     }
 
     fn subjects(columns: &[(u32, i16)]) -> SubjectColumns {
-        SubjectColumns(columns.iter().map(|column| (*column, ())).collect(), None)
+        SubjectColumns { columns: columns.iter().map(|column| (*column, ())).collect(), ..SubjectColumns::default() }
     }
 
     fn count(counting: &mut Counting, rows: &[Vec<u8>], step: usize) {
         for body in rows {
             let pieces = body.chunks(step).count();
             for (number, piece) in body.chunks(step).enumerate() {
-                counting.row(piece, number + 1 == pieces);
+                counting.row(piece, number + 1 == pieces, &mut Vec::new());
             }
         }
     }
