@@ -156,17 +156,19 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Where a secret is, in any file or record.
-fn leaks(sidecar: &Sidecar) -> Vec<String> {
+/// Where one of so many secrets is, in any file or record.
+fn leaks(sidecar: &Sidecar, secrets: u32) -> Vec<String> {
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let needles = [TEXT.to_owned(), NUMBER.to_owned(), hex(TEXT), hex(NUMBER), TEXT.to_lowercase()];
-    // The first bytes that all the numbers have in common, as a `bigint`.
-    let number: i64 = format!("{NUMBER}00000").parse().expect("a number");
-    let wide = number.to_be_bytes()[..5].to_vec();
+    // A number as a `bigint`, whole: its first bytes are zeros, and three zeros before two random bytes are in every segment.
+    let first: i64 = format!("{NUMBER}00000").parse().expect("a number");
+    let numbers = first..=first + i64::from(secrets);
+    let is_wide = |window: &[u8]| window.try_into().is_ok_and(|bytes| numbers.contains(&i64::from_be_bytes(bytes)));
     let holds = |bytes: &[u8]| {
         needles.iter().any(|needle| bytes.windows(needle.len()).any(|window| window == needle.as_bytes()))
-            || bytes.windows(wide.len()).any(|window| window == wide)
+            || bytes.windows(8).any(is_wide)
     };
+    assert!(holds(&[&[7; 3][..], &(first + 1).to_be_bytes(), &[0]].concat()) && !holds(&(first - 1).to_be_bytes()));
     let mut leaks = Vec::new();
     let mut all = Vec::new();
     files(sidecar.log().parent().expect("the folder of the log"), &mut all);
@@ -213,7 +215,7 @@ fn none_of_a_thousand_secrets_is_in_any_file() {
     }
     sidecar.launch();
     sidecar.stop();
-    let leaks = leaks(&sidecar);
+    let leaks = leaks(&sidecar, secrets);
     assert!(leaks.is_empty(), "{} leaks, the first: {}", leaks.len(), leaks[0]);
     let statements = sidecar.records::<Statement>();
     let hashed = statements.iter().flat_map(|statement| statement.literals.iter().flat_map(|literals| literals.iter()));
