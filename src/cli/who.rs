@@ -171,7 +171,7 @@ impl Who {
         let canonical = canonical(&self.key);
         let named = [key.subject_hash(&canonical).to_string(), canonical];
         let person = Person { table: self.table.clone(), subject: key.subject_hash(&self.key).to_string(), named };
-        let lake = Lake::of(&config.audit)?;
+        let lake = Lake::of(&config.audit).map_err(super::unopened)?;
         let keys = lake.keys::<Statement>()?;
         if !keys.is_empty() && !keys.contains(&key.name()) {
             bail!(

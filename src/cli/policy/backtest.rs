@@ -74,7 +74,7 @@ impl Backtest {
         }
         set.policies.retain(|policy| self.ids.is_empty() || self.ids.iter().any(|id| **id == *policy.id));
         let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
-        let lake = Lake::of(&config.audit)?;
+        let lake = Lake::of(&config.audit).map_err(crate::cli::unopened)?;
         let now = Clock::system().now();
         let from = now.plus_micros(-self.since);
         let mut recorder = self.reader.recorder(&config.audit);

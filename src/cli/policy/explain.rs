@@ -55,7 +55,7 @@ impl Explain {
         let Some(set) = self.from.load(global) else { return Ok(Status::Wrong) };
         let policy = set.policy(&self.id).ok_or_else(|| unknown(&set, &self.id))?.clone();
         let config = Config::load(global.config.as_deref())?.with_log(global.log.as_deref())?;
-        let lake = Lake::of(&config.audit)?;
+        let lake = Lake::of(&config.audit).map_err(crate::cli::unopened)?;
         let mut recorder = self.reader.recorder(&config.audit);
         recorder.record(format!("policy explain {} {}", self.id, self.seq));
         recorder.close();
