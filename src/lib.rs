@@ -67,6 +67,8 @@ pub mod quarantine;
 pub mod audit;
 // The log judged again by other policies.
 pub mod backtest;
+// The log asked for one person: who read their record.
+pub mod who;
 // What the sidecars of a fleet tell each other, through a Redis or Valkey: who is kept out, and what their windows hold together.
 pub mod fleet;
 // SQL over the log.

@@ -19,7 +19,7 @@ use ::parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, Parquet
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::file::statistics::Statistics;
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -280,7 +280,7 @@ pub fn unfinished(path: &Path, writer: &str) -> PathBuf {
 
 fn write_unfinished(path: &Path, by: (&str, &str), seqs: (u64, u64), rows: &RecordBatch) -> Result<(), Error> {
     let file = Written::create(path).map_err(Error::io("create", path))?;
-    let properties = properties(by, seqs, rows.schema_ref(), (rows.num_rows(), 0))?;
+    let properties = properties(by, seqs, rows.schema_ref(), (rows.num_rows(), people_in(rows)))?;
     let mut parquet =
         ArrowWriter::try_new(&file, Arc::clone(rows.schema_ref()), Some(properties)).map_err(Error::parquet(path))?;
     parquet.write(rows).map_err(Error::parquet(path))?;
@@ -297,6 +297,12 @@ pub fn people(metadata: &ParquetMetaData) -> u64 {
         u64::try_from(column.num_values()).unwrap_or(0).saturating_sub(nulls)
     });
     known.sum()
+}
+
+/// The same of rows that are no file yet.
+fn people_in(rows: &RecordBatch) -> u64 {
+    let lists = rows.column_by_name("subjects").and_then(|lists| lists.as_list_opt::<i32>());
+    lists.map_or(0, |lists| lists.values().len() as u64)
 }
 
 /// How a file of a writer is written, under the key file's id, that holds so many rows of these numbers, and so many people in them.
@@ -380,7 +386,7 @@ mod tests {
         let rows = [of(&["a", "b"]), of(&[]), Statement::default(), of(&["a"])];
         write_unfinished(&path, ("w", ""), (1, 4), &schema::encode(&rows).unwrap()).unwrap();
         let file = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
-        assert_eq!(people(file.metadata()), 3);
+        assert_eq!((people(file.metadata()), people_in(&schema::encode(&rows).unwrap())), (3, 3));
 
         let of_statements = schema::schema::<Statement>();
         let group_rows_max = |rows, people| {

@@ -41,14 +41,16 @@ enum Rows {
 }
 
 impl Snapshot {
-    /// Its rows; `range`: those of all dates that are in it.
+    /// Its rows; `from` and `to`: those of the dates from one through the other.
     ///
     /// # Errors
     /// A file cannot be opened.
-    pub fn into_pieces(self, range: Option<(Timestamp, Timestamp)>) -> Result<Vec<Piece>, Error> {
+    pub fn into_pieces(self, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Vec<Piece>, Error> {
         let table = self.table;
-        let days = range.map(|(from, to)| from.utc_date()..=to.utc_date());
-        let is_wanted = |date: &String| days.as_ref().is_none_or(|days| days.contains(date));
+        let (first, last) = (from.map(Timestamp::utc_date), to.map(Timestamp::utc_date));
+        let is_wanted = |date: &String| {
+            first.as_ref().is_none_or(|first| first <= date) && last.as_ref().is_none_or(|last| date <= last)
+        };
         let (stored, here): (Vec<_>, Vec<_>) =
             self.files.into_iter().filter(|file| is_wanted(&file.date)).partition(|file| file.in_store);
         let place = self.place;

@@ -92,15 +92,15 @@ fn days(from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Timestamp)> {
 /// What is read of a table that some policy is on, in order.
 fn jobs(lake: &Lake, set: &PolicySet, days: &[(Timestamp, Timestamp)]) -> Result<Vec<Job>, Error> {
     let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(Vec::new()) };
-    let range = (first.0, last.1);
+    let (from, to) = (Some(first.0), Some(last.1));
     let pieces = |on: On| -> Result<Vec<Piece>, Error> {
         if !set.active().any(|policy| policy.on == on || (on == On::Statement && policy.on == On::Progress)) {
             return Ok(Vec::new());
         }
         match on {
-            On::Statement | On::Progress => lake.snapshot::<Statement>()?.into_pieces(Some(range)),
-            On::Transaction => lake.snapshot::<Transaction>()?.into_pieces(Some(range)),
-            On::Session => lake.snapshot::<Session>()?.into_pieces(Some(range)),
+            On::Statement | On::Progress => lake.snapshot::<Statement>()?.into_pieces(from, to),
+            On::Transaction => lake.snapshot::<Transaction>()?.into_pieces(from, to),
+            On::Session => lake.snapshot::<Session>()?.into_pieces(from, to),
         }
     };
     let mut jobs = Vec::new();

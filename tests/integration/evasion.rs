@@ -200,6 +200,7 @@ fn who_read_the_record_of_one_person() {
             && !told.contains("= 7"),
         "{told}"
     );
+    assert_eq!(sidecar.command(["who", "shop.customers", "7", "--since", "1h"]).expect_success(), told);
     let json = sidecar.command(["who", "shop.customers", "7", "--format", "json"]).expect_success();
     let first: serde_json::Value =
         serde_json::from_str(json.lines().next().unwrap_or_default()).expect("an object a line");

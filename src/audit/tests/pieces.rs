@@ -58,20 +58,28 @@ fn the_rows_that_filters_want_are_read_from_files_and_journal_in_their_order() {
     let all: Vec<Statement> = lake.records::<Statement>(None).map(Result::unwrap).collect();
     let expected: Vec<u64> = all.iter().filter(|one| is_wanted(one)).map(|one| one.common.seq).collect();
     assert!(all.len() == 3_000 && expected.len() > 100, "{}", expected.len());
-    let pieces = |range| lake.snapshot::<Statement>().unwrap().into_pieces(range).unwrap();
+    let pieces = |from, to| lake.snapshot::<Statement>().unwrap().into_pieces(from, to).unwrap();
     let columns: Vec<&str> = Statement::columns().iter().map(|column| column.name).collect();
     let read = |piece: &Piece, times: &mut u32| {
         *times += 1;
         let batches = piece.read_where(&columns, &filters()).unwrap();
         batches.iter().flat_map(|batch| schema::decode::<Statement>(batch).unwrap()).collect::<Vec<_>>()
     };
-    let found: Vec<Statement> = read_abreast(&pieces(None), u32::default, read, |found| found.flatten().collect());
+    let found: Vec<Statement> =
+        read_abreast(&pieces(None, None), u32::default, read, |found| found.flatten().collect());
     assert_eq!(found.iter().map(|one| one.common.seq).collect::<Vec<_>>(), expected);
     assert!(found.iter().all(|one| all.contains(one)), "whole, as they are");
 
     let none =
         Filter::of(&["relations"], |batch| Lists::of(batch, "relations").that_have(&["shop.none"], batch.num_rows()));
-    let monday = pieces(Some((Timestamp(MONDAY), Timestamp(MONDAY + 1))));
+    let dates = |from, to| {
+        let pieces = pieces(from, to).into_iter();
+        pieces.map(|piece| piece.date().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let tuesday = Timestamp(MONDAY + DAY_US);
+    assert!(dates(Some(tuesday), None).iter().eq(["2026-11-24", "2026-11-25"]));
+    assert!(dates(None, Some(tuesday)).iter().eq(["2026-11-23", "2026-11-24"]));
+    let monday = pieces(Some(Timestamp(MONDAY)), Some(Timestamp(MONDAY + 1)));
     assert!(!monday.is_empty() && monday.iter().all(|piece| piece.date() == "2026-11-23"));
     for piece in monday {
         let none = piece.read_where(&columns, std::slice::from_ref(&none)).unwrap();
