@@ -45,7 +45,8 @@ create external table if not exists mitsuke.statements (
     `ticket` string,
     `stacked` bigint,
     `derived` array<string>,
-    `baits` array<string>
+    `baits` array<string>,
+    `member_of` array<string>
 )
 partitioned by (`dt` date)
 stored as parquet
@@ -73,7 +74,8 @@ create external table if not exists mitsuke.transactions (
     `role` string,
     `end_user` string,
     `application_name` string,
-    `client_addr` string
+    `client_addr` string,
+    `member_of` array<string>
 )
 partitioned by (`dt` date)
 stored as parquet
@@ -101,7 +103,8 @@ create external table if not exists mitsuke.sessions (
     `role` string,
     `end_user` string,
     `application_name` string,
-    `client_addr` string
+    `client_addr` string,
+    `member_of` array<string>
 )
 partitioned by (`dt` date)
 stored as parquet

@@ -3,7 +3,7 @@
 create database if not exists mitsuke;
 
 create or replace view mitsuke.statements as
-select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statement_no`, `transaction_no`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, `protocol`, `kind`, `query`, `fingerprint`, `parse`, `certainty`, `catalog`, `relations`, `columns`, `level`, `functions`, `rows_returned`, `rows_affected`, `bytes_out`, `bytes_in`, `personal_rows`, `persons`, `subjects`, `literals`, `outcome`, `sqlstate`, `error`, `policies`, `permit`, `context`, `ticket`, `stacked`, `derived`, `baits`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
+select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statement_no`, `transaction_no`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, `protocol`, `kind`, `query`, `fingerprint`, `parse`, `certainty`, `catalog`, `relations`, `columns`, `level`, `functions`, `rows_returned`, `rows_affected`, `bytes_out`, `bytes_in`, `personal_rows`, `persons`, `subjects`, `literals`, `outcome`, `sqlstate`, `error`, `policies`, `permit`, `context`, `ticket`, `stacked`, `derived`, `baits`, `member_of`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
   from file('LOG/statements/dt=*/*.parquet', 'Parquet', $$
     `writer` Nullable(String),
     `seq` Nullable(UInt64),
@@ -47,11 +47,12 @@ select `writer`, `seq`, `at`, `session_id`, `ended_at`, `duration_us`, `statemen
     `ticket` Nullable(String),
     `stacked` Nullable(UInt64),
     `derived` Array(Nullable(String)),
-    `baits` Array(Nullable(String))
+    `baits` Array(Nullable(String)),
+    `member_of` Array(Nullable(String))
 $$);
 
 create or replace view mitsuke.transactions as
-select `writer`, `seq`, `at`, `session_id`, `transaction_no`, `ended_at`, `outcome`, `statements`, `rows_returned`, `rows_affected`, `personal_rows`, `persons`, `relations_read`, `relations_written`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
+select `writer`, `seq`, `at`, `session_id`, `transaction_no`, `ended_at`, `outcome`, `statements`, `rows_returned`, `rows_affected`, `personal_rows`, `persons`, `relations_read`, `relations_written`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, `member_of`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
   from file('LOG/transactions/dt=*/*.parquet', 'Parquet', $$
     `writer` Nullable(String),
     `seq` Nullable(UInt64),
@@ -72,11 +73,12 @@ select `writer`, `seq`, `at`, `session_id`, `transaction_no`, `ended_at`, `outco
     `role` Nullable(String),
     `end_user` Nullable(String),
     `application_name` Nullable(String),
-    `client_addr` Nullable(String)
+    `client_addr` Nullable(String),
+    `member_of` Array(Nullable(String))
 $$);
 
 create or replace view mitsuke.sessions as
-select `writer`, `seq`, `at`, `session_id`, `ended_at`, `outcome`, `sqlstate`, `auth_method`, `tls_version`, `certificate`, `server_version`, `statements`, `bytes_out`, `bytes_in`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
+select `writer`, `seq`, `at`, `session_id`, `ended_at`, `outcome`, `sqlstate`, `auth_method`, `tls_version`, `certificate`, `server_version`, `statements`, `bytes_out`, `bytes_in`, `database`, `db_user`, `role`, `end_user`, `application_name`, `client_addr`, `member_of`, toDate(extract(_path, 'dt=([0-9-]+)')) as dt
   from file('LOG/sessions/dt=*/*.parquet', 'Parquet', $$
     `writer` Nullable(String),
     `seq` Nullable(UInt64),
@@ -97,7 +99,8 @@ select `writer`, `seq`, `at`, `session_id`, `ended_at`, `outcome`, `sqlstate`, `
     `role` Nullable(String),
     `end_user` Nullable(String),
     `application_name` Nullable(String),
-    `client_addr` Nullable(String)
+    `client_addr` Nullable(String),
+    `member_of` Array(Nullable(String))
 $$);
 
 create or replace view mitsuke.findings as

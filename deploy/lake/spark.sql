@@ -46,6 +46,7 @@ create table if not exists mitsuke.statements (
     `stacked` decimal(20, 0),
     `derived` array<string>,
     `baits` array<string>,
+    `member_of` array<string>,
     `dt` date
 )
 using parquet partitioned by (dt) location 'LOG/statements';
@@ -72,6 +73,7 @@ create table if not exists mitsuke.transactions (
     `end_user` string,
     `application_name` string,
     `client_addr` string,
+    `member_of` array<string>,
     `dt` date
 )
 using parquet partitioned by (dt) location 'LOG/transactions';
@@ -98,6 +100,7 @@ create table if not exists mitsuke.sessions (
     `end_user` string,
     `application_name` string,
     `client_addr` string,
+    `member_of` array<string>,
     `dt` date
 )
 using parquet partitioned by (dt) location 'LOG/sessions';

@@ -47,6 +47,7 @@ create table if not exists hive.mitsuke.statements (
     "stacked" bigint,
     "derived" array(varchar),
     "baits" array(varchar),
+    "member_of" array(varchar),
     "dt" date
 )
 with (format = 'PARQUET', external_location = 'LOG/statements/', partitioned_by = array['dt']);
@@ -73,6 +74,7 @@ create table if not exists hive.mitsuke.transactions (
     "end_user" varchar,
     "application_name" varchar,
     "client_addr" varchar,
+    "member_of" array(varchar),
     "dt" date
 )
 with (format = 'PARQUET', external_location = 'LOG/transactions/', partitioned_by = array['dt']);
@@ -99,6 +101,7 @@ create table if not exists hive.mitsuke.sessions (
     "end_user" varchar,
     "application_name" varchar,
     "client_addr" varchar,
+    "member_of" array(varchar),
     "dt" date
 )
 with (format = 'PARQUET', external_location = 'LOG/sessions/', partitioned_by = array['dt']);

@@ -74,7 +74,9 @@ impl Stage {
         for id in dead {
             self.close_books(id, now);
             let Some(session) = self.sessions.remove(&id) else { continue };
-            self.log_session(lost(&session.saved, now));
+            let mut record = lost(&session.saved, now);
+            record.member_of = self.catalog.member_of_login(&session.saved.who);
+            self.log_session(record);
         }
     }
 

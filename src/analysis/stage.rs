@@ -471,6 +471,7 @@ impl Stage {
             end_user: None,
             application_name: text(&closed.who.application_name),
             client_addr: Some(closed.who.client_addr.as_str().into()),
+            member_of: self.catalog.member_of_login(&closed.who),
             common: crate::record::Common {
                 at: closed.opened_at,
                 session_id: Some(id.to_string().into()),

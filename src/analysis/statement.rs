@@ -60,6 +60,7 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         level: understanding.level.clone(),
         functions: Some(understood.functions.clone()),
         derived: Some(understood.derived.clone()),
+        member_of: understood.member_of.clone(),
         bytes_in: Some(open.bytes_in),
         literals: kept::literals(source, key),
         outcome: Some(Outcome::Unknown),

@@ -84,6 +84,7 @@ impl Fold {
         record.end_user.clone_from(&statement.end_user);
         record.application_name.clone_from(&statement.application_name);
         record.client_addr.clone_from(&statement.client_addr);
+        record.member_of.clone_from(&statement.member_of);
         extend(&mut self.read, &understanding.relations_read);
         extend(&mut self.written, &understanding.relations_written);
         let ok = statement.outcome == Some(Outcome::Ok);

@@ -26,6 +26,8 @@ pub(super) struct Understood {
     pub(super) functions: Texts,
     /// Made or filled from classified ones.
     pub(super) derived: Texts,
+    /// Roles that the login is a member of.
+    pub(super) member_of: Option<Texts>,
     /// Whether its constants say what it looked up or wrote.
     pub(super) are_values: bool,
     /// The policies that its executions can concern, once it has been executed.
@@ -33,8 +35,19 @@ pub(super) struct Understood {
 }
 
 /// The columns of a record that are the same for all executions.
-const SETTLED: [&str; 10] =
-    ["kind", "query", "fingerprint", "parse", "catalog", "relations", "columns", "level", "functions", "derived"];
+const SETTLED: [&str; 11] = [
+    "kind",
+    "query",
+    "fingerprint",
+    "parse",
+    "catalog",
+    "relations",
+    "columns",
+    "level",
+    "functions",
+    "derived",
+    "member_of",
+];
 /// Those that are, too, where it returns nobody's data.
 const SETTLED_IF_IMPERSONAL: [&str; 2] = ["persons", "personal_rows"];
 
@@ -54,7 +67,7 @@ impl Understood {
         catalog.baits_of(database, meant.kind, relations, &ended.baits)
     }
 
-    fn new(understanding: Understanding, analysis: &Analysis) -> Understood {
+    fn new(understanding: Understanding, analysis: &Analysis, member_of: Option<Texts>) -> Understood {
         let mut relations: Vec<Text> =
             understanding.relations_read.iter().chain(&understanding.relations_written).cloned().collect();
         relations.sort_unstable();
@@ -64,6 +77,7 @@ impl Understood {
             columns: understanding.columns.iter().cloned().collect(),
             functions: analysis.functions.iter().cloned().collect(),
             derived: understanding.consequences.derived().into(),
+            member_of,
             are_values: are_values(analysis),
             concerned: OnceLock::new(),
             understanding,
@@ -172,7 +186,8 @@ impl Cache {
             return Arc::clone(&kept.understood);
         }
         let understanding = catalog.understand(analysis, &key.context, columns.map(|columns| &columns[..]));
-        let understood = Arc::new(Understood::new(understanding, analysis));
+        let member_of = catalog.member_of(&key.context.database, &key.context.login);
+        let understood = Arc::new(Understood::new(understanding, analysis, member_of));
         self.kept.insert(key, Kept { understood: Arc::clone(&understood), _analysis: Arc::clone(analysis) });
         understood
     }

@@ -47,12 +47,14 @@ fn of(rule: &Rule<Statement>) -> Vec<&'static Column<Statement>> {
     }
     if let Some(first) = &rule.first {
         columns.extend(&first.by);
+        columns.extend(first.peers.iter().flatten());
         if let Thing::Column(column) = &first.thing {
             columns.push(column);
         }
     }
     if let Some(usual) = &rule.usual {
         columns.extend(&usual.by);
+        columns.extend(&usual.peers);
         columns.push(usual.column);
     }
     columns.extend(rule.after.iter().flat_map(|after| &after.by));

@@ -4,7 +4,7 @@
 //! [`Catalog`]. The role needs nothing but CONNECT: the system catalogs are readable by everybody (PostgreSQL manual,
 //! System Catalogs). Works on PostgreSQL 13 and later. A failure leaves the last snapshot in force, marked stale.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::snapshot::{LoginPath, Published, Rows, Snapshot};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
 use crate::error::Fault;
-use crate::record::Text;
+use crate::record::{Text, Texts};
 use crate::tls::{self, Outward};
 
 /// How long changes are gathered before the catalog is read again.
@@ -335,6 +335,15 @@ const LOGIN_PATHS: &str = "select r.rolname::text, s.setdatabase <> 0, pg_catalo
     where setting like 'search\\_path=%' and (s.setrole = 0 or r.oid is not null) and (s.setdatabase = 0 or s.setdatabase = \
     (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))";
 
+/// Of roles that may log in, with those that they are a member of through others.
+const MEMBERS: &str = "with recursive members(login, role) as (select m.member, m.roleid from pg_catalog.pg_auth_members m \
+    join pg_catalog.pg_roles r on r.oid = m.member where r.rolcanlogin \
+    union select m.login, more.roleid from members m join pg_catalog.pg_auth_members more on more.member = m.role) \
+    select l.rolname::text, r.rolname::text from members m join pg_catalog.pg_roles l on l.oid = m.login \
+    join pg_catalog.pg_roles r on r.oid = m.role order by l.rolname, r.rolname";
+/// Roles that are kept of those that one is a member of.
+const MEMBER_OF_MAX: usize = 256;
+
 async fn rows(client: &Client, catalog: &Catalog) -> Result<Rows, Error> {
     client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '60s'").await?;
     let version: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
@@ -395,6 +404,26 @@ async fn read_all<T>(
     Ok(all)
 }
 
+/// By role that may log in: the roles that it is a member of. What many are members of is there once.
+async fn members(client: &Client) -> Result<HashMap<Text, Texts>, Error> {
+    let pairs =
+        read_all(client, MEMBERS, |row| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?))).await?;
+    let mut lists: HashSet<Texts> = HashSet::new();
+    let of_one =
+        |list: &[(String, String)]| list.iter().take(MEMBER_OF_MAX).map(|(_, role)| Text::from(&**role)).collect();
+    let mut members = HashMap::new();
+    for list in pairs.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((login, _)) = list.first() else { continue };
+        let roles: Texts = of_one(list);
+        let known = lists.get(&roles).cloned().unwrap_or_else(|| {
+            lists.insert(Arc::clone(&roles));
+            roles
+        });
+        members.insert(Text::from(&**login), known);
+    }
+    Ok(members)
+}
+
 /// Names by OID, what rules touch, what foreign tables stand for, and what is published.
 async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), Error> {
     let name = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
@@ -413,6 +442,7 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
         let role = role.map(Text::from);
         rows.login_paths.push(LoginPath { role, of_database: row.try_get(1)?, path: schemas(path) });
     }
+    rows.members = Arc::new(members(client).await?);
     for row in client.query(FOREIGN, &[]).await? {
         rows.foreign.push((row.try_get(0)?, name(&row, 1)?, name(&row, 2)?));
     }

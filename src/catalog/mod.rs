@@ -36,7 +36,7 @@ use self::lineage::{Learned, Lineage};
 use self::resolve::Resolver;
 use self::snapshot::{Rows, Snapshot};
 use crate::record::{CatalogState, Certainty, Kind, Text, Texts};
-use crate::session::event::Origin;
+use crate::session::event::{Origin, Who};
 use crate::session::{SharedSubjectColumns, SubjectColumns, Unclassified, Unsettled};
 use crate::sql::{Analysis, Stream};
 use crate::tls::Outward;
@@ -299,6 +299,16 @@ impl Catalog {
     /// The columns of a database that name data subjects.
     pub fn subject_columns(&self, database: &str) -> SharedSubjectColumns {
         self.read().get(database).map(|database| Arc::clone(&database.subjects)).unwrap_or_default()
+    }
+
+    /// The roles that a role is a member of, directly or not, sorted; `None` where the database's catalog is not known.
+    pub fn member_of(&self, database: &str, role: &str) -> Option<Texts> {
+        self.read().get(database)?.snapshot.as_ref().map(|snapshot| snapshot.member_of(role))
+    }
+
+    /// The same of whoever logged in.
+    pub fn member_of_login(&self, who: &Who) -> Option<Texts> {
+        self.member_of(who.database.as_deref()?, who.db_user.as_deref()?)
     }
 
     /// Of baits that were found in a statement's data, those that it can have returned. In the data of COPY they are found by their value

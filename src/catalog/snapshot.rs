@@ -11,7 +11,7 @@ use super::columns::{ByNumber, Columns};
 use super::functions::{Function, Functions, Shown};
 use super::lineage::Lineage;
 use super::streams::Sent;
-use crate::record::Text;
+use crate::record::{Text, Texts};
 use crate::session::{Bait, Baits};
 use crate::sql;
 
@@ -68,6 +68,8 @@ pub struct Rows {
     pub search_path: Vec<Text>,
     /// Search paths by `ALTER ROLE` and `ALTER DATABASE`.
     pub login_paths: Vec<LoginPath>,
+    /// By role that may log in: the roles that it is a member of.
+    pub members: Arc<HashMap<Text, Texts>>,
 }
 
 /// A search path that sessions begin with (PostgreSQL manual, `pg_db_role_setting`).
@@ -237,6 +239,7 @@ pub struct Snapshot {
     /// The server's default search path.
     pub search_path: Vec<Text>,
     login_paths: Vec<LoginPath>,
+    members: Arc<HashMap<Text, Texts>>,
 }
 
 impl Snapshot {
@@ -257,6 +260,7 @@ impl Snapshot {
             published: rows.published.clone(),
             search_path: rows.search_path.clone(),
             login_paths: rows.login_paths.clone(),
+            members: Arc::clone(&rows.members),
         };
         let mut everything: BTreeSet<Classified> = BTreeSet::new();
         snapshot.relations.values().for_each(|relation| everything.extend(relation.shows(None)));
@@ -324,6 +328,11 @@ impl Snapshot {
             .or_else(|| of(None, true))
             .or_else(|| of(None, false));
         found.map_or(&self.search_path, |found| &found.path)
+    }
+
+    /// The roles that a role is a member of, directly or not, sorted.
+    pub fn member_of(&self, role: &str) -> Texts {
+        self.members.get(role).cloned().unwrap_or_default()
     }
 
     /// Every search path that a session may begin with.

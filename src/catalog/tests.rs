@@ -68,6 +68,7 @@ fn rows() -> Rows {
         built_in: vec![text("lower"), text("count")],
         search_path: vec![text("$user"), text("public")],
         login_paths: Vec::new(),
+        members: Default::default(),
     }
 }
 

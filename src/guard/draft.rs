@@ -43,17 +43,13 @@ pub struct Wish<'a> {
     pub at: Timestamp,
     pub protocol: Protocol,
     pub identity: &'a Identity,
+    pub catalog: &'a Catalog,
 }
 
 impl Draft {
     /// Every reading of one statement, at least one.
-    pub fn all(
-        wish: Wish<'_>,
-        part: usize,
-        analysis: &Arc<Analysis>,
-        books: &mut Books,
-        catalog: &Catalog,
-    ) -> Vec<Draft> {
+    pub fn all(wish: Wish<'_>, part: usize, analysis: &Arc<Analysis>, books: &mut Books) -> Vec<Draft> {
+        let catalog = wish.catalog;
         let mut drafts = Vec::new();
         let proof = books.proof(analysis.seal, wish.at, wish.identity.window);
         for meant in books.meanings(analysis) {
@@ -177,6 +173,8 @@ impl Draft {
             "end_user" => self.end_user_known,
             _ if acting::is_of_the_session(column) => true,
             "at" | "application_name" | "protocol" | "parse" | "certainty" | "catalog" | "permit" => true,
+            // Where the catalog is not known, neither is it.
+            "member_of" => self.record.member_of.is_some(),
             _ if acting::is_known_before(column) => self.understood,
             _ => false,
         }
@@ -212,6 +210,7 @@ fn begin(wish: Wish<'_>, analysis: &Analysis, meant: &Analysis) -> Statement {
         certainty: Some(Certainty::Assumed),
         catalog: Some(CatalogState::None),
         functions: Some(meant.functions.iter().cloned().collect()),
+        member_of: wish.catalog.member_of_login(who),
         ..Statement::default()
     }
 }

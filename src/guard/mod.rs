@@ -103,13 +103,19 @@ impl Guard {
         let books = self.room.books(question.who.session_id);
         let mut books = lock(&books);
         books.asked(question.statement_no, question.own_settings);
-        let wish =
-            Wish { who: question.who, at: question.at, protocol: question.protocol, identity: &self.room.identity };
+        let room = &*self.room;
+        let wish = Wish {
+            who: question.who,
+            at: question.at,
+            protocol: question.protocol,
+            identity: &room.identity,
+            catalog: &room.catalog,
+        };
         let mut watched = Vec::new();
         for (number, analysis) in analyses.iter().enumerate() {
             let drafts = match question.message {
                 Message::Call => vec![Draft::of_call(wish, &books, analysis)],
-                _ => Draft::all(wish, number, analysis, &mut books, &self.room.catalog),
+                _ => Draft::all(wish, number, analysis, &mut books),
             };
             for draft in &drafts {
                 if let Some(policy) = self.acting.denies(draft, &self.room.engine) {
@@ -179,8 +185,8 @@ impl Guard {
     /// What the result may be of, with what RowDescription says.
     fn readings(&self, books: &mut Books, progress: &Progress<'_>) -> Vec<Draft> {
         let drafts = books.under_way(progress.statement_no).unwrap_or_else(|| {
-            let (who, at, identity) = (progress.who, progress.at, &self.room.identity);
-            Arc::new(vec![Draft::unknown(Wish { who, at, protocol: Protocol::Simple, identity })])
+            let (who, at, identity, catalog) = (progress.who, progress.at, &self.room.identity, &self.room.catalog);
+            Arc::new(vec![Draft::unknown(Wish { who, at, protocol: Protocol::Simple, identity, catalog })])
         });
         let part = usize::try_from(progress.part).unwrap_or(usize::MAX);
         // A replication command has several results, and is one statement.

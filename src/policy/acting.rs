@@ -31,7 +31,7 @@ pub struct Quarantine {
 }
 
 /// The columns of `statements` that are known before a statement runs.
-pub const BEFORE: [&str; 20] = [
+pub const BEFORE: [&str; 21] = [
     "at",
     "session_id",
     "database",
@@ -52,6 +52,7 @@ pub const BEFORE: [&str; 20] = [
     "permit",
     "context",
     "ticket",
+    "member_of",
 ];
 /// Those that say which classified columns will come: known from the text before, and from the wire when rows flow.
 pub const FORESEEN: [&str; 2] = ["columns", "level"];

@@ -6,6 +6,8 @@
 //! * A principal that was first seen less than `learn` ago is cold: it is judged by its peers. What it touches for the first time counts where
 //!   nobody else has touched it either, and where there are [`PEERS_MIN`] others at least who are known for longer and have touched something
 //!   of late. Without them it only teaches: a new deployment raises no storm. `learn: 0d` judges from the first record on.
+//! * Peers are of a group: the values of some columns, by default of none, which puts everybody into one. Whoever changes groups belongs to that
+//!   of its latest touch; what it did itself stays known.
 //! * Hours are known from [`HOUR_DAYS_MIN`] days (UTC) on; who has fewer is judged by its peers too, and no peer itself. Which hours follow from
 //!   those that were seen: [`super::hours`].
 //! * What has not been touched for [`REMEMBERED_US`] is forgotten and is a first again; the engine's look-back covers
@@ -30,6 +32,8 @@ pub const PRINCIPALS_MAX: usize = 16_384;
 pub const TOUCHED_MAX: usize = 4_096;
 /// Things that are kept of all of them together.
 pub const TOUCHED_BY_ALL_MAX: usize = 65_536;
+/// Groups whose peers are kept counted; beyond, all are counted anew.
+const GROUPS_MAX: usize = 1_024;
 /// Days on which a principal has to have been active before its hours are known.
 pub const HOUR_DAYS_MIN: usize = 5;
 
@@ -42,9 +46,10 @@ pub struct Touched {
     /// Days on which one has to have touched something to be a peer.
     days_min: usize,
     principals: ByKey<Principal>,
-    /// What anybody has touched, and when last.
+    /// What anybody has touched, and when last, by group and thing.
     by_all: ByKey<Timestamp>,
-    peers: Option<Peers>,
+    /// By group.
+    peers: ByKey<Peers>,
     dropped: u64,
 }
 
@@ -52,6 +57,8 @@ pub struct Touched {
 struct Principal {
     since: Timestamp,
     last: Timestamp,
+    /// Whose peer it is, since it last touched something.
+    group: Key,
     things: ByKey<Timestamp>,
     /// The last days on which it has touched something, and when last on each: [`Touched::days_min`] of them.
     days: VecDeque<(i64, Timestamp)>,
@@ -122,21 +129,22 @@ impl Touched {
     pub fn saw(&mut self, principal: Key, at: Timestamp) {
         if self.principals.len() >= PRINCIPALS_MAX && !self.principals.contains_key(&principal) {
             self.dropped += drop_oldest(&mut self.principals, PRINCIPALS_MAX, |principal| principal.last);
-            self.peers = None;
+            self.peers.clear();
         }
         // Where principals were dropped, this one may be one of them: it is taken for a known one.
         let since = if self.dropped > 0 { Timestamp(i64::MIN) } else { at };
         let known = self.principals.entry(principal).or_insert_with(|| Principal {
             since,
             last: at,
+            group: Key::default(),
             things: ByKey::default(),
             days: VecDeque::new(),
         });
         known.last = known.last.max(at);
     }
 
-    /// Notes what a matching record touches; what of it the principal touches for the first time. Of a cold one: what nobody has touched.
-    pub fn touch(&mut self, principal: Key, at: Timestamp, things: impl Iterator<Item = Key>) -> News {
+    /// Notes what a matching record touches; what of it the principal touches for the first time. Of a cold one: what nobody of the group has touched.
+    pub fn touch(&mut self, principal: Key, group: Key, at: Timestamp, things: impl Iterator<Item = Key>) -> News {
         self.saw(principal, at);
         let memory = self.memory();
         let Some(known) = self.principals.get_mut(&principal) else { return News::default() };
@@ -146,7 +154,7 @@ impl Touched {
         for (index, thing) in things.enumerate() {
             touches = true;
             let is_new = !memory.holds(known.things.insert(thing, at), at);
-            let is_new_to_all = self.by_peers && !memory.holds(self.by_all.insert(thing, at), at);
+            let is_new_to_all = self.by_peers && !memory.holds(self.by_all.insert(group.and(thing), at), at);
             if is_new {
                 new.push(index);
             }
@@ -161,13 +169,13 @@ impl Touched {
             }
         }
         if touches {
-            self.active(principal, at);
+            self.active(principal, group, at);
         }
         if is_warm {
             return News { new, newcomer: None };
         }
         match (new_to_all.is_empty(), self.by_peers) {
-            (false, true) => match self.others(at) {
+            (false, true) => match self.others(group, at) {
                 Some(others) => News { new: new_to_all, newcomer: Some(Newcomer { known_us, others }) },
                 None => News::default(),
             },
@@ -176,31 +184,31 @@ impl Touched {
     }
 
     /// Notes that a record matches at this hour of the day; whether that is an unusual one.
-    pub fn hour(&mut self, principal: Key, at: Timestamp, hour: u8) -> Option<OddHour> {
+    pub fn hour(&mut self, principal: Key, group: Key, at: Timestamp, hour: u8) -> Option<OddHour> {
         self.saw(principal, at);
         let memory = self.memory();
         let thing = hour_key(hour);
-        let was_of_all = self.by_all.insert(thing, at);
+        let was_of_all = self.by_all.insert(group.and(thing), at);
         let known = self.principals.get_mut(&principal)?;
         let was = known.things.insert(thing, at);
-        self.active(principal, at);
+        self.active(principal, group, at);
         if memory.holds(was, at) {
             return None;
         }
         let known = self.principals.get(&principal)?;
-        let odd = |things: &ByKey<Timestamp>| {
-            let usual = memory.hours(things, at).without(hour).usual();
+        let odd = |things: &ByKey<Timestamp>, of: Key| {
+            let usual = memory.hours(things, of, at).without(hour).usual();
             (!usual.contains(hour)).then_some(usual)
         };
         if memory.is_peer(known, at) {
-            return odd(&known.things).map(|usual| OddHour { usual, newcomer: None });
+            return odd(&known.things, Key::default()).map(|usual| OddHour { usual, newcomer: None });
         }
         if !self.by_peers || memory.holds(was_of_all, at) {
             return None;
         }
         let known_us = at.0.saturating_sub(known.since.0);
-        let usual = odd(&self.by_all)?;
-        let others = self.others(at)?;
+        let usual = odd(&self.by_all, group)?;
+        let others = self.others(group, at)?;
         Some(OddHour { usual, newcomer: Some(Newcomer { known_us, others }) })
     }
 
@@ -209,9 +217,14 @@ impl Touched {
     }
 
     /// Notes that the principal has touched something.
-    fn active(&mut self, principal: Key, at: Timestamp) {
+    fn active(&mut self, principal: Key, group: Key, at: Timestamp) {
         let memory = self.memory();
         let Some(known) = self.principals.get_mut(&principal) else { return };
+        let left = std::mem::replace(&mut known.group, group);
+        if left != group {
+            self.peers.remove(&left);
+            self.peers.remove(&group);
+        }
         let was_able = memory.is_able(known, at);
         let day = at.0.div_euclid(DAY_US);
         match known.days.back_mut() {
@@ -225,24 +238,27 @@ impl Touched {
             return;
         }
         let begins_at = Timestamp(known.since.0.saturating_add(memory.learn_us));
-        match &mut self.peers {
+        match self.peers.get_mut(&group) {
             Some(peers) if begins_at > at => peers.changes_at = peers.changes_at.min(begins_at),
-            peers => *peers = None,
+            _ => drop(self.peers.remove(&group)),
         }
     }
 
     /// The peers of one that is none itself, where it can be judged by them. After a flood of names it is judged whoever is left.
-    fn others(&mut self, at: Timestamp) -> Option<u64> {
-        let counted = self.peers.filter(|peers| at < peers.changes_at);
-        let peers = counted.unwrap_or_else(|| self.count(at));
-        self.peers = Some(peers);
+    fn others(&mut self, group: Key, at: Timestamp) -> Option<u64> {
+        let counted = self.peers.get(&group).copied().filter(|peers| at < peers.changes_at);
+        let peers = counted.unwrap_or_else(|| self.count(group, at));
+        if self.peers.len() >= GROUPS_MAX {
+            self.peers.clear();
+        }
+        self.peers.insert(group, peers);
         (peers.number >= PEERS_MIN as u64 || self.dropped > 0).then_some(peers.number)
     }
 
-    fn count(&self, at: Timestamp) -> Peers {
+    fn count(&self, group: Key, at: Timestamp) -> Peers {
         let memory = self.memory();
         let mut peers = Peers { number: 0, changes_at: Timestamp(i64::MAX) };
-        for known in self.principals.values().filter(|known| memory.is_able(known, at)) {
+        for known in self.principals.values().filter(|known| known.group == group && memory.is_able(known, at)) {
             let is_peer = memory.is_peer(known, at);
             peers.number += u64::from(is_peer);
             let changes_at = match known.days.front() {
@@ -279,9 +295,9 @@ impl Memory {
         at.0.saturating_sub(known.since.0) >= self.learn_us && self.is_able(known, at)
     }
 
-    /// The hours among these things.
-    fn hours(self, things: &ByKey<Timestamp>, at: Timestamp) -> Hours {
-        let is_known = |hour: &u8| self.holds(things.get(&hour_key(*hour)).copied(), at);
+    /// The hours among these things, of a group.
+    fn hours(self, things: &ByKey<Timestamp>, of: Key, at: Timestamp) -> Hours {
+        let is_known = |hour: &u8| self.holds(things.get(&of.and(hour_key(*hour))).copied(), at);
         (0..24).filter(is_known).fold(Hours::default(), Hours::with)
     }
 }
@@ -315,7 +331,7 @@ mod tests {
     }
 
     fn touch(touched: &mut Touched, who: &str, at: Timestamp, things: &[&str]) -> Vec<usize> {
-        touched.touch(key(who), at, things.iter().map(|thing| key(thing))).new
+        touched.touch(key(who), Key::default(), at, things.iter().map(|thing| key(thing))).new
     }
 
     /// Three who have been about for twenty days, and have all read the orders.
@@ -373,7 +389,7 @@ mod tests {
     fn a_cold_principal_is_judged_by_what_nobody_else_has_touched() {
         let mut touched = three_others(Touched::things(14 * DAY_US, true));
         touched.saw(key("new"), day(20));
-        let news = touched.touch(key("new"), day(23), [key("orders"), key("cards")].into_iter());
+        let news = touched.touch(key("new"), Key::default(), day(23), [key("orders"), key("cards")].into_iter());
         let newcomer = Newcomer { known_us: 3 * DAY_US, others: 3 };
         assert_eq!(news, News { new: vec![1], newcomer: Some(newcomer) });
         // What one of them has touched is no news of the next, nor what it has touched itself.
@@ -381,7 +397,65 @@ mod tests {
         assert!(touch(&mut touched, "newer", day(24), &["cards"]).is_empty());
         // Once known, it is judged by its own.
         assert_eq!(touch(&mut touched, "new", day(34), &["members"]), [0]);
-        assert_eq!(touched.touch(key("anna"), day(34), [key("members")].into_iter()).newcomer, None);
+        assert_eq!(touched.touch(key("anna"), Key::default(), day(34), [key("members")].into_iter()).newcomer, None);
+    }
+
+    fn of_group(touched: &mut Touched, who: &str, group: &str, at: Timestamp, thing: &str) -> News {
+        touched.touch(key(who), key(group), at, [key(thing)].into_iter())
+    }
+
+    #[test]
+    fn peers_are_those_of_the_same_group() {
+        let mut touched = Touched::things(14 * DAY_US, true);
+        for number in 0..20 {
+            for (who, group) in
+                [("anna", "desk"), ("ben", "desk"), ("cleo", "desk"), ("dora", "office"), ("emil", "office")]
+            {
+                let thing = if group == "desk" { "orders" } else { "salaries" };
+                of_group(&mut touched, who, group, day(number), thing);
+            }
+        }
+        assert_eq!(of_group(&mut touched, "new", "desk", day(20), "orders"), News::default());
+        let newcomer = Some(Newcomer { known_us: 0, others: 3 });
+        assert_eq!(of_group(&mut touched, "new", "desk", day(20), "salaries"), News { new: vec![0], newcomer });
+        assert_eq!(of_group(&mut touched, "newer", "office", day(20), "cards"), News::default(), "two are too few");
+        // Who changes comes with what it did itself, and is one of its new peers from its first touch on.
+        assert_eq!(of_group(&mut touched, "anna", "office", day(21), "orders"), News::default());
+        let newcomer = Some(Newcomer { known_us: DAY_US, others: 3 });
+        assert_eq!(of_group(&mut touched, "newer", "office", day(21), "members"), News { new: vec![0], newcomer });
+        assert_eq!(of_group(&mut touched, "new", "desk", day(21), "members"), News::default(), "two are left");
+    }
+
+    #[test]
+    fn hours_are_those_of_the_group_too() {
+        let mut touched = Touched::hours(7 * DAY_US, true);
+        let mut works = |who: &str, group: &str, number: i64, hour: u8| {
+            touched.hour(key(who), key(group), Timestamp(number * DAY_US + i64::from(hour) * DAY_US / 24), hour)
+        };
+        for number in 0..10 {
+            for (who, group, hour) in [
+                ("a", "desk", 10),
+                ("b", "desk", 11),
+                ("c", "desk", 12),
+                ("d", "night", 2),
+                ("e", "night", 3),
+                ("f", "night", 4),
+            ] {
+                assert_eq!(works(who, group, number, hour), None);
+            }
+        }
+        assert!(works("new", "desk", 10, 3).is_some_and(|odd| odd.newcomer.is_some_and(|by| by.others == 3)));
+        assert_eq!(works("newer", "night", 10, 3), None);
+    }
+
+    #[test]
+    fn a_flood_of_groups_takes_no_more_room() {
+        let mut touched = three_others(Touched::things(14 * DAY_US, true));
+        for number in 0..(2 * GROUPS_MAX as u64) {
+            let group = Key::of_value(Value::U64(number));
+            touched.touch(key("new"), group, day(20), [Key::of_value(Value::U64(number))].into_iter());
+        }
+        assert!(touched.peers.len() <= GROUPS_MAX, "{}", touched.peers.len());
     }
 
     #[test]
@@ -428,7 +502,7 @@ mod tests {
         for who in 0..20_u64 {
             for thing in 0..(TOUCHED_MAX as u64) {
                 let thing = Key::of_value(Value::U64(who * 1_000_000 + thing));
-                touched.touch(Key::of_value(Value::U64(who)), day(1), [thing].into_iter());
+                touched.touch(Key::of_value(Value::U64(who)), Key::default(), day(1), [thing].into_iter());
             }
         }
         assert!(touched.by_all.len() <= TOUCHED_BY_ALL_MAX);
@@ -438,7 +512,7 @@ mod tests {
     fn works(touched: &mut Touched, who: &str, days: std::ops::Range<i64>, hours: &[u8]) -> Vec<OddHour> {
         let times = days.flat_map(|number| hours.iter().map(move |hour| (number, *hour)));
         let odd = times.filter_map(|(number, hour)| {
-            touched.hour(key(who), Timestamp(number * DAY_US + i64::from(hour) * DAY_US / 24), hour)
+            touched.hour(key(who), Key::default(), Timestamp(number * DAY_US + i64::from(hour) * DAY_US / 24), hour)
         });
         odd.collect()
     }

@@ -330,14 +330,15 @@ fn read_baseline<R: Judged>(node: &Node, source: &mut Source<'_>) -> Baseline<R>
     let (first, of) = (fields.text("first", source), fields.text("of", source));
     let read = match (first, of, learn_us) {
         (Some((thing, place)), None, Some(learn_us)) => {
-            let by_peers = flag(&mut fields, "peers", source);
-            thing_of(&thing, place, source).map(|thing| Baseline::First(First { by, thing, learn_us, by_peers }))
+            let peers = peers(&mut fields, true, source);
+            thing_of(&thing, place, source).map(|thing| Baseline::First(First { by, thing, learn_us, peers }))
         }
         (None, Some((name, place)), Some(learn_us)) => {
             let column = column(&name, place, &[FieldKind::U64], "a number", source);
             let unusual = fields.need_number("unusual", source);
             let at_least = fields.number("at_least", source).map_or(0, |(number, _)| number);
-            let usual = |column| Some(Usual { by, column, learn_us, unusual: unusual?, at_least });
+            let peers = peers(&mut fields, false, source).unwrap_or_default();
+            let usual = |column| Some(Usual { by, column, learn_us, peers, unusual: unusual?, at_least });
             column.and_then(usual).map(Baseline::Usual)
         }
         (Some(_), Some(_), _) => wrong(node, "`first` and `of` together", "write two policies", source),
@@ -350,6 +351,29 @@ fn read_baseline<R: Judged>(node: &Node, source: &mut Source<'_>) -> Baseline<R>
     };
     fields.finish(source);
     read.unwrap_or(Baseline::Faulty)
+}
+
+/// Who is a peer of whom: those with the same values of some columns. `None`: nobody, where that `may_be`.
+fn peers<R: Judged>(
+    fields: &mut Fields<'_>,
+    may_be_none: bool,
+    source: &mut Source<'_>,
+) -> Option<Vec<&'static Column<R>>> {
+    let Some(node) = fields.take("peers") else { return Some(Vec::new()) };
+    match &node.shape {
+        Shape::Bool(true) => Some(Vec::new()),
+        Shape::Bool(false) if may_be_none => None,
+        Shape::List(_) => {
+            let kinds = [FieldKind::U64, FieldKind::Text, FieldKind::Texts];
+            Some(columns_of(node, "peers", "[member_of]", &kinds, source))
+        }
+        _ => {
+            let mend = "write peers: [member_of], or other columns, or leave it out: everybody is a peer";
+            let none = if may_be_none { ", or `peers: false`" } else { "" };
+            source.fault(node.place, format!("`peers` is {}", node.called()), format!("{mend}{none}"));
+            Some(Vec::new())
+        }
+    }
 }
 
 fn thing_of<R: Judged>(name: &str, place: Place, source: &mut Source<'_>) -> Option<Thing<R>> {
@@ -420,12 +444,24 @@ fn duration_of(node: &Node, source: &mut Source<'_>) -> Option<i64> {
 /// `by`: at least one column, none of them a list.
 fn columns<R: Judged>(fields: &mut Fields<'_>, source: &mut Source<'_>) -> Vec<&'static Column<R>> {
     let Some(node) = fields.need("by", source) else { return Vec::new() };
-    let names = crate::yaml::texts(node, "by", source);
-    if names.is_empty() {
-        source.fault(node.place, "`by` names no column", "write by: [db_user]");
+    columns_of(node, "by", "[db_user]", &[FieldKind::U64, FieldKind::Text], source)
+}
+
+/// The columns that `node`, the value of `key`, lists.
+fn columns_of<R: Judged>(
+    node: &Node,
+    key: &str,
+    example: &str,
+    kinds: &[FieldKind],
+    source: &mut Source<'_>,
+) -> Vec<&'static Column<R>> {
+    let faults = source.faults.len();
+    let names = crate::yaml::texts(node, key, source);
+    if names.is_empty() && source.faults.len() == faults {
+        source.fault(node.place, format!("`{key}` names no column"), format!("write {key}: {example}"));
     }
-    let kinds = [FieldKind::U64, FieldKind::Text];
-    names.iter().filter_map(|(name, place)| column(name, *place, &kinds, "a single value", source)).collect()
+    let needed = if kinds.contains(&FieldKind::Texts) { "a value to compare" } else { "a single value" };
+    names.iter().filter_map(|(name, place)| column(name, *place, kinds, needed, source)).collect()
 }
 
 fn column<R: Judged>(

@@ -78,6 +78,11 @@ impl Key {
         Key(one.finish(), two.finish())
     }
 
+    /// The key of both, in this order; of the default one and another: the other.
+    pub fn and(self, other: Key) -> Key {
+        Key(self.0.rotate_left(21) ^ other.0, self.1.rotate_left(21) ^ other.1)
+    }
+
     /// One of `slots`.
     pub fn slot(self, slots: usize) -> usize {
         usize::try_from(self.1 % (slots.max(1) as u64)).unwrap_or(0)

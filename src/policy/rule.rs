@@ -57,8 +57,8 @@ pub struct First<R: 'static> {
     pub thing: Thing<R>,
     /// How long a principal is cold, microseconds.
     pub learn_us: i64,
-    /// Whether cold ones are judged by their peers; else they are only learned from.
-    pub by_peers: bool,
+    /// By whom cold ones are judged: by those with the same values of these columns; `None`: they are only learned from.
+    pub peers: Option<Vec<&'static Column<R>>>,
 }
 
 /// What can be done for the first time.
@@ -81,6 +81,8 @@ pub struct Usual<R: 'static> {
     pub column: &'static Column<R>,
     /// How long a principal is judged by others, microseconds.
     pub learn_us: i64,
+    /// By whom: by those with the same values of these columns.
+    pub peers: Vec<&'static Column<R>>,
     /// How many deviations above the median are unusual.
     pub unusual: u64,
     /// Less is not told.

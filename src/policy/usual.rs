@@ -6,7 +6,8 @@
 //!
 //! * Days without a matching record do not count: a weekend is not what is usual on a Monday.
 //! * A principal that was first seen less than `learn` ago, or has fewer than [`DAYS_MIN`] days, is judged by the others: by the
-//!   most that each of them had on any day. Where there are fewer than [`PEERS_MIN`] of them it only teaches.
+//!   most that each of them had on any day. Where there are fewer than [`PEERS_MIN`] of them it only teaches. The others are those of its group:
+//!   the values of some columns, by default of none, which puts everybody into one.
 //! * [`DAYS_MAX`] days are kept of each of [`PRINCIPALS_MAX`] principals. Beyond, the longest unused go, and come back as cold ones.
 
 use std::collections::VecDeque;
@@ -44,14 +45,16 @@ pub struct Days {
     learn_us: i64,
     unusual: u64,
     principals: ByKey<Principal>,
-    /// What is usual for the others, as of a day.
-    others: Option<(i32, Option<Usual>)>,
+    /// What is usual for the others of a group, by group, as of a day.
+    others: (i32, ByKey<Option<Usual>>),
 }
 
 #[derive(Debug)]
 struct Principal {
     since: Timestamp,
     last: Timestamp,
+    /// Whose it is one of the others, since it last added something.
+    group: Key,
     today: i32,
     total: u64,
     /// The days before, oldest first.
@@ -63,23 +66,25 @@ struct Principal {
 impl Days {
     /// Nothing known. `unusual`: how many times the usual deviation above the median is.
     pub fn new(learn_us: i64, unusual: u64) -> Days {
-        Days { learn_us, unusual, principals: ByKey::default(), others: None }
+        Days { learn_us, unusual, principals: ByKey::default(), others: Default::default() }
     }
 
     /// Adds to a principal's day; its total, and what is usual, where that is known.
-    pub fn add(&mut self, key: Key, at: Timestamp, day: i32, amount: u64) -> (u64, Option<Usual>) {
+    pub fn add(&mut self, key: Key, group: Key, at: Timestamp, day: i32, amount: u64) -> (u64, Option<Usual>) {
         if self.principals.len() >= PRINCIPALS_MAX && !self.principals.contains_key(&key) {
             self.forget();
         }
         let principal = self.principals.entry(key).or_insert_with(|| Principal {
             since: at,
             last: at,
+            group,
             today: day,
             total: 0,
             before: VecDeque::new(),
             usual: None,
         });
         principal.last = principal.last.max(at);
+        principal.group = group;
         if day > principal.today {
             principal.before.push_back(principal.total);
             if principal.before.len() > DAYS_MAX {
@@ -97,22 +102,26 @@ impl Days {
                 }
                 principal.usual
             }
-            false => self.of_others(day),
+            false => self.of_others(group, day),
         };
         (total, usual)
     }
 
-    /// What is usual for the others: of each that has enough days the most of one. Made once a day.
-    fn of_others(&mut self, day: i32) -> Option<Usual> {
-        if let Some((known, usual)) = self.others
-            && known == day
-        {
-            return usual;
+    /// What is usual for the others: of each that has enough days the most of one. Made once a day and group.
+    fn of_others(&mut self, group: Key, day: i32) -> Option<Usual> {
+        if self.others.0 != day {
+            self.others = (day, ByKey::default());
         }
-        let warm = self.principals.values().filter(|principal| principal.before.len() >= DAYS_MIN);
+        if let Some(usual) = self.others.1.get(&group) {
+            return *usual;
+        }
+        let of_group = self.principals.values().filter(|principal| principal.group == group);
+        let warm = of_group.filter(|principal| principal.before.len() >= DAYS_MIN);
         let most: Vec<u64> = warm.filter_map(|principal| principal.before.iter().max().copied()).collect();
         let found = if most.len() >= PEERS_MIN { usual(most, self.unusual, true) } else { None };
-        self.others = Some((day, found));
+        if self.others.1.len() < PRINCIPALS_MAX {
+            self.others.1.insert(group, found);
+        }
         found
     }
 
@@ -156,7 +165,11 @@ mod tests {
     }
 
     fn add(days: &mut Days, who: u64, day: i32, amount: u64) -> (u64, Option<Usual>) {
-        days.add(key(who), Timestamp(i64::from(day) * DAY_US), day, amount)
+        add_of_group(days, who, Key::default(), day, amount)
+    }
+
+    fn add_of_group(days: &mut Days, who: u64, group: Key, day: i32, amount: u64) -> (u64, Option<Usual>) {
+        days.add(key(who), group, Timestamp(i64::from(day) * DAY_US), day, amount)
     }
 
     #[test]
@@ -191,6 +204,21 @@ mod tests {
         let (_, usual) = add(&mut days, 9, 7, 500);
         let usual = usual.expect("three others");
         assert!(usual.of_others && usual.median == 20 && usual.limit < 500, "{usual:?}");
+    }
+
+    #[test]
+    fn the_others_are_those_of_the_same_group() {
+        let (mut days, desk, batch) = (Days::new(0, 4), key(1), key(2));
+        for day in 0..6 {
+            for who in 0..3 {
+                add_of_group(&mut days, who, desk, day, 10);
+                add_of_group(&mut days, 10 + who, batch, day, 100_000);
+            }
+        }
+        let median = |(_, usual): (u64, Option<Usual>)| usual.map(|usual| usual.median);
+        assert_eq!(median(add_of_group(&mut days, 20, desk, 6, 500)), Some(10));
+        assert_eq!(median(add_of_group(&mut days, 21, batch, 6, 500)), Some(100_000));
+        assert_eq!(median(add_of_group(&mut days, 22, key(3), 6, 500)), None, "nobody is in this one");
     }
 
     #[test]

@@ -190,6 +190,8 @@ table! {
         derived: Option<Texts>,
         /// Names of the baits whose rows it returned: made-up people, whom nobody has a reason to look up.
         baits: Option<Texts>,
+        /// Roles that `db_user` is a member of, directly or not, sorted; null where the catalog is not known.
+        member_of: Option<Texts>,
     }
 }
 
@@ -228,6 +230,8 @@ table! {
         application_name: Option<Text>,
         /// The client's address.
         client_addr: Option<Text>,
+        /// Roles that `db_user` is a member of, directly or not, sorted; null where the catalog is not known.
+        member_of: Option<Texts>,
     }
 }
 
@@ -266,6 +270,8 @@ table! {
         application_name: Option<Text>,
         /// The client's address.
         client_addr: Option<Text>,
+        /// Roles that `db_user` is a member of, directly or not, sorted; null where the catalog is not known.
+        member_of: Option<Texts>,
     }
 }
 

@@ -402,6 +402,9 @@ fn effects(tokens: &Tokens<'_>, kind: Kind, statement_types: &[String]) -> Vec<E
         "alter" if kind == Kind::Grant && ["set", "reset"].iter().any(|word| tokens.find(2, word).is_some()) => {
             vec![Effect::SchemaChanged]
         }
+        // Who is a member of which role: a GRANT of privileges has ON in it.
+        "grant" | "revoke" if tokens.find(1, "on").is_none() => vec![Effect::SchemaChanged],
+        "alter" | "drop" if matches!(&*word(1), "role" | "user" | "group") => vec![Effect::SchemaChanged],
         _ if kind == Kind::Ddl || kind == Kind::Do || statement_types.iter().any(|name| name.starts_with("Create")) => {
             vec![Effect::SchemaChanged]
         }

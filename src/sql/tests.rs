@@ -138,6 +138,11 @@ fn effects_are_told() {
         ("deallocate all", vec![Effect::Deallocate { name: None }]),
         ("fetch 10 from c", vec![Effect::Fetch { name: text("c") }]),
         ("drop table t", vec![Effect::SchemaChanged]),
+        ("grant clerks to anna", vec![Effect::SchemaChanged]),
+        ("revoke admin option for clerks from anna", vec![Effect::SchemaChanged]),
+        ("alter group clerks add user anna", vec![Effect::SchemaChanged]),
+        ("drop role clerks", vec![Effect::SchemaChanged]),
+        ("grant select on t to anna", vec![]),
     ];
     for (statement, effects) in cases {
         assert_eq!(one(statement).effects, effects, "{statement}");

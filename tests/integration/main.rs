@@ -37,6 +37,7 @@ mod fleet_windows;
 mod large;
 #[cfg(feature = "query")]
 mod log;
+mod members;
 mod messages;
 mod modelled;
 mod names;

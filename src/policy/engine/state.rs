@@ -10,7 +10,7 @@ use crate::policy::moment::Moment;
 use crate::policy::rule::{Asked, First, Rule, Thing, name_key};
 use crate::policy::usual::Days;
 use crate::policy::window::{Amount, Windows};
-use crate::record::Value;
+use crate::record::{Column, Value};
 
 /// See the module.
 pub(super) struct State {
@@ -30,8 +30,8 @@ impl State {
             State {
                 windows: rule.window.as_ref().map(|window| Windows::new(window.within_us)),
                 touched: rule.first.as_ref().map(|first| match first.thing {
-                    Thing::Hour => Touched::hours(first.learn_us, first.by_peers),
-                    _ => Touched::things(first.learn_us, first.by_peers),
+                    Thing::Hour => Touched::hours(first.learn_us, first.peers.is_some()),
+                    _ => Touched::things(first.learn_us, first.peers.is_some()),
                 }),
                 days: rule.usual.as_ref().map(|usual| Days::new(usual.learn_us, usual.unusual)),
                 before: rule.after.as_ref().map(|after| Windows::new(after.within_us)),
@@ -96,11 +96,13 @@ impl State {
             matches &= before.is_some_and(|before| before >= after.times);
         }
         if let (Some(first), Some(touched)) = (&rule.first, self.touched.as_mut()) {
-            matches &= is_news(first, touched, keys.of(record, &first.by), record, moment, &mut found);
+            let peers = group(record, first.peers.as_deref().unwrap_or_default());
+            matches &= is_news(first, touched, (keys.of(record, &first.by), peers), record, moment, &mut found);
         }
         if let (Some(usual), Some(days)) = (&rule.usual, self.days.as_mut()) {
             let amount = if let Value::U64(number) = (usual.column.get)(record) { number } else { 0 };
-            let (total, known) = days.add(keys.of(record, &usual.by), at, moment.day(), amount);
+            let (total, known) =
+                days.add(keys.of(record, &usual.by), group(record, &usual.peers), at, moment.day(), amount);
             matches &= known.is_some_and(|known| total > known.limit && total >= usual.at_least);
             found.observed = Some(total);
             found.threshold = known.map(|known| known.limit);
@@ -143,23 +145,28 @@ impl State {
     }
 }
 
+/// Whose peer the one of this record is.
+fn group<R: Judged>(record: &R, peers: &[&'static Column<R>]) -> Key {
+    if peers.is_empty() { Key::default() } else { Key::of(record, peers) }
+}
+
 /// Notes what a matching record touches; whether anything of it is new, and what.
 fn is_news<R: Judged>(
     first: &First<R>,
     touched: &mut Touched,
-    principal: Key,
+    (principal, peers): (Key, Key),
     record: &R,
     moment: &Moment<'_>,
     found: &mut Found,
 ) -> bool {
     let at = record.judged_at();
     if let Thing::Hour = first.thing {
-        let Some(odd) = touched.hour(principal, at, moment.hour()) else { return false };
+        let Some(odd) = touched.hour(principal, peers, at, moment.hour()) else { return false };
         (found.usual_hours, found.newcomer) = (Some(odd.usual), odd.newcomer);
         return true;
     }
     let things = first.things(record);
-    let News { new, newcomer } = touched.touch(principal, at, things.iter().map(|name| name_key(name)));
+    let News { new, newcomer } = touched.touch(principal, peers, at, things.iter().map(|name| name_key(name)));
     found.new = new.into_iter().filter_map(|index| things.get(index)).map(|name| (*name).to_owned()).collect();
     found.newcomer = newcomer;
     !found.new.is_empty()

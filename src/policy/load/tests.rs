@@ -245,7 +245,15 @@ fn each_fault_of_a_window_a_baseline_and_a_throttle_has_its_place() {
             ":9:35: `first: something` is not known; write one of relation,",
         ),
         ("baseline: { by: [db_user], first: hour, peers: no one }", ":9:48: `peers` is"),
-        ("baseline: { by: [db_user], of: persons, unusual: 4, peers: false }", ":9:53: unknown key `peers`"),
+        (
+            "baseline: { by: [db_user], first: hour, peers: [] }",
+            ":9:48: `peers` names no column; write peers: [member_of]",
+        ),
+        ("baseline: { by: [db_user], first: hour, peers: [at] }", ":9:49: `at` is not a value to compare; known are"),
+        (
+            "baseline: { by: [db_user], of: persons, unusual: 4, peers: false }",
+            ":9:60: `peers` is true or false; write",
+        ),
         ("baseline: { by: [db_user], first: persons }", ":9:35: `persons` is not a text column; known are"),
         ("baseline: { by: [db_user], of: persons }", ":9:11: `unusual` is missing"),
         ("baseline: { by: [db_user], of: db_user, unusual: 4 }", ":9:32: `db_user` is not a number"),

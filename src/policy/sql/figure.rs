@@ -19,7 +19,12 @@ pub(super) struct By {
 
 impl By {
     pub(super) fn of<R>(columns: &[&'static Column<R>]) -> By {
-        let name = |index: usize| format!("by_{}", index.saturating_add(1));
+        By::called("by", columns)
+    }
+
+    /// The same under other names.
+    pub(super) fn called<R>(word: &str, columns: &[&'static Column<R>]) -> By {
+        let name = |index: usize| format!("{word}_{}", index.saturating_add(1));
         let select = column_names(columns).into_iter().enumerate();
         By {
             columns: select

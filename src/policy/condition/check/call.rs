@@ -67,10 +67,8 @@ impl Checker<'_> {
             Typed::List(column) => Some(column),
             other => {
                 let lists = R::columns().iter().filter(|column| column.kind == FieldKind::Texts);
-                let mend = match lists.map(|column| column.name).collect::<Vec<_>>() {
-                    none if none.is_empty() => format!("`{}` has no lists", R::NAME),
-                    names => format!("lists are {}", names.join(", ")),
-                };
+                let names: Vec<&str> = lists.map(|column| column.name).collect();
+                let mend = format!("lists are {}", names.join(", "));
                 self.wrong(expression, format!("{role} needs a list, this is {}", other.called()), mend)
             }
         }

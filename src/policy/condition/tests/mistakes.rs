@@ -116,8 +116,8 @@ fn functions_are_known_or_named_and_take_what_they_take() {
     for dressed in ["lower(distinct db_user) = 'x'", "lower(db_user) over () = 'x'", "lower(x => db_user) = 'x'"] {
         refused(dressed, 0, "more than plain arguments", "");
     }
-    let no_lists = Condition::<crate::record::Session>::compile("cardinality(db_user) = 1", &lists()).err();
-    assert_eq!(no_lists.expect("refused")[0].mend, "`sessions` has no lists");
+    let sessions = Condition::<crate::record::Session>::compile("cardinality(db_user) = 1", &lists()).err();
+    assert_eq!(sessions.expect("refused")[0].mend, "lists are member_of");
 }
 
 #[test]

@@ -121,6 +121,27 @@ fn somebody_new_is_told_where_nobody_else_has_done_it() {
 }
 
 #[test]
+fn peers_are_those_whose_columns_are_the_same() {
+    let member = |who: &str, roles: &[&str], statement: Statement| Statement {
+        member_of: Some(roles.iter().map(|role| Text::from(*role)).collect()),
+        ..by(who, statement)
+    };
+    let (desk, office) = (["desk", "readers"], ["office"]);
+    let mut engine =
+        engine(&["baseline: { by: [db_user], first: classified_relation, learn: 14d, peers: [member_of] }"]);
+    for day in 0..20 {
+        for who in ["anna", "ben", "cleo"] {
+            engine.learn_statement(&member(who, &desk, reads(1, day * DAY, &["shop.orders.email"])));
+        }
+        engine.learn_statement(&member("dora", &office, reads(1, day * DAY, &["shop.salaries.amount"])));
+    }
+    let said = sentence(&mut engine, member("new", &desk, reads(2, 20 * DAY, &["shop.salaries.amount"])));
+    assert!(said.contains("none of 3 others has"), "{said}");
+    let of_one = member("newer", &office, reads(3, 20 * DAY, &["shop.orders.email"]));
+    assert_eq!(found(&mut engine, [of_one]), [false], "one other is too few");
+}
+
+#[test]
 fn whose_newness_it_is_is_said_where_that_is_not_the_persons() {
     let mut engine = engine(&["baseline: { by: [database], first: relation, learn: 14d }"]);
     let of = |database: &str, seq, at, relation: &str| Statement {
