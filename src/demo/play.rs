@@ -1,4 +1,4 @@
-//! The play: an ordinary day of the ticket shop, and what somebody does at its end.
+//! The play: an ordinary day of the ticket shop, and what somebody does at its end; ordinary weeks before it, if wished for.
 //!
 //! In: where the sidecar listens, the passwords, the clock that the sidecar tells the time by. Out: real statements of a
 //! real driver, and a [`Tally`] of them. The clock is moved before each act, so that a day passes in seconds.
@@ -12,7 +12,7 @@ pub mod tally;
 use std::net::SocketAddr;
 
 use self::day::Day;
-use self::schedule::schedule;
+use self::schedule::{Act, ordinary, schedule};
 use self::stage::Stage;
 use self::tally::Tally;
 use super::Error;
@@ -26,6 +26,8 @@ const SEED: u64 = 20_261_124;
 pub struct Play<'a> {
     /// Where to connect.
     pub server: SocketAddr,
+    /// The days that pass before it, without a word, and whether offices are open on each.
+    pub before: &'a [(Day, bool)],
     /// The day that passes.
     pub day: &'a Day,
     /// The sidecar's clock.
@@ -45,15 +47,23 @@ pub struct Played {
 }
 
 impl Play<'_> {
-    /// Plays the day to its end.
+    /// Plays to the end of the day.
     pub async fn run(&self) -> Result<Played, Error> {
         let mut stage = Stage::new(self);
-        for (second, act) in schedule(&mut Dice::new(SEED)) {
-            let at = self.day.at(second);
+        for ((day, offices), seed) in self.before.iter().zip(SEED + 1..) {
+            self.pass(&mut stage, day, ordinary(&mut Dice::new(seed), *offices)).await?;
+        }
+        self.pass(&mut stage, self.day, schedule(&mut Dice::new(SEED))).await?;
+        Ok(stage.ended())
+    }
+
+    async fn pass(&self, stage: &mut Stage<'_>, day: &Day, acts: Vec<(u32, Act)>) -> Result<(), Error> {
+        for (second, act) in acts {
+            let at = day.at(second);
             self.clock.set(at);
             stage.act(at, &act).await?;
         }
-        Ok(stage.ended())
+        Ok(())
     }
 }
 

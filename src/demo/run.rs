@@ -35,6 +35,8 @@ const PASSWORD_BYTES: usize = 12;
 pub struct Wish {
     /// End after the play.
     pub once: bool,
+    /// Ordinary weeks that pass before the day.
+    pub weeks: u16,
     /// Where configuration, log and report go.
     pub folder: PathBuf,
 }
@@ -87,6 +89,7 @@ struct Theatre {
     postgres: Postgres,
     superuser: tokio_postgres::Config,
     passwords: Passwords,
+    before: Vec<(Day, bool)>,
     day: Day,
     config: Config,
     commentary: Commentary,
@@ -121,26 +124,37 @@ impl Theatre {
             postgres.port()
         ));
 
-        let day = Day::before(Clock::system().now(), |date| holiday::is_holiday(date) == Some(true));
+        let is_holiday = |date| holiday::is_holiday(date) == Some(true);
+        let day = Day::before(Clock::system().now(), is_holiday);
+        let before = day.weeks_before(wish.weeks, is_holiday);
         let catalog = Role::Catalog.name();
         let url =
             format!("postgres://{catalog}:{}@127.0.0.1:{}/{DATABASE}", passwords.of(Role::Catalog), postgres.port());
         let config = folder.write(&day, postgres.port(), &url)?;
-        Ok(Theatre { folder, postgres, superuser, passwords, day, config, commentary })
+        Ok(Theatre { folder, postgres, superuser, passwords, before, day, config, commentary })
     }
 
     async fn play(&mut self) -> Result<Ending, Error> {
         let clock = Clock::system();
-        clock.set(self.day.at(0));
+        clock.set(self.before.first().map_or(&self.day, |(day, _)| day).at(0));
         let (running, address, findings) = self.sidecar(self.config.clone(), clock.clone()).await?;
         self.commentary.line(&format!("Mitsuke before it, on {address}."));
         if !seat::has_addresses() {
             self.commentary
                 .line("This system has no other loopback address than 127.0.0.1: everybody comes from there.");
         }
-        self.commentary.heading(&format!("{}, played in seconds", self.day.in_words()));
+        if !self.before.is_empty() {
+            self.commentary.heading(&format!(
+                "{} ordinary days first; then {}",
+                self.before.len(),
+                self.day.in_words()
+            ));
+        } else {
+            self.commentary.heading(&format!("{}, played in seconds", self.day.in_words()));
+        }
         let played = Play {
             server: address,
+            before: &self.before,
             day: &self.day,
             clock: &clock,
             password: &|role| self.passwords.of(role),

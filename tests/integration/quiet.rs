@@ -1,4 +1,4 @@
-//! The built-in policies before what does no harm: pgbench, the statements of PostgreSQL's own regression suite, an ORM's day. None of them says
+//! The built-in policies before what does no harm: pgbench, the statements of PostgreSQL's own regression suite, an ORM's day, the demo's ordinary weeks. None of them says
 //! more than that a table was dropped or emptied. Each prints how many findings it raised, and of how many statements.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use mitsuke::record::{Finding, Severity, Statement};
 
 use crate::support::programs::{pgbench, program, psql, python, run};
 use crate::support::server;
-use crate::support::sidecar::Sidecar;
+use crate::support::sidecar::{Sidecar, mitsuke, records};
 use crate::support::wait_for;
 
 #[test]
@@ -29,16 +29,45 @@ fn pgbench_raises_nothing_above_low() {
         (updates >= 3 * 200 * 2 * 3).then_some(())
     });
     sidecar.stop();
-    assert_quiet("pgbench", &sidecar, &[]);
+    assert_quiet("pgbench", &sidecar.log(), &[]);
+}
+
+/// Three weeks of a shop, weekends and mistyped passwords among them; and the day after them, on which it is known what is usual.
+#[test]
+fn the_demo_s_ordinary_weeks_raise_nothing_above_low() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let demo = folder.path().join("demo");
+    let mut command = mitsuke();
+    command.args(["demo", "--once", "--weeks", "3", "--folder"]).arg(&demo);
+    let said = run(command, b"").expect_success();
+    assert!(said.contains("21 ordinary days first; then "), "{said}");
+    let (statements, findings) = (records::<Statement>(&demo.join("log")), records::<Finding>(&demo.join("log")));
+    let last = statements.iter().map(|one| one.common.at).max().expect("statements");
+    // The last day's first statement of the shop is at nine, its last at a quarter to twelve at night.
+    let (of_the_day, before): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|one| last.micros_since(one.common.at) < 15 * 3_600_000_000);
+    let ordinary = statements.iter().filter(|one| last.micros_since(one.common.at) >= 15 * 3_600_000_000).count();
+    assert!(ordinary > 12_000, "{ordinary}");
+    hold_quiet("the demo's ordinary weeks", ordinary, &before, &[]);
+    // Where the system has one loopback address, everybody comes from there.
+    let is_told = |policy: &&str| *policy != "first-address" || mitsuke::demo::play::seat::has_addresses();
+    let policies = ["first-address", "first-application", "unusual-hour-read", "unusual-day", "bulk-personal-read"];
+    for policy in policies.into_iter().filter(is_told) {
+        let of_the_insider = |one: &Finding| &*one.policy == policy && one.db_user.as_deref() == Some("clerk");
+        assert!(of_the_day.iter().any(of_the_insider), "{policy} is not told of the insider");
+    }
 }
 
 /// Prints what was found, by policy, and holds that nothing of it is above low, but for what is `right` to be found.
 #[track_caller]
-fn assert_quiet(what: &str, sidecar: &Sidecar, right: &[&str]) {
-    let statements = sidecar.records::<Statement>().len();
-    let findings = sidecar.records::<Finding>();
+fn assert_quiet(what: &str, log: &Path, right: &[&str]) {
+    hold_quiet(what, records::<Statement>(log).len(), &records::<Finding>(log), right);
+}
+
+#[track_caller]
+fn hold_quiet(what: &str, statements: usize, findings: &[Finding], right: &[&str]) {
     let mut by_policy = BTreeMap::new();
-    for finding in &findings {
+    for finding in findings {
         *by_policy.entry(finding.policy.to_string()).or_insert(0_u32) += 1;
     }
     let rate = findings.len() as f64 * 100_000.0 / statements.max(1) as f64;
@@ -99,7 +128,7 @@ fn statements_of_the_regression_suite_raise_nothing_above_low() {
     sidecar.stop();
     assert!(sidecar.records::<Statement>().len() > 2_000);
     // update.sql drops the row-level policies that it made: that is what the policy is for.
-    assert_quiet("the regression suite's statements", &sidecar, &["protection-switched-off"]);
+    assert_quiet("the regression suite's statements", &sidecar.log(), &["protection-switched-off"]);
 }
 
 /// The newest suite in the cache.
@@ -188,7 +217,7 @@ fn an_orm_s_day_raises_nothing_above_low() {
     sidecar.stop();
     let people: u64 = sidecar.records::<Statement>().iter().filter_map(|one| one.persons).sum();
     assert!(people > 400, "it did read people: {people}");
-    assert_quiet("SQLAlchemy", &sidecar, &[]);
+    assert_quiet("SQLAlchemy", &sidecar.log(), &[]);
 }
 
 fn copy_tree(from: &Path, to: &Path) {

@@ -1,7 +1,8 @@
-//! The day that is played: the last working day before today, in Tokyo.
+//! The day that is played, the last working day before today, in Tokyo; and the weeks before it.
 //!
 //! In: the present. Out: moments of that day. It lies wholly in the past, so that no record is from the future.
 
+use jiff::Span;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
@@ -26,11 +27,18 @@ impl Day {
         let mut date = now.to_jiff().to_zoned_datetime(zone.clone()).date();
         while let Ok(earlier) = date.yesterday() {
             date = earlier;
-            if !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday) && !is_holiday(date) {
+            if is_working(date, &is_holiday) {
                 break;
             }
         }
         Day { date, zone }
+    }
+
+    /// The days of so many weeks before it, and whether offices were open on each.
+    pub fn weeks_before(&self, weeks: u16, is_holiday: impl Fn(Date) -> bool) -> Vec<(Day, bool)> {
+        let Ok(first) = self.date.checked_sub(Span::new().weeks(weeks)) else { return Vec::new() };
+        let dates = first.series(Span::new().days(1)).take_while(|date| *date < self.date);
+        dates.map(|date| (Day { date, zone: self.zone.clone() }, is_working(date, &is_holiday))).collect()
     }
 
     /// So many seconds after its midnight.
@@ -62,6 +70,10 @@ impl Day {
     }
 }
 
+fn is_working(date: Date, is_holiday: &impl Fn(Date) -> bool) -> bool {
+    !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday) && !is_holiday(date)
+}
+
 /// A time of the day as seconds after midnight.
 pub const fn time(hour: u32, minute: u32) -> u32 {
     (hour * 60 + minute) * 60
@@ -87,6 +99,15 @@ mod tests {
     fn is_over_in_tokyo_before_it_is_played() {
         // 23:30 in Tokyo: the 24th is not over there.
         assert_eq!(day("2026-11-24T14:30:00Z", None).date(), "2026-11-23");
+    }
+
+    #[test]
+    fn the_weeks_before_it_have_their_weekends_and_holidays() {
+        let before = day("2026-11-25T03:00:00Z", None).weeks_before(1, |date| date.to_string() == "2026-11-23");
+        let told = before.iter().map(|(day, working)| format!("{}{}", day.date(), if *working { "" } else { " off" }));
+        let expected = "2026-11-17 2026-11-18 2026-11-19 2026-11-20 2026-11-21 off 2026-11-22 off 2026-11-23 off";
+        let expected = expected.replace(" off", "_off");
+        assert_eq!(told.map(|day| day.replace(' ', "_")).collect::<Vec<_>>().join(" "), expected);
     }
 
     #[test]

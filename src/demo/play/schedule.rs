@@ -1,4 +1,4 @@
-//! Who does what when, on an ordinary day that ends badly.
+//! Who does what when: on an ordinary day, and on one that ends badly.
 //!
 //! In: dice. Out: the acts of the day, in order of time. Nothing here connects to anything.
 
@@ -11,8 +11,10 @@ use crate::demo::shop::{CUSTOMERS, EVENTS, ORDERS, Role};
 pub enum Act {
     /// Nobody: a line of the commentary.
     Say(&'static str),
-    /// The web shop, the back office and the clerk connect.
+    /// The web shop connects.
     Open,
+    /// Back office and clerk connect.
+    CounterOpens,
     /// Back office and clerk go home.
     CounterCloses,
     /// The web shop's pool is restarted for the night.
@@ -52,44 +54,73 @@ const OFFICE_CLOSES: u32 = 17;
 /// The insider's hour, in seconds after midnight.
 pub const INSIDER_AT: u32 = time(23, 40);
 
-/// The day: (seconds after midnight, act), in order.
+/// A day on which nothing happens: (seconds after midnight, act), in order. `offices`: whether they are open, as on working days.
+pub fn ordinary(dice: &mut Dice, offices: bool) -> Vec<(u32, Act)> {
+    let mut acts = Vec::new();
+    web(dice, &mut acts);
+    if offices {
+        office(dice, &mut acts);
+        // Fewer come to the counter on some days than on others.
+        let away = dice.below(6);
+        acts.retain(|(_, act)| !matches!(act, Act::LookUp { .. }) || dice.below(8) >= away);
+        if dice.below(3) == 0 {
+            acts.push((time(13, 2), Act::Mistype(Role::Clerk)));
+        }
+    }
+    in_order(acts)
+}
+
+/// The day that ends badly, with its commentary.
 pub fn schedule(dice: &mut Dice) -> Vec<(u32, Act)> {
     let mut acts = vec![
         (time(WEB_OPENS, 0), Act::Say("The web shop, the back office and the counter open.")),
-        (time(WEB_OPENS, 0), Act::Open),
         (time(12, 0), Act::Say("Noon. Customers sign in and order; the back office pages through the orders.")),
         (time(13, 2), Act::Say("After lunch, somebody mistypes a password, twice.")),
         (time(13, 2), Act::Mistype(Role::Clerk)),
         (time(13, 3), Act::Mistype(Role::Backoffice)),
         (time(15, 0), Act::Say("At the counter the clerk looks up customers, one at a time.")),
         (time(OFFICE_CLOSES, 45), Act::Say("Back office and counter go home.")),
-        (time(OFFICE_CLOSES, 45), Act::CounterCloses),
-        (time(WEB_CLOSES, 0), Act::Close),
         (time(22, 0), Act::Say("The batch copies the mailing list: everybody, but announced (permit OPS-1234).")),
         (time(22, 0), Act::Letter),
         (INSIDER_AT, Act::Say("The clerk's account again, from an address it never came from.")),
     ];
-    for hour in WEB_OPENS..WEB_CLOSES {
-        spread(dice, hour, LIST_VIEWS_PER_HOUR, &mut acts, |_| Act::Browse);
-        spread(dice, hour, SIGN_INS_PER_HOUR, &mut acts, |dice| Act::SignIn { customer: customer(dice) });
-        spread(dice, hour, ORDERS_PER_HOUR, &mut acts, |dice| Act::Order {
-            customer: customer(dice),
-            event: one_of(dice, EVENTS),
-            seats: if dice.below(3) == 0 { 1 } else { 2 },
-        });
-    }
-    for hour in OFFICE_OPENS..OFFICE_CLOSES {
-        spread(dice, hour, PAGES_PER_HOUR, &mut acts, |dice| Act::Page { after_order: one_of(dice, ORDERS - 100) });
-        spread(dice, hour, LOOK_UPS_PER_HOUR, &mut acts, |dice| Act::LookUp { customer: customer(dice) });
-    }
+    web(dice, &mut acts);
+    office(dice, &mut acts);
     for minute in 1..4 {
         acts.push((INSIDER_AT + minute * 60, Act::InsiderLooks { customer: customer(dice) }));
     }
     acts.push((INSIDER_AT + 5 * 60, Act::Say("Then it copies the table of the customers.")));
     acts.push((INSIDER_AT + 5 * 60, Act::InsiderCopies));
-    // Stable: what stands at the same second stays in the order written here.
+    in_order(acts)
+}
+
+/// Stable: what stands at the same second stays as it is written.
+fn in_order(mut acts: Vec<(u32, Act)>) -> Vec<(u32, Act)> {
     acts.sort_by_key(|(second, _)| *second);
     acts
+}
+
+fn web(dice: &mut Dice, acts: &mut Vec<(u32, Act)>) {
+    acts.push((time(WEB_OPENS, 0), Act::Open));
+    for hour in WEB_OPENS..WEB_CLOSES {
+        spread(dice, hour, LIST_VIEWS_PER_HOUR, acts, |_| Act::Browse);
+        spread(dice, hour, SIGN_INS_PER_HOUR, acts, |dice| Act::SignIn { customer: customer(dice) });
+        spread(dice, hour, ORDERS_PER_HOUR, acts, |dice| Act::Order {
+            customer: customer(dice),
+            event: one_of(dice, EVENTS),
+            seats: if dice.below(3) == 0 { 1 } else { 2 },
+        });
+    }
+    acts.push((time(WEB_CLOSES, 0), Act::Close));
+}
+
+fn office(dice: &mut Dice, acts: &mut Vec<(u32, Act)>) {
+    acts.push((time(WEB_OPENS, 0), Act::CounterOpens));
+    for hour in OFFICE_OPENS..OFFICE_CLOSES {
+        spread(dice, hour, PAGES_PER_HOUR, acts, |dice| Act::Page { after_order: one_of(dice, ORDERS - 100) });
+        spread(dice, hour, LOOK_UPS_PER_HOUR, acts, |dice| Act::LookUp { customer: customer(dice) });
+    }
+    acts.push((time(OFFICE_CLOSES, 45), Act::CounterCloses));
 }
 
 fn spread(dice: &mut Dice, hour: u32, times: u32, acts: &mut Vec<(u32, Act)>, act: impl Fn(&mut Dice) -> Act) {
@@ -126,6 +157,17 @@ mod tests {
         assert!(open < place(&is_web) && last(&is_web) < place(&|act| *act == Act::Close));
         assert!(open < place(&is_office) && last(&is_office) < place(&|act| *act == Act::CounterCloses));
         assert_eq!(last(&|_| true), place(&|act| *act == Act::InsiderCopies));
+    }
+
+    #[test]
+    fn on_a_free_day_the_web_shop_is_alone_and_nobody_ever_copies() {
+        for (offices, seed) in [(true, 1), (false, 2)] {
+            let acts = ordinary(&mut Dice::new(seed), offices);
+            let any = |wanted: &dyn Fn(&Act) -> bool| acts.iter().any(|(_, act)| wanted(act));
+            assert!(any(&|act| matches!(act, Act::SignIn { .. })));
+            assert_eq!(any(&|act| matches!(act, Act::LookUp { .. } | Act::CounterOpens)), offices);
+            assert!(!any(&|act| matches!(act, Act::Letter | Act::InsiderCopies | Act::Say(_))));
+        }
     }
 
     #[test]

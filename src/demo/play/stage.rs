@@ -82,6 +82,10 @@ impl<'a> Stage<'a> {
         match *act {
             Act::Say(text) => (self.play.say)(at, text),
             Act::Open => self.open().await?,
+            Act::CounterOpens => {
+                self.office = Some(self.connect(&OFFICE).await?);
+                self.counter = Some(self.connect(&COUNTER).await?);
+            }
             Act::CounterCloses => (self.office, self.counter) = (None, None),
             Act::Close => self.web.clear(),
             Act::Browse => self.browse().await?,
@@ -125,8 +129,6 @@ impl<'a> Stage<'a> {
             let (browse, sign_in) = (client.prepare(BROWSE).await?, client.prepare(SIGN_IN).await?);
             self.web.push(WebShop { client, browse, sign_in });
         }
-        self.office = Some(self.connect(&OFFICE).await?);
-        self.counter = Some(self.connect(&COUNTER).await?);
         Ok(())
     }
 

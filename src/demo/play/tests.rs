@@ -23,6 +23,7 @@ async fn plays_to_its_end_and_the_insider_gets_everybody() {
     let said = Mutex::new(Vec::new());
     let played = Play {
         server: SocketAddr::from(([127, 0, 0, 1], postgres.port())),
+        before: &[],
         day: &day,
         clock: &clock,
         password: &password,
