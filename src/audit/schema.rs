@@ -1,22 +1,25 @@
 //! Records ⇄ Arrow: the schema of every table follows from [`Table::columns`], the one source of truth.
 //!
-//! In: records. Out: record batches, and back. A batch that lacks a column (an older version's) gives nulls; one that
+//! In: records. Out: record batches, whose texts are codes of a dictionary where they are many, and back. A batch that lacks a column (an older version's) gives nulls; one that
 //! has a column of another but castable type is cast; a value outside a vocabulary is left at the record's default.
 
 mod coded;
+mod coding;
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
-    UInt64Builder, new_null_array,
+    Array, ArrayRef, AsArray, ListArray, ListBuilder, RecordBatch, RecordBatchOptions, StringBuilder,
+    TimestampMicrosecondBuilder, UInt64Builder, new_null_array,
 };
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type,
 };
 use arrow::error::ArrowError;
 
+use self::coding::Coding;
 use crate::clock::Timestamp;
 use crate::record::{Column, FieldKind, Finding, Review, Session, Statement, Table, Text, Transaction, Value};
 
@@ -25,6 +28,10 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Records that are encoded column by column at once: so many stay in a processor's cache until all their columns are through.
 const BLOCK_RECORDS: usize = 256;
+/// From so many records on, a batch has dictionaries: of few, they would be more than what they save.
+const CODED_RECORDS_MIN: usize = 64;
+/// Columns whose texts are different ones: hashes, above all.
+const NEVER_CODED: [&str; 3] = ["literals", "subjects", "finding_id"];
 
 /// A table without the type of its records.
 #[derive(Clone, Debug)]
@@ -33,6 +40,8 @@ pub struct TableInfo {
     pub name: &'static str,
     /// Its columns.
     pub schema: SchemaRef,
+    /// The same, their texts as codes of a dictionary.
+    pub coded: SchemaRef,
 }
 
 /// Every table of the log.
@@ -44,20 +53,44 @@ pub fn tables() -> &'static [TableInfo] {
 }
 
 fn info<T: Table>() -> TableInfo {
-    TableInfo { name: T::NAME, schema: schema::<T>() }
+    TableInfo { name: T::NAME, schema: schema::<T>(), coded: coded_schema::<T>() }
 }
 
 /// The Arrow schema of a table.
 pub fn schema<T: Table>() -> SchemaRef {
-    let fields: Vec<ArrowField> = T::columns()
-        .iter()
-        .map(|column| ArrowField::new(column.name, data_type(column.kind), column.nullable))
-        .collect();
-    Arc::new(Schema::new(fields))
+    schema_of::<T>(|column| data_type(column.kind))
+}
+
+fn coded_schema<T: Table>() -> SchemaRef {
+    schema_of::<T>(|column| match column.kind {
+        FieldKind::Text if is_coded(column) => codes(),
+        FieldKind::Texts if is_coded(column) => list(codes()),
+        kind => data_type(kind),
+    })
+}
+
+fn schema_of<T: Table>(data_type: impl Fn(&Column<T>) -> DataType) -> SchemaRef {
+    let field = |column: &Column<T>| ArrowField::new(column.name, data_type(column), column.nullable);
+    Arc::new(Schema::new(T::columns().iter().map(field).collect::<Vec<_>>()))
+}
+
+fn is_coded<T>(column: &Column<T>) -> bool {
+    !NEVER_CODED.contains(&column.name)
+}
+
+fn codes() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+fn list(item: DataType) -> DataType {
+    DataType::List(item_field(item))
+}
+
+fn item_field(item: DataType) -> Arc<ArrowField> {
+    Arc::new(ArrowField::new("item", item, true))
 }
 
 fn data_type(kind: FieldKind) -> DataType {
-    let list = |item| DataType::List(Arc::new(ArrowField::new("item", item, true)));
     match kind {
         FieldKind::U64 => DataType::UInt64,
         FieldKind::Text => DataType::Utf8,
@@ -72,28 +105,36 @@ fn data_type(kind: FieldKind) -> DataType {
 /// # Errors
 /// More text than a batch can hold (2 GiB a column).
 pub fn encode<T: Table>(records: &[T]) -> Result<RecordBatch, ArrowError> {
-    let kinds = T::columns().iter().map(|column| column.kind);
-    let mut builders: Vec<Builder> = kinds.map(|kind| Builder::new(kind, records.len())).collect();
+    let coded = records.len() >= CODED_RECORDS_MIN;
+    let builder = |column: &Column<T>| Builder::new(column.kind, records.len(), coded && is_coded(column));
+    let mut builders: Vec<Builder<'_>> = T::columns().iter().map(builder).collect();
     for block in records.chunks(BLOCK_RECORDS) {
         for (column, builder) in T::columns().iter().zip(&mut builders) {
             builder.extend(block.iter().map(|record| (column.get)(record)));
         }
     }
-    RecordBatch::try_new(schema::<T>(), builders.into_iter().map(Builder::finish).collect())
+    let schema = if coded { coded_schema::<T>() } else { schema::<T>() };
+    let columns: Result<Vec<ArrayRef>, ArrowError> = builders.into_iter().map(Builder::finish).collect();
+    RecordBatch::try_new(schema, columns?)
 }
 
 /// A column in the making.
-enum Builder {
+enum Builder<'v> {
     U64(UInt64Builder),
     Text(StringBuilder),
+    Coded(Coding<'v>),
     Timestamp(TimestampMicrosecondBuilder),
     Texts(ListBuilder<StringBuilder>),
+    /// How many each row has, `None` where it has no list; and all of them.
+    CodedLists(Vec<Option<usize>>, Coding<'v>),
     U64s(ListBuilder<UInt64Builder>),
 }
 
-impl Builder {
-    fn new(kind: FieldKind, rows: usize) -> Builder {
+impl<'v> Builder<'v> {
+    fn new(kind: FieldKind, rows: usize, coded: bool) -> Builder<'v> {
         match kind {
+            FieldKind::Text if coded => Builder::Coded(Coding::with_capacity(rows)),
+            FieldKind::Texts if coded => Builder::CodedLists(Vec::with_capacity(rows), Coding::with_capacity(rows)),
             FieldKind::U64 => Builder::U64(UInt64Builder::with_capacity(rows)),
             FieldKind::Text => Builder::Text(StringBuilder::with_capacity(rows, 0)),
             FieldKind::Timestamp => {
@@ -104,13 +145,21 @@ impl Builder {
         }
     }
 
-    fn extend<'v>(&mut self, values: impl Iterator<Item = Value<'v>>) {
+    fn extend(&mut self, values: impl Iterator<Item = Value<'v>>) {
         match self {
             Builder::U64(builder) => {
                 values.for_each(|value| builder.append_option(if let Value::U64(n) = value { Some(n) } else { None }));
             }
             Builder::Text(builder) => values.for_each(|value| {
                 builder.append_option(if let Value::Text(text) = value { Some(text) } else { None });
+            }),
+            Builder::Coded(coding) => values.for_each(|value| {
+                coding.append(if let Value::Text(text) = value { Some(text) } else { None });
+            }),
+            Builder::CodedLists(lengths, coding) => values.for_each(|value| {
+                let Value::Texts(texts) = value else { return lengths.push(None) };
+                texts.iter().for_each(|text| coding.append(Some(text)));
+                lengths.push(Some(texts.len()));
             }),
             Builder::Timestamp(builder) => values.for_each(|value| {
                 builder.append_option(if let Value::Timestamp(t) = value { Some(t.0) } else { None });
@@ -128,14 +177,20 @@ impl Builder {
         }
     }
 
-    fn finish(self) -> ArrayRef {
-        match self {
+    fn finish(self) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            Builder::Coded(coding) => coding.finish(),
+            Builder::CodedLists(lengths, coding) => {
+                let ends = OffsetBuffer::from_lengths(lengths.iter().map(|length| length.unwrap_or(0)));
+                let known: NullBuffer = lengths.iter().map(Option::is_some).collect();
+                Arc::new(ListArray::try_new(item_field(codes()), ends, coding.finish(), Some(known))?)
+            }
             Builder::U64(mut builder) => Arc::new(builder.finish()),
             Builder::Text(mut builder) => Arc::new(builder.finish()),
             Builder::Timestamp(mut builder) => Arc::new(builder.finish()),
             Builder::Texts(mut builder) => Arc::new(builder.finish()),
             Builder::U64s(mut builder) => Arc::new(builder.finish()),
-        }
+        })
     }
 }
 

@@ -85,11 +85,11 @@ impl<'a> Dictionary<'a> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringDictionaryBuilder};
+    use arrow::array::{ArrayRef, AsArray, ListBuilder, RecordBatch, StringDictionaryBuilder};
     use arrow::compute::cast;
     use arrow::datatypes::{DataType, Int32Type};
 
-    use super::super::{decode, encode, schema};
+    use super::super::{conform, decode, encode, schema};
     use crate::record::{Statement, Text};
 
     #[test]
@@ -131,5 +131,30 @@ mod tests {
         let lists: Vec<_> = [&tail[0], &tail[1]].map(|record| record.db_user.clone().unwrap()).into();
         assert!(!Arc::ptr_eq(&lists[0], &lists[1]) && Arc::ptr_eq(&lists[0], tail[2].db_user.as_ref().unwrap()));
         assert!(schema::<Statement>().fields().len() > coded.num_columns(), "what is missing is null");
+    }
+
+    #[test]
+    fn many_records_are_coded_and_the_same_either_way() {
+        let texts = |items: &[String]| Some(items.iter().map(|item| Text::from(&**item)).collect());
+        let of = |number: usize| Statement {
+            db_user: (number % 3 != 1).then(|| format!("user{}", number % 5).into()),
+            relations: (number % 7 != 3).then(|| texts(&vec!["shop.orders".to_owned(); number % 4])).flatten(),
+            literals: texts(&[format!("{number:032x}")]),
+            kind: Some(crate::record::Kind::Select),
+            statement_no: number as u64,
+            ..Statement::default()
+        };
+        let records: Vec<Statement> = (0..super::super::CODED_RECORDS_MIN + 9).map(of).collect();
+        let coded = encode(&records).unwrap();
+        let of_table = super::super::tables().iter().find(|table| table.name == "statements").unwrap();
+        assert_eq!(coded.schema(), of_table.coded);
+        assert_eq!(coded.column_by_name("db_user").unwrap().as_dictionary::<Int32Type>().values().len(), 5);
+        assert!(
+            matches!(coded.column_by_name("literals").unwrap().data_type(), DataType::List(item) if *item.data_type() == DataType::Utf8)
+        );
+        let plain = conform(&coded, &of_table.schema).unwrap();
+        assert_eq!(decode::<Statement>(&coded).unwrap(), records);
+        assert_eq!(decode::<Statement>(&plain).unwrap(), records);
+        assert_eq!(decode::<Statement>(&conform(&plain, &of_table.coded).unwrap()).unwrap(), records);
     }
 }
