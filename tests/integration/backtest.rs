@@ -58,7 +58,7 @@ fn the_log_is_judged_again_by_new_policies_and_nothing_is_written() {
     write(&folder, "many", "when: persons > 30\n");
     write(&folder, "day", "when: persons > 0\nwindow: { by: [db_user], within: 24h, sum: persons, above: 100 }\n");
     let told = lines(sidecar.command(["policy", "backtest", "--since", "1d"]));
-    assert_eq!(told[0], "day\thigh\t1 findings, 1.00 a day; the log has 0", "{told:#?}");
+    assert_eq!(told[0], "day\thigh\t1 finding, 1.00 a day; the log has 0", "{told:#?}");
     assert_eq!(told[1], "  postgres 1");
     assert!(told[2].contains("postgres read 105 people's data within 24 hours (limit 100)"), "{told:#?}");
     assert_eq!(told[3], "many\thigh\t2 findings, 2.00 a day; the log has 0");
@@ -74,7 +74,7 @@ fn the_log_is_judged_again_by_new_policies_and_nothing_is_written() {
     let elsewhere = tempfile::tempdir().unwrap();
     let file = write(&elsewhere, "forty", "when: persons = 40\n");
     let told = lines(sidecar.command(["policy", "backtest", "--policy", &file]));
-    assert!(told[0].starts_with("forty\thigh\t1 findings"), "{told:#?}");
+    assert!(told[0].starts_with("forty\thigh\t1 finding, "), "{told:#?}");
     let wrong = sidecar.command(["policy", "backtest", "--since", "soon"]);
     assert_eq!(wrong.output.status.code(), Some(2));
     assert!(wrong.err().contains("write 12h, 30d or 4w"), "{}", wrong.err());

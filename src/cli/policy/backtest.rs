@@ -13,7 +13,7 @@ use serde_json::json;
 use super::super::bar::bar;
 use super::super::reading::Reader;
 use super::super::{Global, Status};
-use super::{Format, Origin, length, print, unknown};
+use super::{Format, Origin, counted, length, print, unknown};
 use crate::audit::Lake;
 use crate::backtest::{self, Told};
 use crate::clock::Clock;
@@ -143,8 +143,9 @@ impl Tallies {
             let a_day = tally.findings as f64 / days;
             let _ = writeln!(
                 text,
-                "{id}\t{severity}\t{} findings, {a_day:.2} a day; the log has {}",
-                tally.findings, tally.recorded
+                "{id}\t{severity}\t{}, {a_day:.2} a day; the log has {}",
+                counted(tally.findings, ["finding", "findings"]),
+                tally.recorded
             );
             if !tally.users.is_empty() {
                 let _ = writeln!(text, "  {}", named(&tally.users));
@@ -154,9 +155,10 @@ impl Tallies {
         let found: u64 = self.by_policy.values().map(|tally| tally.findings).sum();
         let _ = writeln!(
             text,
-            "{} policies, {} records in {seconds:.1} s, {found} findings",
-            self.by_policy.len(),
-            self.records
+            "{}, {} in {seconds:.1} s, {}",
+            counted(self.by_policy.len() as u64, ["policy", "policies"]),
+            counted(self.records, ["record", "records"]),
+            counted(found, ["finding", "findings"])
         );
         text
     }

@@ -102,3 +102,8 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
         result => result.context("cannot write to standard output"),
     }
 }
+
+/// `1 policy`, `2 policies`.
+fn counted(number: u64, [one, many]: [&str; 2]) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

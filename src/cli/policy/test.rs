@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::{Global, Status};
-use super::{Format, Origin, print, tell, unknown};
+use super::{Format, Origin, counted, print, tell, unknown};
 use crate::error::{Fault, Faults};
 use crate::policy::PolicySet;
 use crate::policy::cases::{Case, CaseFile, Verdict};
@@ -97,8 +97,8 @@ fn object(file: &CaseFile, case: &Case, verdict: &Verdict) -> String {
 }
 
 fn summary(policies: usize, cases: usize, failures: usize) -> String {
-    let policies = if policies == 1 { "1 policy".to_owned() } else { format!("{policies} policies") };
-    let cases = if cases == 1 { "1 case".to_owned() } else { format!("{cases} cases") };
+    let (policies, cases) =
+        (counted(policies as u64, ["policy", "policies"]), counted(cases as u64, ["case", "cases"]));
     match failures {
         0 => format!("{policies}, {cases}: all hold\n"),
         1 => format!("{policies}, {cases}: 1 does not hold\n"),
