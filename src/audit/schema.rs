@@ -25,6 +25,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Records that are encoded column by column at once: so many stay in a processor's cache until all their columns are through.
 const BLOCK_RECORDS: usize = 256;
+/// Records of a batch of a commit, and the bytes of their texts: statements may share a long text, and each row has it again.
+const BATCH_RECORDS_MAX: usize = 2_048;
+const BATCH_TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// A table without the type of its records.
 #[derive(Clone, Debug)]
@@ -64,6 +67,31 @@ fn data_type(kind: FieldKind) -> DataType {
         FieldKind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         FieldKind::Texts => list(DataType::Utf8),
         FieldKind::U64s => list(DataType::UInt64),
+    }
+}
+
+/// Records in parts that are a batch each; a record with more text than that is one by itself.
+pub fn parts<T: Table>(records: &[T]) -> impl Iterator<Item = &[T]> {
+    let is_text = |column: &&Column<T>| matches!(column.kind, FieldKind::Text | FieldKind::Texts);
+    let texts: Vec<&Column<T>> = T::columns().iter().filter(is_text).collect();
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take(BATCH_RECORDS_MAX).take_while(|record| {
+            bytes += texts.iter().map(|column| text_bytes(&(column.get)(record))).sum::<usize>();
+            bytes <= BATCH_TEXT_BYTES_MAX
+        });
+        let (part, left) = rest.split_at_checked(fits.count().max(1))?;
+        rest = left;
+        Some(part)
+    })
+}
+
+fn text_bytes(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
+        _ => 0,
     }
 }
 
