@@ -67,6 +67,12 @@ pub fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Makes a file without a name, to write and read: it goes when it is closed, however the process ends.
+pub fn unnamed(folder: &Path) -> io::Result<File> {
+    faults::ask("create a file without a name in", folder)?;
+    tempfile::tempfile_in(folder)
+}
+
 /// Gives a file another name.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     faults::ask("rename", from)?;

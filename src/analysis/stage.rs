@@ -29,8 +29,9 @@ use crate::sql::{Analysis, Effect};
 
 /// How long records may wait to be made durable in the record journal, and so to be seen by a query.
 const COMMIT_EVERY: Duration = Duration::from_millis(250);
-/// Records that are made durable in one go.
+/// Records that are made durable in one go, and the bytes of their statements' texts.
 const COMMIT_RECORDS_MAX: usize = 8_192;
+const COMMIT_TEXT_BYTES_MAX: usize = 4 << 20;
 /// How long to wait before a failed commit is tried again …
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// … and how often, once the sidecar is stopping. What is left then is replayed at the next start.
@@ -99,6 +100,7 @@ pub struct Stage {
     pub(super) lineage_changed: bool,
     /// Records appended since the last commit.
     pub(super) uncommitted: usize,
+    uncommitted_text_bytes: usize,
     /// Whether the last checkpoint holds findings that wait for the fleet's word.
     pub(super) has_unsaid: bool,
     /// The last event that was taken.
@@ -139,6 +141,7 @@ impl Stage {
             undelivered: Vec::new(),
             lineage_changed: false,
             uncommitted: 0,
+            uncommitted_text_bytes: 0,
             has_unsaid: false,
             through: None,
             emitted_through: None,
@@ -436,6 +439,8 @@ impl Stage {
         }
         let at = record.ended_at.unwrap_or(record.common.at);
         self.figures.statement(&record);
+        let text_bytes = record.query.as_ref().map_or(0, |query| query.len());
+        self.uncommitted_text_bytes = self.uncommitted_text_bytes.saturating_add(text_bytes);
         self.log.append(record);
         self.uncommitted = self.uncommitted.saturating_add(1);
         self.findings(findings);
@@ -523,6 +528,7 @@ impl Stage {
     /// Whether anything was committed.
     fn commit_if_due(&mut self, idle: bool) -> Result<bool, StageError> {
         let due = self.uncommitted >= COMMIT_RECORDS_MAX
+            || self.uncommitted_text_bytes >= COMMIT_TEXT_BYTES_MAX
             || self.committed_at.elapsed() >= COMMIT_EVERY
             || (idle && !self.undelivered.is_empty());
         let has_news = self.uncommitted > 0 || self.has_unsaid;
@@ -544,7 +550,7 @@ impl Stage {
                 std::thread::sleep(RETRY_AFTER);
             }
         }
-        self.uncommitted = 0;
+        (self.uncommitted, self.uncommitted_text_bytes) = (0, 0);
         self.committed_at = Instant::now();
         for finding in self.undelivered.drain(..) {
             // Whoever tells people is slow or gone: the finding is in the log all the same.

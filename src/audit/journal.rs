@@ -1,7 +1,7 @@
 //! The record journal: records that are not in Parquet yet, and the checkpoint that goes with them.
 //!
-//! In: batches of records and a checkpoint, written by one system call. Out: the batches that were committed. A batch
-//! counts only where a valid commit follows it, so that a crash leaves all of a commit or nothing.
+//! In: batches of records and a checkpoint. Out: the batches that were committed (`journal::reading`). A batch counts only where a valid
+//! commit follows it, so that a crash leaves all of a commit or nothing.
 //!
 //! ```text
 //! file    magic[8] version:u32 0:u32                                                    LOG/journal/<writer>/records/
@@ -10,16 +10,17 @@
 //! commit  postcard of `Commit`
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
+mod reading;
+
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Position, folder, schema};
+pub use self::reading::{Lies, Reader, last_commit, read};
+use super::{Error, Position, folder};
 use crate::system;
 
 /// The extension of a journal's file.
@@ -36,8 +37,10 @@ const ALIGNMENT: usize = 8;
 const MARKER: [u8; 4] = *b"mFr1";
 const KIND_BATCH: u32 = 1;
 const KIND_COMMIT: u32 = 2;
+/// What is written at a time, once it is so long, bytes.
+const WRITTEN_BYTES: usize = 1 << 20;
 /// Room for the next commit's bytes that is kept from the last, bytes.
-const ROOM_BYTES_KEPT: usize = 8 << 20;
+const ROOM_BYTES_KEPT: usize = 4 << 20;
 
 /// How far the analysis has come, kept with the records it made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,121 +64,11 @@ pub struct Commit {
     pub last_seqs: Vec<(String, u64)>,
 }
 
-/// What a journal's file holds.
-#[derive(Debug, Default)]
-pub struct Contents {
-    /// Committed batches, in order, by table.
-    pub batches: Vec<(&'static str, RecordBatch)>,
-    /// The last commit.
-    pub last: Option<Commit>,
-    /// Where the last commit ends; 0 where not even the file's header is whole.
-    pub committed_bytes: u64,
-    /// Whether something before that end is neither a batch nor a commit.
-    pub damaged: bool,
-}
-
-/// One frame, as found.
-struct Frame<'a> {
-    kind: u32,
-    payload: &'a [u8],
-    next: usize,
-}
-
-/// Reads a journal's file. One that vanishes meanwhile (it was sealed) is empty.
-///
-/// # Errors
-/// The file cannot be read, or a batch whose checksum is right cannot be decoded.
-pub fn read(path: &Path) -> Result<Contents, Error> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
-        bytes => bytes.map_err(Error::io("read", path))?,
-    };
-    parse(&bytes)
-}
-
-fn parse(bytes: &[u8]) -> Result<Contents, Error> {
-    let mut contents = Contents::default();
-    if bytes.get(..FILE_HEADER_BYTES) != Some(file_header().as_slice()) {
-        contents.damaged = bytes.len() >= FILE_HEADER_BYTES;
-        if !contents.damaged {
-            return Ok(contents);
-        }
-    } else {
-        contents.committed_bytes = FILE_HEADER_BYTES as u64;
-    }
-    let mut pending: Vec<&[u8]> = Vec::new();
-    let (mut offset, mut skipped) = (FILE_HEADER_BYTES, false);
-    while offset < bytes.len() {
-        let Some(frame) = frame(bytes, offset) else {
-            skipped = true;
-            offset += ALIGNMENT;
-            continue;
-        };
-        offset = frame.next;
-        if frame.kind != KIND_COMMIT {
-            pending.push(frame.payload);
-            continue;
-        }
-        let Ok(commit) = postcard::from_bytes::<Commit>(frame.payload) else { continue };
-        for payload in pending.drain(..) {
-            decode_batch(payload, &mut contents.batches)?;
-        }
-        contents.last = Some(commit);
-        contents.committed_bytes = offset as u64;
-        contents.damaged |= skipped;
-    }
-    Ok(contents)
-}
-
 fn file_header() -> [u8; FILE_HEADER_BYTES] {
     let mut header = [0; FILE_HEADER_BYTES];
     header[..8].copy_from_slice(&MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
     header
-}
-
-fn frame(bytes: &[u8], offset: usize) -> Option<Frame<'_>> {
-    let rest = bytes.get(offset..)?;
-    let word = |at: usize| Some(u32::from_le_bytes(*rest.get(at..)?.first_chunk()?));
-    if rest.get(..4)? != MARKER {
-        return None;
-    }
-    let (length, kind) = (usize::try_from(word(4)?).ok()?, word(12)?);
-    let end = FRAME_HEADER_BYTES.checked_add(length)?;
-    let payload = rest.get(FRAME_HEADER_BYTES..end)?;
-    if word(8)? != crc32fast::hash(&rest[12..end]) || !matches!(kind, KIND_BATCH | KIND_COMMIT) {
-        return None;
-    }
-    // Its padding is a part of it: the next frame begins at a multiple of the alignment or is not found.
-    let whole = end.next_multiple_of(ALIGNMENT);
-    (rest.len() >= whole).then_some(Frame { kind, payload, next: offset + whole })
-}
-
-fn decode_batch(payload: &[u8], batches: &mut Vec<(&'static str, RecordBatch)>) -> Result<(), Error> {
-    let name = payload.split_first_chunk::<4>().and_then(|(length, rest)| {
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        rest.split_at_checked(length)
-    });
-    let Some((name, stream)) = name else { return Ok(()) };
-    // A table of a later version is left alone.
-    let Some(table) = schema::tables().iter().find(|table| table.name.as_bytes() == name) else { return Ok(()) };
-    for batch in StreamReader::try_new(stream, None)? {
-        batches.push((table.name, schema::conform(&batch?, &table.schema)?));
-    }
-    Ok(())
-}
-
-/// The last commit of a writer, whichever of its journal's files holds it.
-///
-/// # Errors
-/// A file cannot be read.
-pub fn last_commit(folder: &Path) -> Result<Option<Commit>, Error> {
-    for (_, path) in folder::numbered(folder, EXTENSION)?.into_iter().rev() {
-        if let Some(commit) = read(&path)?.last {
-            return Ok(Some(commit));
-        }
-    }
-    Ok(None)
 }
 
 /// The writing end of one journal's file.
@@ -224,47 +117,61 @@ impl Journal {
         Ok(Journal { path: path.to_path_buf(), number, file, bytes: committed_bytes, torn: false, room: Vec::new() })
     }
 
-    /// Appends batches and the commit that makes them count, by one write. On failure the file is as before.
+    /// Appends batches and the commit that makes them count; of the batches, one is held at a time. On failure the file is as before.
     ///
     /// # Errors
     /// The system refuses (a full disk), or a batch can't be encoded.
-    pub fn commit(&mut self, batches: &[(&str, RecordBatch)], commit: &Commit, sync: bool) -> Result<(), Error> {
-        let mut bytes = std::mem::take(&mut self.room);
-        bytes.clear();
-        let committed = self.append(&mut bytes, batches, commit, sync);
-        if bytes.capacity() <= ROOM_BYTES_KEPT {
-            self.room = bytes;
-        }
-        committed
-    }
-
-    fn append(
+    pub fn commit(
         &mut self,
-        bytes: &mut Vec<u8>,
-        batches: &[(&str, RecordBatch)],
+        batches: impl Iterator<Item = Result<(&'static str, RecordBatch), Error>>,
         commit: &Commit,
         sync: bool,
     ) -> Result<(), Error> {
-        for (table, batch) in batches {
-            push_batch(bytes, table, batch)?;
+        let mut bytes = std::mem::take(&mut self.room);
+        bytes.clear();
+        let appended = self.append(&mut bytes, batches, commit, sync);
+        if bytes.capacity() <= ROOM_BYTES_KEPT {
+            self.room = bytes;
         }
-        push_commit(bytes, commit)?;
-        let written = self.write(bytes, sync);
-        self.torn = written.is_err();
-        if self.torn {
-            self.torn = system::cut(&self.file, &self.path, self.bytes).is_err();
-        } else {
-            self.bytes += bytes.len() as u64;
+        match appended {
+            Ok(end) => self.bytes = end,
+            Err(_) => self.torn = system::cut(&self.file, &self.path, self.bytes).is_err(),
         }
-        written.map_err(Error::io("write", &self.path))
+        appended.map(|_| ())
     }
 
-    fn write(&mut self, bytes: &[u8], sync: bool) -> io::Result<()> {
+    /// Where it ends then.
+    fn append(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        batches: impl Iterator<Item = Result<(&'static str, RecordBatch), Error>>,
+        commit: &Commit,
+        sync: bool,
+    ) -> Result<u64, Error> {
         if self.torn {
-            system::cut(&self.file, &self.path, self.bytes)?;
+            system::cut(&self.file, &self.path, self.bytes).map_err(Error::io("write", &self.path))?;
+            self.torn = false;
         }
-        system::write_at(&self.file, &self.path, bytes, self.bytes)?;
-        if sync { system::sync(&self.file, &self.path) } else { Ok(()) }
+        let mut end = self.bytes;
+        for batch in batches {
+            let (table, batch) = batch?;
+            push_batch(bytes, table, &batch)?;
+            if bytes.len() >= WRITTEN_BYTES {
+                end = self.write(bytes, end)?;
+                bytes.clear();
+            }
+        }
+        push_commit(bytes, commit)?;
+        end = self.write(bytes, end)?;
+        if sync {
+            system::sync(&self.file, &self.path).map_err(Error::io("write", &self.path))?;
+        }
+        Ok(end)
+    }
+
+    fn write(&self, bytes: &[u8], at: u64) -> Result<u64, Error> {
+        system::write_at(&self.file, &self.path, bytes, at).map_err(Error::io("write", &self.path))?;
+        Ok(at + bytes.len() as u64)
     }
 
     /// Its length, bytes.

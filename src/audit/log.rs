@@ -14,9 +14,10 @@ use super::chain::{Chain, ToldGap};
 use super::compaction::{self, Compaction, Merged};
 use super::journal::{self, Commit, Journal};
 use super::retention::{self, Due, Retention};
+use super::sealing::By;
 use super::{
     Checkpoint, Config, Durability, Error, Gap, Key, Place, Position, StoreConfig, folder, intake, parquet, schema,
-    spool,
+    sealing, spool,
 };
 use crate::clock::Timestamp;
 use crate::record::{Finding, Review, Session, Statement, Table, Text, Transaction};
@@ -42,8 +43,8 @@ impl<T: Table> Pending<T> {
         Pending { last_seq, committed: last_seq, records: Vec::new() }
     }
 
-    /// The records as a batch, if there are any.
-    fn batch(&mut self) -> Result<Option<(&'static str, RecordBatch)>, Error> {
+    /// Sees to it that every number has its record, in order.
+    fn check(&mut self) -> Result<(), Error> {
         self.records.sort_by_key(|record| record.common().seq);
         for (record, expected) in self.records.iter().zip(self.committed + 1..) {
             let found = record.common().seq;
@@ -55,10 +56,12 @@ impl<T: Table> Pending<T> {
             let expected = self.committed + self.records.len() as u64 + 1;
             return Err(Error::SequenceGap { table: T::NAME, expected, found: self.last_seq + 1 });
         }
-        match self.records.is_empty() {
-            true => Ok(None),
-            false => Ok(Some((T::NAME, schema::encode(&self.records)?))),
-        }
+        Ok(())
+    }
+
+    /// The records as batches, each made when it is asked for.
+    fn batches(&self) -> impl Iterator<Item = Result<(&'static str, RecordBatch), Error>> {
+        schema::parts(&self.records).map(|records| Ok((T::NAME, schema::encode(records)?)))
     }
 
     fn clear(&mut self) {
@@ -89,8 +92,17 @@ macro_rules! logged {
                 Tables { $($field: Pending::starting_at(last_seq($record::NAME))),+ }
             }
 
-            fn batches(&mut self) -> Result<Vec<(&'static str, RecordBatch)>, Error> {
-                Ok([$(self.$field.batch()?),+].into_iter().flatten().collect())
+            fn check(&mut self) -> Result<(), Error> {
+                $(self.$field.check()?;)+
+                Ok(())
+            }
+
+            fn batches(&self) -> impl Iterator<Item = Result<(&'static str, RecordBatch), Error>> {
+                std::iter::empty()$(.chain(self.$field.batches()))+
+            }
+
+            fn are_empty(&self) -> bool {
+                $(self.$field.records.is_empty())&&+
             }
 
             fn last_seqs(&self) -> Vec<(String, u64)> {
@@ -159,12 +171,13 @@ impl Log {
         let mut last = None;
         let mut newest = None;
         for (number, path) in &files {
-            let contents = journal::read(path)?;
-            if contents.damaged {
+            let Some(mut reader) = journal::Reader::open(path)? else { continue };
+            let found = reader.scan()?;
+            if found.damaged {
                 tracing::error!(file = %path.display(), "the record journal is damaged; what is whole in it is kept");
             }
-            last = contents.last.or(last);
-            newest = Some((*number, contents.committed_bytes, !contents.batches.is_empty()));
+            last = found.last.or(last);
+            newest = Some((*number, found.committed_bytes, !found.batches.is_empty()));
         }
         let last = last.unwrap_or_default();
         let chain = Chain::open(&config.path, writer, &config.signing_key, |path| parquet::unfinished(path, writer))?;
@@ -270,13 +283,14 @@ impl Log {
             self.chain.gap(gap.clone())?;
             self.gaps.remove(0);
         }
-        let batches = self.tables.batches()?;
+        self.tables.check()?;
+        let is_empty = self.tables.are_empty();
         let commit = Commit { checkpoint: Some(checkpoint.clone()), last_seqs: self.tables.last_seqs() };
-        if batches.is_empty() && commit == self.last {
+        if is_empty && commit == self.last {
             return Ok(());
         }
-        self.journal.commit(&batches, &commit, self.durability == Durability::Disk)?;
-        self.unsealed |= !batches.is_empty();
+        self.journal.commit(self.tables.batches(), &commit, self.durability == Durability::Disk)?;
+        self.unsealed |= !is_empty;
         self.last = commit;
         self.tables.clear();
         // A segment that stays is removed with the next checkpoint.
@@ -321,15 +335,16 @@ impl Log {
         }
         let mut files = 0;
         while let Some(path) = self.older.first() {
-            let contents = journal::read(path)?;
-            for table in schema::tables() {
-                let of_table = contents.batches.iter().filter(|(name, _)| *name == table.name);
-                let batches: Vec<RecordBatch> = of_table.map(|(_, batch)| batch.clone()).collect();
-                if !batches.is_empty() {
-                    files += parquet::seal(&self.path, table, &self.writer, &self.key_id, &batches, &mut self.chain)?;
+            let damaged = match journal::Reader::open(path)? {
+                Some(mut journal) => {
+                    let found = journal.scan()?;
+                    let by = By { log: &self.path, writer: &self.writer, key: &self.key_id };
+                    files += sealing::seal(by, &mut journal, found.batches, &mut self.chain)?;
+                    found.damaged
                 }
-            }
-            self.put_away(&contents)?;
+                None => false,
+            };
+            self.put_away(damaged)?;
         }
         if self.store.is_none() {
             self.chain.waiting(u64::MAX);
@@ -406,9 +421,9 @@ impl Log {
     }
 
     /// Removes the oldest journal's file, which is sealed; one that was damaged is kept, for a person to look at.
-    fn put_away(&mut self, contents: &journal::Contents) -> Result<(), Error> {
+    fn put_away(&mut self, damaged: bool) -> Result<(), Error> {
         let path = self.older.remove(0);
-        match contents.damaged {
+        match damaged {
             false => folder::remove(&path),
             true => system::rename(&path, &path.with_extension(journal::DAMAGED)).map_err(Error::io("rename", &path)),
         }

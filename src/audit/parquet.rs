@@ -1,36 +1,23 @@
-//! Sealing: one table's records → Parquet files, one a UTC date.
+//! The Parquet files of the log: their names, what they say of themselves, and how they are written.
 //!
-//! In: batches of one writer, in the order of their numbers. Out: `LOG/<table>/dt=YYYY-MM-DD/<writer>-<first_seq>.parquet`,
-//! sorted by `at`, each under its name only when it is whole and on the disk. Refuses to write a record that a file of
-//! its partition has already.
-//!
-//! A crash may fall between the files of one sealing. Records of one date are sealed in the order of their numbers, so
-//! that within a partition everything up to its newest file's `last_seq` is sealed, and nothing beyond: that decides
-//! for each record of the journal, after a crash and while others read ([`sealed_through`]).
+//! In: names and metadata of files, here or in a store; what a file will hold. Out: whose it is and which numbers it has; the properties of its
+//! writer. Refuses a file that does not say what it holds.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use ::parquet::arrow::ArrowWriter;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::file::statistics::Statistics;
-use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
-use super::chain::{Chain, Sealed};
 use super::encoding::{self, encoded};
-use super::schema::{self, SCHEMA_VERSION, TableInfo};
+use super::schema::SCHEMA_VERSION;
 use super::store::Store;
 use super::{Error, folder};
-use crate::clock::Timestamp;
-use crate::system::{self, Written};
 
 /// Rows of a row group: small enough that a time range skips most of a file.
 const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
@@ -59,9 +46,6 @@ pub const META_SCHEMA: &str = "mitsuke.schema";
 pub const META_KEY: &str = "mitsuke.key";
 /// The version that wrote it.
 pub const META_VERSION: &str = "mitsuke.version";
-
-/// Microseconds of a UTC date.
-const DAY_US: i64 = 86_400_000_000;
 
 /// The digits of a number in a file's name.
 const NUMBER_DIGITS: usize = 20;
@@ -106,70 +90,6 @@ pub fn parse_name(name: &str) -> Option<Named<'_>> {
         _ => Named { writer: rest, first_seq: last, last_seq: None },
     };
     (!named.writer.is_empty() && !named.writer.starts_with(['.', '_'])).then_some(named)
-}
-
-/// Seals batches of one table; those records that are sealed already are left out. How many files were made. `key`: the key file's id.
-///
-/// # Errors
-/// The system refuses. What is sealed by then stays; calling again with the same batches seals the rest.
-pub fn seal(
-    log: &Path,
-    table: &TableInfo,
-    writer: &str,
-    key: &str,
-    batches: &[RecordBatch],
-    chain: &mut Chain,
-) -> Result<usize, Error> {
-    let mut files = 0;
-    let all: Vec<&RecordBatch> = batches.iter().collect();
-    for (date, rows) in by_date(batches) {
-        // The newest file may be gone into a store; its chain still tells of it.
-        let told = chain.sealed_through(&format!("{}/dt={date}", table.name));
-        let sealed = sealed_through(log, table.name, &date, writer)?.max(told);
-        let rows = rows.into_iter().filter(|(seq, _)| *seq > sealed);
-        let (seqs, places): (Vec<u64>, Vec<Place>) = rows.unzip();
-        if let Some((first_seq, last_seq)) = seqs.into_iter().fold(None, widen) {
-            let rows = interleave_record_batch(&all, &places)?;
-            let folder = folder::partition(log, table.name, &date);
-            let name = file_name(writer, first_seq);
-            let times = schema::times(&rows, "at").unwrap_or_default();
-            let time = |at: Option<&i64>| Timestamp(at.copied().unwrap_or_default()).to_string();
-            let sealed = Sealed {
-                path: format!("{}/dt={date}/{name}", table.name),
-                sha256: String::new(),
-                bytes: 0,
-                records: rows.num_rows() as u64,
-                first_seq,
-                last_seq,
-                first_at: time(times.iter().min()),
-                last_at: time(times.iter().max()),
-            };
-            write(&folder.join(name), (writer, key), &rows, sealed, chain)?;
-            files += 1;
-        }
-    }
-    Ok(files)
-}
-
-fn widen(range: Option<(u64, u64)>, seq: u64) -> Option<(u64, u64)> {
-    Some(range.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))))
-}
-
-/// Which batch, and which row of it.
-type Place = (usize, usize);
-
-/// The rows of each UTC date, by their numbers and where they are, sorted by `at`, then `seq`.
-fn by_date(batches: &[RecordBatch]) -> BTreeMap<String, Vec<(u64, Place)>> {
-    let mut rows: Vec<(i64, u64, Place)> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
-    for (number, batch) in batches.iter().enumerate() {
-        let times = schema::times(batch, "at").unwrap_or_default();
-        let seqs = schema::numbers(batch, "seq").unwrap_or_default();
-        rows.extend(times.iter().zip(seqs).enumerate().map(|(row, (at, seq))| (*at, *seq, (number, row))));
-    }
-    rows.sort_unstable();
-    let days = rows.chunk_by(|(one, ..), (other, ..)| one.div_euclid(DAY_US) == other.div_euclid(DAY_US));
-    let of_day = |rows: &[(i64, u64, Place)]| rows.iter().map(|(_, seq, place)| (*seq, *place)).collect();
-    days.filter_map(|rows| Some((Timestamp(rows.first()?.0).utc_date(), of_day(rows)))).collect()
 }
 
 /// The highest number of a writer that a partition holds; 0 where it holds none.
@@ -249,43 +169,12 @@ pub fn metadata_in_store(store: &Store, path: &str, bytes: u64, end: Vec<u8>) ->
     }
 }
 
-/// Writes one file: under a dotted name, then to the disk, then into the chain, then under its own name.
-fn write(path: &Path, by: (&str, &str), rows: &RecordBatch, sealed: Sealed, chain: &mut Chain) -> Result<(), Error> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    folder::create(folder)?;
-    let unfinished = unfinished(path, by.0);
-    let written = write_unfinished(&unfinished, by, (sealed.first_seq, sealed.last_seq), rows)
-        .and_then(|()| chain.seal(&unfinished, sealed));
-    if let Err(error) = written {
-        let _ = system::remove(&unfinished);
-        return Err(error);
-    }
-    if let Err(error) = system::rename(&unfinished, path) {
-        let _ = system::remove(&unfinished);
-        chain.withdraw()?;
-        return Err(Error::io("rename", &unfinished)(error));
-    }
-    folder::sync(folder)?;
-    // The partition's own name.
-    folder.parent().map_or(Ok(()), folder::sync)
-}
-
 /// Where a file lies before it has its name. A fixed name: what a crash left there is written over, never piled up. Another one where
 /// it is compacted: that goes on beside the sealing.
 pub fn unfinished(path: &Path, writer: &str) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let is_compacted = parse_name(&name).is_some_and(|named| named.last_seq.is_some());
     path.with_file_name(format!(".{writer}.{}", if is_compacted { "compacting" } else { "unfinished" }))
-}
-
-fn write_unfinished(path: &Path, by: (&str, &str), seqs: (u64, u64), rows: &RecordBatch) -> Result<(), Error> {
-    let file = Written::create(path).map_err(Error::io("create", path))?;
-    let properties = properties(by, seqs, rows.schema_ref(), (rows.num_rows(), people_in(rows)))?;
-    let mut parquet =
-        ArrowWriter::try_new(&file, Arc::clone(rows.schema_ref()), Some(properties)).map_err(Error::parquet(path))?;
-    parquet.write(rows).map_err(Error::parquet(path))?;
-    parquet.close().map_err(Error::parquet(path))?;
-    file.sync().map_err(Error::io("sync", path))
 }
 
 /// How many people stand in a file's rows by their hashes, one that is in several counted for each.
@@ -297,12 +186,6 @@ pub fn people(metadata: &ParquetMetaData) -> u64 {
         u64::try_from(column.num_values()).unwrap_or(0).saturating_sub(nulls)
     });
     known.sum()
-}
-
-/// The same of rows that are no file yet.
-fn people_in(rows: &RecordBatch) -> u64 {
-    let lists = rows.column_by_name("subjects").and_then(|lists| lists.as_list_opt::<i32>());
-    lists.map_or(0, |lists| lists.values().len() as u64)
 }
 
 /// How a file of a writer is written, under the key file's id, that holds so many rows of these numbers, and so many people in them.
@@ -343,6 +226,11 @@ pub fn properties(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ::parquet::arrow::ArrowWriter;
+
+    use super::super::schema;
     use super::*;
     use crate::record::{Statement, Text};
 
@@ -384,11 +272,15 @@ mod tests {
             ..Statement::default()
         };
         let rows = [of(&["a", "b"]), of(&[]), Statement::default(), of(&["a"])];
-        write_unfinished(&path, ("w", ""), (1, 4), &schema::encode(&rows).unwrap()).unwrap();
-        let file = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
-        assert_eq!((people(file.metadata()), people_in(&schema::encode(&rows).unwrap())), (3, 3));
-
         let of_statements = schema::schema::<Statement>();
+        let written = properties(("w", ""), (1, 4), &of_statements, (rows.len(), 0)).unwrap();
+        let mut parquet =
+            ArrowWriter::try_new(File::create(&path).unwrap(), Arc::clone(&of_statements), Some(written)).unwrap();
+        parquet.write(&schema::encode(&rows).unwrap()).unwrap();
+        parquet.close().unwrap();
+        let file = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+        assert_eq!(people(file.metadata()), 3);
+
         let group_rows_max = |rows, people| {
             let properties = properties(("w", ""), (1, 9), &of_statements, (rows, people)).unwrap();
             properties.max_row_group_row_count()

@@ -14,7 +14,7 @@ use ::parquet::arrow::arrow_reader::{
 };
 use ::parquet::file::reader::ChunkReader;
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 
 use super::lake::Snapshot;
@@ -187,17 +187,7 @@ fn decode<R: ChunkReader + 'static>(
 }
 
 /// The wanted fields of a schema, texts as dictionaries.
-fn coded(schema: &Schema, wanted: &dyn Fn(&str) -> bool) -> SchemaRef {
-    let dictionary = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let fields = schema.fields().iter().filter(|field| wanted(field.name())).map(|field| {
-        let data_type = match field.data_type() {
-            DataType::Utf8 => dictionary(),
-            DataType::List(item) if *item.data_type() == DataType::Utf8 => {
-                DataType::List(Arc::new(Field::new(item.name(), dictionary(), item.is_nullable())))
-            }
-            other => other.clone(),
-        };
-        Field::new(field.name(), data_type, field.is_nullable())
-    });
+fn coded(of: &Schema, wanted: &dyn Fn(&str) -> bool) -> SchemaRef {
+    let fields = of.fields().iter().filter(|field| wanted(field.name())).map(|field| schema::as_codes(field));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -5,14 +5,15 @@
 //! is missed. Writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::parquet::{self, Named};
 use super::store::{Object, Store, StoreConfig};
 use super::{Config, Error, chain, folder, schema, spool};
 use crate::clock::Timestamp;
+use crate::system;
 
 /// See the module. Clones share the store's client.
 #[derive(Clone, Debug)]
@@ -166,15 +167,16 @@ impl Place {
         self.folder.as_ref().map(|folder| folder.join(path))
     }
 
-    /// The bytes of a file, by its name below the log, from here or else from the store; `None` where it is in neither.
-    pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    /// Copies a file, by its name below the log, from here or else from the store, into one that lies `beside`; the SHA-256 of what was
+    /// copied, hexadecimal, or `None` where it is in neither.
+    pub(super) fn copy(&self, path: &str, into: &File, beside: &Path) -> Result<Option<String>, Error> {
         if let Some(file) = self.here(path) {
-            match fs::read(&file) {
+            match copy(&file, into, beside) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                read => return read.map(Some).map_err(Error::io("read", &file)),
+                copied => return copied.map(Some).map_err(Error::io("copy", &file)),
             }
         }
-        self.store.as_ref().map_or(Ok(None), |store| Ok(store.read(path)?.map(|(bytes, _)| bytes)))
+        self.store.as_ref().map_or(Ok(None), |store| store.copy(path, into, beside))
     }
 
     /// The writers that have a chain.
@@ -250,6 +252,21 @@ impl Place {
     }
 }
 
+fn copy(file: &Path, into: &File, beside: &Path) -> io::Result<String> {
+    let mut hasher = chain::Hasher::default();
+    let mut from = File::open(file)?;
+    let mut piece = vec![0; COPIED_BYTES];
+    loop {
+        let count = from.read(&mut piece)?;
+        let piece = piece.get(..count).unwrap_or_default();
+        if piece.is_empty() {
+            return Ok(hasher.finish());
+        }
+        hasher.update(piece);
+        system::write(into, beside, piece)?;
+    }
+}
+
 /// Names, as they were at one moment: a listing during which files are renamed may have neither the old name nor the new one, and the
 /// next one then has the new one. `is_at_once`: of a listing that is none of several.
 fn settled<T: PartialEq>(list: impl Fn() -> Result<T, Error>, is_at_once: impl Fn(&T) -> bool) -> Result<T, Error> {
@@ -277,5 +294,7 @@ fn named(path: &str) -> Option<(&str, Named<'_>)> {
 const LISTED_TIMES_MAX: usize = 16;
 /// What a store lists in one answer, at least: beyond it, a listing is several.
 const LISTED_AT_ONCE: usize = 1000;
+/// What is copied of a file at a time, bytes.
+const COPIED_BYTES: usize = 256 << 10;
 /// The folder of the holds.
 const HOLD: &str = "hold";

@@ -32,6 +32,9 @@ const BLOCK_RECORDS: usize = 256;
 const CODED_RECORDS_MIN: usize = 64;
 /// Columns whose texts are different ones: hashes, above all.
 const NEVER_CODED: [&str; 3] = ["literals", "subjects", "finding_id"];
+/// Records of a batch of a commit, and the bytes of their texts: statements may share a long text, and each row has it again.
+const BATCH_RECORDS_MAX: usize = 2_048;
+const BATCH_TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// A table without the type of its records.
 #[derive(Clone, Debug)]
@@ -58,45 +61,73 @@ fn info<T: Table>() -> TableInfo {
 
 /// The Arrow schema of a table.
 pub fn schema<T: Table>() -> SchemaRef {
-    schema_of::<T>(|column| data_type(column.kind))
+    let fields: Vec<ArrowField> = T::columns()
+        .iter()
+        .map(|column| ArrowField::new(column.name, data_type(column.kind), column.nullable))
+        .collect();
+    Arc::new(Schema::new(fields))
 }
 
 fn coded_schema<T: Table>() -> SchemaRef {
-    schema_of::<T>(|column| match column.kind {
-        FieldKind::Text if is_coded(column) => codes(),
-        FieldKind::Texts if is_coded(column) => list(codes()),
-        kind => data_type(kind),
-    })
-}
-
-fn schema_of<T: Table>(data_type: impl Fn(&Column<T>) -> DataType) -> SchemaRef {
-    let field = |column: &Column<T>| ArrowField::new(column.name, data_type(column), column.nullable);
-    Arc::new(Schema::new(T::columns().iter().map(field).collect::<Vec<_>>()))
+    let (plain, columns) = (schema::<T>(), T::columns());
+    let fields = plain.fields().iter().zip(columns);
+    let coded = |(field, column): (&Arc<ArrowField>, &Column<T>)| match is_coded(column) {
+        true => as_codes(field),
+        false => ArrowField::clone(field),
+    };
+    Arc::new(Schema::new(fields.map(coded).collect::<Vec<_>>()))
 }
 
 fn is_coded<T>(column: &Column<T>) -> bool {
     !NEVER_CODED.contains(&column.name)
 }
 
-fn codes() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
-fn list(item: DataType) -> DataType {
-    DataType::List(item_field(item))
-}
-
-fn item_field(item: DataType) -> Arc<ArrowField> {
-    Arc::new(ArrowField::new("item", item, true))
+/// A column, its texts as codes of a dictionary.
+pub(super) fn as_codes(field: &ArrowField) -> ArrowField {
+    let codes = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let data_type = match field.data_type() {
+        DataType::Utf8 => codes(),
+        DataType::List(item) if *item.data_type() == DataType::Utf8 => {
+            DataType::List(Arc::new(ArrowField::new(item.name(), codes(), item.is_nullable())))
+        }
+        other => other.clone(),
+    };
+    ArrowField::new(field.name(), data_type, field.is_nullable())
 }
 
 fn data_type(kind: FieldKind) -> DataType {
+    let list = |item| DataType::List(Arc::new(ArrowField::new("item", item, true)));
     match kind {
         FieldKind::U64 => DataType::UInt64,
         FieldKind::Text => DataType::Utf8,
         FieldKind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         FieldKind::Texts => list(DataType::Utf8),
         FieldKind::U64s => list(DataType::UInt64),
+    }
+}
+
+/// Records in parts that are a batch each; a record with more text than that is one by itself.
+pub fn parts<T: Table>(records: &[T]) -> impl Iterator<Item = &[T]> {
+    let is_text = |column: &&Column<T>| matches!(column.kind, FieldKind::Text | FieldKind::Texts);
+    let texts: Vec<&Column<T>> = T::columns().iter().filter(is_text).collect();
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take(BATCH_RECORDS_MAX).take_while(|record| {
+            bytes += texts.iter().map(|column| text_bytes(&(column.get)(record))).sum::<usize>();
+            bytes <= BATCH_TEXT_BYTES_MAX
+        });
+        let (part, left) = rest.split_at_checked(fits.count().max(1))?;
+        rest = left;
+        Some(part)
+    })
+}
+
+fn text_bytes(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
+        _ => 0,
     }
 }
 
@@ -183,7 +214,9 @@ impl<'v> Builder<'v> {
             Builder::CodedLists(lengths, coding) => {
                 let ends = OffsetBuffer::from_lengths(lengths.iter().map(|length| length.unwrap_or(0)));
                 let known: NullBuffer = lengths.iter().map(Option::is_some).collect();
-                Arc::new(ListArray::try_new(item_field(codes()), ends, coding.finish(), Some(known))?)
+                let items = coding.finish();
+                let item = Arc::new(ArrowField::new("item", items.data_type().clone(), true));
+                Arc::new(ListArray::try_new(item, ends, items, Some(known))?)
             }
             Builder::U64(mut builder) => Arc::new(builder.finish()),
             Builder::Text(mut builder) => Arc::new(builder.finish()),

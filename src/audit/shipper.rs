@@ -13,12 +13,14 @@
 mod replaced;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use self::replaced::Aside;
 use super::chain::{self, Line, Sealed, Told};
@@ -224,14 +226,15 @@ impl Work {
         if known.is_some_and(|offset| fs::metadata(&path).is_ok_and(|file| file.len() == offset)) {
             return Ok(());
         }
-        let text = fs::read(&path).map_err(Error::io("read", &path))?;
-        let text = chain::whole_lines(&text);
         if !self.writers.contains_key(writer) {
-            let gone = self.resume(writer, &text)?;
+            let text = fs::read(&path).map_err(Error::io("read", &path))?;
+            let gone = self.resume(writer, &chain::whole_lines(&text))?;
             self.writers.insert(writer.to_owned(), gone);
         }
         let offset = self.writers.get(writer).map_or(0, |gone| gone.offset);
-        let new = text.get(offset..).unwrap_or_default();
+        // A chain grows for ever: what is up is read no more.
+        let new = read_from(&path, offset as u64).map_err(Error::io("read", &path))?;
+        let new = chain::whole_lines(&new);
         let lines: Vec<(&str, Option<Line<'_>>)> = new.lines().map(|line| (line, Line::parse(line))).collect();
         let never = never_there(lines.iter().filter_map(|(_, line)| line.as_ref()));
         let withdrawn: HashSet<u64> =
@@ -391,6 +394,14 @@ impl Work {
         }
         waiting
     }
+}
+
+fn read_from(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// The line that another one takes back.

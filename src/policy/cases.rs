@@ -230,7 +230,7 @@ impl Blocks<'_> {
             timing.at = self.time(node, source);
         }
         if let Some(node) = find("after") {
-            let after = if let Shape::Text(text) = &node.shape { duration::parse(text) } else { None };
+            let after = if let Shape::Text(text) = &node.shape { duration::parse(text).ok() } else { None };
             timing.after_us = after.unwrap_or_else(|| {
                 source.fault(node.place, "`after` is not a length of time", "write 30s, 15m, 24h or 14d");
                 0

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use super::acting::{self, Quarantine, Whom};
 use super::condition::{Condition, Mistake};
-use super::duration;
+use super::duration::{self, NoLength};
 use super::list::Lists;
 use super::rule::{After, First, Measure, Rule, Thing, Throttle, Usual, Window};
 use crate::policy::judged::Judged;
@@ -431,14 +431,16 @@ fn length(fields: &mut Fields<'_>, name: &'static str, source: &mut Source<'_>) 
 }
 
 fn duration_of(node: &Node, source: &mut Source<'_>) -> Option<i64> {
-    let micros = match &node.shape {
+    let parsed = match &node.shape {
         Shape::Text(text) => duration::parse(text),
-        _ => None,
+        _ => Err(NoLength::Form),
     };
-    if micros.is_none() {
-        source.fault(node.place, "not a length of time", "write 30s, 15m, 24h or 14d");
+    match parsed {
+        Err(NoLength::Form) => source.fault(node.place, "not a length of time", "write 30s, 15m, 24h or 14d"),
+        Err(NoLength::TooLong) => source.fault(node.place, "too long a time", duration::LONGEST),
+        Ok(_) => {}
     }
-    micros
+    parsed.ok()
 }
 
 /// `by`: at least one column, none of them a list.

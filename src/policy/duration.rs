@@ -13,13 +13,30 @@ const UNITS: [(&str, &str, i64); 5] = [
     ("s", "second", 1_000_000),
 ];
 
-/// Microseconds; `None` where `text` is not a whole number and a unit, or is longer than [`LENGTH_US_MAX`].
-pub fn parse(text: &str) -> Option<i64> {
+/// The same, as it is told.
+pub const LONGEST: &str = "3653d, ten years, is the most";
+
+/// Why a text is no length of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoLength {
+    /// It is not a whole number and a unit.
+    Form,
+    /// It is longer than [`LENGTH_US_MAX`].
+    TooLong,
+}
+
+/// Microseconds.
+///
+/// # Errors
+/// See [`NoLength`].
+pub fn parse(text: &str) -> Result<i64, NoLength> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let (_, _, micros) = UNITS.iter().find(|(short, _, _)| *short == unit)?;
-    number.parse::<i64>().ok()?.checked_mul(*micros).filter(|micros| *micros <= LENGTH_US_MAX)
+    let (number, unit) = text.split_at_checked(digits).ok_or(NoLength::Form)?;
+    let unit = UNITS.iter().find(|(short, _, _)| *short == unit && !number.is_empty());
+    let (_, _, micros) = unit.ok_or(NoLength::Form)?;
+    let length = number.parse::<i64>().ok().and_then(|number| number.checked_mul(*micros));
+    length.filter(|micros| *micros <= LENGTH_US_MAX).ok_or(NoLength::TooLong)
 }
 
 /// `24 hours`, `1 minute`: in the greatest unit that leaves no rest, days and weeks only from two on.
@@ -72,12 +89,17 @@ mod tests {
             ("5m", 300_000_000, "5 minutes"),
             ("1s", 1_000_000, "1 second"),
         ] {
-            assert_eq!(parse(text), Some(micros));
+            assert_eq!(parse(text), Ok(micros));
             assert_eq!(words(micros), told);
         }
-        assert_eq!(parse("0d"), Some(0));
-        for wrong in ["", "5", "m", "1.5h", "-1h", "5 fortnights", "99999999999999999999d", "9999w"] {
-            assert_eq!(parse(wrong), None, "{wrong}");
+        assert_eq!(parse("0d"), Ok(0));
+        for wrong in ["", "5", "m", "1.5h", "-1h", "5 fortnights"] {
+            assert_eq!(parse(wrong), Err(NoLength::Form), "{wrong}");
         }
+        for long in ["99999999999999999999d", "9999w", "3654d"] {
+            assert_eq!(parse(long), Err(NoLength::TooLong), "{long}");
+        }
+        let longest = LONGEST.split(',').next().unwrap();
+        assert_eq!(parse(longest), Ok(LENGTH_US_MAX));
     }
 }

@@ -1,13 +1,14 @@
 //! The files of a chain as its lines leave them, for who trusts them: their own writer.
 //!
-//! In: the lines, in order; nothing of them is proven here. Out: which files are there, since when their records are sealed, which are
-//! deleted and which were replaced.
+//! In: the lines, in order; nothing of them is proven here. Out: which files are there, since when their records are sealed, and which of the
+//! deleted and replaced ones still lie in the folder. A chain grows for ever: of what is gone, nothing is held.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
-use super::{Line, Replaced, Sealed, Told, at, path, whole_lines};
+use super::{Line, Replaced, Sealed, Told, at, path};
 use crate::audit::Error;
 use crate::clock::Timestamp;
 
@@ -26,9 +27,9 @@ pub(in crate::audit) struct Standing {
 pub(in crate::audit) struct Ledger {
     /// By path.
     pub there: BTreeMap<String, Standing>,
-    /// Said to be deleted.
+    /// Said to be deleted, and still there.
     pub deleted: Vec<Sealed>,
-    /// By path: the hash of what another file replaces.
+    /// By path: the hash of what another file replaces, and is still there.
     pub replaced: BTreeMap<String, String>,
     /// The key that signs the lines to come, as the chain has it.
     pub key: Option<String>,
@@ -36,6 +37,7 @@ pub(in crate::audit) struct Ledger {
     pub sealed_at: Vec<Timestamp>,
     /// The line of the last compaction; 0 where there is none.
     pub compacted: u64,
+    log: PathBuf,
     /// What the last line that added a file did.
     last: Option<Added>,
 }
@@ -54,9 +56,17 @@ impl Ledger {
     /// It cannot be read.
     pub(in crate::audit) fn read(log: &Path, writer: &str) -> Result<Ledger, Error> {
         let path = path(log, writer);
-        let text = fs::read(&path).map_err(Error::io("read", &path))?;
-        let mut ledger = Ledger::default();
-        whole_lines(&text).lines().filter_map(Line::parse).for_each(|line| ledger.take(line));
+        let mut lines = BufReader::new(File::open(&path).map_err(Error::io("read", &path))?);
+        let mut ledger = Ledger { log: log.to_path_buf(), ..Ledger::default() };
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).map_err(Error::io("read", &path))? > 0 {
+            // What has no end is being written.
+            let whole = line.strip_suffix(b"\n").map(String::from_utf8_lossy);
+            if let Some(line) = whole.as_deref().and_then(Line::parse) {
+                ledger.take(line);
+            }
+            line.clear();
+        }
         Ok(ledger)
     }
 
@@ -76,7 +86,8 @@ impl Ledger {
             }
             Told::Compacted { file, replaces } => {
                 let instead_of: Vec<Standing> = replaces.iter().filter_map(|of| self.there.remove(&of.path)).collect();
-                self.replaced.extend(replaces.into_iter().map(|Replaced { path, sha256 }| (path, sha256)));
+                let still = replaces.into_iter().filter(|of| self.log.join(&of.path).exists());
+                self.replaced.extend(still.map(|Replaced { path, sha256 }| (path, sha256)));
                 let sealed_at = instead_of.iter().map(|of| of.sealed_at).max().unwrap_or(told_at);
                 self.last = Some(Added { number, path: file.path.clone(), instead_of });
                 self.there.insert(file.path.clone(), Standing { sealed_at, number, file });
@@ -95,7 +106,9 @@ impl Ledger {
             }
             Told::Deleted { file, .. } => {
                 self.there.remove(&file.path);
-                self.deleted.push(file);
+                if self.log.join(&file.path).exists() {
+                    self.deleted.push(file);
+                }
             }
             Told::Opened { public_key, .. } | Told::Key { public_key } => self.key = Some(public_key),
             Told::Gap(_) | Told::Closed { .. } => {}

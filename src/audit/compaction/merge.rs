@@ -1,30 +1,37 @@
 //! Several files become one: read together in the order of time, and written as any file of the log.
 //!
 //! In: a group of files as the chain tells of them. Out: a file under its unfinished name, on the disk, and what the chain has to say of it. A
-//! source whose bytes are not those that were sealed is refused, so that nothing that was altered is ever signed anew; its bytes are
-//! read once, from the folder or else the store, and those that are hashed are those that are decoded. Memory: the sources that overlap in time,
-//! and a row group.
+//! source whose bytes are not those that were sealed is refused, so that nothing that was altered is ever signed anew: it is copied into a
+//! file that has no name, and what is hashed on the way is what is decoded. Memory: of each source that overlaps in time a page a column and some
+//! rows, and what the writer holds of a row group (`pages`).
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ::parquet::arrow::ArrowWriter;
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::compute::{concat_batches, interleave_record_batch};
 use arrow::datatypes::SchemaRef;
-use bytes::Bytes;
 
 use super::plan::{Group, Source};
-use crate::audit::chain::{self, Replaced, Sealed, hash_file};
-use crate::audit::{Error, Place, folder, lake, parquet, schema};
+use crate::audit::chain::{Replaced, Sealed, hash_file};
+use crate::audit::{Error, Place, folder, pages, parquet, schema};
 use crate::system::{self, Written};
 
-/// Rows that are written at a time.
-const WRITTEN_ROWS: usize = 8192;
+/// Rows that are written at a time, and the bytes of the batches that they come from.
+const WRITTEN_ROWS: usize = 4_096;
+const HELD_BYTES_MAX: usize = 8 << 20;
+/// Rows of a batch of a source, and about how many bytes: many sources may be open.
+const READ_ROWS: usize = 1_024;
+const READ_BYTES: u64 = 512 << 10;
+/// Runs of so many rows on the average are copied as runs, shorter ones row by row.
+const RUN_ROWS: usize = 64;
 /// The longest pause between two of those.
 const PAUSE_MAX: Duration = Duration::from_millis(200);
 
@@ -95,8 +102,7 @@ fn write(of: Of<'_>, path: &Path, group: &Group, sealed: &Sealed, manner: Manner
     let rows = usize::try_from(sealed.records).unwrap_or(usize::MAX);
     let seqs = (sealed.first_seq, sealed.last_seq);
     let properties = parquet::properties((of.writer, &group.said.key), seqs, schema, (rows, group.said.people))?;
-    let mut parquet =
-        ArrowWriter::try_new(&file, Arc::clone(schema), Some(properties)).map_err(Error::parquet(path))?;
+    let mut parquet = pages::writer(&file, path, schema, schema, properties)?;
     let mut inputs = Inputs::new(of, group);
     let mut found = Found::default();
     let mut began = Instant::now();
@@ -167,6 +173,13 @@ struct Input {
     row: usize,
 }
 
+/// Rows that follow each other in one batch.
+struct Run {
+    batch: RecordBatch,
+    from: usize,
+    rows: usize,
+}
+
 impl<'g> Inputs<'g> {
     fn new(of: Of<'g>, group: &'g Group) -> Inputs<'g> {
         let mut waiting: Vec<&Source> = group.sources.iter().collect();
@@ -176,18 +189,16 @@ impl<'g> Inputs<'g> {
 
     /// The next rows in order; `None` at the end.
     fn next(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>, Error> {
-        let mut rows = 0;
-        let mut runs = Vec::new();
-        while rows < WRITTEN_ROWS {
-            let Some(run) = self.run(schema, WRITTEN_ROWS - rows)? else { break };
-            rows += run.num_rows();
-            runs.push(run);
+        let mut taken = Taken::default();
+        while taken.rows < WRITTEN_ROWS && taken.bytes < HELD_BYTES_MAX {
+            let Some(run) = self.run(schema, WRITTEN_ROWS - taken.rows)? else { break };
+            taken.add(&run);
         }
-        Ok(if runs.is_empty() { None } else { Some(concat_batches(schema, &runs)?) })
+        taken.in_order(schema)
     }
 
     /// The next rows that come from one source.
-    fn run(&mut self, schema: &SchemaRef, rows_max: usize) -> Result<Option<RecordBatch>, Error> {
+    fn run(&mut self, schema: &SchemaRef, rows_max: usize) -> Result<Option<Run>, Error> {
         let least = |open: &[Input]| open.iter().enumerate().map(|(index, input)| (input.order(), index)).min();
         while let Some(next) = self.waiting.front()
             && least(&self.open).is_none_or(|((at, _), _)| next.first_at.0 <= at)
@@ -206,6 +217,62 @@ impl<'g> Inputs<'g> {
     }
 }
 
+/// Runs that are written together.
+#[derive(Default)]
+struct Taken {
+    rows: usize,
+    /// Of the batches.
+    bytes: usize,
+    batches: Vec<RecordBatch>,
+    /// Each with its batch, and where it begins.
+    runs: Vec<(usize, usize, usize)>,
+}
+
+impl Taken {
+    fn add(&mut self, run: &Run) {
+        let is_it = |known: &RecordBatch| Arc::ptr_eq(known.column(0), run.batch.column(0));
+        let batch = self.batches.iter().rposition(is_it).unwrap_or_else(|| {
+            self.bytes += run.batch.get_array_memory_size();
+            self.batches.push(run.batch.clone());
+            self.batches.len() - 1
+        });
+        self.rows += run.rows;
+        self.runs.push((batch, run.from, run.rows));
+    }
+
+    fn in_order(&self, schema: &SchemaRef) -> Result<Option<RecordBatch>, Error> {
+        let slice = |(batch, from, rows): &(usize, usize, usize)| Some(self.batches.get(*batch)?.slice(*from, *rows));
+        match self.runs.as_slice() {
+            [] => Ok(None),
+            [run] => Ok(slice(run)),
+            runs if self.rows >= runs.len() * RUN_ROWS => {
+                Ok(Some(concat_batches(schema, &runs.iter().filter_map(slice).collect::<Vec<_>>())?))
+            }
+            runs => {
+                let places = runs.iter().flat_map(|(batch, from, rows)| (*from..from + rows).map(|row| (*batch, row)));
+                let batches: Vec<&RecordBatch> = self.batches.iter().collect();
+                Ok(Some(interleave_record_batch(&batches, &places.collect::<Vec<_>>())?))
+            }
+        }
+    }
+}
+
+/// The rows of a source, a few at a time where they are long.
+fn decoded(file: File, path: &Path) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, Error>>>, Error> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(Error::parquet(path))?;
+    let rows = builder.metadata().row_groups().iter().map(rows_at_a_time).min().unwrap_or(READ_ROWS);
+    let reader = builder.with_batch_size(rows).build().map_err(Error::parquet(path))?;
+    Ok(Box::new(reader.map(|batch| Ok(batch?))))
+}
+
+fn rows_at_a_time(group: &RowGroupMetaData) -> usize {
+    let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+    let texts = group.columns().iter().filter_map(ColumnChunkMetaData::unencoded_byte_array_data_bytes);
+    let texts: u64 = texts.filter_map(|bytes| u64::try_from(bytes).ok()).sum();
+    let fits = READ_BYTES.saturating_mul(rows) / texts.max(1);
+    usize::try_from(fits).unwrap_or(READ_ROWS).clamp(1, READ_ROWS)
+}
+
 impl Input {
     /// `None`: it has no row.
     fn open(of: Of<'_>, file: &Sealed, schema: &SchemaRef) -> Result<Option<Input>, Error> {
@@ -217,11 +284,13 @@ impl Input {
             let what = format!("{what} since it was sealed, and is left as it is; `mitsuke verify` tells more");
             Err(Error::Damaged { path, what })
         };
-        let Some(bytes) = of.place.read(&file.path)? else { return damaged(path, "it was removed") };
-        if chain::hash(&bytes) != file.sha256 {
+        let beside = folder::journal(of.log, of.writer);
+        let copy = system::unnamed(&beside).map_err(Error::io("create a file in", &beside))?;
+        let Some(sha256) = of.place.copy(&file.path, &copy, &beside)? else { return damaged(path, "it was removed") };
+        if sha256 != file.sha256 {
             return damaged(path, "it was altered");
         }
-        let rest = Box::new(lake::decoded(Bytes::from(bytes), &path)?);
+        let rest = decoded(copy, &path)?;
         let mut input = Input { rest, batch: RecordBatch::new_empty(Arc::clone(schema)), row: 0 };
         Ok(input.fill(schema)?.then_some(input))
     }
@@ -242,13 +311,13 @@ impl Input {
     }
 
     /// Its rows before `until`, one at least, so many at most.
-    fn take(&mut self, until: Option<Order>, rows_max: usize) -> RecordBatch {
+    fn take(&mut self, until: Option<Order>, rows_max: usize) -> Run {
         let times = schema::times(&self.batch, "at").unwrap_or_default();
         let seqs = schema::numbers(&self.batch, "seq").unwrap_or_default();
         let rest = times.iter().zip(seqs).skip(self.row).take(rows_max.max(1));
-        let count = rest.take_while(|(at, seq)| until.is_none_or(|until| (**at, **seq) < until)).count().max(1);
-        let run = self.batch.slice(self.row, count);
-        self.row += count;
+        let rows = rest.take_while(|(at, seq)| until.is_none_or(|until| (**at, **seq) < until)).count().max(1);
+        let run = Run { batch: self.batch.clone(), from: self.row, rows };
+        self.row += rows;
         run
     }
 }

@@ -1,6 +1,7 @@
 //! The store of a build without the feature `object-store`: there is none, and opening one says so.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::iter::{Once, once};
 use std::path::Path;
 
@@ -40,6 +41,10 @@ impl Store {
     }
 
     pub(in crate::audit) fn read(&self, _path: &str) -> Result<Option<(Vec<u8>, Version)>, Error> {
+        self.refuses()
+    }
+
+    pub(in crate::audit) fn copy(&self, _path: &str, _into: &File, _beside: &Path) -> Result<Option<String>, Error> {
         self.refuses()
     }
 

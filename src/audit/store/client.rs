@@ -30,6 +30,7 @@ use super::{Object, Put, Service, StoreConfig, StoreUrl, Version};
 use crate::audit::chain::{Hasher, hash_file};
 use crate::audit::{Error, folder};
 use crate::clock::Timestamp;
+use crate::system;
 
 /// Threads that wait for the store.
 const THREADS: usize = 2;
@@ -124,6 +125,29 @@ impl Store {
         match read {
             Err(Refusal::NotFound { .. }) => Ok(None),
             read => read.map(Some).map_err(|error| self.failed("read", path, &error)),
+        }
+    }
+
+    /// Copies an object into a file that lies `beside`, piece by piece; the SHA-256 of what was copied, hexadecimal, or `None` where there
+    /// is none.
+    pub(in crate::audit) fn copy(&self, path: &str, into: &File, beside: &Path) -> Result<Option<String>, Error> {
+        let unwritten = || Error::io("write a file in", beside);
+        let (into, named) = (into.try_clone().map_err(unwritten())?, beside.to_path_buf());
+        let (client, location) = (self.client(), self.location(path));
+        let copied = self.wait(async move {
+            let mut pieces = client.get(&location).await?.into_stream();
+            let mut hasher = Hasher::default();
+            while let Some(piece) = pieces.try_next().await? {
+                hasher.update(&piece);
+                if let Err(error) = system::write(&into, &named, &piece) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(hasher.finish()))
+        });
+        match copied {
+            Err(Refusal::NotFound { .. }) => Ok(None),
+            copied => copied.map_err(|error| self.failed("read", path, &error))?.map(Some).map_err(unwritten()),
         }
     }
 

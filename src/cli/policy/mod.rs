@@ -15,7 +15,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{Global, Status};
 use crate::config::Config;
 use crate::error::Faults;
-use crate::policy::duration;
+use crate::policy::duration::{self, NoLength};
 use crate::policy::{PolicySet, load, load_folder};
 use crate::yaml::spelling;
 
@@ -75,7 +75,11 @@ impl Origin {
 
 /// A time until now, microseconds.
 pub(super) fn length(text: &str) -> Result<i64, String> {
-    duration::parse(text).filter(|micros| *micros > 0).ok_or_else(|| "write 12h, 30d or 4w".to_owned())
+    match duration::parse(text) {
+        Ok(micros) if micros > 0 => Ok(micros),
+        Err(NoLength::TooLong) => Err(format!("too long: {}", duration::LONGEST)),
+        _ => Err("write 12h, 30d or 4w".to_owned()),
+    }
 }
 
 /// A mistake in the name of a policy.

@@ -1,0 +1,228 @@
+//! Sealing: a journal's records → Parquet files, one a table and UTC date.
+//!
+//! In: one writer's journal. Out: `LOG/<table>/dt=YYYY-MM-DD/<writer>-<first_seq>.parquet`, sorted by `at`, each under its name only when it
+//! is whole and on the disk. Refuses to write a record that a file of its partition has already. Memory: where each row lies, and the
+//! batches and the rows that are under way, not the journal.
+//!
+//! A crash may fall between the files of one sealing. Records of one date are sealed in the order of their numbers, so that within a partition
+//! everything up to its newest file's `last_seq` is sealed, and nothing beyond: that decides for each record of the journal, after a crash
+//! and while others read ([`sealed_through`]).
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{interleave_record_batch, take_record_batch};
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::chain::{Chain, Sealed};
+use super::journal::{Lies, Reader};
+use super::parquet::{self, file_name, sealed_through, unfinished};
+use super::schema::{self, TableInfo};
+use super::{Error, folder, pages};
+use crate::clock::Timestamp;
+use crate::system::{self, Written};
+
+/// Rows that are written at a time, and as many bytes of the journal.
+const WRITTEN_ROWS: usize = 4_096;
+const WRITTEN_BYTES: usize = 4 << 20;
+/// Batches of the journal that are held together, bytes.
+const HELD_BYTES_MAX: usize = 8 << 20;
+
+/// Microseconds of a UTC date.
+const DAY_US: i64 = 86_400_000_000;
+
+/// Whose files they are.
+#[derive(Clone, Copy)]
+pub struct By<'b> {
+    pub log: &'b Path,
+    pub writer: &'b str,
+    /// The key file's id.
+    pub key: &'b str,
+}
+
+/// A row, and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    at: i64,
+    seq: u64,
+    batch: u32,
+    row: u32,
+}
+
+/// Seals what a journal holds in these batches; those records that are sealed already are left out. How many files were made.
+///
+/// # Errors
+/// The system refuses. What is sealed by then stays; calling again with the same batches seals the rest.
+pub fn seal(by: By<'_>, journal: &mut Reader, batches: Vec<Lies>, chain: &mut Chain) -> Result<usize, Error> {
+    let mut files = 0;
+    for table in schema::tables() {
+        let of_table: Vec<Lies> = batches.iter().filter(|lies| lies.table.name == table.name).cloned().collect();
+        if !of_table.is_empty() {
+            files += seal_table(by, table, &mut Batches::new(journal, of_table, table), chain)?;
+        }
+    }
+    Ok(files)
+}
+
+fn seal_table(by: By<'_>, table: &TableInfo, batches: &mut Batches<'_>, chain: &mut Chain) -> Result<usize, Error> {
+    let mut files = 0;
+    let rows = batches.rows()?;
+    for rows in rows.chunk_by(|one, other| one.at.div_euclid(DAY_US) == other.at.div_euclid(DAY_US)) {
+        let Some(date) = rows.first().map(|row| Timestamp(row.at).utc_date()) else { continue };
+        // The newest file may be gone into a store; its chain still tells of it.
+        let told = chain.sealed_through(&format!("{}/dt={date}", table.name));
+        let sealed = sealed_through(by.log, table.name, &date, by.writer)?.max(told);
+        let rows: Vec<Row> = rows.iter().filter(|row| row.seq > sealed).copied().collect();
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
+        let first_seq = rows.iter().map(|row| row.seq).min().unwrap_or(first.seq);
+        let sealed = Sealed {
+            path: format!("{}/dt={date}/{}", table.name, file_name(by.writer, first_seq)),
+            sha256: String::new(),
+            bytes: 0,
+            records: rows.len() as u64,
+            first_seq,
+            last_seq: rows.iter().map(|row| row.seq).max().unwrap_or(last.seq),
+            first_at: Timestamp(first.at).to_string(),
+            last_at: Timestamp(last.at).to_string(),
+        };
+        write(by, &rows, batches, sealed, chain)?;
+        files += 1;
+    }
+    Ok(files)
+}
+
+/// Writes one file: under a dotted name, then to the disk, then into the chain, then under its own name.
+fn write(by: By<'_>, rows: &[Row], batches: &mut Batches<'_>, sealed: Sealed, chain: &mut Chain) -> Result<(), Error> {
+    let path = by.log.join(&sealed.path);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    folder::create(folder)?;
+    let unfinished = unfinished(&path, by.writer);
+    let written = write_unfinished(&unfinished, by, (sealed.first_seq, sealed.last_seq), rows, batches)
+        .and_then(|()| chain.seal(&unfinished, sealed));
+    if let Err(error) = written {
+        let _ = system::remove(&unfinished);
+        return Err(error);
+    }
+    if let Err(error) = system::rename(&unfinished, &path) {
+        let _ = system::remove(&unfinished);
+        chain.withdraw()?;
+        return Err(Error::io("rename", &unfinished)(error));
+    }
+    folder::sync(folder)?;
+    // The partition's own name.
+    folder.parent().map_or(Ok(()), folder::sync)
+}
+
+fn write_unfinished(
+    path: &Path,
+    by: By<'_>,
+    seqs: (u64, u64),
+    mut rows: &[Row],
+    batches: &mut Batches<'_>,
+) -> Result<(), Error> {
+    let file = Written::create(path).map_err(Error::io("create", path))?;
+    let TableInfo { schema, coded, .. } = batches.table;
+    // How many people are in it is asked of large files, which no journal makes.
+    let properties = parquet::properties((by.writer, by.key), seqs, schema, (rows.len(), 0))?;
+    let mut parquet = pages::writer(&file, path, schema, coded, properties)?;
+    while !rows.is_empty() {
+        let (now, rest) = rows.split_at(batches.at_a_time(rows));
+        parquet.write(&batches.take(now)?).map_err(Error::parquet(path))?;
+        rows = rest;
+    }
+    parquet.close().map_err(Error::parquet(path))?;
+    file.sync().map_err(Error::io("sync", path))
+}
+
+/// One table's batches of a journal, each read when its rows are wanted.
+struct Batches<'j> {
+    journal: &'j mut Reader,
+    lie: Vec<Lies>,
+    table: &'j TableInfo,
+    /// How long a row of each is, bytes.
+    row_bytes: Vec<usize>,
+    /// Those that the last rows came from: the next do, too.
+    held: HashMap<u32, RecordBatch, RandomState>,
+}
+
+impl<'j> Batches<'j> {
+    fn new(journal: &'j mut Reader, lie: Vec<Lies>, table: &'j TableInfo) -> Batches<'j> {
+        Batches { journal, lie, table, row_bytes: Vec::new(), held: HashMap::default() }
+    }
+
+    /// All rows, sorted by `at`, then `seq`.
+    fn rows(&mut self) -> Result<Vec<Row>, Error> {
+        let columns = ["seq", "at"].map(|name| self.table.schema.field_with_name(name).cloned());
+        let columns: SchemaRef = Arc::new(Schema::new(columns.into_iter().collect::<Result<Vec<_>, _>>()?));
+        let mut rows = Vec::new();
+        for (batch, lies) in (0..).zip(&self.lie) {
+            let found = self.journal.columns(lies, &columns)?;
+            let times = schema::times(&found, "at").unwrap_or_default();
+            let seqs = schema::numbers(&found, "seq").unwrap_or_default();
+            rows.extend((0..).zip(times.iter().zip(seqs)).map(|(row, (at, seq))| Row {
+                at: *at,
+                seq: *seq,
+                batch,
+                row,
+            }));
+            self.row_bytes.push(lies.bytes / found.num_rows().max(1));
+        }
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
+    /// How many of the next rows are written at a time.
+    fn at_a_time(&self, rows: &[Row]) -> usize {
+        let mut bytes = 0;
+        let fits = rows.iter().take(WRITTEN_ROWS).take_while(|row| {
+            bytes += self.row_bytes.get(row.batch as usize).copied().unwrap_or(0);
+            bytes <= WRITTEN_BYTES
+        });
+        fits.count().max(1)
+    }
+
+    /// These rows. Where they come from more than can be held together, from one batch after the other.
+    fn take(&mut self, rows: &[Row]) -> Result<RecordBatch, Error> {
+        let mut from: Vec<u32> = rows.iter().map(|row| row.batch).collect();
+        from.sort_unstable();
+        from.dedup();
+        let bytes: usize = from.iter().filter_map(|batch| self.lie.get(*batch as usize)).map(|lies| lies.bytes).sum();
+        let place = |row: &Row| from.binary_search(&row.batch).unwrap_or(0);
+        if bytes <= HELD_BYTES_MAX {
+            self.held.retain(|batch, _| from.binary_search(batch).is_ok());
+            for batch in &from {
+                if !self.held.contains_key(batch) {
+                    let read = self.read(*batch)?;
+                    self.held.insert(*batch, read);
+                }
+            }
+            let held: Vec<&RecordBatch> = from.iter().filter_map(|batch| self.held.get(batch)).collect();
+            let places: Vec<(usize, usize)> = rows.iter().map(|row| (place(row), row.row as usize)).collect();
+            return Ok(interleave_record_batch(&held, &places)?);
+        }
+        self.held.clear();
+        let mut parts = Vec::new();
+        for batch in &from {
+            let of_batch: UInt32Array = rows.iter().filter(|row| row.batch == *batch).map(|row| row.row).collect();
+            parts.push(take_record_batch(&self.read(*batch)?, &of_batch)?);
+        }
+        let mut taken = vec![0; from.len()];
+        let places = rows.iter().map(|row| {
+            let part = place(row);
+            taken[part] += 1;
+            (part, taken[part] - 1)
+        });
+        Ok(interleave_record_batch(&parts.iter().collect::<Vec<_>>(), &places.collect::<Vec<_>>())?)
+    }
+
+    fn read(&mut self, batch: u32) -> Result<RecordBatch, Error> {
+        let lies = self
+            .lie
+            .get(batch as usize)
+            .ok_or_else(|| arrow::error::ArrowError::InvalidArgumentError("no such batch".to_owned()))?;
+        self.journal.coded(lies)
+    }
+}
