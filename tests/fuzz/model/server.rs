@@ -219,6 +219,8 @@ impl Server {
                 // Whoever takes the FATAL for the answer to that message is not wrong.
                 self.truth.refused += 1;
                 self.say(b'E', b"SFATAL\0VFATAL\0C08P01\0Mlost\0\0");
+                // With the session its portals end.
+                self.drop_portals();
                 self.is_over = true;
                 return;
             }
