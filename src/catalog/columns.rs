@@ -34,6 +34,13 @@ impl Columns {
         self.0.iter().map(|(name, _)| name)
     }
 
+    /// Their numbers and names, by number.
+    pub(super) fn in_order(&self) -> Vec<(i16, &Text)> {
+        let mut columns: Vec<(i16, &Text)> = self.0.iter().map(|(name, number)| (*number, name)).collect();
+        columns.sort_unstable();
+        columns
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -151,7 +151,7 @@ impl Resolver<'_> {
         }
         found.doubt();
         let rules = writes.iter().flat_map(|target| match target {
-            Target::Known(relation) => &relation.rules[..],
+            Target::Known(relation) => &relation.rare().rules[..],
             _ => &[],
         });
         let touched: Vec<_> = rules.filter_map(|rule| rule.relation.split_once('.')).collect();

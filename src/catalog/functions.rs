@@ -203,7 +203,7 @@ impl Follower<'_, '_> {
 
 impl Shown {
     pub(super) fn names(&mut self, relation: &Relation) {
-        self.bases.extend(relation.bases.iter().cloned());
+        self.bases.extend(relation.bases().iter().cloned());
         if !relation.classified.is_empty() {
             self.size = self.size.max(relation.size);
         }

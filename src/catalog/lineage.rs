@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
-use super::snapshot::{Classified, Relation, Relations, Rows, Snapshot};
+use super::relations::{Classified, Relation, Relations};
+use super::snapshot::{Rows, Snapshot};
 use super::streams::Sent;
 use crate::record::Text;
 
@@ -158,7 +159,7 @@ const IDENTITIES_MAX: usize = 10_000;
 /// Classified tables, by OID and number: what they are called may change while nobody looks.
 pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &Classification) -> Vec<Kept> {
     let mut kept = Vec::new();
-    for (oid, relation) in snapshot.tables().filter(|(_, relation)| !relation.classified.is_empty()) {
+    for relation in snapshot.tables().filter(|relation| !relation.classified.is_empty()) {
         let one = |number: i16, (from, level): Mark, subject: bool| Kept {
             database: database.clone(),
             schema: relation.parts.0.clone(),
@@ -166,7 +167,7 @@ pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &
             column: relation.column_named(number).cloned(),
             from,
             level,
-            oid: Some(oid),
+            oid: Some(relation.oid),
             number: Some(number),
             subject,
         };
@@ -185,17 +186,17 @@ pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &
 /// The tables as they were when they were written down. One whose name means another table now is left out: another server may stand
 /// where that one was, and its OIDs say nothing.
 pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classification) -> Snapshot {
-    let names = || now.relations.iter().map(|(oid, schema, table, _)| (*oid, (schema, table)));
+    let names = || now.relations.iter().map(|listed| (listed.oid, (&listed.schema, &listed.name)));
     let by_oid: HashMap<u32, (&Text, &Text)> = names().collect();
     let there: HashSet<(&Text, &Text)> = names().map(|(_, name)| name).collect();
-    let mut tables = Relations::new();
+    let mut tables: HashMap<u32, Relation> = HashMap::new();
     for kept in kept {
         let (Some(oid), Some(number), Some(column)) = (kept.oid, kept.number, &kept.column) else { continue };
         let name = (&kept.schema, &kept.table);
         if by_oid.get(&oid) != Some(&name) && there.contains(&name) {
             continue;
         }
-        let bare = || Box::new(Relation::bare(kept.schema.clone(), kept.table.clone()));
+        let bare = || Relation::bare(oid, kept.schema.clone(), kept.table.clone());
         let relation = tables.entry(oid).or_insert_with(bare);
         relation.columns.insert(column.clone(), number);
         if kept.subject {
@@ -204,7 +205,7 @@ pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classificat
             relation.classified.of(number).push(classified);
         }
     }
-    Snapshot::of_tables(tables)
+    Snapshot::of_tables(Relations::of(tables.into_values().collect()))
 }
 
 impl Lineage {

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Socket};
 
 use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
-use super::snapshot::{LoginPath, Published, Rows, Snapshot};
+use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
 use crate::error::Fault;
@@ -226,39 +227,41 @@ impl Login {
 async fn read(catalog: &Catalog, login: &Login, database: &str) -> Result<Rows, Error> {
     let mut url = login.url.clone();
     url.dbname(database).application_name(APPLICATION_NAME);
+    let before = catalog.rows(database);
     let reading = async {
         match &login.tls {
-            None => read_over(catalog, &url, NoTls).await,
+            None => read_over(catalog, &before, &url, NoTls).await,
             // Each time anew: certificates are renewed.
             Some(outward) => {
                 let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
-                read_over(catalog, &url, driver).await
+                read_over(catalog, &before, &url, driver).await
             }
         }
     };
     tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| Error::Timeout)?
 }
 
-async fn read_over<T>(catalog: &Catalog, url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
+async fn read_over<T>(catalog: &Catalog, before: &Rows, url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
 {
     let (client, connection) = url.connect(tls).await?;
     let connection = tokio::spawn(connection);
-    let rows = rows(&client, catalog).await;
+    let rows = rows(&client, catalog, before).await;
     drop(client);
     let _ = connection.await;
     rows
 }
 
-const RELATIONS: &str = "select c.oid, n.nspname::text, c.relname::text, c.relkind::text from pg_catalog.pg_class c \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+/// Each with its columns in order, one that was dropped without a name, so that all of it is one row: a row a column takes three times as long.
+const RELATIONS: &str = "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, \
+    case when c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 then c.reltuples::int8 end, \
+    case when n.nspname in ('pg_catalog', 'information_schema') then '{}' else \
+    array(select case when a.attisdropped then '' else a.attname::text end from pg_catalog.pg_attribute a \
+    where a.attrelid = c.oid and a.attnum > 0 order by a.attnum) end \
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('r', 'v', 'm', 'f', 'p') and n.nspname !~ '^pg_toast'";
-const COLUMNS: &str = "select a.attrelid, a.attnum, a.attname::text from pg_catalog.pg_attribute a \
-    join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'v', 'm', 'f', 'p') \
-    and n.nspname !~ '^pg_toast' and n.nspname not in ('pg_catalog', 'information_schema') order by 1, 2";
 const VIEWS: &str = "select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c \
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
@@ -270,14 +273,12 @@ const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d.refobjsubi
 const INHERITS: &str = "select inhrelid, inhparent from pg_catalog.pg_inherits";
 const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
     where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
-const SIZES: &str = "select c.oid, c.reltuples::int8 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 and n.nspname !~ '^pg_toast'";
 /// What a value takes as text, by relation; of tables with partitions, of all of them. `STATISTICS` is one of the two below.
 const WIDTHS: &str = "select a.attrelid, a.attnum, pg_catalog.ceil((1 - s.nulls) * case t.typname when 'bool' then 5 \
     when 'int2' then 4 when 'int4' then 6 when 'int8' then 9 when 'float4' then 8 when 'float8' then 12 when 'date' then 10 \
     when 'time' then 10 when 'timestamp' then 24 when 'timestamptz' then 28 when 'uuid' then 36 when 'inet' then 12 \
-    when 'bytea' then 2 * s.width + 2 else greatest(s.width + case t.typlen when -1 then -1 else 0 end, 1) end)::int4 \
-    from STATISTICS join pg_catalog.pg_type t on t.oid = a.atttypid where a.attrelid = any($1) order by s.whole";
+    when 'bytea' then 2 * s.width + 2 else greatest(s.width + case t.typlen when -1 then -1 else 0 end, 1) end)::int4, s.whole \
+    from STATISTICS join pg_catalog.pg_type t on t.oid = a.atttypid where a.attrelid = any($1)";
 /// A superuser's. With AS: up to version 13 a word of the grammar, `nulls`, is no name without it.
 const STATISTICS: &str = "(select starelid, staattnum, stanullfrac as nulls, stawidth as width, stainherit as whole from pg_catalog.pg_statistic) s \
     join pg_catalog.pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum";
@@ -335,42 +336,43 @@ const LOGIN_PATHS: &str = "select r.rolname::text, s.setdatabase <> 0, pg_catalo
     where setting like 'search\\_path=%' and (s.setrole = 0 or r.oid is not null) and (s.setdatabase = 0 or s.setdatabase = \
     (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))";
 
-async fn rows(client: &Client, catalog: &Catalog) -> Result<Rows, Error> {
-    client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '60s'").await?;
+/// Compiling a question takes the server longer than answering it.
+const SETTINGS: &str = "set default_transaction_read_only = on; set statement_timeout = '60s'; set jit = off";
+
+async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows, Error> {
+    client.batch_execute(SETTINGS).await?;
     let version: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
     let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
     let mut kinds = Kinds::default();
-    let relations = read_all(client, RELATIONS, |row| {
-        let kind: &str = row.try_get(3)?;
-        let (schema, name) = (kinds.name(row.try_get(1)?), kinds.name(row.try_get(2)?));
-        Ok((row.try_get(0)?, schema, name, kind.chars().next().unwrap_or('r')))
-    });
-    let relations = relations.await?;
-    let columns =
-        read_all(client, COLUMNS, |row| Ok((row.try_get(0)?, row.try_get(1)?, kinds.name(row.try_get(2)?)))).await?;
+    let mut relations = read_all(client, RELATIONS, &[], |row| listed(row, &mut kinds)).await?;
+    relations.sort_unstable_by_key(|listed| listed.oid);
+    let known: HashMap<u32, &Arc<View>> = before.views.iter().map(|(oid, view)| (*oid, view)).collect();
+    let view = |row: &Row| {
+        // One that is dropped meanwhile has no definition.
+        let (oid, definition) = (row.try_get(0)?, row.try_get::<_, &str>(1).unwrap_or_default());
+        let same = known.get(&oid).filter(|view| view.definition() == definition);
+        Ok((oid, same.map_or_else(|| Arc::new(View::new(definition.to_owned())), |view| Arc::clone(view))))
+    };
     let three = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     // `BEGIN ATOMIC` came with 14.
     let body = if version >= 140_000 { "pg_catalog.pg_get_function_sqlbody(p.oid)" } else { "null" };
     let text = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
     let mut rows = Rows {
         relations,
-        columns,
-        // A view that is dropped meanwhile has no definition.
-        views: read_all(client, VIEWS, |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default()))).await?,
-        dependencies: read_all(client, DEPENDENCIES, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .await?,
-        inherits: read_all(client, INHERITS, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
-        unique: read_all(client, UNIQUE, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
-        sizes: read_all(client, SIZES, |row| {
-            Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0)))
+        views: read_all(client, VIEWS, &[], view).await?,
+        dependencies: read_all(client, DEPENDENCIES, &[], |row| {
+            Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
         })
         .await?,
-        comments: read_all(client, COMMENTS, three).await?,
-        labels: read_all(client, LABELS, three).await?,
-        functions: read_all(client, &FUNCTIONS.replace("SQL_BODY", body), function).await?,
-        triggers: read_all(client, TRIGGERS, |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default()))).await?,
-        operators: read_all(client, OPERATORS, |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).await?,
-        built_in: read_all(client, BUILT_IN, |row| text(row, 0)).await?,
+        inherits: read_all(client, INHERITS, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
+        unique: read_all(client, UNIQUE, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
+        comments: read_all(client, COMMENTS, &[], three).await?,
+        labels: read_all(client, LABELS, &[], three).await?,
+        functions: read_all(client, &FUNCTIONS.replace("SQL_BODY", body), &[], function).await?,
+        triggers: read_all(client, TRIGGERS, &[], |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default())))
+            .await?,
+        operators: read_all(client, OPERATORS, &[], |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).await?,
+        built_in: read_all(client, BUILT_IN, &[], |row| text(row, 0)).await?,
         search_path: schemas(&path),
         ..Rows::default()
     };
@@ -383,9 +385,10 @@ async fn rows(client: &Client, catalog: &Catalog) -> Result<Rows, Error> {
 async fn read_all<T>(
     client: &Client,
     sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
     mut read: impl FnMut(&Row) -> Result<T, tokio_postgres::Error>,
 ) -> Result<Vec<T>, tokio_postgres::Error> {
-    let stream = client.query_raw(sql, std::iter::empty::<i32>()).await?;
+    let stream = client.query_raw(sql, parameters.iter().copied()).await?;
     let mut stream = std::pin::pin!(stream);
     let mut all = Vec::new();
     while let Some(row) = stream.try_next().await? {
@@ -437,21 +440,41 @@ async fn add_widths(client: &Client, catalog: &Catalog, rows: &mut Rows) -> Resu
     let mut known: HashMap<Text, bool> = HashMap::new();
     let said = rows.comments.iter().chain(&rows.labels).map(|(oid, ..)| *oid);
     let mut relations: BTreeSet<u32> = said.collect();
-    for (oid, _, column) in &rows.columns {
-        if *known.entry(column.clone()).or_insert_with(|| catalog.may_classify(column)) {
-            relations.insert(*oid);
+    for listed in &rows.relations {
+        let mut may_classify =
+            |column: &Text| *known.entry(column.clone()).or_insert_with(|| catalog.may_classify(column));
+        if listed.columns.keys().any(&mut may_classify) {
+            relations.insert(listed.oid);
         }
     }
     let relations: Vec<u32> = relations.into_iter().take(WIDTHS_RELATIONS_MAX).collect();
     let all: bool = client.query_one(SEES_STATISTICS, &[]).await?.try_get(0)?;
     let sql = WIDTHS.replace("STATISTICS", if all { STATISTICS } else { READABLE_STATISTICS });
-    let mut widths: HashMap<(u32, i16), u16> = HashMap::new();
-    for row in client.query(&sql, &[&relations]).await? {
-        let width: i32 = row.try_get(2)?;
-        widths.insert((row.try_get(0)?, row.try_get(1)?), u16::try_from(width).unwrap_or(u16::MAX));
-    }
-    rows.widths = widths.into_iter().map(|((oid, number), width)| (oid, number, width)).collect();
+    let width = |row: &Row| {
+        let (width, of_part): (i32, bool) = (row.try_get(2)?, !row.try_get::<_, bool>(3)?);
+        Ok((row.try_get::<_, u32>(0)?, row.try_get::<_, i16>(1)?, of_part, u16::try_from(width).unwrap_or(u16::MAX)))
+    };
+    let mut widths = read_all(client, &sql, &[&relations], width).await?;
+    // What is said of a table with its partitions goes before what is said of itself.
+    widths.sort_unstable();
+    widths.dedup_by_key(|(oid, number, ..)| (*oid, *number));
+    rows.widths = widths.into_iter().map(|(oid, number, _, width)| (oid, number, width)).collect();
     Ok(())
+}
+
+fn listed(row: &Row, kinds: &mut Kinds) -> Result<Listed, tokio_postgres::Error> {
+    let (kind, size): (&str, Option<i64>) = (row.try_get(3)?, row.try_get(4)?);
+    let names: Vec<&str> = row.try_get(5)?;
+    let columns = (1..).zip(names).filter(|(_, name)| !name.is_empty());
+    let columns = columns.map(|(number, name)| (kinds.name(name), number)).collect();
+    Ok(Listed {
+        oid: row.try_get(0)?,
+        schema: kinds.name(row.try_get(1)?),
+        name: kinds.name(row.try_get(2)?),
+        kind: kind.chars().next().unwrap_or('r'),
+        size: size.and_then(|size| u64::try_from(size).ok()),
+        columns: kinds.list(columns),
+    })
 }
 
 fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {

@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `columns`, `building`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification`, `widths` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `columns`, `building`, `functions`, `foreign`, `lineage`, `relations`, `renamed`, `streams`, `consequences`, `classification`, `widths` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -14,6 +14,7 @@ mod foreign;
 mod functions;
 mod lineage;
 pub mod loader;
+mod relations;
 mod renamed;
 mod resolve;
 pub mod snapshot;
@@ -484,6 +485,11 @@ impl Catalog {
         }
         self.inner.classification.store(Arc::new(classification));
         self.changed_now();
+    }
+
+    /// What was read of a database last.
+    fn rows(&self, database: &str) -> Arc<Rows> {
+        self.read().get(database).map(|database| Arc::clone(&database.rows)).unwrap_or_default()
     }
 
     /// Changes seen in a database so far; to be asked before it is read.

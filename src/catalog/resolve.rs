@@ -300,7 +300,7 @@ impl Resolver<'_> {
                 // PostgreSQL's own column, `ctid` for one.
                 Some(_) if origin.attribute < 0 => {}
                 Some(relation) => {
-                    found.assumed |= relation.guessed.contains(&origin.attribute);
+                    found.assumed |= relation.rare().guessed.contains(&origin.attribute);
                     // What its own server says of a column is not seen from here.
                     found.inferred |= relation.is_foreign && !relation.classified.contains_key(&origin.attribute);
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
@@ -362,7 +362,8 @@ impl Resolver<'_> {
         found.inferred |= relation.filled;
         found.assumed |= self.outlived(relation, column);
         // What is behind a view was filled since it was followed, perhaps.
-        let behind = relation.bases.iter().filter(|base| **base != relation.name && self.state != CatalogState::Fresh);
+        let behind =
+            relation.bases().iter().filter(|base| **base != relation.name && self.state != CatalogState::Fresh);
         for (schema, table) in behind.filter_map(|base| base.split_once('.')) {
             let before = found.columns.len();
             if let Some(holds) = self.lineage.of(schema, table) {
@@ -370,8 +371,8 @@ impl Resolver<'_> {
             }
             found.assumed |= found.columns.len() > before;
         }
-        if !relation.copied_in.is_empty() {
-            found.columns.extend(relation.copied_in.iter().cloned());
+        if !relation.rare().copied_in.is_empty() {
+            found.columns.extend(relation.rare().copied_in.iter().cloned());
             found.assumed = true;
         }
     }
@@ -381,7 +382,7 @@ impl Resolver<'_> {
         let (schema, table) = &relation.parts;
         let number = column.and_then(|column| relation.columns.get(column));
         let of_column = |fill: &&(i16, Classified)| column.is_none() || number == Some(&fill.0);
-        relation.fills.iter().filter(of_column).any(|(number, mark)| {
+        relation.rare().fills.iter().filter(of_column).any(|(number, mark)| {
             let holds = self.lineage.of(schema, table);
             let shown = holds
                 .map(|holds| holds.shows(relation.column_named(*number).map(|name| &**name), self.classification).0);
@@ -404,7 +405,7 @@ impl Resolver<'_> {
         match (target, column) {
             (Target::Known(relation), Some(column)) => {
                 let number = relation.columns.get(column);
-                found.assumed |= number.is_some_and(|number| relation.guessed.contains(number));
+                found.assumed |= number.is_some_and(|number| relation.rare().guessed.contains(number));
                 found
                     .columns
                     .extend(number.and_then(|number| relation.classified.get(number)).into_iter().flatten().cloned());
@@ -412,7 +413,7 @@ impl Resolver<'_> {
             }
             (Target::Known(relation), None) => {
                 found.columns.extend(relation.classified.values().flatten().cloned());
-                found.assumed |= !relation.guessed.is_empty();
+                found.assumed |= !relation.rare().guessed.is_empty();
                 self.show_lineage(relation, None, found);
             }
             (Target::Temporary { holds, .. }, column) => self.show_marks(holds, column, found),
@@ -517,7 +518,7 @@ fn ruled(analysis: &Analysis, writes: &[Target<'_>]) -> BTreeSet<Text> {
         _ => None,
     };
     let known = writes.iter().filter_map(|target| match target {
-        Target::Known(relation) => Some(&relation.rules),
+        Target::Known(relation) => Some(&relation.rare().rules),
         Target::Temporary { .. } | Target::Named { .. } => None,
     });
     known.flatten().filter(|rule| on.is_none_or(|on| on == rule.on)).map(|rule| rule.relation.clone()).collect()
@@ -528,7 +529,7 @@ fn names(targets: &[Target<'_>]) -> Vec<Text> {
     let names: BTreeSet<Text> = targets
         .iter()
         .flat_map(|target| match target {
-            Target::Known(relation) => relation.bases.clone(),
+            Target::Known(relation) => relation.bases().to_vec(),
             other => vec![other.name()],
         })
         .collect();

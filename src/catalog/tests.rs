@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::functions::Function;
+use super::snapshot::{Listed, View};
 use super::*;
 use crate::sql;
 
@@ -15,39 +16,33 @@ tables:
   \"*.*\": { columns: { \"*phone*\": personal } }
 ";
 
+fn listed(oid: u32, schema: &str, name: &str, kind: char, size: Option<u64>, columns: &[&str]) -> Listed {
+    let columns = (1..).zip(columns).map(|(number, name)| (Text::from(*name), number)).collect();
+    Listed { oid, schema: schema.into(), name: name.into(), kind, size, columns }
+}
+
+fn view(oid: u32, definition: &str) -> (u32, Arc<View>) {
+    (oid, Arc::new(View::new(definition.to_owned())))
+}
+
 fn rows() -> Rows {
     let text = |text: &str| Text::from(text);
     Rows {
         relations: vec![
-            (1, text("shop"), text("customers"), 'p'),
-            (2, text("shop"), text("customers_2026"), 'r'),
-            (3, text("shop"), text("contacts"), 'v'),
-            (4, text("shop"), text("orders"), 'r'),
-            (5, text("public"), text("notes"), 'r'),
-            (6, text("shop"), text("loud"), 'v'),
-        ],
-        columns: vec![
-            (1, 1, text("id")),
-            (1, 2, text("email")),
-            (1, 3, text("created")),
-            (2, 1, text("id")),
-            (2, 2, text("email")),
-            (3, 1, text("who")),
-            (3, 2, text("mail")),
-            (4, 1, text("id")),
-            (4, 2, text("note")),
-            (5, 1, text("body")),
-            (5, 2, text("labelled")),
-            (6, 1, text("x")),
+            listed(1, "shop", "customers", 'p', Some(500), &["id", "email", "created"]),
+            listed(2, "shop", "customers_2026", 'r', Some(300), &["id", "email"]),
+            listed(3, "shop", "contacts", 'v', None, &["who", "mail"]),
+            listed(4, "shop", "orders", 'r', None, &["id", "note"]),
+            listed(5, "public", "notes", 'r', None, &["body", "labelled"]),
+            listed(6, "shop", "loud", 'v', None, &["x"]),
         ],
         views: vec![
-            (3, "SELECT c.id AS who, c.email AS mail FROM shop.customers c;".to_owned()),
-            (6, "SELECT something_odd(k.mail) OVER strange AS x FROM ROWS FROM (f()) k;".to_owned()),
+            view(3, "SELECT c.id AS who, c.email AS mail FROM shop.customers c;"),
+            view(6, "SELECT something_odd(k.mail) OVER strange AS x FROM ROWS FROM (f()) k;"),
         ],
         dependencies: vec![(3, 1, 1), (3, 1, 2), (6, 3, 2)],
         inherits: vec![(2, 1)],
         unique: vec![(1, 1)],
-        sizes: vec![(1, 500), (2, 300)],
         comments: vec![(4, 2, "free text @personal".to_owned()), (5, 2, "once @personal".to_owned())],
         labels: vec![(5, 2, "classification:sensitive".to_owned()), (5, 1, "system_u:object_r:other_t:s0".to_owned())],
         functions: vec![Function {
@@ -154,8 +149,8 @@ fn baits_lie_wherever_the_subject_column_of_their_table_is() {
     };
     assert_eq!(lies_in(&catalog), ["shop.customers", "shop.customers_2026", "shop.contacts"]);
     let mut renamed = rows();
-    renamed.relations[0].1 = "archive".into();
-    renamed.relations[0].2 = "clients".into();
+    renamed.relations[0].schema = "archive".into();
+    renamed.relations[0].name = "clients".into();
     catalog.put("shop", renamed, 0);
     assert!(lies_in(&catalog).contains(&"archive.clients"), "{:?}", lies_in(&catalog));
     let found: [Text; 1] = ["bait".into()];
@@ -179,9 +174,9 @@ fn partitions_and_comments_are_classified() {
 fn what_is_renamed_is_followed_by_oid() {
     let catalog = catalog();
     let mut renamed = rows();
-    renamed.relations[0].1 = "archive".into();
-    renamed.relations[0].2 = "clients".into();
-    renamed.columns[1].2 = "contact".into();
+    renamed.relations[0].schema = "archive".into();
+    renamed.relations[0].name = "clients".into();
+    renamed.relations[0].columns = ["id", "contact", "created"].map(Text::from).into_iter().zip(1..).collect();
     let analysis = sql::analyze("select id, contact from archive.clients").remove(0);
     for _ in 0..2 {
         catalog.put("shop", renamed.clone(), 0);
