@@ -22,9 +22,12 @@ const RULED_MAX: usize = 1_000;
 /// Every relation.
 pub(super) fn relations(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Relations {
     let mut builder = Builder::new(rows, classification, lineage);
-    for place in 0..rows.relations.len() {
-        builder.finish(place, 0);
-    }
+    // Tables before the views over them, which are to show what is below a table, too.
+    let is_view = |place: &usize| rows.relations.get(*place).is_some_and(|listed| matches!(listed.kind, 'v' | 'm'));
+    let (views, tables): (Vec<usize>, Vec<usize>) = (0..rows.relations.len()).partition(is_view);
+    tables.into_iter().for_each(|place| builder.finish(place, 0));
+    builder.above(&rows.inherits);
+    views.into_iter().for_each(|place| builder.finish(place, 0));
     let mut done = Relations::of(builder.done.into_iter().flatten().collect());
     for (oid, rules) in ruled(&rows.rules, &done) {
         if let Some(relation) = done.get_mut(oid) {
@@ -71,6 +74,8 @@ struct Builder<'a> {
     parents: Grouped<Oid>,
     children: Grouped<Oid>,
     unique: Grouped<i16>,
+    /// A generated column, and what it is made of.
+    generated: Grouped<(i16, i16)>,
     widths: Grouped<(i16, u16)>,
     foreign: Foreign<'a>,
     /// By comments and security labels.
@@ -117,6 +122,7 @@ impl<'a> Builder<'a> {
             parents: Grouped::new(rows.inherits.iter().copied()),
             children: Grouped::new(rows.inherits.iter().map(|(child, parent)| (*parent, *child))),
             unique: Grouped::new(rows.unique.iter().copied()),
+            generated: Grouped::new(rows.generated.iter().map(|(oid, into, from)| (*oid, (*into, *from)))),
             widths: Grouped::new(rows.widths.iter().map(|(oid, number, width)| (*oid, (*number, *width)))),
             foreign: Foreign::of(rows),
             said: HashMap::new(),
@@ -202,8 +208,38 @@ impl<'a> Builder<'a> {
                 inherit(parent, relation);
             }
         }
+        for (into, from) in self.generated.of(oid) {
+            let shown = relation.classified.get(from).cloned().unwrap_or_default();
+            relation.filled |= !shown.is_empty();
+            for classified in shown {
+                relation.classified.add(*into, classified);
+            }
+        }
         relation.subject_unique =
             relation.subject.is_some_and(|number| self.unique.of(oid).any(|column| *column == number));
+    }
+
+    /// What is read of a table that others inherit from is theirs, too: of columns that are not classified there.
+    fn above(&mut self, inherits: &[(Oid, Oid)]) {
+        let parents: BTreeSet<Oid> = inherits.iter().map(|(_, parent)| *parent).collect();
+        let known = parents.iter().filter_map(|oid| self.done(*oid));
+        let own: HashSet<(Oid, i16)> =
+            known.flat_map(|parent| parent.classified.keys().map(|number| (parent.oid, number))).collect();
+        for _ in 0..VIEW_DEPTH_MAX {
+            let mut changed = false;
+            for (child, parent) in inherits {
+                let (Some(child), Some(place)) = (self.done(*child), self.place(*parent)) else { continue };
+                if child.classified.is_empty() {
+                    continue;
+                }
+                let child = child.clone();
+                let Some(Some(parent)) = self.done.get_mut(place) else { continue };
+                changed |= shows_of(&child, parent, &own);
+            }
+            if !changed {
+                return;
+            }
+        }
     }
 
     /// What it was filled with, renamed from, or made of.
@@ -328,6 +364,25 @@ impl<'a> Builder<'a> {
         }
         shown.into_iter().collect()
     }
+}
+
+/// True where the parent shows more than before.
+fn shows_of(child: &Relation, parent: &mut Relation, own: &HashSet<(Oid, i16)>) -> bool {
+    let mut changed = false;
+    for (column, number) in child.columns.iter() {
+        let Some(into) = parent.columns.get(column).copied().filter(|into| !own.contains(&(parent.oid, *into))) else {
+            continue;
+        };
+        for classified in child.classified.get(number).into_iter().flatten() {
+            changed |= parent.classified.add(into, classified.clone());
+        }
+        if changed && parent.subject.is_none() && child.subject == Some(*number) {
+            parent.subject = Some(into);
+            parent.rare_mut().subject_of = Some(child.subject_table().clone());
+        }
+    }
+    parent.filled |= changed;
+    changed
 }
 
 /// A partition, and a table that inherits, is classified as its parents are.

@@ -86,6 +86,14 @@ impl ByNumber {
         &mut self.0[at].1
     }
 
+    /// Adds to what the column of this number shows. True where it was not there.
+    pub(super) fn add(&mut self, number: i16, classified: Classified) -> bool {
+        let shown = self.of(number);
+        let is_new = !shown.contains(&classified);
+        shown.extend(is_new.then_some(classified));
+        is_new
+    }
+
     /// Each column's.
     pub fn iter(&self) -> impl Iterator<Item = (i16, &Vec<Classified>)> {
         self.0.iter().map(|(number, shown)| (*number, shown))

@@ -17,6 +17,11 @@ use tokio_postgres::{Client, NoTls, Row, Socket};
 use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
+use super::questions::{
+    BUILT_IN, COMMENTS, COMPUTED, DEPENDENCIES, DOMAINS, FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED,
+    INHERITS, LABELS, LOGIN_PATHS, OF_DOMAINS, OPERATORS, PUBLISHED, READABLE_STATISTICS, RELATIONS, RULES,
+    SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS, TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEWS, WIDTHS,
+};
 use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
@@ -254,90 +259,8 @@ where
     rows
 }
 
-/// Each with its columns in order, one that was dropped without a name, so that all of it is one row: a row a column takes three times as long.
-const RELATIONS: &str = "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, \
-    case when c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 then c.reltuples::int8 end, \
-    case when n.nspname in ('pg_catalog', 'information_schema') then '{}' else \
-    array(select case when a.attisdropped then '' else a.attname::text end from pg_catalog.pg_attribute a \
-    where a.attrelid = c.oid and a.attnum > 0 order by a.attnum) end \
-    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('r', 'v', 'm', 'f', 'p') and n.nspname !~ '^pg_toast'";
-const VIEWS: &str = "select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
-const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d.refobjsubid::int2 from pg_catalog.pg_depend d \
-    join pg_catalog.pg_rewrite r on r.oid = d.objid join pg_catalog.pg_class c on c.oid = r.ev_class \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass \
-    and r.ev_class <> d.refobjid and c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
-const INHERITS: &str = "select inhrelid, inhparent from pg_catalog.pg_inherits";
-const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
-    where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
-/// What a value takes as text, by relation; of tables with partitions, of all of them. `STATISTICS` is one of the two below.
-const WIDTHS: &str = "select a.attrelid, a.attnum, pg_catalog.ceil((1 - s.nulls) * case t.typname when 'bool' then 5 \
-    when 'int2' then 4 when 'int4' then 6 when 'int8' then 9 when 'float4' then 8 when 'float8' then 12 when 'date' then 10 \
-    when 'time' then 10 when 'timestamp' then 24 when 'timestamptz' then 28 when 'uuid' then 36 when 'inet' then 12 \
-    when 'bytea' then 2 * s.width + 2 else greatest(s.width + case t.typlen when -1 then -1 else 0 end, 1) end)::int4, s.whole \
-    from STATISTICS join pg_catalog.pg_type t on t.oid = a.atttypid where a.attrelid = any($1)";
-/// A superuser's. With AS: up to version 13 a word of the grammar, `nulls`, is no name without it.
-const STATISTICS: &str = "(select starelid, staattnum, stanullfrac as nulls, stawidth as width, stainherit as whole from pg_catalog.pg_statistic) s \
-    join pg_catalog.pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum";
-/// Of what the role may read.
-const READABLE_STATISTICS: &str = "(select n.oid as schema, tablename, attname, null_frac as nulls, avg_width as width, inherited as whole \
-    from pg_catalog.pg_stats join pg_catalog.pg_namespace n on n.nspname = schemaname) s \
-    join pg_catalog.pg_class c on c.relnamespace = s.schema and c.relname = s.tablename \
-    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = s.attname";
-const SEES_STATISTICS: &str = "select pg_catalog.has_table_privilege('pg_catalog.pg_statistic', 'select')";
 /// Widths are read of so many relations.
 const WIDTHS_RELATIONS_MAX: usize = 20_000;
-const COMMENTS: &str = "select objoid, objsubid::int2, description from pg_catalog.pg_description \
-    where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
-const LABELS: &str = "select objoid, objsubid::int2, label from pg_catalog.pg_seclabel \
-    where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0";
-const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::text, coalesce(SQL_BODY, p.prosrc, ''), \
-    exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'), \
-    (select pg_catalog.substr(setting, 13) from pg_catalog.unnest(p.proconfig) setting where setting like 'search_path=%') \
-    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-    join pg_catalog.pg_language l on l.oid = p.prolang where n.nspname not in ('pg_catalog', 'information_schema')";
-const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
-    where not t.tgisinternal union all \
-    select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
-const COMPUTED: &str = "select distinct a.adrelid, a.adnum, n.nspname || '.' || p.proname from pg_catalog.pg_attrdef a \
-    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = a.oid \
-    and d.refclassid = 'pg_catalog.pg_proc'::regclass join pg_catalog.pg_proc p on p.oid = d.refobjid \
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
-const RULES: &str = "select distinct r.ev_class, r.ev_type::text, d.refobjid from pg_catalog.pg_rewrite r \
-    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid \
-    where d.refclassid = 'pg_catalog.pg_class'::regclass and r.rulename <> '_RETURN' and r.ev_class <> d.refobjid";
-const OPERATORS: &str = "select o.oprname::text, n.nspname::text, p.proname::text from pg_catalog.pg_operator o \
-    join pg_catalog.pg_proc p on p.oid = o.oprcode join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-    where n.nspname not in ('pg_catalog', 'information_schema')";
-const BUILT_IN: &str = "select distinct p.proname::text from pg_catalog.pg_proc p \
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname in ('pg_catalog', 'information_schema') \
-    union select o.oprname::text from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace \
-    where n.nspname = 'pg_catalog'";
-const FUNCTION_OIDS: &str = "select p.oid, case n.nspname when 'pg_catalog' then p.proname::text else n.nspname || '.' || p.proname end \
-    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname <> 'information_schema'";
-const FOREIGN: &str = "select f.ftrelid, \
-    coalesce((select pg_catalog.substr(o, 13) from pg_catalog.unnest(f.ftoptions) o where o like 'schema\\_name=%'), n.nspname::text), \
-    coalesce((select pg_catalog.substr(o, 12) from pg_catalog.unnest(f.ftoptions) o where o like 'table\\_name=%'), c.relname::text) \
-    from pg_catalog.pg_foreign_table f join pg_catalog.pg_class c on c.oid = f.ftrelid \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace";
-const FOREIGN_COLUMNS: &str = "select a.attrelid, a.attnum, pg_catalog.substr(o, 13) from pg_catalog.pg_foreign_table f \
-    join pg_catalog.pg_attribute a on a.attrelid = f.ftrelid cross join pg_catalog.unnest(a.attfdwoptions) o where a.attnum > 0 and not a.attisdropped and o like 'column\\_name=%'";
-const PUBLISHED: &str =
-    "select pubname::text, schemaname::text, tablename::text, COLUMN_LIST from pg_catalog.pg_publication_tables";
-const VERSION: &str = "select pg_catalog.current_setting('server_version_num')::int4";
-/// Not the catalog's own role's, nor this database's: these are among `LOGIN_PATHS`.
-const SEARCH_PATH: &str = "select coalesce((select boot_val from pg_catalog.pg_settings where name = 'search_path' and source in ('user', \
-    'database', 'database user')), pg_catalog.current_setting('search_path'))";
-const LOGIN_PATHS: &str = "select r.rolname::text, s.setdatabase <> 0, pg_catalog.substr(setting, 13) from pg_catalog.pg_db_role_setting s \
-    cross join pg_catalog.unnest(s.setconfig) setting left join pg_catalog.pg_roles r on r.oid = s.setrole \
-    where setting like 'search\\_path=%' and (s.setrole = 0 or r.oid is not null) and (s.setdatabase = 0 or s.setdatabase = \
-    (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))";
-
-/// Compiling a question takes the server longer than answering it.
-const SETTINGS: &str = "set default_transaction_read_only = on; set statement_timeout = '60s'; set jit = off";
 
 async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows, Error> {
     client.batch_execute(SETTINGS).await?;
@@ -406,6 +329,22 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
         Arc::new(oids.iter().filter_map(|row| Some((row.try_get(0).ok()?, name(row, 1).ok()?))).collect());
     for row in client.query(COMPUTED, &[]).await? {
         rows.computed.push((row.try_get(0)?, row.try_get(1)?, name(&row, 2)?));
+    }
+    let domains: Vec<(u32, Text)> =
+        read_all(client, DOMAINS, &[], |row| Ok((row.try_get(0)?, row.try_get::<_, &str>(1)?.into()))).await?;
+    if !domains.is_empty() {
+        let types: Vec<u32> = domains.iter().map(|(domain, _)| *domain).collect();
+        for row in client.query(OF_DOMAINS, &[&types]).await? {
+            let (oid, number, domain): (u32, i16, u32) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let of = domains.iter().filter(|(its, _)| *its == domain);
+            rows.computed.extend(of.map(|(_, function)| (oid, number, function.clone())));
+        }
+    }
+    for row in client.query(GENERATED, &[]).await? {
+        rows.generated.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    }
+    for row in client.query(UNNAMED, &[]).await? {
+        rows.unnamed.push((row.try_get(0)?, name(&row, 1)?, row.try_get(2)?));
     }
     for row in client.query(RULES, &[]).await? {
         let on: &str = row.try_get(1)?;
@@ -486,6 +425,8 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
         body: row.try_get(3)?,
         in_extension: row.try_get(4)?,
         search_path: path.map(schemas),
+        calls: row.try_get::<_, Vec<&str>>(6)?.into_iter().map(Text::from).collect(),
+        defaults: row.try_get(7)?,
     })
 }
 

@@ -3,6 +3,8 @@
 //! In: relations, as `building` made them. Out: one of them, or all. PURE. There may be hundreds of thousands, so what few of them have lies apart,
 //! and there are no places that are free.
 
+use std::collections::BTreeSet;
+
 use super::baited::Baited;
 use super::classification::{Classification, Level};
 use super::columns::{ByNumber, Columns};
@@ -69,6 +71,10 @@ pub struct Rare {
     pub(super) guessed: Vec<i16>,
     /// What a trigger or a rule of another relation may copy into any of its columns.
     pub(super) copied_in: Vec<Classified>,
+    /// What code reads that runs where it is written, and nobody names.
+    pub(super) told: BTreeSet<Classified>,
+    /// And where it is read.
+    pub(super) told_reading: BTreeSet<Classified>,
     /// What its rules have a statement touch that writes it.
     pub(super) rules: Vec<Rule>,
     /// The schema and name of the table whose subject column its own is, where it is another's: of what it is made from, or inherits.
@@ -80,6 +86,8 @@ static NOTHING_RARE: Rare = Rare {
     fills: Vec::new(),
     guessed: Vec::new(),
     copied_in: Vec::new(),
+    told: BTreeSet::new(),
+    told_reading: BTreeSet::new(),
     rules: Vec::new(),
     subject_of: None,
 };

@@ -5,9 +5,8 @@
 //! where there is one, counts besides.
 
 use super::classification::Classification;
-use super::lineage::{Holds, Learned};
+use super::lineage::Learned;
 use super::snapshot::{Rows, Snapshot};
-use crate::sql::Fate;
 
 /// What is to be learned of names that changed.
 pub(super) fn learned(before: &Snapshot, after: &Rows, classification: &Classification) -> Vec<Learned> {
@@ -15,15 +14,7 @@ pub(super) fn learned(before: &Snapshot, after: &Rows, classification: &Classifi
     let learned = tables.filter_map(|listed| {
         let known = before.relation(listed.oid).filter(|known| !known.classified.is_empty())?;
         let is_named_so = known.parts.0 == listed.schema && known.parts.1 == listed.name;
-        let mut learned = Learned {
-            schema: listed.schema.clone(),
-            table: listed.name.clone(),
-            fate: Fate::Filled,
-            temporary: false,
-            until_commit: false,
-            holds: Holds::default(),
-            over: Vec::new(),
-        };
+        let mut learned = Learned::filled(listed.schema.clone(), listed.name.clone());
         for (column, number) in listed.columns.iter() {
             let is_the_same = is_named_so && known.column_named(*number) == Some(column);
             if let Some(classified) = known.classified.get(number).filter(|_| !is_the_same) {

@@ -45,9 +45,14 @@ pub struct Rows {
     pub triggers: Vec<(Oid, String)>,
     /// Relation, column, and a function of the users', with its schema, that the column's default or what generates it calls.
     pub computed: Vec<(Oid, i16, Text)>,
+    /// Generated column of a relation, and another one of it that it is made of.
+    pub generated: Vec<(Oid, i16, i16)>,
+    /// Relation, and a function of the users', with its schema, that runs unnamed where it is read or written: of a trigger, a policy, a
+    /// constraint, an index, a domain; and whether where it is read, too. Relation 0: where the schema is changed.
+    pub unnamed: Vec<(Oid, Text, bool)>,
     /// Relation, `ev_type` of a rule on it, and a relation that the rule names.
     pub rules: Vec<(Oid, char, Oid)>,
-    /// Operators that are not: name, and schema and name of the function behind.
+    /// Operators that are not, and casts, as `::type`: name, and schema and name of the function behind.
     pub operators: Vec<(Text, Text, Text)>,
     /// Names of PostgreSQL's own functions and operators.
     pub built_in: Vec<Text>,
@@ -135,6 +140,8 @@ pub struct Snapshot {
     functions: Functions,
     /// Everything classified, of tables.
     everything: Vec<Classified>,
+    /// What event triggers read.
+    told_on_ddl: BTreeSet<Classified>,
     /// What triggers send to whoever listens, by the relation that sets them off.
     sent: HashMap<Oid, Vec<Sent>>,
     function_oids: Arc<HashMap<Oid, Text>>,
@@ -151,6 +158,7 @@ impl Snapshot {
             relations: building::relations(rows, classification, lineage),
             functions: Functions::default(),
             everything: Vec::new(),
+            told_on_ddl: BTreeSet::new(),
             sent: HashMap::new(),
             function_oids: Arc::clone(&rows.function_oids),
             published: rows.published.clone(),
@@ -158,9 +166,16 @@ impl Snapshot {
             login_paths: rows.login_paths.clone(),
         };
         let mut everything: BTreeSet<Classified> = BTreeSet::new();
-        let classified = snapshot.relations.iter().flat_map(|relation| relation.classified.values());
-        everything.extend(classified.flatten().cloned());
-        snapshot.everything = everything.into_iter().take(EVERYTHING_MAX).collect();
+        for classified in snapshot.relations.iter().flat_map(|relation| relation.classified.values()).flatten() {
+            if everything.len() >= EVERYTHING_MAX && everything.last().is_some_and(|last| last <= classified) {
+                continue;
+            }
+            everything.insert(classified.clone());
+            if everything.len() > EVERYTHING_MAX {
+                everything.pop_last();
+            }
+        }
+        snapshot.everything = everything.into_iter().collect();
         let find = |name: &sql::RelationName, path: Option<&[Text]>| snapshot.meant(name, path);
         let copied = snapshot.copied(&rows.triggers);
         let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, &find);
@@ -183,7 +198,29 @@ impl Snapshot {
                 relation.filled = true;
             }
         }
+        snapshot.tell(&rows.unnamed);
         snapshot
+    }
+
+    /// What functions read that run where nobody names them.
+    fn tell(&mut self, unnamed: &[(Oid, Text, bool)]) {
+        for (oid, function, on_reading) in unnamed {
+            let Some(shown) = self.functions.shown(function).filter(|shown| !shown.columns.is_empty()) else {
+                continue;
+            };
+            let columns = shown.columns.iter();
+            match self.relations.get_mut(*oid) {
+                Some(relation) if *on_reading => relation.rare_mut().told_reading.extend(columns.cloned()),
+                Some(relation) => relation.rare_mut().told.extend(columns.cloned()),
+                None if *oid == 0 => self.told_on_ddl.extend(columns.cloned()),
+                None => {}
+            }
+        }
+    }
+
+    /// What code reads that is set off by a change of the schema.
+    pub(super) fn told_on_ddl(&self) -> &BTreeSet<Classified> {
+        &self.told_on_ddl
     }
 
     /// What triggers and rules copy, by the relation that they copy it into: all that is classified where they are, into every
@@ -242,8 +279,8 @@ impl Snapshot {
         self.functions.shown(name)
     }
 
-    /// What an operator of this name shows, where it is the users' own.
-    pub fn operator(&self, name: &str) -> Option<&Shown> {
+    /// What operators of this name show, where they are the users' own; a cast is named `::` and its type.
+    pub fn operator(&self, name: &str) -> impl Iterator<Item = &Shown> {
         self.functions.behind_operator(name)
     }
 
@@ -259,7 +296,12 @@ impl Snapshot {
             shown.names(relation);
             shown.columns.extend(relation.shows(None));
         }
-        code.functions.iter().filter_map(|name| self.function(name)).for_each(|inner| shown.takes(inner.clone()));
+        let mut called: BTreeSet<Classified> = BTreeSet::new();
+        for inner in code.functions.iter().filter_map(|name| self.function(name)) {
+            called.extend(inner.columns.iter().cloned());
+            shown.takes(inner.clone());
+        }
+        shown.fills_by(code, called, &|name| self.meant(name, None));
         shown
     }
 

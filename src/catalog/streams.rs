@@ -108,6 +108,7 @@ impl Catalog {
             },
             consequences: Consequences::default(),
             at_risk: AtRisk::default(),
+            raised: AtRisk::default(),
         }
     }
 }

@@ -52,6 +52,8 @@ fn rows() -> Rows {
             ..Function::default()
         }],
         computed: Vec::new(),
+        generated: Vec::new(),
+        unnamed: Vec::new(),
         triggers: Vec::new(),
         rules: Vec::new(),
         widths: vec![(1, 1, 4), (1, 2, 20)],
@@ -272,7 +274,7 @@ fn without_a_catalog_names_are_judged() {
 fn a_change_makes_it_stale_until_it_is_read_again() {
     let catalog = catalog();
     assert!(catalog.is_fresh("shop"));
-    catalog.schema_changed("shop");
+    catalog.schema_changed("shop", &[]);
     assert!(!catalog.is_fresh("shop"));
     catalog.put("shop", rows(), 0);
     assert!(!catalog.is_fresh("shop"), "read before the change");
@@ -328,4 +330,50 @@ fn what_was_emptied_since_the_catalog_was_read_is_in_doubt() {
     assert_eq!(run("select body from notes"), (1, Certainty::Inferred));
     run("truncate notes");
     assert_eq!(run("select body from notes"), (1, Certainty::Assumed));
+}
+
+/// Of its own columns' making, and of what inherits from it: in views over it, too.
+#[test]
+fn a_generated_column_and_a_parent_hold_what_they_are_made_of() {
+    let mut rows = Rows { generated: vec![(1, 3, 2)], ..rows() };
+    rows.relations.push(listed(7, "shop", "above", 'r', None, &["email", "id"]));
+    rows.relations.push(listed(8, "shop", "over", 'v', None, &["e"]));
+    rows.inherits.push((1, 7));
+    rows.views.push(view(8, "SELECT above.email AS e FROM shop.above;"));
+    rows.dependencies.push((8, 7, 1));
+    let classification = Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless");
+    let snapshot = Snapshot::build(&rows, &classification, &Lineage::default());
+    let shown = |oid: u32, column: &str| {
+        let relation = snapshot.relation(oid).expect("there");
+        let shown = relation.shows(Some(column)).into_iter().map(|found| found.name.to_string());
+        (shown.collect::<Vec<_>>(), relation.subject, relation.filled)
+    };
+    let email = || vec!["shop.customers.email".to_owned()];
+    assert_eq!(shown(1, "created"), (email(), Some(1), true));
+    assert_eq!(shown(7, "email"), (email(), Some(2), true));
+    assert_eq!(shown(8, "e"), (email(), None, true));
+}
+
+/// Names that changed, until the catalog is read; in the session's own transaction for as long as that is open.
+#[test]
+fn what_shifted_is_the_worst_until_the_catalog_is_read() {
+    let catalog = catalog();
+    let run = |text: &str, own: &Arc<Own>| {
+        let context = Context { own: Arc::clone(own), ..context("shop") };
+        let found = catalog.understand(&sql::analyze(text).remove(0), &context, None);
+        (found.columns.len(), found.certainty)
+    };
+    let (nobodys, mut own) = (Arc::default(), Arc::<Own>::default());
+    assert_eq!(run("select created from customers", &nobodys), (0, Certainty::Inferred));
+    catalog.schema_changed("shop", &["created".into(), "customers".into()]);
+    assert_eq!(run("select created from customers", &nobodys), (1, Certainty::Assumed));
+    assert_eq!(run("select id from customers", &nobodys), (0, Certainty::Inferred));
+    assert_eq!(run("select count(*) from customers", &nobodys).0, 0);
+    catalog.put("shop", rows(), catalog.changes("shop"));
+    assert_eq!(run("select created from customers", &nobodys), (0, Certainty::Inferred));
+    Arc::make_mut(&mut own).shift(&["created".into(), "customers".into(), "lower".into()]);
+    assert_eq!(run("select created from customers", &own), (1, Certainty::Assumed));
+    assert_eq!(run("select lower('x')", &own).1, Certainty::Assumed);
+    assert_eq!(Arc::make_mut(&mut own).settle().map(|names| names.len()), Some(3));
+    assert!(own.is_empty());
 }
