@@ -25,7 +25,7 @@ use crate::quarantine::Quarantines;
 use crate::record::{Finding, Outcome, Parse, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome};
 use crate::session::event::{Begun, Closed, Ended, Event, Prepared, Told, TransactionStatus};
 use crate::session::gate::Denial;
-use crate::sql::{Analysis, Effect};
+use crate::sql::{self, Analysis, Effect};
 
 /// How long records may wait to be made durable in the record journal, and so to be seen by a query.
 const COMMIT_EVERY: Duration = Duration::from_millis(250);
@@ -332,7 +332,12 @@ impl Stage {
         let committed = outcome == TransactionOutcome::Committed;
         session.saved.settings.transaction_ended(committed);
         if !session.own.is_empty() {
-            Arc::make_mut(&mut session.own).transaction_ended(committed);
+            let own = Arc::make_mut(&mut session.own);
+            own.transaction_ended(committed);
+            // What was read of the catalog meanwhile is without it.
+            if let (Some(names), Some(database)) = (own.settle(), fold.database()) {
+                self.catalog.schema_changed(database, &names);
+            }
         }
         if let Some(mut record) = fold.end(at, outcome) {
             self.log.number(&mut record);
@@ -386,6 +391,7 @@ impl Stage {
         // EXECUTE and FETCH have a text of their own; an error may tell of other columns, and what is not understood of any.
         let is_alike = ended.is_some_and(|ended| ended.outcome == Outcome::Ok)
             && meant.parse != Parse::None
+            && ended.is_some_and(|ended| ended.told.raised.count == 0)
             && Arc::ptr_eq(analysis, &meant);
         let sighted = ended.filter(|ended| !ended.sighted.is_empty()).map(|ended| (&ended.sighted, record.clone()));
         let seq = self.log_statement(id, record, &understood, is_alike, analysis, ended);
@@ -395,7 +401,11 @@ impl Stage {
         self.learn(id, &database, &understood.understanding, ended);
         let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
         if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
-            self.catalog.schema_changed(&database);
+            let names = sql::shifted(&analysis.query);
+            if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.saved.transaction.is_some()) {
+                Arc::make_mut(&mut session.own).shift(&names);
+            }
+            self.catalog.schema_changed(&database, &names);
         }
     }
 

@@ -121,11 +121,17 @@ const ONE_PERSON_BYTES_MAX: u64 = 48;
 fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key: &Key) {
     let understanding = &source.understood.understanding;
     let rows = record.rows_returned.unwrap_or(0);
+    // RAISE EXCEPTION and ASSERT say whatever their code read.
+    let is_raised = matches!(ended.sqlstate.as_deref(), Some("P0001" | "P0004"));
+    let at_risk = if is_raised { &understanding.raised } else { &understanding.at_risk };
     let told = match ended.outcome {
+        Outcome::Error if is_raised && !understanding.at_risk.personal => {
+            estimate(u64::from(ended.told.bytes > 0), ended.told.bytes, None)
+        }
         Outcome::Error => told_by_error(understanding.people, ended, source.meant),
         _ => 0,
     };
-    let quotes = told > 0 && understanding.at_risk.personal && source.meant.parse != Parse::None;
+    let quotes = told > 0 && at_risk.personal && source.meant.parse != Parse::None;
     if !understanding.personal && !quotes {
         record.personal_rows = Some(0);
         record.persons = Some(0);
@@ -142,8 +148,8 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
     if ended.outcome == Outcome::Error {
         if quotes {
             // Whose value it was, and of which column, is not known.
-            record.columns = Some(understanding.at_risk.columns.iter().cloned().collect());
-            record.level.clone_from(&understanding.at_risk.level);
+            record.columns = Some(at_risk.columns.iter().cloned().collect());
+            record.level.clone_from(&at_risk.level);
             record.certainty = Some(Certainty::Assumed);
         }
         let rows = if understanding.personal { rows } else { 0 };
@@ -186,7 +192,7 @@ pub fn people_streamed(bytes: u64, most: Option<u64>) -> u64 {
 
 /// What functions said in notices may be of any row that the statement touched, returned or not.
 fn count_raised(record: &mut Statement, source: &Source<'_>, ended: &Ended) {
-    let (raised, at_risk) = (ended.told.raised, &source.understood.understanding.at_risk);
+    let (raised, at_risk) = (ended.told.raised, &source.understood.understanding.raised);
     if raised.count == 0 || !at_risk.personal || source.meant.parse == Parse::None {
         return;
     }

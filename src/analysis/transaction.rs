@@ -61,6 +61,11 @@ pub(super) struct Fold {
 }
 
 impl Fold {
+    /// Its session's database.
+    pub(super) fn database(&self) -> Option<&Text> {
+        self.record.database.as_ref()
+    }
+
     /// A transaction that begins with `first`.
     pub(super) fn begin(transaction_no: u64, first: &Statement) -> Fold {
         let mut fold = Fold::default();

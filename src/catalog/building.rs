@@ -3,13 +3,14 @@
 //! In: [`Rows`], the classification, and what is known of where classified columns went. Out: a [`Relation`] an OID. PURE. What a view is made from and
 //! cannot be followed may be anything that it depends on.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::classification::{ByName, Classification, Level};
-use super::columns::Kinds;
 use super::foreign::Foreign;
 use super::lineage::Lineage;
-use super::snapshot::{Classified, Oid, Relation, Relations, Rows, Rule};
+use super::relations::{Classified, Oid, Relation, Relations, Rule, place_of, places_by_name};
+use super::snapshot::{Listed, Rows, View};
 use crate::record::Text;
 use crate::sql;
 
@@ -18,16 +19,19 @@ const VIEW_DEPTH_MAX: usize = 16;
 /// Rules that set off rules are followed so far, relations.
 const RULED_MAX: usize = 1_000;
 
-/// Every relation, by its OID.
+/// Every relation.
 pub(super) fn relations(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Relations {
     let mut builder = Builder::new(rows, classification, lineage);
-    for (oid, ..) in &rows.relations {
-        builder.finish(*oid, 0);
-    }
-    let mut done = builder.done;
+    // Tables before the views over them, which are to show what is below a table, too.
+    let is_view = |place: &usize| rows.relations.get(*place).is_some_and(|listed| matches!(listed.kind, 'v' | 'm'));
+    let (views, tables): (Vec<usize>, Vec<usize>) = (0..rows.relations.len()).partition(is_view);
+    tables.into_iter().for_each(|place| builder.finish(place, 0));
+    builder.above(&rows.inherits);
+    views.into_iter().for_each(|place| builder.finish(place, 0));
+    let mut done = Relations::of(builder.done.into_iter().flatten().collect());
     for (oid, rules) in ruled(&rows.rules, &done) {
-        if let Some(relation) = done.get_mut(&oid) {
-            relation.rules = rules;
+        if let Some(relation) = done.get_mut(oid) {
+            relation.rare_mut().rules = rules;
         }
     }
     done
@@ -46,7 +50,7 @@ fn ruled(rules: &[(Oid, char, Oid)], relations: &Relations) -> HashMap<Oid, Vec<
                 open.extend(direct.get(&oid).into_iter().flatten().map(|(_, touched)| *touched));
             }
         }
-        seen.into_iter().filter_map(|oid| relations.get(&oid)).flat_map(|relation| relation.bases.iter().cloned())
+        seen.into_iter().filter_map(|oid| relations.get(oid)).flat_map(|relation| relation.bases().iter().cloned())
     };
     let all = |touched: &[(char, Oid)]| {
         let mut rules: Vec<Rule> =
@@ -62,23 +66,39 @@ struct Builder<'a> {
     classification: &'a Classification,
     levels: ByName<'a>,
     lineage: &'a Lineage,
-    names: HashMap<Oid, (&'a Text, &'a Text)>,
-    oids: HashMap<(&'a str, &'a str), Oid>,
-    /// Where a relation's columns are among the rows'.
-    columns: HashMap<Oid, &'a [(Oid, i16, Text)]>,
-    kinds: Kinds,
-    views: HashMap<Oid, &'a str>,
-    dependencies: HashMap<Oid, Vec<(Oid, i16)>>,
-    parents: HashMap<Oid, Vec<Oid>>,
-    unique: HashSet<(Oid, i16)>,
-    sizes: HashMap<Oid, u64>,
-    widths: HashMap<Oid, Vec<(i16, u16)>>,
+    listed: &'a [Listed],
+    /// Places of these.
+    by_name: Vec<u32>,
+    views: HashMap<Oid, &'a View>,
+    dependencies: Grouped<(Oid, i16)>,
+    parents: Grouped<Oid>,
+    children: Grouped<Oid>,
+    unique: Grouped<i16>,
+    /// A generated column, and what it is made of.
+    generated: Grouped<(i16, i16)>,
+    widths: Grouped<(i16, u16)>,
     foreign: Foreign<'a>,
-    children: HashMap<Oid, Vec<Oid>>,
     /// By comments and security labels.
     said: HashMap<(Oid, i16), Level>,
     search_path: &'a [Text],
-    done: Relations,
+    /// By the same places.
+    done: Vec<Option<Relation>>,
+}
+
+/// What relations have several of, sorted by their OIDs.
+struct Grouped<T>(Vec<(Oid, T)>);
+
+impl<T: Ord> Grouped<T> {
+    fn new(all: impl Iterator<Item = (Oid, T)>) -> Grouped<T> {
+        let mut all: Vec<(Oid, T)> = all.collect();
+        all.sort_unstable();
+        Grouped(all)
+    }
+
+    fn of(&self, oid: Oid) -> impl Iterator<Item = &T> {
+        let from = self.0.partition_point(|(its, _)| *its < oid);
+        self.0.iter().skip(from).take_while(move |(its, _)| *its == oid).map(|(_, its)| its)
+    }
 }
 
 /// A column that is a subject column as it stands.
@@ -95,36 +115,20 @@ impl<'a> Builder<'a> {
             classification,
             levels: classification.by_name(),
             lineage,
-            names: rows.relations.iter().map(|(oid, schema, name, _)| (*oid, (schema, name))).collect(),
-            oids: rows.relations.iter().map(|(oid, schema, name, _)| ((&**schema, &**name), *oid)).collect(),
-            columns: rows
-                .columns
-                .chunk_by(|one, next| one.0 == next.0)
-                .filter_map(|of| Some((of.first()?.0, of)))
-                .collect(),
-            kinds: Kinds::default(),
-            views: rows.views.iter().map(|(oid, definition)| (*oid, definition.as_str())).collect(),
-            dependencies: HashMap::new(),
-            parents: HashMap::new(),
-            unique: rows.unique.iter().copied().collect(),
-            sizes: rows.sizes.iter().copied().collect(),
-            widths: HashMap::new(),
+            listed: &rows.relations,
+            by_name: places_by_name(&rows.relations, |listed| (&listed.name, &listed.schema)),
+            views: rows.views.iter().map(|(oid, view)| (*oid, &**view)).collect(),
+            dependencies: Grouped::new(rows.dependencies.iter().map(|(view, oid, number)| (*view, (*oid, *number)))),
+            parents: Grouped::new(rows.inherits.iter().copied()),
+            children: Grouped::new(rows.inherits.iter().map(|(child, parent)| (*parent, *child))),
+            unique: Grouped::new(rows.unique.iter().copied()),
+            generated: Grouped::new(rows.generated.iter().map(|(oid, into, from)| (*oid, (*into, *from)))),
+            widths: Grouped::new(rows.widths.iter().map(|(oid, number, width)| (*oid, (*number, *width)))),
             foreign: Foreign::of(rows),
-            children: HashMap::new(),
             said: HashMap::new(),
             search_path: &rows.search_path,
-            done: HashMap::with_capacity(rows.relations.len()),
+            done: vec![None; rows.relations.len()],
         };
-        for (oid, number, width) in &rows.widths {
-            builder.widths.entry(*oid).or_default().push((*number, *width));
-        }
-        for (view, oid, number) in &rows.dependencies {
-            builder.dependencies.entry(*view).or_default().push((*oid, *number));
-        }
-        for (child, parent) in &rows.inherits {
-            builder.parents.entry(*child).or_default().push(*parent);
-            builder.children.entry(*parent).or_default().push(*child);
-        }
         for (oid, number, comment) in &rows.comments {
             builder.say(*oid, *number, classification.level_said(comment));
         }
@@ -142,85 +146,111 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn finish(&mut self, oid: Oid, depth: usize) {
-        if self.done.contains_key(&oid) || depth > VIEW_DEPTH_MAX {
-            return;
-        }
-        let Some((schema, name)) = self.names.get(&oid).copied() else { return };
-        let columns: Vec<(i16, &Text)> =
-            self.columns.get(&oid).into_iter().copied().flatten().map(|(_, number, name)| (*number, name)).collect();
-        let mut relation = Relation::bare(schema.clone(), name.clone());
-        let list = columns.iter().map(|(number, name)| ((*name).clone(), *number)).collect();
-        relation.columns = self.kinds.list(list);
-        match self.views.get(&oid).copied() {
-            Some(definition) => self.view(oid, definition, &columns, &mut relation, depth),
-            None => self.table(oid, schema, name, &columns, &mut relation, depth),
-        }
-        self.done.insert(oid, Box::new(relation));
+    fn place(&self, oid: Oid) -> Option<usize> {
+        place_of(self.listed, oid, |listed| listed.oid)
     }
 
-    fn table(
-        &mut self,
-        oid: Oid,
-        schema: &str,
-        name: &str,
-        columns: &[(i16, &Text)],
-        relation: &mut Relation,
-        depth: usize,
-    ) {
-        let by_name = self.levels.levels(schema, name, columns.iter().map(|(_, column)| *column));
+    /// What is finished already.
+    fn done(&self, oid: Oid) -> Option<&Relation> {
+        self.done.get(self.place(oid)?)?.as_ref()
+    }
+
+    fn finish_first(&mut self, oid: Oid, depth: usize) {
+        if let Some(place) = self.place(oid) {
+            self.finish(place, depth + 1);
+        }
+    }
+
+    fn finish(&mut self, place: usize, depth: usize) {
+        if depth > VIEW_DEPTH_MAX || self.done.get(place).is_none_or(Option::is_some) {
+            return;
+        }
+        let Some(listed) = self.listed.get(place) else { return };
+        let mut relation = Relation::bare(listed.oid, listed.schema.clone(), listed.name.clone());
+        relation.columns = listed.columns.clone();
+        let columns = listed.columns.in_order();
+        match self.views.get(&listed.oid).copied() {
+            Some(view) => self.view(view, &columns, &mut relation, depth),
+            None => self.table(&columns, &mut relation, depth),
+        }
+        if let Some(done) = self.done.get_mut(place) {
+            *done = Some(relation);
+        }
+    }
+
+    fn table(&mut self, columns: &[(i16, &Text)], relation: &mut Relation, depth: usize) {
+        let (oid, (schema, name)) = (relation.oid, relation.parts.clone());
+        let by_name = self.levels.levels(&schema, &name, columns.iter().map(|(_, column)| *column));
         for ((number, column), by_name) in columns.iter().zip(by_name) {
             let there = self.foreign.level(oid, *number, column, self.classification);
             let level = by_name.max(there).max(self.said.get(&(oid, *number)).copied());
             if let Some(level) = level {
                 let name = format!("{}.{column}", relation.name).into();
-                *relation.classified.of(*number) = vec![Classified { name, level }];
+                relation.classified.of(*number).push(Classified { name, level });
             }
         }
         self.fill(columns, relation);
         relation.size = self.rows_below(oid);
         relation.is_foreign = self.foreign.has(oid);
-        relation.widths = self.widths.get(&oid).cloned().unwrap_or_default();
-        let subject = self.classification.subject(schema, name);
+        relation.widths = self.widths.of(oid).copied().collect();
+        let subject = self.classification.subject(&schema, &name);
         relation.subject = subject.and_then(|subject| relation.columns.get(subject).copied());
         if relation.subject.is_none() {
             relation.subject = self.foreign.subject(oid, columns, self.classification);
-            relation.subject_of = relation.subject.and_then(|_| self.foreign.table(oid));
-        }
-        // A partition, and a table that inherits, is classified as its parents are.
-        for parent in self.parents.get(&oid).cloned().unwrap_or_default() {
-            self.finish(parent, depth + 1);
-            let Some(parent) = self.done.get(&parent) else { continue };
-            relation.filled |= parent.filled;
-            for (column, number) in parent.columns.iter() {
-                let Some(here) = relation.columns.get(column) else { continue };
-                for classified in parent.classified.get(number).into_iter().flatten() {
-                    let own = Classified { name: format!("{}.{column}", relation.name).into(), ..classified.clone() };
-                    let present = relation.classified.of(*here);
-                    match present.iter_mut().find(|other| other.name == own.name) {
-                        Some(other) => other.level = other.level.max(own.level),
-                        None => present.push(own),
-                    }
-                }
-                if relation.subject.is_none() && parent.subject == Some(*number) {
-                    relation.subject = Some(*here);
-                    relation.subject_of = Some(parent.subject_table().clone());
-                }
+            if let Some(of) = relation.subject.and_then(|_| self.foreign.table(oid)) {
+                relation.rare_mut().subject_of = Some(of);
             }
         }
-        relation.subject_unique = relation.subject.is_some_and(|number| self.unique.contains(&(oid, number)));
+        let parents: Vec<Oid> = self.parents.of(oid).copied().collect();
+        for parent in parents {
+            self.finish_first(parent, depth);
+            if let Some(parent) = self.done(parent) {
+                inherit(parent, relation);
+            }
+        }
+        for (into, from) in self.generated.of(oid) {
+            let shown = relation.classified.get(from).cloned().unwrap_or_default();
+            relation.filled |= !shown.is_empty();
+            for classified in shown {
+                relation.classified.add(*into, classified);
+            }
+        }
+        relation.subject_unique =
+            relation.subject.is_some_and(|number| self.unique.of(oid).any(|column| *column == number));
+    }
+
+    /// What is read of a table that others inherit from is theirs, too: of columns that are not classified there.
+    fn above(&mut self, inherits: &[(Oid, Oid)]) {
+        let parents: BTreeSet<Oid> = inherits.iter().map(|(_, parent)| *parent).collect();
+        let known = parents.iter().filter_map(|oid| self.done(*oid));
+        let own: HashSet<(Oid, i16)> =
+            known.flat_map(|parent| parent.classified.keys().map(|number| (parent.oid, number))).collect();
+        for _ in 0..VIEW_DEPTH_MAX {
+            let mut changed = false;
+            for (child, parent) in inherits {
+                let (Some(child), Some(place)) = (self.done(*child), self.place(*parent)) else { continue };
+                if child.classified.is_empty() {
+                    continue;
+                }
+                let child = child.clone();
+                let Some(Some(parent)) = self.done.get_mut(place) else { continue };
+                changed |= shows_of(&child, parent, &own);
+            }
+            if !changed {
+                return;
+            }
+        }
     }
 
     /// What it was filled with, renamed from, or made of.
     fn fill(&self, columns: &[(i16, &Text)], relation: &mut Relation) {
-        let (schema, table) = &relation.parts;
-        let Some(holds) = self.lineage.of(schema, table) else { return };
+        let Some(holds) = self.lineage.of(&relation.parts.0, &relation.parts.1) else { return };
         for (number, column) in columns {
             for mark in holds.shows(Some(column), self.classification).0 {
                 let present = relation.classified.of(*number);
                 if !present.iter().any(|other| other.name == mark.name) {
                     present.push(mark.clone());
-                    relation.fills.push((*number, mark));
+                    relation.rare_mut().fills.push((*number, mark));
                     relation.filled = true;
                 }
             }
@@ -234,35 +264,37 @@ impl<'a> Builder<'a> {
         let mut rows: Option<u64> = None;
         while let Some(next) = open.pop() {
             if seen.insert(next) {
-                rows = self.sizes.get(&next).map(|more| rows.unwrap_or(0).saturating_add(*more)).or(rows);
-                open.extend(self.children.get(&next).into_iter().flatten());
+                let here = self.place(next).and_then(|place| self.listed.get(place)?.size);
+                rows = here.map(|more| rows.unwrap_or(0).saturating_add(more)).or(rows);
+                open.extend(self.children.of(next));
             }
         }
         rows
     }
 
-    fn view(&mut self, oid: Oid, definition: &str, columns: &[(i16, &Text)], relation: &mut Relation, depth: usize) {
-        let dependencies = self.dependencies.get(&oid).cloned().unwrap_or_default();
+    fn view(&mut self, view: &View, columns: &[(i16, &Text)], relation: &mut Relation, depth: usize) {
+        let dependencies: Vec<(Oid, i16)> = self.dependencies.of(relation.oid).copied().collect();
         let mut bases = BTreeSet::new();
         for (below, _) in &dependencies {
-            self.finish(*below, depth + 1);
-            let Some(below) = self.done.get(below) else { continue };
-            bases.extend(below.bases.iter().cloned());
+            self.finish_first(*below, depth);
+            let Some(below) = self.done(*below) else { continue };
+            bases.extend(below.bases().iter().cloned());
             relation.size = relation.size.max(below.size);
             relation.filled |= below.filled;
         }
         if !bases.is_empty() {
-            relation.bases = bases.into_iter().collect();
+            relation.rare_mut().bases = bases.into_iter().collect();
         }
-        let followed = sql::view_columns(definition).filter(|followed| followed.columns.len() == columns.len());
-        let single = followed.as_ref().is_some_and(|followed| followed.single);
+        let followed = view.followed().filter(|followed| followed.columns.len() == columns.len());
+        let mut widths = Vec::new();
+        let single = followed.is_some_and(|followed| followed.single);
         for (index, (number, _)) in columns.iter().enumerate() {
-            let refs = followed.as_ref().and_then(|followed| followed.columns.get(index)).map(|(_, refs)| refs);
+            let refs = followed.and_then(|followed| followed.columns.get(index)).map(|(_, refs)| refs);
             let shown = match refs.and_then(|refs| self.shown(refs)) {
                 Some((shown, subject)) => {
                     if let Some(Subject { unique, of }) = subject.filter(|_| relation.subject.is_none()) {
                         relation.subject = Some(*number);
-                        relation.subject_of = Some(of);
+                        relation.rare_mut().subject_of = Some(of);
                         relation.subject_unique = unique && single;
                     }
                     shown
@@ -273,8 +305,9 @@ impl<'a> Builder<'a> {
             if !shown.is_empty() {
                 *relation.classified.of(*number) = shown;
             }
-            relation.widths.extend(refs.and_then(|refs| self.width(refs)).map(|width| (*number, width)));
+            widths.extend(refs.and_then(|refs| self.width(refs)).map(|width| (*number, width)));
         }
+        relation.widths = widths.into();
     }
 
     /// What these references show, and, where it is a subject column as it stands, whether no two rows have the same one, and which table's
@@ -285,7 +318,7 @@ impl<'a> Builder<'a> {
         for found in refs {
             let name = found.relation.as_ref()?;
             let column = found.column.as_ref()?;
-            let below = self.done.get(&self.meant(name)?)?;
+            let below = self.meant(name)?;
             let number = below.columns.get(column)?;
             shown.extend(below.classified.get(number).into_iter().flatten().cloned());
             if found.plain && refs.len() == 1 && below.subject == Some(*number) {
@@ -298,28 +331,76 @@ impl<'a> Builder<'a> {
     /// The width of the one column that these references are.
     fn width(&self, refs: &[sql::ColumnRef]) -> Option<u16> {
         let [sql::ColumnRef { relation: Some(name), column: Some(column), plain: true }] = refs else { return None };
-        let below = self.done.get(&self.meant(name)?)?;
+        let below = self.meant(name)?;
         let number = below.columns.get(column)?;
         below.widths.iter().find(|(its, _)| its == number).map(|(_, width)| *width)
     }
 
-    /// The relation that a view's definition names.
-    fn meant(&self, name: &sql::RelationName) -> Option<Oid> {
-        match &name.schema {
-            Some(schema) => self.oids.get(&(&**schema, &*name.name)).copied(),
-            None => self.search_path.iter().find_map(|schema| self.oids.get(&(&**schema, &*name.name)).copied()),
-        }
+    /// The relation that a view's definition names, once it is finished.
+    fn meant(&self, name: &sql::RelationName) -> Option<&Relation> {
+        let place = |schema: &str| {
+            let of = |place: &u32| {
+                let listed = self.listed.get(*place as usize)?;
+                Some((&*listed.name, &*listed.schema).cmp(&(&*name.name, schema)))
+            };
+            let found = self.by_name.binary_search_by(|place| of(place).unwrap_or(Ordering::Less)).ok()?;
+            self.by_name.get(found).copied()
+        };
+        let found = match &name.schema {
+            Some(schema) => place(schema),
+            None => self.search_path.iter().find_map(|schema| place(schema)),
+        };
+        self.done.get(found? as usize)?.as_ref()
     }
 
     fn anything(&self, dependencies: &[(Oid, i16)]) -> Vec<Classified> {
         let mut shown = BTreeSet::new();
         for (oid, number) in dependencies {
-            let Some(below) = self.done.get(oid) else { continue };
+            let Some(below) = self.done(*oid) else { continue };
             match number {
                 0 => shown.extend(below.classified.values().flatten().cloned()),
                 number => shown.extend(below.classified.get(number).into_iter().flatten().cloned()),
             }
         }
         shown.into_iter().collect()
+    }
+}
+
+/// True where the parent shows more than before.
+fn shows_of(child: &Relation, parent: &mut Relation, own: &HashSet<(Oid, i16)>) -> bool {
+    let mut changed = false;
+    for (column, number) in child.columns.iter() {
+        let Some(into) = parent.columns.get(column).copied().filter(|into| !own.contains(&(parent.oid, *into))) else {
+            continue;
+        };
+        for classified in child.classified.get(number).into_iter().flatten() {
+            changed |= parent.classified.add(into, classified.clone());
+        }
+        if changed && parent.subject.is_none() && child.subject == Some(*number) {
+            parent.subject = Some(into);
+            parent.rare_mut().subject_of = Some(child.subject_table().clone());
+        }
+    }
+    parent.filled |= changed;
+    changed
+}
+
+/// A partition, and a table that inherits, is classified as its parents are.
+fn inherit(parent: &Relation, relation: &mut Relation) {
+    relation.filled |= parent.filled;
+    for (column, number) in parent.columns.iter() {
+        let Some(here) = relation.columns.get(column).copied() else { continue };
+        for classified in parent.classified.get(number).into_iter().flatten() {
+            let own = Classified { name: format!("{}.{column}", relation.name).into(), ..classified.clone() };
+            let present = relation.classified.of(here);
+            match present.iter_mut().find(|other| other.name == own.name) {
+                Some(other) => other.level = other.level.max(own.level),
+                None => present.push(own),
+            }
+        }
+        if relation.subject.is_none() && parent.subject == Some(*number) {
+            relation.subject = Some(here);
+            relation.rare_mut().subject_of = Some(parent.subject_table().clone());
+        }
     }
 }

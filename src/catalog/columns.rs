@@ -34,6 +34,13 @@ impl Columns {
         self.0.iter().map(|(name, _)| name)
     }
 
+    /// Their numbers and names, by number.
+    pub(super) fn in_order(&self) -> Vec<(i16, &Text)> {
+        let mut columns: Vec<(i16, &Text)> = self.0.iter().map(|(name, number)| (*number, name)).collect();
+        columns.sort_unstable();
+        columns
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -77,6 +84,14 @@ impl ByNumber {
             self.0.len().saturating_sub(1)
         });
         &mut self.0[at].1
+    }
+
+    /// Adds to what the column of this number shows. True where it was not there.
+    pub(super) fn add(&mut self, number: i16, classified: Classified) -> bool {
+        let shown = self.of(number);
+        let is_new = !shown.contains(&classified);
+        shown.extend(is_new.then_some(classified));
+        is_new
     }
 
     /// Each column's.

@@ -28,6 +28,14 @@ impl Snapshot {
             }
             let code = Code::of(code);
             let Some(relation) = self.relation(*oid).filter(|_| !code.assigns.is_empty()) else { continue };
+            for (into, from) in &code.copies {
+                let shown = relation.columns.get(from).and_then(|number| relation.classified.get(number));
+                if let (Some(shown), Some(into)) = (shown, relation.columns.get(into)) {
+                    let (present, guessed) = computed.entry((*oid, *into)).or_default();
+                    present.extend(shown.iter().cloned());
+                    *guessed = true;
+                }
+            }
             let mut columns = self.code(&code).columns;
             columns.retain(|column| !relation.classified.values().flatten().any(|own| own == column));
             if columns.is_empty() {

@@ -15,7 +15,13 @@ impl Resolver<'_> {
     /// What relations are filled with, of those that are read, and those that are written.
     pub(super) fn learned(&self, analysis: &Analysis, touched: [&[Target<'_>]; 2], called: &Shown) -> Vec<Learned> {
         let learned = analysis.flows.iter().map(|flow| self.follow(flow, analysis, touched, called));
-        learned.filter(Learned::says_something).collect()
+        let by_code = called.fills.iter().map(|((schema, table), with)| {
+            let mut learned = Learned::filled(schema.clone(), table.clone());
+            let with: Vec<Classified> = with.iter().cloned().collect();
+            learned.fill(None, &with, self.classification);
+            learned
+        });
+        learned.chain(by_code).filter(Learned::says_something).collect()
     }
 
     fn follow(&self, flow: &Flow, analysis: &Analysis, [reads, writes]: [&[Target<'_>]; 2], called: &Shown) -> Learned {
@@ -151,7 +157,7 @@ impl Resolver<'_> {
         }
         found.doubt();
         let rules = writes.iter().flat_map(|target| match target {
-            Target::Known(relation) => &relation.rules[..],
+            Target::Known(relation) => &relation.rare().rules[..],
             _ => &[],
         });
         let touched: Vec<_> = rules.filter_map(|rule| rule.relation.split_once('.')).collect();
@@ -178,15 +184,15 @@ impl Resolver<'_> {
     }
 
     /// What went into large objects and settings comes back out of them. True where it may.
-    pub(super) fn brought_back(&self, analysis: &Analysis, found: &mut Found) -> bool {
+    pub(super) fn brought_back(&self, analysis: &Analysis, called: &Shown, found: &mut Found) -> bool {
         let mut back = Found::default();
         let opens = |name: &Text| matches!(own_name(name), "lo_get" | "loread" | "lo_export");
-        let called = || analysis.functions.iter().chain(analysis.code.iter().flat_map(|code| &code.functions));
+        let names = || analysis.functions.iter().chain(analysis.code.iter().flat_map(|code| &code.functions));
         let pages = analysis.reads.iter().any(|name| &*name.name == "pg_largeobject");
-        if called().any(opens) || pages {
+        if names().any(opens) || pages || called.reads_object {
             self.show_marks(self.lineage.of_large_objects(), None, &mut back);
         }
-        if analysis.shows_setting {
+        if analysis.shows_setting || called.shows_setting {
             self.show_marks(self.context.own.settings(), None, &mut back);
         }
         for sequence in &analysis.doors.sequences {
@@ -223,11 +229,13 @@ impl Resolver<'_> {
 
     /// Whatever is read may be told by a call that is not among what is returned.
     pub(super) fn told_aside(&self, analysis: &Analysis, reads: &[Target<'_>], found: &mut Found) {
-        if !analysis.doors.aside {
-            return;
-        }
         let before = found.columns.len();
-        reads.iter().for_each(|target| self.show(target, None, found));
+        for target in reads {
+            if analysis.doors.aside {
+                self.show(target, None, found);
+            }
+            analysis.doors.aside_of.iter().for_each(|name| self.show(target, Some(name), found));
+        }
         if found.columns.len() > before {
             found.doubt();
         }
@@ -249,6 +257,36 @@ impl Resolver<'_> {
         let mut risk = found.again();
         let written = writes.iter().filter(|_| shows_old_rows);
         reads.iter().chain(written).for_each(|target| self.show(target, None, &mut risk));
+        self.risked(risk)
+    }
+
+    /// What code may say that runs as the statement does, named in it or not: of what the statement touches, and of what that code reads.
+    pub(super) fn raised(
+        &self,
+        analysis: &Analysis,
+        reads: &[Target<'_>],
+        writes: &[Target<'_>],
+        found: &Found,
+    ) -> AtRisk {
+        let mut risk = found.again();
+        for target in reads.iter().chain(writes) {
+            self.show(target, None, &mut risk);
+            if let Target::Known(relation) = target {
+                risk.columns.extend(relation.rare().told_reading.iter().cloned());
+            }
+        }
+        for target in writes {
+            if let Target::Known(relation) = target {
+                risk.columns.extend(relation.rare().told.iter().cloned());
+            }
+        }
+        if matches!(analysis.kind, Kind::Ddl | Kind::Grant) {
+            risk.columns.extend(self.snapshot.into_iter().flat_map(Snapshot::told_on_ddl).cloned());
+        }
+        self.risked(risk)
+    }
+
+    fn risked(&self, risk: Found) -> AtRisk {
         let level = risk.columns.iter().map(|column| column.level).max();
         AtRisk {
             personal: level.is_some_and(|level| self.classification.is_personal(level)),

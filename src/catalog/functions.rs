@@ -4,7 +4,7 @@
 //! and the base relations it may read. PURE. A body in SQL is followed; one in PL/pgSQL shows all of every relation that it
 //! names; one that makes statements as it runs, or in a language that is not read here, may show anything.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::snapshot::{Classified, Relation};
 use crate::record::Text;
@@ -28,6 +28,10 @@ pub struct Function {
     pub in_extension: bool,
     /// The search path that it sets for itself.
     pub search_path: Option<Vec<Text>>,
+    /// What an aggregate is made of, with their schemas.
+    pub calls: Vec<Text>,
+    /// What its arguments are where none is given, as expressions.
+    pub defaults: Option<String>,
 }
 
 /// What a function may show.
@@ -47,6 +51,12 @@ pub struct Shown {
     pub sets_path: bool,
     /// Channels that it notifies; `None` where one is put together.
     pub notifies: BTreeSet<Option<Text>>,
+    /// Schema and name of what it fills, and with what.
+    pub fills: BTreeMap<(Text, Text), BTreeSet<Classified>>,
+    /// It shows a setting.
+    pub shows_setting: bool,
+    /// It reads a large object.
+    pub reads_object: bool,
 }
 
 /// The relations that a name may mean, by a search path.
@@ -56,7 +66,8 @@ type Find<'f, 'r> = dyn Fn(&RelationName, Option<&[Text]>) -> Vec<&'r Relation> 
 #[derive(Clone, Debug, Default)]
 pub struct Functions {
     shown: HashMap<Text, Shown>,
-    operators: HashMap<Text, Text>,
+    /// Casts among them, as `::type`.
+    operators: HashMap<Text, Vec<Text>>,
     built_in: HashSet<Text>,
 }
 
@@ -77,13 +88,11 @@ impl Functions {
         for name in by_name.keys() {
             follower.shown(name, 0);
         }
-        let operator =
-            |(name, schema, function): &(Text, Text, Text)| (name.clone(), format!("{schema}.{function}").into());
-        Functions {
-            shown: follower.done,
-            operators: operators.iter().map(operator).collect(),
-            built_in: built_in.iter().cloned().collect(),
+        let mut behind: HashMap<Text, Vec<Text>> = HashMap::new();
+        for (name, schema, function) in operators {
+            behind.entry(name.clone()).or_default().push(format!("{schema}.{function}").into());
         }
+        Functions { shown: follower.done, operators: behind, built_in: built_in.iter().cloned().collect() }
     }
 
     /// What a function of this name, with or without its schema, shows; `None` where it is PostgreSQL's own.
@@ -96,9 +105,9 @@ impl Functions {
         self.shown.values()
     }
 
-    /// What the function behind an operator of the users' shows.
-    pub fn behind_operator(&self, name: &str) -> Option<&Shown> {
-        self.shown.get(self.operators.get(name)?)
+    /// What the functions behind operators of this name show, of the users' own.
+    pub fn behind_operator(&self, name: &str) -> impl Iterator<Item = &Shown> {
+        self.operators.get(name).into_iter().flatten().filter_map(|function| self.shown.get(function))
     }
 
     /// Whether it is neither the users' nor PostgreSQL's own: made a moment ago, or no function.
@@ -136,6 +145,13 @@ impl Follower<'_, '_> {
     }
 
     fn body(&mut self, function: &Function, shown: &mut Shown, depth: usize) {
+        for called in &function.calls {
+            shown.takes(self.shown(called, depth + 1));
+        }
+        if let Some(defaults) = &function.defaults {
+            let body = format!("select {defaults}");
+            self.sql(&Function { body, ..function.clone() }, shown, depth);
+        }
         match &*function.language {
             "sql" => self.sql(function, shown, depth),
             "plpgsql" => self.code(&Code::of(&function.body), function, shown, depth),
@@ -154,6 +170,10 @@ impl Follower<'_, '_> {
             let named: Vec<(&RelationName, Vec<&Relation>)> =
                 analysis.reads.iter().chain(&analysis.writes).map(|name| (name, (self.find)(name, path))).collect();
             named.iter().flat_map(|(_, found)| found).for_each(|relation| shown.names(relation));
+            shown.opaque |= analysis.reads.iter().any(holds_statistics);
+            if !analysis.writes.is_empty() {
+                self.fills(&Code::of(&body), function, shown);
+            }
             match &analysis.output {
                 Output::Columns(refs) if index == last => {
                     for column in refs {
@@ -174,7 +194,7 @@ impl Follower<'_, '_> {
             for called in &analysis.functions {
                 let inner = self.shown(called, depth + 1);
                 shown.takes(inner);
-                shown.opaque |= reads_anything(called);
+                shown.calls(called);
                 shown.sets_path |= &**called == "set_config";
             }
         }
@@ -182,7 +202,7 @@ impl Follower<'_, '_> {
 
     fn code(&mut self, code: &Code, function: &Function, shown: &mut Shown, depth: usize) {
         shown.assumed = true;
-        shown.opaque |= code.dynamic;
+        shown.opaque |= code.dynamic || code.relations.iter().any(holds_statistics);
         shown.sets_path |= code.sets_path;
         shown.notifies.extend(code.notifies.iter().cloned());
         for name in &code.relations {
@@ -194,16 +214,57 @@ impl Follower<'_, '_> {
         for called in &code.functions {
             let inner = self.shown(called, depth + 1);
             shown.takes(inner);
-            shown.opaque |= reads_anything(called);
+            shown.calls(called);
         }
+        self.fills(code, function, shown);
         // What reads nothing classified hides nothing.
         shown.assumed = shown.opaque || !shown.columns.is_empty();
+    }
+
+    /// What a body writes may hold what it names, and what the functions show that it calls.
+    fn fills(&self, code: &Code, function: &Function, shown: &mut Shown) {
+        let called = code.functions.iter().filter_map(|name| self.done.get(name));
+        let called = called.flat_map(|inner| inner.columns.iter().cloned()).collect();
+        shown.fills_by(code, called, &|name| (self.find)(name, function.search_path.as_deref()));
     }
 }
 
 impl Shown {
+    /// Of a relation that is read, the columns that the code names; of PostgreSQL's own nothing is remembered.
+    pub(super) fn fills_by<'r>(
+        &mut self,
+        code: &Code,
+        called: BTreeSet<Classified>,
+        find: &dyn Fn(&RelationName) -> Vec<&'r Relation>,
+    ) {
+        if code.writes.is_empty() {
+            return;
+        }
+        let is_named = |column: &Text| code.takes_all || code.relations.iter().any(|name| name.name == *column);
+        let mut with: BTreeSet<Classified> = BTreeSet::new();
+        for relation in code.relations.iter().flat_map(find) {
+            let named = relation.columns.iter().filter(|(column, _)| is_named(column));
+            with.extend(named.filter_map(|(_, number)| relation.classified.get(number)).flatten().cloned());
+        }
+        with.extend(called);
+        if with.is_empty() {
+            return;
+        }
+        for into in code.writes.iter().flat_map(find) {
+            self.fills.entry(into.parts.clone()).or_default().extend(with.iter().cloned());
+        }
+    }
+
+    /// It calls one of PostgreSQL's own.
+    fn calls(&mut self, function: &str) {
+        let own = function.strip_prefix("pg_catalog.").unwrap_or(function);
+        self.opaque |= reads_anything(own);
+        self.shows_setting |= own == "current_setting";
+        self.reads_object |= matches!(own, "lo_get" | "loread" | "lo_export");
+    }
+
     pub(super) fn names(&mut self, relation: &Relation) {
-        self.bases.extend(relation.bases.iter().cloned());
+        self.bases.extend(relation.bases().iter().cloned());
         if !relation.classified.is_empty() {
             self.size = self.size.max(relation.size);
         }
@@ -217,6 +278,11 @@ impl Shown {
         self.assumed |= inner.assumed;
         self.sets_path |= inner.sets_path;
         self.notifies.extend(inner.notifies);
+        for (into, with) in inner.fills {
+            self.fills.entry(into).or_default().extend(with);
+        }
+        self.shows_setting |= inner.shows_setting;
+        self.reads_object |= inner.reads_object;
     }
 }
 
@@ -270,6 +336,13 @@ pub(super) fn reads_anything(name: &str) -> bool {
         "pg_logical_emit_message",
     ];
     READ.contains(&name.strip_prefix("pg_catalog.").unwrap_or(name))
+}
+
+/// Whether a relation of this name holds the planner's statistics: the most common values of every column are among them.
+pub(super) fn holds_statistics(name: &RelationName) -> bool {
+    const STATISTICS: [&str; 5] =
+        ["pg_stats", "pg_statistic", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data"];
+    STATISTICS.contains(&&*name.name)
 }
 
 /// Functions of extensions that take a statement or read a page of the disk.

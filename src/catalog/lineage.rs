@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
-use super::snapshot::{Classified, Relation, Relations, Rows, Snapshot};
+use super::relations::{Classified, Relation, Relations};
+use super::snapshot::{Rows, Snapshot};
 use super::streams::Sent;
 use crate::record::Text;
 
@@ -90,6 +91,19 @@ pub struct Learned {
 }
 
 impl Learned {
+    /// One that was there, and is filled.
+    pub(super) fn filled(schema: Text, table: Text) -> Learned {
+        Learned {
+            schema,
+            table,
+            fate: crate::sql::Fate::Filled,
+            temporary: false,
+            until_commit: false,
+            holds: Holds::default(),
+            over: Vec::new(),
+        }
+    }
+
     /// What columns are filled with, by name, and what may be in any.
     pub(super) fn fill(&mut self, column: Option<&str>, from: &[Classified], classification: &Classification) {
         let marks: Vec<Mark> = from.iter().filter_map(|classified| mark(classified, classification)).collect();
@@ -158,7 +172,12 @@ const IDENTITIES_MAX: usize = 10_000;
 /// Classified tables, by OID and number: what they are called may change while nobody looks.
 pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &Classification) -> Vec<Kept> {
     let mut kept = Vec::new();
-    for (oid, relation) in snapshot.tables().filter(|(_, relation)| !relation.classified.is_empty()) {
+    let mut tables: Vec<&Relation> = snapshot.tables().filter(|relation| !relation.classified.is_empty()).collect();
+    tables.sort_unstable_by(|one, other| one.parts.cmp(&other.parts));
+    for relation in tables {
+        if kept.len() >= IDENTITIES_MAX {
+            break;
+        }
         let one = |number: i16, (from, level): Mark, subject: bool| Kept {
             database: database.clone(),
             schema: relation.parts.0.clone(),
@@ -166,7 +185,7 @@ pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &
             column: relation.column_named(number).cloned(),
             from,
             level,
-            oid: Some(oid),
+            oid: Some(relation.oid),
             number: Some(number),
             subject,
         };
@@ -185,17 +204,17 @@ pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &
 /// The tables as they were when they were written down. One whose name means another table now is left out: another server may stand
 /// where that one was, and its OIDs say nothing.
 pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classification) -> Snapshot {
-    let names = || now.relations.iter().map(|(oid, schema, table, _)| (*oid, (schema, table)));
+    let names = || now.relations.iter().map(|listed| (listed.oid, (&listed.schema, &listed.name)));
     let by_oid: HashMap<u32, (&Text, &Text)> = names().collect();
     let there: HashSet<(&Text, &Text)> = names().map(|(_, name)| name).collect();
-    let mut tables = Relations::new();
+    let mut tables: HashMap<u32, Relation> = HashMap::new();
     for kept in kept {
         let (Some(oid), Some(number), Some(column)) = (kept.oid, kept.number, &kept.column) else { continue };
         let name = (&kept.schema, &kept.table);
         if by_oid.get(&oid) != Some(&name) && there.contains(&name) {
             continue;
         }
-        let bare = || Box::new(Relation::bare(kept.schema.clone(), kept.table.clone()));
+        let bare = || Relation::bare(oid, kept.schema.clone(), kept.table.clone());
         let relation = tables.entry(oid).or_insert_with(bare);
         relation.columns.insert(column.clone(), number);
         if kept.subject {
@@ -204,7 +223,7 @@ pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classificat
             relation.classified.of(number).push(classified);
         }
     }
-    Snapshot::of_tables(tables)
+    Snapshot::of_tables(Relations::of(tables.into_values().collect()))
 }
 
 impl Lineage {
@@ -244,6 +263,8 @@ impl Lineage {
         let gone = match learned.fate {
             Fate::Made => self.relations.remove(&key).is_some(),
             Fate::Emptied if alone => self.relations.remove(&key).is_some(),
+            // A view shows nothing of what it was over before.
+            Fate::Replaced if alone && !learned.over.is_empty() => self.relations.remove(&key).is_some(),
             _ => false,
         };
         if learned.holds.is_empty() || learned.fate == Fate::Emptied {
@@ -335,6 +356,8 @@ pub struct Own {
     settings: Holds,
     /// The search path may be any.
     pub path_unknown: bool,
+    /// The transaction that is open changed the schema, and these names with it; no other session sees that yet, nor the catalog.
+    shifted: Option<BTreeSet<Text>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -380,6 +403,22 @@ impl Own {
         self.settings.anywhere.extend(from.iter().filter_map(|found| mark(found, classification)));
     }
 
+    /// The transaction that is open changes the schema.
+    pub fn shift(&mut self, names: &[Text]) {
+        let shifted = self.shifted.get_or_insert_default();
+        shifted.extend(names.iter().take(MARKS_MAX.saturating_sub(shifted.len())).cloned());
+    }
+
+    /// What the transaction that was open changed in the schema, for everybody from now on.
+    pub fn settle(&mut self) -> Option<Vec<Text>> {
+        Some(self.shifted.take()?.into_iter().collect())
+    }
+
+    /// See [`Own::shift`].
+    pub(super) fn shifted(&self) -> Option<&BTreeSet<Text>> {
+        self.shifted.as_ref()
+    }
+
     /// A transaction is over, or a part of it undone.
     pub fn transaction_ended(&mut self, committed: bool) {
         for own in self.temporary.values_mut() {
@@ -400,7 +439,7 @@ impl Own {
 
     /// Whether nothing is known of it.
     pub fn is_empty(&self) -> bool {
-        let Own { temporary, settings, path_unknown } = self;
-        temporary.is_empty() && settings.is_empty() && !path_unknown
+        let Own { temporary, settings, path_unknown, shifted } = self;
+        temporary.is_empty() && settings.is_empty() && !path_unknown && shifted.is_none()
     }
 }

@@ -11,12 +11,18 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Socket};
 
 use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
-use super::snapshot::{LoginPath, Published, Rows, Snapshot};
+use super::questions::{
+    BUILT_IN, COMMENTS, COMPUTED, DEPENDENCIES, DOMAINS, FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED,
+    INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED, READABLE_STATISTICS, RELATIONS, RULES,
+    SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS, TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEWS, WIDTHS,
+};
+use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
 use crate::error::Fault;
@@ -33,6 +39,8 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 pub const APPLICATION_NAME: &str = "mitsuke-catalog";
 /// How long the first reading may hold up the start.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Roles that are kept of those that one is a member of.
+const MEMBER_OF_MAX: usize = 256;
 /// How long one reading may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -226,160 +234,70 @@ impl Login {
 async fn read(catalog: &Catalog, login: &Login, database: &str) -> Result<Rows, Error> {
     let mut url = login.url.clone();
     url.dbname(database).application_name(APPLICATION_NAME);
+    let before = catalog.rows(database);
     let reading = async {
         match &login.tls {
-            None => read_over(catalog, &url, NoTls).await,
+            None => read_over(catalog, &before, &url, NoTls).await,
             // Each time anew: certificates are renewed.
             Some(outward) => {
                 let driver = outward.driver(&mut url, Clock::system().now()).map_err(Error::Tls)?;
-                read_over(catalog, &url, driver).await
+                read_over(catalog, &before, &url, driver).await
             }
         }
     };
     tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| Error::Timeout)?
 }
 
-async fn read_over<T>(catalog: &Catalog, url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
+async fn read_over<T>(catalog: &Catalog, before: &Rows, url: &tokio_postgres::Config, tls: T) -> Result<Rows, Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
 {
     let (client, connection) = url.connect(tls).await?;
     let connection = tokio::spawn(connection);
-    let rows = rows(&client, catalog).await;
+    let rows = rows(&client, catalog, before).await;
     drop(client);
     let _ = connection.await;
     rows
 }
 
-const RELATIONS: &str = "select c.oid, n.nspname::text, c.relname::text, c.relkind::text from pg_catalog.pg_class c \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('r', 'v', 'm', 'f', 'p') and n.nspname !~ '^pg_toast'";
-const COLUMNS: &str = "select a.attrelid, a.attnum, a.attname::text from pg_catalog.pg_attribute a \
-    join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'v', 'm', 'f', 'p') \
-    and n.nspname !~ '^pg_toast' and n.nspname not in ('pg_catalog', 'information_schema') order by 1, 2";
-const VIEWS: &str = "select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
-const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d.refobjsubid::int2 from pg_catalog.pg_depend d \
-    join pg_catalog.pg_rewrite r on r.oid = d.objid join pg_catalog.pg_class c on c.oid = r.ev_class \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass \
-    and r.ev_class <> d.refobjid and c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
-const INHERITS: &str = "select inhrelid, inhparent from pg_catalog.pg_inherits";
-const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
-    where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
-const SIZES: &str = "select c.oid, c.reltuples::int8 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('r', 'm', 'f', 'p') and c.reltuples > 0 and n.nspname !~ '^pg_toast'";
-/// What a value takes as text, by relation; of tables with partitions, of all of them. `STATISTICS` is one of the two below.
-const WIDTHS: &str = "select a.attrelid, a.attnum, pg_catalog.ceil((1 - s.nulls) * case t.typname when 'bool' then 5 \
-    when 'int2' then 4 when 'int4' then 6 when 'int8' then 9 when 'float4' then 8 when 'float8' then 12 when 'date' then 10 \
-    when 'time' then 10 when 'timestamp' then 24 when 'timestamptz' then 28 when 'uuid' then 36 when 'inet' then 12 \
-    when 'bytea' then 2 * s.width + 2 else greatest(s.width + case t.typlen when -1 then -1 else 0 end, 1) end)::int4 \
-    from STATISTICS join pg_catalog.pg_type t on t.oid = a.atttypid where a.attrelid = any($1) order by s.whole";
-/// A superuser's. With AS: up to version 13 a word of the grammar, `nulls`, is no name without it.
-const STATISTICS: &str = "(select starelid, staattnum, stanullfrac as nulls, stawidth as width, stainherit as whole from pg_catalog.pg_statistic) s \
-    join pg_catalog.pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum";
-/// Of what the role may read.
-const READABLE_STATISTICS: &str = "(select n.oid as schema, tablename, attname, null_frac as nulls, avg_width as width, inherited as whole \
-    from pg_catalog.pg_stats join pg_catalog.pg_namespace n on n.nspname = schemaname) s \
-    join pg_catalog.pg_class c on c.relnamespace = s.schema and c.relname = s.tablename \
-    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = s.attname";
-const SEES_STATISTICS: &str = "select pg_catalog.has_table_privilege('pg_catalog.pg_statistic', 'select')";
 /// Widths are read of so many relations.
 const WIDTHS_RELATIONS_MAX: usize = 20_000;
-const COMMENTS: &str = "select objoid, objsubid::int2, description from pg_catalog.pg_description \
-    where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
-const LABELS: &str = "select objoid, objsubid::int2, label from pg_catalog.pg_seclabel \
-    where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0";
-const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::text, coalesce(SQL_BODY, p.prosrc, ''), \
-    exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'), \
-    (select pg_catalog.substr(setting, 13) from pg_catalog.unnest(p.proconfig) setting where setting like 'search_path=%') \
-    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-    join pg_catalog.pg_language l on l.oid = p.prolang where n.nspname not in ('pg_catalog', 'information_schema')";
-const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
-    where not t.tgisinternal union all \
-    select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
-const COMPUTED: &str = "select distinct a.adrelid, a.adnum, n.nspname || '.' || p.proname from pg_catalog.pg_attrdef a \
-    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = a.oid \
-    and d.refclassid = 'pg_catalog.pg_proc'::regclass join pg_catalog.pg_proc p on p.oid = d.refobjid \
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
-const RULES: &str = "select distinct r.ev_class, r.ev_type::text, d.refobjid from pg_catalog.pg_rewrite r \
-    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid \
-    where d.refclassid = 'pg_catalog.pg_class'::regclass and r.rulename <> '_RETURN' and r.ev_class <> d.refobjid";
-const OPERATORS: &str = "select o.oprname::text, n.nspname::text, p.proname::text from pg_catalog.pg_operator o \
-    join pg_catalog.pg_proc p on p.oid = o.oprcode join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-    where n.nspname not in ('pg_catalog', 'information_schema')";
-const BUILT_IN: &str = "select distinct p.proname::text from pg_catalog.pg_proc p \
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname in ('pg_catalog', 'information_schema') \
-    union select o.oprname::text from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace \
-    where n.nspname = 'pg_catalog'";
-const FUNCTION_OIDS: &str = "select p.oid, case n.nspname when 'pg_catalog' then p.proname::text else n.nspname || '.' || p.proname end \
-    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname <> 'information_schema'";
-const FOREIGN: &str = "select f.ftrelid, \
-    coalesce((select pg_catalog.substr(o, 13) from pg_catalog.unnest(f.ftoptions) o where o like 'schema\\_name=%'), n.nspname::text), \
-    coalesce((select pg_catalog.substr(o, 12) from pg_catalog.unnest(f.ftoptions) o where o like 'table\\_name=%'), c.relname::text) \
-    from pg_catalog.pg_foreign_table f join pg_catalog.pg_class c on c.oid = f.ftrelid \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace";
-const FOREIGN_COLUMNS: &str = "select a.attrelid, a.attnum, pg_catalog.substr(o, 13) from pg_catalog.pg_foreign_table f \
-    join pg_catalog.pg_attribute a on a.attrelid = f.ftrelid cross join pg_catalog.unnest(a.attfdwoptions) o where a.attnum > 0 and not a.attisdropped and o like 'column\\_name=%'";
-const PUBLISHED: &str =
-    "select pubname::text, schemaname::text, tablename::text, COLUMN_LIST from pg_catalog.pg_publication_tables";
-const VERSION: &str = "select pg_catalog.current_setting('server_version_num')::int4";
-/// Not the catalog's own role's, nor this database's: these are among `LOGIN_PATHS`.
-const SEARCH_PATH: &str = "select coalesce((select boot_val from pg_catalog.pg_settings where name = 'search_path' and source in ('user', \
-    'database', 'database user')), pg_catalog.current_setting('search_path'))";
-const LOGIN_PATHS: &str = "select r.rolname::text, s.setdatabase <> 0, pg_catalog.substr(setting, 13) from pg_catalog.pg_db_role_setting s \
-    cross join pg_catalog.unnest(s.setconfig) setting left join pg_catalog.pg_roles r on r.oid = s.setrole \
-    where setting like 'search\\_path=%' and (s.setrole = 0 or r.oid is not null) and (s.setdatabase = 0 or s.setdatabase = \
-    (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))";
 
-/// Of roles that may log in, with those that they are a member of through others.
-const MEMBERS: &str = "with recursive members(login, role) as (select m.member, m.roleid from pg_catalog.pg_auth_members m \
-    join pg_catalog.pg_roles r on r.oid = m.member where r.rolcanlogin \
-    union select m.login, more.roleid from members m join pg_catalog.pg_auth_members more on more.member = m.role) \
-    select l.rolname::text, r.rolname::text from members m join pg_catalog.pg_roles l on l.oid = m.login \
-    join pg_catalog.pg_roles r on r.oid = m.role order by l.rolname, r.rolname";
-/// Roles that are kept of those that one is a member of.
-const MEMBER_OF_MAX: usize = 256;
-
-async fn rows(client: &Client, catalog: &Catalog) -> Result<Rows, Error> {
-    client.batch_execute("set default_transaction_read_only = on; set statement_timeout = '60s'").await?;
+async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows, Error> {
+    client.batch_execute(SETTINGS).await?;
     let version: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
     let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
     let mut kinds = Kinds::default();
-    let relations = read_all(client, RELATIONS, |row| {
-        let kind: &str = row.try_get(3)?;
-        let (schema, name) = (kinds.name(row.try_get(1)?), kinds.name(row.try_get(2)?));
-        Ok((row.try_get(0)?, schema, name, kind.chars().next().unwrap_or('r')))
-    });
-    let relations = relations.await?;
-    let columns =
-        read_all(client, COLUMNS, |row| Ok((row.try_get(0)?, row.try_get(1)?, kinds.name(row.try_get(2)?)))).await?;
+    let mut relations = read_all(client, RELATIONS, &[], |row| listed(row, &mut kinds)).await?;
+    relations.sort_unstable_by_key(|listed| listed.oid);
+    let known: HashMap<u32, &Arc<View>> = before.views.iter().map(|(oid, view)| (*oid, view)).collect();
+    let view = |row: &Row| {
+        // One that is dropped meanwhile has no definition.
+        let (oid, definition) = (row.try_get(0)?, row.try_get::<_, &str>(1).unwrap_or_default());
+        let same = known.get(&oid).filter(|view| view.definition() == definition);
+        Ok((oid, same.map_or_else(|| Arc::new(View::new(definition.to_owned())), |view| Arc::clone(view))))
+    };
     let three = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     // `BEGIN ATOMIC` came with 14.
     let body = if version >= 140_000 { "pg_catalog.pg_get_function_sqlbody(p.oid)" } else { "null" };
     let text = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
     let mut rows = Rows {
         relations,
-        columns,
-        // A view that is dropped meanwhile has no definition.
-        views: read_all(client, VIEWS, |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default()))).await?,
-        dependencies: read_all(client, DEPENDENCIES, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .await?,
-        inherits: read_all(client, INHERITS, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
-        unique: read_all(client, UNIQUE, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
-        sizes: read_all(client, SIZES, |row| {
-            Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0)))
+        views: read_all(client, VIEWS, &[], view).await?,
+        dependencies: read_all(client, DEPENDENCIES, &[], |row| {
+            Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
         })
         .await?,
-        comments: read_all(client, COMMENTS, three).await?,
-        labels: read_all(client, LABELS, three).await?,
-        functions: read_all(client, &FUNCTIONS.replace("SQL_BODY", body), function).await?,
-        triggers: read_all(client, TRIGGERS, |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default()))).await?,
-        operators: read_all(client, OPERATORS, |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).await?,
-        built_in: read_all(client, BUILT_IN, |row| text(row, 0)).await?,
+        inherits: read_all(client, INHERITS, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
+        unique: read_all(client, UNIQUE, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
+        comments: read_all(client, COMMENTS, &[], three).await?,
+        labels: read_all(client, LABELS, &[], three).await?,
+        functions: read_all(client, &FUNCTIONS.replace("SQL_BODY", body), &[], function).await?,
+        triggers: read_all(client, TRIGGERS, &[], |row| Ok((row.try_get(0)?, row.try_get(1).unwrap_or_default())))
+            .await?,
+        operators: read_all(client, OPERATORS, &[], |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).await?,
+        built_in: read_all(client, BUILT_IN, &[], |row| text(row, 0)).await?,
         search_path: schemas(&path),
         ..Rows::default()
     };
@@ -392,9 +310,10 @@ async fn rows(client: &Client, catalog: &Catalog) -> Result<Rows, Error> {
 async fn read_all<T>(
     client: &Client,
     sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
     mut read: impl FnMut(&Row) -> Result<T, tokio_postgres::Error>,
 ) -> Result<Vec<T>, tokio_postgres::Error> {
-    let stream = client.query_raw(sql, std::iter::empty::<i32>()).await?;
+    let stream = client.query_raw(sql, parameters.iter().copied()).await?;
     let mut stream = std::pin::pin!(stream);
     let mut all = Vec::new();
     while let Some(row) = stream.try_next().await? {
@@ -407,7 +326,7 @@ async fn read_all<T>(
 /// By role that may log in: the roles that it is a member of. What many are members of is there once.
 async fn members(client: &Client) -> Result<HashMap<Text, Texts>, Error> {
     let pairs =
-        read_all(client, MEMBERS, |row| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?))).await?;
+        read_all(client, MEMBERS, &[], |row| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?))).await?;
     let mut lists: HashSet<Texts> = HashSet::new();
     let of_one =
         |list: &[(String, String)]| list.iter().take(MEMBER_OF_MAX).map(|(_, role)| Text::from(&**role)).collect();
@@ -432,6 +351,22 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
         Arc::new(oids.iter().filter_map(|row| Some((row.try_get(0).ok()?, name(row, 1).ok()?))).collect());
     for row in client.query(COMPUTED, &[]).await? {
         rows.computed.push((row.try_get(0)?, row.try_get(1)?, name(&row, 2)?));
+    }
+    let domains: Vec<(u32, Text)> =
+        read_all(client, DOMAINS, &[], |row| Ok((row.try_get(0)?, row.try_get::<_, &str>(1)?.into()))).await?;
+    if !domains.is_empty() {
+        let types: Vec<u32> = domains.iter().map(|(domain, _)| *domain).collect();
+        for row in client.query(OF_DOMAINS, &[&types]).await? {
+            let (oid, number, domain): (u32, i16, u32) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let of = domains.iter().filter(|(its, _)| *its == domain);
+            rows.computed.extend(of.map(|(_, function)| (oid, number, function.clone())));
+        }
+    }
+    for row in client.query(GENERATED, &[]).await? {
+        rows.generated.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    }
+    for row in client.query(UNNAMED, &[]).await? {
+        rows.unnamed.push((row.try_get(0)?, name(&row, 1)?, row.try_get(2)?));
     }
     for row in client.query(RULES, &[]).await? {
         let on: &str = row.try_get(1)?;
@@ -467,21 +402,41 @@ async fn add_widths(client: &Client, catalog: &Catalog, rows: &mut Rows) -> Resu
     let mut known: HashMap<Text, bool> = HashMap::new();
     let said = rows.comments.iter().chain(&rows.labels).map(|(oid, ..)| *oid);
     let mut relations: BTreeSet<u32> = said.collect();
-    for (oid, _, column) in &rows.columns {
-        if *known.entry(column.clone()).or_insert_with(|| catalog.may_classify(column)) {
-            relations.insert(*oid);
+    for listed in &rows.relations {
+        let mut may_classify =
+            |column: &Text| *known.entry(column.clone()).or_insert_with(|| catalog.may_classify(column));
+        if listed.columns.keys().any(&mut may_classify) {
+            relations.insert(listed.oid);
         }
     }
     let relations: Vec<u32> = relations.into_iter().take(WIDTHS_RELATIONS_MAX).collect();
     let all: bool = client.query_one(SEES_STATISTICS, &[]).await?.try_get(0)?;
     let sql = WIDTHS.replace("STATISTICS", if all { STATISTICS } else { READABLE_STATISTICS });
-    let mut widths: HashMap<(u32, i16), u16> = HashMap::new();
-    for row in client.query(&sql, &[&relations]).await? {
-        let width: i32 = row.try_get(2)?;
-        widths.insert((row.try_get(0)?, row.try_get(1)?), u16::try_from(width).unwrap_or(u16::MAX));
-    }
-    rows.widths = widths.into_iter().map(|((oid, number), width)| (oid, number, width)).collect();
+    let width = |row: &Row| {
+        let (width, of_part): (i32, bool) = (row.try_get(2)?, !row.try_get::<_, bool>(3)?);
+        Ok((row.try_get::<_, u32>(0)?, row.try_get::<_, i16>(1)?, of_part, u16::try_from(width).unwrap_or(u16::MAX)))
+    };
+    let mut widths = read_all(client, &sql, &[&relations], width).await?;
+    // What is said of a table with its partitions goes before what is said of itself.
+    widths.sort_unstable();
+    widths.dedup_by_key(|(oid, number, ..)| (*oid, *number));
+    rows.widths = widths.into_iter().map(|(oid, number, _, width)| (oid, number, width)).collect();
     Ok(())
+}
+
+fn listed(row: &Row, kinds: &mut Kinds) -> Result<Listed, tokio_postgres::Error> {
+    let (kind, size): (&str, Option<i64>) = (row.try_get(3)?, row.try_get(4)?);
+    let names: Vec<&str> = row.try_get(5)?;
+    let columns = (1..).zip(names).filter(|(_, name)| !name.is_empty());
+    let columns = columns.map(|(number, name)| (kinds.name(name), number)).collect();
+    Ok(Listed {
+        oid: row.try_get(0)?,
+        schema: kinds.name(row.try_get(1)?),
+        name: kinds.name(row.try_get(2)?),
+        kind: kind.chars().next().unwrap_or('r'),
+        size: size.and_then(|size| u64::try_from(size).ok()),
+        columns: kinds.list(columns),
+    })
 }
 
 fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
@@ -493,6 +448,8 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
         body: row.try_get(3)?,
         in_extension: row.try_get(4)?,
         search_path: path.map(schemas),
+        calls: row.try_get::<_, Vec<&str>>(6)?.into_iter().map(Text::from).collect(),
+        defaults: row.try_get(7)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `columns`, `building`, `functions`, `foreign`, `lineage`, `renamed`, `streams`, `consequences`, `classification`, `widths` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `columns`, `building`, `functions`, `foreign`, `lineage`, `relations`, `renamed`, `streams`, `shifted`, `consequences`, `classification`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -14,15 +14,18 @@ mod foreign;
 mod functions;
 mod lineage;
 pub mod loader;
+mod questions;
+mod relations;
 mod renamed;
 mod resolve;
+mod shifted;
 pub mod snapshot;
 mod streams;
 mod widths;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -43,6 +46,8 @@ use crate::tls::Outward;
 
 /// Databases whose catalogs are kept. One more is judged by names alone.
 const DATABASES_MAX: usize = 256;
+/// Names that changes of the schema made uncertain, until the catalog is read again. One more is taken for what it was.
+const SHIFTED_MAX: usize = 10_000;
 /// Columns that nobody classified and that are told of. One more is not.
 const TOLD_COLUMNS_MAX: usize = 10_000;
 
@@ -125,6 +130,8 @@ pub struct Understanding {
     pub consequences: Consequences,
     /// What an error may quote, where it fails.
     pub at_risk: AtRisk,
+    /// What code may say as it runs.
+    pub raised: AtRisk,
 }
 
 /// Classified columns that a statement touches, whether it returns them or not: an error quotes the value that a cast does not
@@ -211,6 +218,8 @@ struct Database {
     read_at: Option<Instant>,
     /// A change was seen that no reading begun before it can hold.
     changes: u64,
+    /// Names that these changes made uncertain.
+    shifted: Arc<BTreeSet<Text>>,
 }
 
 impl Database {
@@ -261,9 +270,11 @@ impl Catalog {
     /// What a statement really touched. `wire`: the result's columns, as RowDescription had them.
     pub fn understand(&self, analysis: &Analysis, context: &Context, wire: Option<&[Origin]>) -> Understanding {
         let classification = self.inner.classification.load();
-        let (snapshot, stale, lineage) = self.read().get(&context.database).map_or_else(Default::default, |database| {
-            (database.snapshot.clone(), database.stale, Arc::clone(&database.lineage))
-        });
+        let known = |database: &Database| {
+            (database.snapshot.clone(), database.stale, Arc::clone(&database.lineage), Arc::clone(&database.shifted))
+        };
+        let (snapshot, stale, lineage, shifted) =
+            self.read().get(&context.database).map_or_else(Default::default, known);
         let state = match (&snapshot, stale) {
             (None, _) => CatalogState::None,
             (Some(_), true) => CatalogState::Stale,
@@ -280,6 +291,7 @@ impl Catalog {
             state,
             context,
             lineage: &lineage,
+            shifted: &shifted,
         };
         resolver.understand(analysis, wire)
     }
@@ -475,9 +487,12 @@ impl Catalog {
         self.changed_now();
     }
 
-    /// DDL passed: what is known of this database is stale until it has been read again.
-    pub fn schema_changed(&self, database: &str) {
+    /// DDL passed: what is known of this database is stale until it has been read again, and of these names the worst is assumed.
+    pub fn schema_changed(&self, database: &str, names: &[Text]) {
         if let Some(database) = self.write().get_mut(database) {
+            if !names.is_empty() && database.shifted.len() < SHIFTED_MAX {
+                Arc::make_mut(&mut database.shifted).extend(names.iter().cloned());
+            }
             database.stale = true;
             database.changes = database.changes.saturating_add(1);
             self.inner.wake.notify_one();
@@ -494,6 +509,11 @@ impl Catalog {
         }
         self.inner.classification.store(Arc::new(classification));
         self.changed_now();
+    }
+
+    /// What was read of a database last.
+    fn rows(&self, database: &str) -> Arc<Rows> {
+        self.read().get(database).map(|database| Arc::clone(&database.rows)).unwrap_or_default()
     }
 
     /// Changes seen in a database so far; to be asked before it is read.
@@ -531,6 +551,7 @@ impl Catalog {
             known.stale = known.changes != changes;
             known.read_at = Some(Instant::now());
             if !known.stale {
+                known.shifted = Arc::default();
                 Arc::make_mut(&mut known.lineage).forget_new_views();
             }
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::classification::Classification;
-use super::functions::{Shown, reads_anything};
+use super::functions::{Shown, holds_statistics, reads_anything};
 use super::lineage::{Holds, Lineage};
 use super::snapshot::{Classified, Relation, Snapshot};
 use super::{Consequences, Context, PeopleRule, Understanding, widths};
@@ -26,6 +26,8 @@ pub(super) struct Resolver<'a> {
     pub(super) state: CatalogState,
     pub(super) context: &'a Context,
     pub(super) lineage: &'a Lineage,
+    /// Names that mean something else, perhaps, than when the catalog was read.
+    pub(super) shifted: &'a BTreeSet<Text>,
 }
 
 /// A relation that a statement names.
@@ -114,7 +116,8 @@ impl Resolver<'_> {
         found.takes(&called, self.snapshot);
         let learned = self.learned(analysis, [&reads, &writes], &called);
         self.filled_at_once(analysis, &learned, &mut found);
-        let brought_back = self.brought_back(analysis, &mut found);
+        self.show_shifted(analysis, &reads, wire, &mut found);
+        let brought_back = self.brought_back(analysis, &called, &mut found);
         let streamed = self.streamed(analysis, &mut found);
         let level = found.columns.iter().map(|column| column.level).max();
         let personal = level.is_some_and(|level| self.classification.is_personal(level));
@@ -139,6 +142,7 @@ impl Resolver<'_> {
             relations_read = union(relations_read, &streamed.relations);
         }
         let at_risk = self.at_risk(analysis, &reads, &writes, &found);
+        let raised = self.raised(analysis, &reads, &writes, &found);
         Understanding {
             relations_read,
             relations_written: union(names(&writes), &ruled(analysis, &writes)),
@@ -150,6 +154,7 @@ impl Resolver<'_> {
             state: self.state,
             consequences,
             at_risk,
+            raised,
         }
     }
 
@@ -159,7 +164,7 @@ impl Resolver<'_> {
         let mut called = Shown {
             // Without a catalog, what a function does is not known; a block of code may do anything.
             assumed: matches!(analysis.kind, Kind::Do | Kind::Call),
-            opaque: reads_any || self.shows_statistics(analysis, reads),
+            opaque: reads_any || self.shows_statistics(analysis, reads) || self.calls_shifted(analysis),
             ..Shown::default()
         };
         let Some(snapshot) = self.snapshot else { return called };
@@ -171,11 +176,15 @@ impl Resolver<'_> {
             |name: &Text| !analysis.doors.elsewhere.is_empty() && (**name == *"dblink" || name.ends_with(".dblink"));
         let here = analysis.functions.iter().filter(|name| !elsewhere(name));
         let shown = here.filter_map(|name| snapshot.function(name));
-        let operators = analysis.operators.iter().filter_map(|name| snapshot.operator(name));
-        shown.chain(operators).for_each(|shown| called.takes(shown.clone()));
+        let operators = analysis.operators.iter().flat_map(|name| snapshot.operator(name));
+        shown.for_each(|shown| called.takes(shown.clone()));
+        // Of several of one name the types say which is meant, and they are not known.
+        operators.for_each(|shown| called.takes(Shown { assumed: !shown.columns.is_empty(), ..shown.clone() }));
         // One that was made a moment ago; or `email(c)`, which is `c.email`.
-        let mut names = analysis.functions.iter().chain(&analysis.operators);
+        let operators = analysis.operators.iter().filter(|name| !name.starts_with("::"));
+        let mut names = analysis.functions.iter().chain(operators);
         called.opaque |= names.any(|name| snapshot.is_unheard_of(name) && !is_column(name));
+        self.counted(analysis, reads, snapshot, &mut called);
         if let Some(code) = &analysis.code {
             called.takes(snapshot.code(code));
         }
@@ -197,13 +206,6 @@ impl Resolver<'_> {
 
     /// Whether the planner's statistics are read: they hold the most common values of every column.
     fn shows_statistics(&self, analysis: &Analysis, reads: &[Target<'_>]) -> bool {
-        const STATISTICS: [&str; 5] = [
-            "pg_catalog.pg_stats",
-            "pg_catalog.pg_statistic",
-            "pg_catalog.pg_stats_ext",
-            "pg_catalog.pg_stats_ext_exprs",
-            "pg_catalog.pg_statistic_ext_data",
-        ];
         let bounds = |column: &ColumnRef| {
             column.column.as_deref().is_none_or(|name| {
                 ["most_common", "histogram", "stavalues", "stxd"].iter().any(|begin| name.starts_with(begin))
@@ -214,8 +216,16 @@ impl Resolver<'_> {
             Output::Unknown => true,
             Output::Nothing => false,
         };
-        let views = analysis.reads.iter().map(|name| format!("pg_catalog.{}", name.name));
-        values && !reads.is_empty() && views.into_iter().any(|name| STATISTICS.contains(&name.as_str()))
+        // Under whatever names a view of somebody's shows them.
+        let is_behind = |target: &Target<'_>| match target {
+            Target::Known(relation) => relation.bases().iter().any(|base| {
+                let its = base.strip_prefix("pg_catalog.").filter(|_| *base != relation.name);
+                its.is_some_and(|name| holds_statistics(&RelationName { schema: None, name: name.into() }))
+            }),
+            _ => false,
+        };
+        let is_shown = !matches!(analysis.output, Output::Nothing);
+        values && analysis.reads.iter().any(holds_statistics) || is_shown && reads.iter().any(is_behind)
     }
 
     fn people(&self, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> PeopleRule {
@@ -300,7 +310,7 @@ impl Resolver<'_> {
                 // PostgreSQL's own column, `ctid` for one.
                 Some(_) if origin.attribute < 0 => {}
                 Some(relation) => {
-                    found.assumed |= relation.guessed.contains(&origin.attribute);
+                    found.assumed |= relation.rare().guessed.contains(&origin.attribute);
                     // What its own server says of a column is not seen from here.
                     found.inferred |= relation.is_foreign && !relation.classified.contains_key(&origin.attribute);
                     found.columns.extend(relation.classified.get(&origin.attribute).into_iter().flatten().cloned());
@@ -323,7 +333,9 @@ impl Resolver<'_> {
     pub(super) fn text_column(&self, column: &ColumnRef, analysis: &Analysis, all: &[&Target<'_>], found: &mut Found) {
         let named = column.relation.as_ref();
         let here = named.filter(|name| analysis.reads.contains(name) || analysis.writes.contains(name));
-        let own = here.map(|name| self.targets(std::slice::from_ref(name), found));
+        // Whose column is renamed is among neither.
+        let own = here.or(named.filter(|_| all.is_empty()));
+        let own = own.map(|name| self.targets(std::slice::from_ref(name), found));
         let targets: Vec<&Target<'_>> = match &own {
             Some(own) => own.iter().collect(),
             None => all.to_vec(),
@@ -362,7 +374,8 @@ impl Resolver<'_> {
         found.inferred |= relation.filled;
         found.assumed |= self.outlived(relation, column);
         // What is behind a view was filled since it was followed, perhaps.
-        let behind = relation.bases.iter().filter(|base| **base != relation.name && self.state != CatalogState::Fresh);
+        let behind =
+            relation.bases().iter().filter(|base| **base != relation.name && self.state != CatalogState::Fresh);
         for (schema, table) in behind.filter_map(|base| base.split_once('.')) {
             let before = found.columns.len();
             if let Some(holds) = self.lineage.of(schema, table) {
@@ -370,8 +383,8 @@ impl Resolver<'_> {
             }
             found.assumed |= found.columns.len() > before;
         }
-        if !relation.copied_in.is_empty() {
-            found.columns.extend(relation.copied_in.iter().cloned());
+        if !relation.rare().copied_in.is_empty() {
+            found.columns.extend(relation.rare().copied_in.iter().cloned());
             found.assumed = true;
         }
     }
@@ -381,7 +394,7 @@ impl Resolver<'_> {
         let (schema, table) = &relation.parts;
         let number = column.and_then(|column| relation.columns.get(column));
         let of_column = |fill: &&(i16, Classified)| column.is_none() || number == Some(&fill.0);
-        relation.fills.iter().filter(of_column).any(|(number, mark)| {
+        relation.rare().fills.iter().filter(of_column).any(|(number, mark)| {
             let holds = self.lineage.of(schema, table);
             let shown = holds
                 .map(|holds| holds.shows(relation.column_named(*number).map(|name| &**name), self.classification).0);
@@ -404,7 +417,7 @@ impl Resolver<'_> {
         match (target, column) {
             (Target::Known(relation), Some(column)) => {
                 let number = relation.columns.get(column);
-                found.assumed |= number.is_some_and(|number| relation.guessed.contains(number));
+                found.assumed |= number.is_some_and(|number| relation.rare().guessed.contains(number));
                 found
                     .columns
                     .extend(number.and_then(|number| relation.classified.get(number)).into_iter().flatten().cloned());
@@ -412,7 +425,7 @@ impl Resolver<'_> {
             }
             (Target::Known(relation), None) => {
                 found.columns.extend(relation.classified.values().flatten().cloned());
-                found.assumed |= !relation.guessed.is_empty();
+                found.assumed |= !relation.rare().guessed.is_empty();
                 self.show_lineage(relation, None, found);
             }
             (Target::Temporary { holds, .. }, column) => self.show_marks(holds, column, found),
@@ -517,7 +530,7 @@ fn ruled(analysis: &Analysis, writes: &[Target<'_>]) -> BTreeSet<Text> {
         _ => None,
     };
     let known = writes.iter().filter_map(|target| match target {
-        Target::Known(relation) => Some(&relation.rules),
+        Target::Known(relation) => Some(&relation.rare().rules),
         Target::Temporary { .. } | Target::Named { .. } => None,
     });
     known.flatten().filter(|rule| on.is_none_or(|on| on == rule.on)).map(|rule| rule.relation.clone()).collect()
@@ -528,7 +541,7 @@ fn names(targets: &[Target<'_>]) -> Vec<Text> {
     let names: BTreeSet<Text> = targets
         .iter()
         .flat_map(|target| match target {
-            Target::Known(relation) => relation.bases.clone(),
+            Target::Known(relation) => relation.bases().to_vec(),
             other => vec![other.name()],
         })
         .collect();

@@ -108,6 +108,7 @@ impl Catalog {
             },
             consequences: Consequences::default(),
             at_risk: AtRisk::default(),
+            raised: AtRisk::default(),
         }
     }
 }
@@ -180,7 +181,7 @@ pub(super) struct Streamed {
 
 impl Streamed {
     fn one(&mut self, relation: &Relation) {
-        self.relations.extend(relation.bases.iter().cloned());
+        self.relations.extend(relation.bases().iter().cloned());
         if !relation.classified.is_empty() {
             self.uncounted |= relation.size.is_none();
             self.most = self.most.max(relation.size).filter(|_| !self.uncounted);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::functions::Function;
+use super::snapshot::{Listed, View};
 use super::*;
 use crate::sql;
 
@@ -15,39 +16,33 @@ tables:
   \"*.*\": { columns: { \"*phone*\": personal } }
 ";
 
+fn listed(oid: u32, schema: &str, name: &str, kind: char, size: Option<u64>, columns: &[&str]) -> Listed {
+    let columns = (1..).zip(columns).map(|(number, name)| (Text::from(*name), number)).collect();
+    Listed { oid, schema: schema.into(), name: name.into(), kind, size, columns }
+}
+
+fn view(oid: u32, definition: &str) -> (u32, Arc<View>) {
+    (oid, Arc::new(View::new(definition.to_owned())))
+}
+
 fn rows() -> Rows {
     let text = |text: &str| Text::from(text);
     Rows {
         relations: vec![
-            (1, text("shop"), text("customers"), 'p'),
-            (2, text("shop"), text("customers_2026"), 'r'),
-            (3, text("shop"), text("contacts"), 'v'),
-            (4, text("shop"), text("orders"), 'r'),
-            (5, text("public"), text("notes"), 'r'),
-            (6, text("shop"), text("loud"), 'v'),
-        ],
-        columns: vec![
-            (1, 1, text("id")),
-            (1, 2, text("email")),
-            (1, 3, text("created")),
-            (2, 1, text("id")),
-            (2, 2, text("email")),
-            (3, 1, text("who")),
-            (3, 2, text("mail")),
-            (4, 1, text("id")),
-            (4, 2, text("note")),
-            (5, 1, text("body")),
-            (5, 2, text("labelled")),
-            (6, 1, text("x")),
+            listed(1, "shop", "customers", 'p', Some(500), &["id", "email", "created"]),
+            listed(2, "shop", "customers_2026", 'r', Some(300), &["id", "email"]),
+            listed(3, "shop", "contacts", 'v', None, &["who", "mail"]),
+            listed(4, "shop", "orders", 'r', None, &["id", "note"]),
+            listed(5, "public", "notes", 'r', None, &["body", "labelled"]),
+            listed(6, "shop", "loud", 'v', None, &["x"]),
         ],
         views: vec![
-            (3, "SELECT c.id AS who, c.email AS mail FROM shop.customers c;".to_owned()),
-            (6, "SELECT something_odd(k.mail) OVER strange AS x FROM ROWS FROM (f()) k;".to_owned()),
+            view(3, "SELECT c.id AS who, c.email AS mail FROM shop.customers c;"),
+            view(6, "SELECT something_odd(k.mail) OVER strange AS x FROM ROWS FROM (f()) k;"),
         ],
         dependencies: vec![(3, 1, 1), (3, 1, 2), (6, 3, 2)],
         inherits: vec![(2, 1)],
         unique: vec![(1, 1)],
-        sizes: vec![(1, 500), (2, 300)],
         comments: vec![(4, 2, "free text @personal".to_owned()), (5, 2, "once @personal".to_owned())],
         labels: vec![(5, 2, "classification:sensitive".to_owned()), (5, 1, "system_u:object_r:other_t:s0".to_owned())],
         functions: vec![Function {
@@ -57,6 +52,8 @@ fn rows() -> Rows {
             ..Function::default()
         }],
         computed: Vec::new(),
+        generated: Vec::new(),
+        unnamed: Vec::new(),
         triggers: Vec::new(),
         rules: Vec::new(),
         widths: vec![(1, 1, 4), (1, 2, 20)],
@@ -155,8 +152,8 @@ fn baits_lie_wherever_the_subject_column_of_their_table_is() {
     };
     assert_eq!(lies_in(&catalog), ["shop.customers", "shop.customers_2026", "shop.contacts"]);
     let mut renamed = rows();
-    renamed.relations[0].1 = "archive".into();
-    renamed.relations[0].2 = "clients".into();
+    renamed.relations[0].schema = "archive".into();
+    renamed.relations[0].name = "clients".into();
     catalog.put("shop", renamed, 0);
     assert!(lies_in(&catalog).contains(&"archive.clients"), "{:?}", lies_in(&catalog));
     let found: [Text; 1] = ["bait".into()];
@@ -180,9 +177,9 @@ fn partitions_and_comments_are_classified() {
 fn what_is_renamed_is_followed_by_oid() {
     let catalog = catalog();
     let mut renamed = rows();
-    renamed.relations[0].1 = "archive".into();
-    renamed.relations[0].2 = "clients".into();
-    renamed.columns[1].2 = "contact".into();
+    renamed.relations[0].schema = "archive".into();
+    renamed.relations[0].name = "clients".into();
+    renamed.relations[0].columns = ["id", "contact", "created"].map(Text::from).into_iter().zip(1..).collect();
     let analysis = sql::analyze("select id, contact from archive.clients").remove(0);
     for _ in 0..2 {
         catalog.put("shop", renamed.clone(), 0);
@@ -278,7 +275,7 @@ fn without_a_catalog_names_are_judged() {
 fn a_change_makes_it_stale_until_it_is_read_again() {
     let catalog = catalog();
     assert!(catalog.is_fresh("shop"));
-    catalog.schema_changed("shop");
+    catalog.schema_changed("shop", &[]);
     assert!(!catalog.is_fresh("shop"));
     catalog.put("shop", rows(), 0);
     assert!(!catalog.is_fresh("shop"), "read before the change");
@@ -334,4 +331,50 @@ fn what_was_emptied_since_the_catalog_was_read_is_in_doubt() {
     assert_eq!(run("select body from notes"), (1, Certainty::Inferred));
     run("truncate notes");
     assert_eq!(run("select body from notes"), (1, Certainty::Assumed));
+}
+
+/// Of its own columns' making, and of what inherits from it: in views over it, too.
+#[test]
+fn a_generated_column_and_a_parent_hold_what_they_are_made_of() {
+    let mut rows = Rows { generated: vec![(1, 3, 2)], ..rows() };
+    rows.relations.push(listed(7, "shop", "above", 'r', None, &["email", "id"]));
+    rows.relations.push(listed(8, "shop", "over", 'v', None, &["e"]));
+    rows.inherits.push((1, 7));
+    rows.views.push(view(8, "SELECT above.email AS e FROM shop.above;"));
+    rows.dependencies.push((8, 7, 1));
+    let classification = Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless");
+    let snapshot = Snapshot::build(&rows, &classification, &Lineage::default());
+    let shown = |oid: u32, column: &str| {
+        let relation = snapshot.relation(oid).expect("there");
+        let shown = relation.shows(Some(column)).into_iter().map(|found| found.name.to_string());
+        (shown.collect::<Vec<_>>(), relation.subject, relation.filled)
+    };
+    let email = || vec!["shop.customers.email".to_owned()];
+    assert_eq!(shown(1, "created"), (email(), Some(1), true));
+    assert_eq!(shown(7, "email"), (email(), Some(2), true));
+    assert_eq!(shown(8, "e"), (email(), None, true));
+}
+
+/// Names that changed, until the catalog is read; in the session's own transaction for as long as that is open.
+#[test]
+fn what_shifted_is_the_worst_until_the_catalog_is_read() {
+    let catalog = catalog();
+    let run = |text: &str, own: &Arc<Own>| {
+        let context = Context { own: Arc::clone(own), ..context("shop") };
+        let found = catalog.understand(&sql::analyze(text).remove(0), &context, None);
+        (found.columns.len(), found.certainty)
+    };
+    let (nobodys, mut own) = (Arc::default(), Arc::<Own>::default());
+    assert_eq!(run("select created from customers", &nobodys), (0, Certainty::Inferred));
+    catalog.schema_changed("shop", &["created".into(), "customers".into()]);
+    assert_eq!(run("select created from customers", &nobodys), (1, Certainty::Assumed));
+    assert_eq!(run("select id from customers", &nobodys), (0, Certainty::Inferred));
+    assert_eq!(run("select count(*) from customers", &nobodys).0, 0);
+    catalog.put("shop", rows(), catalog.changes("shop"));
+    assert_eq!(run("select created from customers", &nobodys), (0, Certainty::Inferred));
+    Arc::make_mut(&mut own).shift(&["created".into(), "customers".into(), "lower".into()]);
+    assert_eq!(run("select created from customers", &own), (1, Certainty::Assumed));
+    assert_eq!(run("select lower('x')", &own).1, Certainty::Assumed);
+    assert_eq!(Arc::make_mut(&mut own).settle().map(|names| names.len()), Some(3));
+    assert!(own.is_empty());
 }

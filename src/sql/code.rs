@@ -14,6 +14,9 @@ use crate::record::Text;
 /// Names that are kept, of each kind. With more, the code is taken for dynamic.
 const NAMES_MAX: usize = 4_096;
 
+/// What is assigned is read so far, tokens.
+const ASSIGNED_TOKENS_MAX: usize = 256;
+
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
@@ -28,8 +31,14 @@ pub struct Code {
     /// Columns of the row that set off a trigger which it assigns to; `None` where that is all of it.
     #[serde(skip)]
     pub assigns: Vec<Option<Text>>,
+    /// Of these, which columns of the row that set it off go into which.
+    #[serde(skip)]
+    pub copies: Vec<(Text, Text)>,
     /// Whether it takes the row that set off a trigger as a whole.
     pub takes_rows: bool,
+    /// Whether it takes all columns of anything.
+    #[serde(skip)]
+    pub takes_all: bool,
     /// Whether it executes what it puts together, or could not be read.
     pub dynamic: bool,
     /// Whether it may change what names mean after it.
@@ -84,7 +93,9 @@ impl Code {
             functions: functions.into_iter().collect(),
             notifies,
             assigns: assigns(&tokens),
+            copies: copies(&tokens),
             takes_rows: takes_rows(&tokens),
+            takes_all: takes_all(&tokens),
             dynamic,
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),
         }
@@ -111,6 +122,31 @@ fn takes_rows(tokens: &Tokens<'_>) -> bool {
         let is_returned = at > 0 && tokens.word(at - 1) == "return";
         is_row && tokens.word(at + 1) != "." && !is_returned
     })
+}
+
+/// `*` that is no product.
+fn takes_all(tokens: &Tokens<'_>) -> bool {
+    let is_all =
+        |at: usize| matches!(tokens.word(at.saturating_sub(1)).as_str(), "select" | "," | "." | "all" | "distinct");
+    tokens.all.iter().enumerate().any(|(at, lexeme)| lexeme.text == "*" && is_all(at))
+}
+
+/// `new.a := … new.b …;` puts `b` into `a`, or what is made of it.
+fn copies(tokens: &Tokens<'_>) -> Vec<(Text, Text)> {
+    let text = |at: usize| tokens.all.get(at).map_or("", |lexeme| lexeme.text);
+    let is = |at: usize, word: &str| text(at).eq_ignore_ascii_case(word);
+    let column = |at: usize| {
+        let is_of_row = (is(at, "new") || is(at, "old")) && text(at + 1) == ".";
+        is_of_row.then(|| Text::from(tokens.word(at + 2)))
+    };
+    let mut copies = BTreeSet::new();
+    for at in 0..tokens.all.len() {
+        let Some(into) = column(at).filter(|_| matches!(text(at + 3), ":=" | "=")) else { continue };
+        let end = (at + 4..at + 4 + ASSIGNED_TOKENS_MAX).take_while(|at| text(*at) != ";" && !is(*at, "then"));
+        let from = end.filter_map(column);
+        copies.extend(from.filter(|from| *from != into).map(|from| (into.clone(), from)));
+    }
+    copies.into_iter().collect()
 }
 
 /// `new.name := …`, `select … into new.name`; of `new` without a name, all of it.
@@ -151,6 +187,13 @@ mod tests {
         assert_eq!((sends.notifies.as_slice(), sends.takes_rows), (&[Some("a".into()), Some("b".into())][..], false));
         assert!(Code::of("begin perform pg_notify('a', row_to_json(new)::text); return new; end").takes_rows);
         assert!(Code::of("unterminated ' string").dynamic);
+    }
+
+    #[test]
+    fn what_a_trigger_copies_within_its_row_is_noticed() {
+        let copies = |code: &str| Code::of(code).copies.len();
+        assert_eq!(copies("begin new.city := lower(new.email) || old.phone; new.at = now(); return new; end"), 2);
+        assert_eq!(copies("begin if new.a is null then new.b := 1; end if; new.c := new.c + 1; return new; end"), 0);
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct Doors {
     pub any_sequence: bool,
     /// Whether something is sent, set or written by a call whose arguments are not among what the statement returns: in a condition, within another call.
     pub aside: bool,
+    /// Names in what such calls are given that leave a number behind.
+    #[serde(skip)]
+    pub aside_of: Vec<Text>,
     /// Statements that `dblink` has another server run; empty where one of them is put together.
     pub elsewhere: Vec<Analysis>,
     /// What a replication command streams.
@@ -71,6 +74,11 @@ impl Doors {
         }
         doors.any_sequence |= ["lastval", "pg_sequence_last_value", "pg_get_sequence_data"].into_iter().any(calls);
         doors.aside = TELLING.into_iter().filter(|name| calls(name)).any(|name| is_aside(tokens, name));
+        for name in LEAVING.into_iter().filter(|name| calls(name)) {
+            let asides = asides(tokens, name);
+            doors.aside |= asides.len() >= CALLS_MAX;
+            doors.aside_of.extend(asides.into_iter().flat_map(|at| given(tokens, at)));
+        }
         if calls("dblink") {
             doors.elsewhere = elsewhere(tokens, depth);
         }
@@ -137,9 +145,38 @@ const TELLING: [&str; 10] = [
     "pg_logical_emit_message",
 ];
 
+/// Functions that leave a number where another session sees it (a lock, the place in a large object), say it in a warning, or take as long as it says.
+const LEAVING: [&str; 19] = [
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_advisory_xact_lock",
+    "pg_advisory_xact_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    "pg_try_advisory_xact_lock",
+    "pg_try_advisory_xact_lock_shared",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_shared",
+    "lo_lseek",
+    "lo_lseek64",
+    "lo_truncate",
+    "lo_truncate64",
+    "pg_cancel_backend",
+    "pg_terminate_backend",
+    "pg_sleep",
+    "pg_sleep_for",
+    "setseed",
+];
+
 /// Whether a call of a function stands where what it is given is not followed: anywhere but in the list of a SELECT, and by itself there.
 /// What it is given by constants and parameters alone says nothing.
 fn is_aside(tokens: &Tokens<'_>, function: &str) -> bool {
+    !asides(tokens, function).is_empty()
+}
+
+/// Where such calls stand, as far as they are looked at.
+fn asides(tokens: &Tokens<'_>, function: &str) -> Vec<usize> {
+    let mut asides = Vec::new();
     let from = tokens.find(0, "from").unwrap_or(tokens.all.len());
     let mut depth = 0_usize;
     for (at, lexeme) in tokens.all.iter().enumerate() {
@@ -151,10 +188,20 @@ fn is_aside(tokens: &Tokens<'_>, function: &str) -> bool {
         let is_call = lexeme.is_name() && lexeme.name() == function && tokens.word(at + 1) == "(";
         let in_list = depth == 0 && at < from && tokens.word(0) == "select";
         if is_call && !in_list && arguments(tokens, at + 1).contains(&Argument::Other) {
-            return true;
+            asides.push(at);
+            if asides.len() >= CALLS_MAX {
+                break;
+            }
         }
     }
-    false
+    asides
+}
+
+/// The names in what the call at `at` is given: a number of a row's own, its key as a rule, says nothing of what else is in it.
+fn given(tokens: &Tokens<'_>, at: usize) -> Vec<Text> {
+    let inside = tokens.parenthesised(at + 1).and_then(|(text, _)| Tokens::scan(text));
+    let names = inside.iter().flat_map(|inside| &inside.all).filter(|lexeme| lexeme.is_name());
+    names.map(|lexeme| lexeme.name().into()).collect()
 }
 
 /// The channels that a text's calls of `pg_notify` name.
@@ -358,6 +405,17 @@ mod tests {
         ] {
             assert!(!aside(text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_left_in_a_lock_is_noticed() {
+        let names = |text: &str| doors(text).aside_of.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names("select count(pg_advisory_lock(my_number::bigint)) from c"), ["my_number", "bigint"]);
+        assert_eq!(names("select 1 from c where pg_sleep(ascii(c.email) / 100.0) is null"), ["ascii", "c", "email"]);
+        assert!(
+            names("select pg_advisory_lock(id) from c").is_empty()
+                && names("select count(pg_sleep(1)) from c").is_empty()
+        );
     }
 
     #[test]

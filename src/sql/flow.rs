@@ -196,7 +196,7 @@ fn altered(tokens: &Tokens<'_>) -> Option<Flow> {
         return Some(Flow { columns: star(&child), ..Flow::new(from, Fate::Filled) });
     }
     if tokens.word(at) != "rename" {
-        return None;
+        return retyped(tokens, at, from);
     }
     if tokens.word(at + 1) == "to" {
         let into = RelationName { schema: from.schema.clone(), name: tokens.word(at + 2).into() };
@@ -206,6 +206,33 @@ fn altered(tokens: &Tokens<'_>) -> Option<Flow> {
     let (old, new) = (tokens.word(at), tokens.word(at + 2));
     let source = ColumnRef { relation: Some(from.clone()), column: Some(old.into()), plain: true };
     Some(Flow { columns: Some(vec![(Some(new.into()), vec![source])]), ..Flow::new(from, Fate::Filled) })
+}
+
+/// ALTER COLUMN … TYPE … USING an expression of the row: any name in it may be a column's.
+fn retyped(tokens: &Tokens<'_>, from: usize, relation: RelationName) -> Option<Flow> {
+    let mut columns: Sources = Vec::new();
+    let (mut column, mut depth, mut is_using) = (None, 0_usize, false);
+    for (at, lexeme) in tokens.all.iter().enumerate().skip(from) {
+        match (lexeme.text, lexeme.name().as_str()) {
+            ("(", _) => depth += 1,
+            (")", _) => depth = depth.saturating_sub(1),
+            (",", _) if depth == 0 => is_using = false,
+            (_, "alter") if depth == 0 && !is_using => {
+                let named = if tokens.word(at + 1) == "column" { at + 2 } else { at + 1 };
+                column = Some(Text::from(tokens.word(named)));
+            }
+            (_, "using") if depth == 0 => {
+                is_using = true;
+                columns.push((column.clone(), Vec::new()));
+            }
+            (_, name) if is_using && lexeme.is_name() => {
+                let source = ColumnRef { relation: Some(relation.clone()), column: Some(name.into()), plain: false };
+                columns.last_mut().into_iter().for_each(|(_, refs)| refs.push(source.clone()));
+            }
+            _ => {}
+        }
+    }
+    (!columns.is_empty()).then(|| Flow { columns: Some(columns), ..Flow::new(relation, Fate::Filled) })
 }
 
 fn sources(by_column: Vec<(Option<String>, Vec<ColumnRef>)>) -> Sources {

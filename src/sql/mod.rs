@@ -17,6 +17,7 @@ pub mod seal;
 mod shape;
 mod statement;
 mod tokens;
+mod shifted;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use self::flow::{Fate, Flow};
 pub use self::replication::{is_of_a_database, replication};
 use self::seal::{Keys, Seal};
 pub use self::shape::{holds_for_shape, shape};
+pub use self::shifted::shifted;
 pub use self::tokens::COLLECTING;
 use crate::record::{Kind, Parse, Text};
 
@@ -163,7 +165,7 @@ pub struct Analysis {
     pub collects: bool,
     /// What a DO block names.
     pub code: Option<Code>,
-    /// Operators used that may be anybody's.
+    /// Operators used that may be anybody's; `::name` for a cast to a type that may.
     pub operators: Vec<Text>,
     /// Where what it reads goes on to.
     pub flows: Vec<Flow>,

@@ -371,3 +371,12 @@ fn what_writes_within_with_fills_what_it_names() {
         one("with recursive m as (merge into t using v on true when matched then delete returning a) select * from m");
     assert!(unfollowed.code.is_some_and(|code| code.relations.iter().any(|relation| &*relation.name == "v")));
 }
+
+/// What may be somebody's own: no product of stars, and no type of the grammar's.
+#[test]
+fn operators_and_types_that_something_is_cast_to_are_told() {
+    let told = |text: &str| analyze(text).remove(0).operators.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let text = "select a % 7, count(*), t.*, d::other.hole, cast(e as hole), f::int, g::pg_catalog.text from t where x != 1 and b <= c";
+    assert_eq!(told(text), ["%", "<=", "<>", "::hole"]);
+    assert_eq!(told("select a as hole, b * c from t"), ["*"]);
+}

@@ -155,11 +155,45 @@ impl<'t> Tokens<'t> {
         })
     }
 
-    /// Operators but those of one letter, sorted, distinct.
+    /// Operators, and types that something is cast to, as `::name` behind them; distinct.
     pub(super) fn operators(&self) -> Vec<Text> {
-        let operators: BTreeSet<&str> =
-            self.all.iter().filter(|lexeme| lexeme.token == Token::Op).map(|lexeme| lexeme.text).collect();
-        operators.into_iter().map(Text::from).collect()
+        let mut operators: BTreeSet<&str> = BTreeSet::new();
+        let mut types: BTreeSet<Text> = BTreeSet::new();
+        // Of each parenthesis that is open, whether it is a CAST's.
+        let mut casts = Vec::new();
+        let mut before = None;
+        for (at, lexeme) in self.all.iter().enumerate() {
+            match lexeme.token {
+                Token::Ascii40 => casts.push(before == Some(Token::Cast)),
+                Token::Ascii41 => drop(casts.pop()),
+                Token::Typecast => types.extend(self.type_named(at + 1)),
+                Token::As if casts.last() == Some(&true) => types.extend(self.type_named(at + 1)),
+                Token::NotEquals => drop(operators.insert("<>")),
+                // Of all columns, or of all rows.
+                Token::Ascii42
+                    if matches!(
+                        before,
+                        Some(Token::Select | Token::Ascii44 | Token::Ascii46 | Token::Ascii40 | Token::Distinct)
+                    ) => {}
+                _ if lexeme.is_operator() => drop(operators.insert(lexeme.text)),
+                _ => {}
+            }
+            before = Some(lexeme.token);
+        }
+        operators.into_iter().map(Text::from).chain(types).collect()
+    }
+
+    /// The type that is named at `index`, where it may be anybody's.
+    fn type_named(&self, index: usize) -> Option<Text> {
+        let named = |at: usize| self.all.get(at).filter(|lexeme| lexeme.is_name()).map(Lexeme::name);
+        let first = self.all.get(index).filter(|lexeme| lexeme.is_name())?;
+        let name = match self.word(index + 1) == "." {
+            true if first.name() == "pg_catalog" => return None,
+            true => named(index + 2)?,
+            false if matches!(first.token, Token::Ident | Token::Uident) => first.name(),
+            false => return None,
+        };
+        Some(format!("::{name}").into())
     }
 
     /// Whether a parenthesis opens at `index`, and a query in it.
@@ -223,6 +257,26 @@ impl Lexeme<'_> {
         matches!(
             self.token,
             Token::Sconst | Token::Usconst | Token::Fconst | Token::Iconst | Token::Bconst | Token::Xconst
+        )
+    }
+
+    /// Whether it is an operator that somebody may have made another of; those of one letter, too.
+    fn is_operator(&self) -> bool {
+        matches!(
+            self.token,
+            Token::Op
+                | Token::LessEquals
+                | Token::GreaterEquals
+                // % * + - / < = > ^
+                | Token::Ascii37
+                | Token::Ascii42
+                | Token::Ascii43
+                | Token::Ascii45
+                | Token::Ascii47
+                | Token::Ascii60
+                | Token::Ascii61
+                | Token::Ascii62
+                | Token::Ascii94
         )
     }
 

@@ -85,3 +85,49 @@ notify jobs, '42'
 select pg_notify('jobs', id::text) from shop.customers where id <= 3
 --> innocent
 unlisten *
+
+-- what PostgREST asks
+--> innocent
+SELECT n.nspname AS table_schema, c.relname AS table_name, d.description AS table_description, c.relkind IN ('v','m') AS is_view, (c.relkind IN ('r','p') OR (c.relkind in ('v','f') AND (pg_relation_is_updatable(c.oid::regclass, TRUE) & 8) = 8)) AS insertable FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_description AS d ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = 'pg_class'::regclass WHERE c.relkind IN ('v','r','m','f','p') AND n.nspname = any ('{shop}'::text[]) AND not c.relispartition ORDER BY table_schema, table_name
+--> innocent
+SELECT pn.nspname AS proc_schema, p.proname AS proc_name, d.description AS proc_description, pg_get_function_arguments(p.oid) AS args, tn.nspname AS rettype_schema, coalesce(comp.relname, t.typname) AS rettype_name, p.proretset AS rettype_is_setof, p.provolatile FROM pg_proc p JOIN pg_namespace pn ON pn.oid = p.pronamespace JOIN pg_type t ON t.oid = p.prorettype JOIN pg_namespace tn ON tn.oid = t.typnamespace LEFT JOIN pg_class comp ON comp.oid = t.typrelid LEFT JOIN pg_description d ON d.objoid = p.oid WHERE t.oid <> 'trigger'::regtype AND prokind = 'f' AND pn.nspname = any ('{shop}'::text[])
+--> innocent
+select set_config('search_path', '"shop", "public"', true), set_config('role', 'postgres', true), set_config('request.jwt.claims', '{"role":"web"}', true), set_config('request.method', 'GET', true)
+--> innocent
+WITH pgrst_source AS (SELECT "shop"."products".* FROM "shop"."products" LIMIT 5 OFFSET 0) SELECT null::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status FROM (SELECT * FROM pgrst_source) _postgrest_t
+
+-- what Hasura asks
+--> innocent
+SELECT coalesce(json_agg("root"), '[]') AS "root" FROM (SELECT row_to_json((SELECT "_e" FROM (SELECT "_root.base"."id" AS "id", "_root.base"."title" AS "title") AS "_e")) AS "root" FROM (SELECT * FROM "shop"."products" WHERE ('true')) AS "_root.base") AS "_root"
+--> innocent
+SELECT json_build_object('aggregate', json_build_object('count', COUNT(*))) AS "root" FROM (SELECT * FROM "shop"."customers" WHERE ('true')) AS "_root.base"
+
+-- what Rails asks when it loads a schema
+--> innocent
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid), a.attnotnull, a.atttypid, a.atttypmod, c.collname, col_description(a.attrelid, a.attnum) AS comment, attidentity AS identity, attgenerated as attgenerated FROM pg_attribute a LEFT JOIN pg_attrdef d ON a.attrelid = d.adrelid AND a.attnum = d.adnum LEFT JOIN pg_type t ON a.atttypid = t.oid LEFT JOIN pg_collation c ON a.attcollation = c.oid AND a.attcollation <> t.typcollation WHERE a.attrelid = '"shop"."customers"'::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+--> innocent
+SELECT t.oid, t.typname, t.typelem, t.typdelim, t.typinput, r.rngsubtype, t.typtype, t.typbasetype FROM pg_type as t LEFT JOIN pg_range as r ON oid = rngtypid WHERE t.typname IN ('int2', 'int4', 'text', 'jsonb')
+--> innocent
+SELECT t2.oid::regclass::text AS to_table, a1.attname AS column, a2.attname AS primary_key, c.conname AS name, c.confupdtype AS on_update, c.confdeltype AS on_delete, c.convalidated AS valid, c.condeferrable AS deferrable FROM pg_constraint c JOIN pg_class t1 ON c.conrelid = t1.oid JOIN pg_class t2 ON c.confrelid = t2.oid JOIN pg_attribute a1 ON a1.attnum = c.conkey[1] AND a1.attrelid = t1.oid JOIN pg_attribute a2 ON a2.attnum = c.confkey[1] AND a2.attrelid = t2.oid JOIN pg_namespace t3 ON c.connamespace = t3.oid WHERE c.contype = 'f' AND t1.relname = 'orders' AND t3.nspname = 'shop' ORDER BY c.conname
+--> innocent
+SELECT pg_try_advisory_lock(2604321980)
+--> innocent
+SELECT 1 AS one FROM "shop"."customers" WHERE "customers"."email" = 'nobody@example.com' LIMIT 1
+--> innocent
+SELECT pg_advisory_unlock(2604321980)
+
+-- what Prisma's migrations ask
+--> innocent
+SELECT pg_advisory_lock(72707369)
+--> innocent
+SELECT t.typname as name, e.enumlabel as value, n.nspname as namespace, d.description FROM pg_type t JOIN pg_enum e ON t.oid = e.enumtypid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace LEFT OUTER JOIN pg_description d ON d.objoid = t.oid WHERE n.nspname = ANY ('{shop}') ORDER BY e.enumsortorder
+
+-- what else DBeaver and pgAdmin ask
+--> innocent
+SELECT c.oid,c.*,t.relname as tabrelname,rt.relnamespace as refnamespace,d.description FROM pg_catalog.pg_constraint c INNER JOIN pg_catalog.pg_class t ON t.oid=c.conrelid LEFT OUTER JOIN pg_catalog.pg_class rt ON rt.oid=c.confrelid LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_constraint'::regclass WHERE c.conrelid='shop.customers'::regclass ORDER BY c.oid
+--> innocent
+SELECT 'session_stats' AS chart_name, pg_catalog.row_to_json(t) AS chart_data FROM (SELECT (SELECT count(*) FROM pg_catalog.pg_stat_activity) AS "Total", (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE state = 'active') AS "Active") t UNION ALL SELECT 'tps_stats' AS chart_name, pg_catalog.row_to_json(t) AS chart_data FROM (SELECT (SELECT sum(xact_commit) + sum(xact_rollback) FROM pg_catalog.pg_stat_database) AS "Transactions") t
+--> innocent
+SELECT seq_scan AS "Sequential scans", seq_tup_read AS "Sequential tuples read", n_live_tup AS "Live tuples", pg_catalog.pg_size_pretty(pg_catalog.pg_relation_size(stat.relid)) AS "Table size" FROM pg_catalog.pg_stat_all_tables stat JOIN pg_catalog.pg_statio_all_tables statio ON stat.relid = statio.relid JOIN pg_catalog.pg_class cl ON cl.oid = stat.relid WHERE stat.relid = 'shop.customers'::regclass
+--> innocent | from 16
+SELECT m.rolname AS "Role name", r.rolname AS "Member of", pg_catalog.concat_ws(', ', CASE WHEN pam.admin_option THEN 'ADMIN' END, CASE WHEN pam.inherit_option THEN 'INHERIT' END, CASE WHEN pam.set_option THEN 'SET' END) AS "Options", g.rolname AS "Grantor" FROM pg_catalog.pg_roles m JOIN pg_catalog.pg_auth_members pam ON (pam.member = m.oid) LEFT JOIN pg_catalog.pg_roles r ON (pam.roleid = r.oid) LEFT JOIN pg_catalog.pg_roles g ON (pam.grantor = g.oid) WHERE r.rolname IS NOT NULL ORDER BY 1, 2, 4

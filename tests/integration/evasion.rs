@@ -24,7 +24,7 @@ const POLICY: &str = include_str!("../../policies/bulk/bulk-personal-read.yaml")
 const POLICY_CASES: &str = include_str!("../../policies/bulk/bulk-personal-read.cases.yaml");
 
 /// In this order: what went into large objects is remembered, and what went into a sequence whose name is not known.
-const FAMILIES: [&str; 23] = [
+const FAMILIES: [&str; 26] = [
     "plain",
     "expressions",
     "aggregates",
@@ -44,6 +44,9 @@ const FAMILIES: [&str; 23] = [
     "copy",
     "settings",
     "hostile",
+    "covert",
+    "changes",
+    "unnamed",
     "innocent",
     "innocent_psql",
     "innocent_tools",

@@ -2,7 +2,9 @@
 //!
 //! In: an expression and the scope it stands in. Out: references to columns, or nothing where it holds what is not followed.
 
-use sqlparser::ast::{AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query};
+use sqlparser::ast::{
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Query,
+};
 
 use super::{ColumnRef, Followed, Scope, Unfollowed, everything, folded, loosened, qualified, query_columns};
 
@@ -93,8 +95,9 @@ fn field_refs(root: &Expr, chain: &[AccessExpr], scope: Scope<'_>) -> Followed<V
 
 fn function_refs(function: &Function, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
     let name = function.name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
-    if name == "count" {
-        // A number of rows says nothing of anybody in them.
+    let own = |part: &ObjectNamePart| part.as_ident().is_some_and(|ident| folded(ident) == "pg_catalog");
+    if name == "count" && (function.name.0.len() == 1 || function.name.0.first().is_some_and(own)) {
+        // A number of rows says nothing of anybody in them. Somebody's own of that name is the catalog's to know.
         return Ok(Vec::new());
     }
     let mut refs = match &function.args {

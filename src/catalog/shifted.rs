@@ -1,0 +1,79 @@
+//! Names whose meaning changed since the catalog was read: what statements show of them until it is read again.
+//!
+//! In: what changes of the schema named, in the database or in the session's open transaction, and a statement. Out: what it may show besides.
+//! PURE. A function of such a name may read anything; a column may show whatever its relation shows in another.
+
+use super::functions::Shown;
+use super::resolve::{Found, Resolver, Target};
+use super::snapshot::Snapshot;
+use crate::record::Kind;
+use crate::session::event::Origin;
+use crate::sql::{Analysis, ColumnRef, Output};
+
+impl Resolver<'_> {
+    fn is_shifted(&self, name: &str) -> bool {
+        self.shifted.contains(name) || self.context.own.shifted().is_some_and(|names| names.contains(name))
+    }
+
+    /// Whether nothing is shifted.
+    fn is_settled(&self) -> bool {
+        self.shifted.is_empty() && self.context.own.shifted().is_none_or(|names| names.is_empty())
+    }
+
+    /// Whether a function is called, an operator used, or something cast to a type, that may be another by now.
+    pub(super) fn calls_shifted(&self, analysis: &Analysis) -> bool {
+        let bare = |name: &str| name.trim_start_matches("::").rsplit('.').next().unwrap_or(name).to_owned();
+        let in_code = analysis.code.iter().flat_map(|code| &code.functions);
+        let mut names = analysis.functions.iter().chain(&analysis.operators).chain(in_code);
+        let runs = !matches!(analysis.kind, Kind::Ddl | Kind::Grant);
+        runs && !self.is_settled() && names.any(|name| self.is_shifted(&bare(name)))
+    }
+
+    /// Shows what columns may show that may be others by now: all of their relation.
+    pub(super) fn show_shifted(
+        &self,
+        analysis: &Analysis,
+        reads: &[Target<'_>],
+        wire: Option<&[Origin]>,
+        found: &mut Found,
+    ) {
+        if self.is_settled() {
+            return;
+        }
+        let known = |origin: &Origin| {
+            let relation = self.snapshot.and_then(|snapshot| snapshot.relation(origin.table_oid));
+            relation.is_some_and(|relation| relation.column_named(origin.attribute).is_some())
+        };
+        // A number is the column's whatever it is called; what is an expression, the text says.
+        let by_text = wire.is_none_or(|origins| origins.iter().any(|origin| origin.table_oid == 0));
+        let refs: &[ColumnRef] = match &analysis.output {
+            Output::Columns(refs) if by_text => refs,
+            _ => &[],
+        };
+        let in_text = refs.iter().filter_map(|column| column.column.as_deref());
+        let on_wire = wire.into_iter().flatten().filter(|origin| origin.table_oid != 0 && !known(origin));
+        let mut named = in_text.chain(on_wire.map(|origin| &*origin.name));
+        if !named.any(|name| self.is_shifted(name)) {
+            return;
+        }
+        let before = found.columns.len();
+        let theirs = reads.iter().filter(|target| self.is_shifted(target.table()));
+        theirs.for_each(|target| self.show(target, None, found));
+        if found.columns.len() > before {
+            found.doubt();
+        }
+    }
+
+    /// `count` says nothing of anybody, unless somebody made another function of that name.
+    pub(super) fn counted(&self, analysis: &Analysis, reads: &[Target<'_>], snapshot: &Snapshot, called: &mut Shown) {
+        let is_own = |name: &str| snapshot.function(name).is_some() || self.is_shifted("count");
+        let counts = |name: &&str| *name == "count";
+        let mut names = analysis.functions.iter().map(|name| &**name).filter(counts);
+        if names.any(is_own) {
+            let mut found = Found::default();
+            reads.iter().for_each(|target| self.show(target, None, &mut found));
+            called.assumed |= !found.columns.is_empty();
+            called.columns.extend(found.columns);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+-- what runs where nobody names it: casts, defaults, aggregates, operators, policies, constraints, triggers, event triggers
+create type other.hole as (v text)
+create function other.into_hole(int) returns other.hole language sql stable as 'select row(email)::other.hole from shop.customers where id = $1'
+create cast (int as other.hole) with function other.into_hole(int)
+--> assumed | email | 1
+select 7::other.hole
+create domain other.dd as text default shop.email_of(7)
+create table other.dt (id int, v other.dd)
+create function other.defaults(x text default shop.email_of(7)) returns text language sql as 'select x'
+create function other.steps(text, int) returns text language sql as $$ select coalesce($1, '') || email from shop.customers where id = $2 $$
+create aggregate other.read_all(int) (sfunc = other.steps, stype = text)
+create function other.final(text) returns text language sql as $$ select email from shop.customers where id = 7 $$
+create aggregate other.read_final(text) (sfunc = textcat, stype = text, finalfunc = other.final)
+create function other.peek(text, int) returns text language sql as 'select email from shop.customers where id = $2'
+create operator other.% (leftarg = text, rightarg = int, function = other.peek)
+create operator other.<= (leftarg = text, rightarg = int, function = other.peek)
+create function other.st() returns setof text language sql as 'select most_common_vals::text from pg_stats where tablename = ''customers'''
+create function other.st2() returns setof text language plpgsql as $$ begin return query select histogram_bounds::text from pg_stats where tablename = 'customers'; end $$
+create view other.stv as select attname, histogram_bounds::text as v from pg_stats where tablename = 'customers'
+create function other.remembered() returns text language sql as 'select current_setting(''my.leak'')'
+create aggregate other.count(text) (sfunc = textcat, stype = text, initcond = '')
+create table other.parent (id int not null, name text, email text)
+alter table shop.staff inherit other.parent
+create view other.over_parent as select lower(email) as e from other.parent
+create function other.within() returns trigger language plpgsql as $$ begin new.what := new.email; return new; end $$
+create table other.same (id int, what text, email text)
+create trigger within before insert on other.same for each row execute function other.within()
+alter table shop.customers add column loud text generated always as (upper(email)) stored
+create function other.says() returns trigger language plpgsql as $$ begin raise notice '%', (select string_agg(email, ',') from shop.customers); return new; end $$
+create table other.says (id int)
+create trigger says before insert on other.says for each row execute function other.says()
+create function other.fails() returns trigger language plpgsql as $$ begin raise exception '%', (select string_agg(email, ',') from shop.customers); end $$
+create table other.fails (id int)
+create trigger fails before insert on other.fails for each row execute function other.fails()
+create function other.seen(int) returns boolean language plpgsql as $$ begin raise notice '%', (select string_agg(email, ',') from shop.customers); return true; end $$
+create table other.checked (id int check (other.seen(id)))
+create table other.guarded (id int, v text)
+insert into other.guarded values (1, 'x')
+create policy seen on other.guarded using (other.seen(id))
+alter table other.guarded enable row level security
+grant usage on schema shop, other to pg_monitor
+grant select on other.guarded, shop.customers to pg_monitor
+insert into other.same select id, 'x', email from shop.customers
+select pg_sleep(5)
+--> inferred / assumed | email | 1
+select 7::other.hole
+--> inferred / assumed | email | 1
+select (cast(8 as other.hole)).v
+--> inferred / assumed | email | 1
+insert into other.dt (id) values (1) returning v
+--> inferred / assumed | email | 1
+select v from other.dt
+--> inferred / assumed | email | 1
+select other.defaults()
+--> inferred / assumed | email | 10
+select other.read_all(id) from shop.products
+--> inferred / assumed | email | 1
+select other.read_final(title) from shop.products
+--> inferred / assumed | email | 1
+select 'x'::text operator(other.%) 7
+--> assumed | email | 1
+select other.st()
+--> assumed | email | 1
+select other.st2()
+--> assumed | email | 1
+select v from other.stv
+--> inferred / assumed | shop.staff.email | 5
+select email from other.parent
+--> inferred / assumed | shop.staff.email | 5
+select lower(email) from other.parent
+--> inferred / assumed | shop.staff.email | 5
+select e from other.over_parent
+--> inferred / assumed | email | 40
+select what from other.same
+--> inferred / assumed | email | 40
+select loud from shop.customers
+--> inferred / assumed | email | 40
+select lower(loud) from shop.customers
+--> assumed | email | 40
+insert into other.says values (1)
+--> assumed | email | 40 | error
+insert into other.fails values (1)
+--> assumed | email | 40
+insert into other.checked values (1)
+set role pg_monitor
+--> assumed | email | 40
+select v from other.guarded
+reset role
+set search_path to other, public
+--> inferred / assumed | email | 1
+select 'x'::text % 7
+--> inferred / assumed | email | 1
+select 'x'::text <= 7
+--> inferred / assumed | email | 40
+select other.count(email) from shop.customers
+--> assumed | email | 40
+select count(email) from shop.customers
+reset search_path
+--> innocent
+select id + 2, id < 7, price * 2 from shop.products
+select set_config('my.leak', email, false) from shop.customers where id = 7
+--> inferred / assumed | email | 1
+select other.remembered()
+alter table shop.staff no inherit other.parent
+alter table shop.customers drop column loud
+drop table other.parent cascade
+drop table other.dt, other.same, other.says, other.fails, other.checked, other.guarded
+drop view other.stv
+drop cast (int as other.hole)
+drop domain other.dd
+drop aggregate other.count(text)
+drop aggregate other.read_all(int)
+drop aggregate other.read_final(text)
+drop operator other.% (text, int)
+drop operator other.<= (text, int)
+drop function other.defaults(text), other.steps(text, int), other.final(text), other.peek(text, int), other.st(), other.st2(), other.remembered(), other.into_hole(int)
+drop function other.within(), other.says(), other.fails(), other.seen(int)
+drop type other.hole
+
+-- an event trigger
+create function other.on_ddl() returns event_trigger language plpgsql as $$ begin raise notice '%', (select string_agg(email, ',') from shop.customers); end $$
+create event trigger tells on ddl_command_end execute function other.on_ddl()
+select pg_sleep(5)
+--> assumed | email | 40
+create table other.nothing (id int)
+drop event trigger tells
+drop function other.on_ddl()
+drop table other.nothing
+select pg_sleep(3)
