@@ -31,6 +31,8 @@ pub struct Done {
 pub struct Truth {
     /// What was executed.
     pub done: Vec<Done>,
+    /// What was executed as well, and may be told of as done, or as of unknown end.
+    pub perhaps: Vec<Done>,
     /// Errors of messages that execute nothing.
     pub refused: usize,
 }
@@ -219,8 +221,7 @@ impl Server {
                 // Whoever takes the FATAL for the answer to that message is not wrong.
                 self.truth.refused += 1;
                 self.say(b'E', b"SFATAL\0VFATAL\0C08P01\0Mlost\0\0");
-                // With the session its portals end.
-                self.drop_portals();
+                self.lose_portals();
                 self.is_over = true;
                 return;
             }
@@ -390,6 +391,15 @@ impl Server {
     fn drop_portal(&mut self, name: &str) {
         if let Some(portal) = self.portals.remove(name) {
             self.dropped(&portal);
+        }
+    }
+
+    /// The session ends, and suspended portals with it: what they returned is all they will. Whether they were asked for more that was never
+    /// worked off is the client's to know.
+    fn lose_portals(&mut self) {
+        for Portal { text, rows, .. } in std::mem::take(&mut self.portals).into_values() {
+            let done = rows.map(|rows| Done { text, rows, tag: String::new(), failed: false });
+            self.truth.perhaps.extend(done);
         }
     }
 
