@@ -10,15 +10,21 @@ use ahash::RandomState;
 use arrow::array::{ArrayRef, DictionaryArray, Int32Builder, StringBuilder};
 use arrow::datatypes::Int32Type;
 
+/// Texts that are recognised without a look into a map: those of the sessions and statements that take turns.
+const LATELY: usize = 32;
+
+/// Where a text lies, and how long it is.
+type Place = (usize, usize);
+
 /// A column in the making.
 #[derive(Default)]
 pub(super) struct Coding<'v> {
     codes: Int32Builder,
     texts: StringBuilder,
-    by_place: HashMap<(usize, usize), i32, RandomState>,
+    by_place: HashMap<Place, i32, RandomState>,
     by_text: HashMap<&'v str, i32, RandomState>,
-    /// The one before: where it lies, and its code.
-    last: ((usize, usize), i32),
+    /// The last ones, each where its place is known to be looked for. No text lies at 0.
+    lately: [(Place, i32); LATELY],
 }
 
 impl<'v> Coding<'v> {
@@ -30,15 +36,19 @@ impl<'v> Coding<'v> {
     /// One more; `None` is null.
     pub(super) fn append(&mut self, text: Option<&'v str>) {
         let Some(text) = text else { return self.codes.append_null() };
-        // No text lies at 0.
         let place = (text.as_ptr().addr(), text.len());
-        if self.last.0 != place {
-            self.last = (place, self.code(place, text));
-        }
-        self.codes.append_value(self.last.1);
+        // What is allocated lies at multiples of 16, those of one size side by side.
+        let slot = ((place.0 >> 4) ^ (place.0 >> 9)) % LATELY;
+        let known = self.lately.get(slot).filter(|known| known.0 == place).map(|known| known.1);
+        let code = known.unwrap_or_else(|| {
+            let code = self.code(place, text);
+            self.lately.iter_mut().skip(slot).take(1).for_each(|known| *known = (place, code));
+            code
+        });
+        self.codes.append_value(code);
     }
 
-    fn code(&mut self, place: (usize, usize), text: &'v str) -> i32 {
+    fn code(&mut self, place: Place, text: &'v str) -> i32 {
         let Coding { texts, by_place, by_text, .. } = self;
         *by_place.entry(place).or_insert_with(|| {
             // There are no more than a batch has, whose offsets are as wide.
