@@ -18,9 +18,10 @@ use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
 use super::questions::{
-    BUILT_IN, COMMENTS, COMPUTED, DEPENDENCIES, DOMAINS, FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED,
-    INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED, READABLE_STATISTICS, RELATIONS, RULES,
-    SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS, TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEWS, WIDTHS,
+    BUILT_IN, COMMENTS, COMPUTED, DEFINITIONS, DEPENDENCIES, DOMAINS, FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS,
+    FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED,
+    READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS, TRIGGERS, UNIQUE,
+    UNNAMED, VERSION, VIEWS, WIDTHS,
 };
 use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
@@ -271,20 +272,12 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
     let mut kinds = Kinds::default();
     let mut relations = read_all(client, RELATIONS, &[], |row| listed(row, &mut kinds)).await?;
     relations.sort_unstable_by_key(|listed| listed.oid);
-    let known: HashMap<u32, &Arc<View>> = before.views.iter().map(|(oid, view)| (*oid, view)).collect();
-    let view = |row: &Row| {
-        // One that is dropped meanwhile has no definition.
-        let (oid, definition) = (row.try_get(0)?, row.try_get::<_, &str>(1).unwrap_or_default());
-        let same = known.get(&oid).filter(|view| view.definition() == definition);
-        Ok((oid, same.map_or_else(|| Arc::new(View::new(definition.to_owned())), |view| Arc::clone(view))))
-    };
     let three = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     // `BEGIN ATOMIC` came with 14.
     let body = if version >= 140_000 { "pg_catalog.pg_get_function_sqlbody(p.oid)" } else { "null" };
     let text = |row: &Row, column: usize| row.try_get::<_, &str>(column).map(Text::from);
     let mut rows = Rows {
         relations,
-        views: read_all(client, VIEWS, &[], view).await?,
         dependencies: read_all(client, DEPENDENCIES, &[], |row| {
             Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
         })
@@ -301,9 +294,33 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
         search_path: schemas(&path),
         ..Rows::default()
     };
+    add_views(client, before, &mut rows).await?;
     add_rest(client, version, &mut rows).await?;
     add_widths(client, catalog, &mut rows).await?;
     Ok(rows)
+}
+
+/// The views. What has been the same since it was read last, and is over relations and columns that are called as they were, is not asked for again.
+async fn add_views(client: &Client, before: &Rows, rows: &mut Rows) -> Result<(), Error> {
+    let views = read_all(client, VIEWS, &[], |row| Ok((row.try_get(0)?, row.try_get::<_, String>(1)?))).await?;
+    let known: HashMap<u32, &Arc<View>> = before.views.iter().map(|(oid, view)| (*oid, view)).collect();
+    let moved: HashSet<u32> =
+        rows.dependencies.iter().filter(|(_, on, _)| !rows.is_as_it_was(before, *on)).map(|(view, ..)| *view).collect();
+    let mut anew: HashMap<u32, String> = HashMap::new();
+    for (oid, made) in views {
+        match known.get(&oid).filter(|view| view.made() == made && !moved.contains(&oid)) {
+            Some(view) => rows.views.push((oid, Arc::clone(view))),
+            None => drop(anew.insert(oid, made)),
+        }
+    }
+    let oids: Vec<u32> = anew.keys().copied().collect();
+    // One that is dropped meanwhile has no definition.
+    let definition = |row: &Row| Ok((row.try_get(0)?, row.try_get::<_, String>(1).unwrap_or_default()));
+    for (oid, definition) in read_all(client, DEFINITIONS, &[&oids], definition).await? {
+        let made = anew.remove(&oid).unwrap_or_default();
+        rows.views.push((oid, Arc::new(View::new(made, definition))));
+    }
+    Ok(())
 }
 
 /// What a question gives, each row read as it comes: of 50,000 relations, the driver's own rows would take more than what is kept.

@@ -11,9 +11,12 @@ pub(super) const RELATIONS: &str = "select c.oid, n.nspname::text, c.relname::te
     where a.attrelid = c.oid and a.attnum > 0 order by a.attnum) end \
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('r', 'v', 'm', 'f', 'p') and n.nspname !~ '^pg_toast'";
-pub(super) const VIEWS: &str = "select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c \
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+/// Each with the transaction that made its rule: it has been what it is since.
+pub(super) const VIEWS: &str = "select c.oid, r.xmin::text from pg_catalog.pg_class c \
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace join pg_catalog.pg_rewrite r on r.ev_class = c.oid and r.rulename = '_RETURN' \
     where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
+/// Writing one down takes the server a tenth of a millisecond.
+pub(super) const DEFINITIONS: &str = "select v, pg_catalog.pg_get_viewdef(v) from pg_catalog.unnest($1::oid[]) v";
 pub(super) const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d.refobjsubid::int2 from pg_catalog.pg_depend d \
     join pg_catalog.pg_rewrite r on r.oid = d.objid join pg_catalog.pg_class c on c.oid = r.ev_class \
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace \

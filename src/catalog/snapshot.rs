@@ -10,8 +10,8 @@ use super::classification::Classification;
 use super::columns::Columns;
 use super::functions::{Function, Functions, Shown};
 use super::lineage::Lineage;
-use super::relations::Relations;
 pub use super::relations::{Classified, Oid, Relation};
+use super::relations::{Relations, place_of};
 use super::streams::Sent;
 use crate::record::{Text, Texts};
 use crate::session::{Bait, Baits};
@@ -94,6 +94,18 @@ pub struct Published {
     pub columns: Option<Vec<Text>>,
 }
 
+impl Rows {
+    /// Whether a relation and its columns are called as they were `before`.
+    pub(super) fn is_as_it_was(&self, before: &Rows, oid: Oid) -> bool {
+        let of = |rows: &'_ Rows| {
+            let place = place_of(&rows.relations, oid, |listed| listed.oid)?;
+            rows.relations.get(place).map(|listed| (listed.schema.clone(), listed.name.clone(), listed.columns.clone()))
+        };
+        let now = of(self);
+        now.is_some() && now == of(before)
+    }
+}
+
 /// A relation as it was read.
 #[derive(Clone, Debug)]
 pub struct Listed {
@@ -114,19 +126,20 @@ pub struct Listed {
 /// A view's definition, and what it says of its columns: followed once, however often the catalog is read.
 #[derive(Debug, Default)]
 pub struct View {
+    made: String,
     definition: String,
     followed: OnceLock<Option<sql::ViewColumns>>,
 }
 
 impl View {
-    /// As PostgreSQL writes it.
-    pub fn new(definition: String) -> View {
-        View { definition, followed: OnceLock::new() }
+    /// As PostgreSQL writes it. `made`: by which transaction.
+    pub fn new(made: String, definition: String) -> View {
+        View { made, definition, followed: OnceLock::new() }
     }
 
-    /// As PostgreSQL writes it.
-    pub(super) fn definition(&self) -> &str {
-        &self.definition
+    /// The transaction that made it what it is.
+    pub(super) fn made(&self) -> &str {
+        &self.made
     }
 
     /// `None` where it cannot be followed. Wants as much stack as [`sql::analyze`].

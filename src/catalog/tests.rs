@@ -22,7 +22,7 @@ fn listed(oid: u32, schema: &str, name: &str, kind: char, size: Option<u64>, col
 }
 
 fn view(oid: u32, definition: &str) -> (u32, Arc<View>) {
-    (oid, Arc::new(View::new(definition.to_owned())))
+    (oid, Arc::new(View::new(String::new(), definition.to_owned())))
 }
 
 fn rows() -> Rows {
