@@ -122,3 +122,21 @@ commit
 --> innocent
 select o.id, count(*) from other.orders2 o join shop.products p on p.id = o.id group by o.id
 drop table other.orders2
+
+-- views that change between two readings of the catalog
+create table other.base as select id, email, city from shop.customers
+create view other.over_base as select lower(city) as a, id from other.base
+create view other.over_all as select lower(b.email) as e from other.base b
+select pg_sleep(2)
+select a from other.over_base
+create or replace view other.over_base as select lower(email) as a, id from other.base
+select pg_sleep(2)
+--> inferred / assumed | email | 40
+select a from other.over_base
+alter table other.base rename column email to mail
+select pg_sleep(2)
+--> inferred / assumed | email | 40
+select a from other.over_base
+--> inferred / assumed | email | 40
+select e from other.over_all
+drop table other.base cascade

@@ -126,4 +126,4 @@ create table other.nothing (id int)
 drop event trigger tells
 drop function other.on_ddl()
 drop table other.nothing
-select pg_sleep(3)
+select pg_sleep(6)
