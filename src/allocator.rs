@@ -1,7 +1,7 @@
 //! The program's allocator: mimalloc, told to give memory back soon.
 //!
 //! In: nothing. Out: the allocator for a binary's `#[global_allocator]`, and the one setting that is not its default. What is free it keeps for a
-//! second by default: under load that is all that was needed at any time within it, half as much again as what is in use (benches/README.md).
+//! second by default: under load that is all that was needed at any time within it, twice what is in use (benches/README.md).
 //!
 //! # Why this is `unsafe`, and why it is sound
 //!
