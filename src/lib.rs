@@ -29,6 +29,8 @@
 //!
 //! # The modules, in the order in which data flows
 
+// The program's allocator, told to give memory back soon.
+pub mod allocator;
 // The only reader of time.
 pub mod clock;
 // What is asked of the file system, where the log is changed: the one way to it.

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
+use mitsuke::allocator::{self, MiMalloc};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    allocator::give_back_soon();
     mitsuke::cli::main(std::env::args_os()).into()
 }

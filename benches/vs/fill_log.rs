@@ -1,15 +1,17 @@
 //! Fills a log with made-up statements, by the writer that the sidecar has, to ask questions of it and to see what writing costs.
 //!
 //! In: `--log FOLDER --statements N [--days D]`, for a shop's ordinary days, a tenth of whose statements read one person's data; or `--accounts A`
-//! instead of days, for `pgbench -S` with eight clients over so many accounts, drawn alike; then `--compact`. Out: the log, and on standard
-//! output its bytes, and those after it was compacted. The same numbers give the same log.
+//! instead of days, for `pgbench -S` with eight clients over so many accounts, drawn alike; `--beside`: files are compacted beside it, as in a
+//! sidecar; then `--compact`. Out: the log, and on standard output its bytes, and those after it was compacted; on standard error the most
+//! that each took of anonymous memory (`RssAnon`: all that was allocated, without the pages of files). The same numbers give the same log.
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a bench ends where it cannot go on")]
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mimalloc::MiMalloc;
+use mitsuke::allocator::{self, MiMalloc};
 use mitsuke::audit::{Checkpoint, Config, Durability, Key, Log, Retention, WhenUnwritable, Writer, compact};
 use mitsuke::clock::Timestamp;
 use mitsuke::record::{CatalogState, Certainty, Common, Kind, Outcome, Parse, Protocol, Statement, Text, Texts};
@@ -24,8 +26,11 @@ const DAY: i64 = 86_400_000_000;
 /// As many as the sidecar commits at once.
 const COMMIT_RECORDS: u64 = 8_192;
 const PEOPLE: u64 = 200_000;
+/// How often it is looked how much memory there is.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 fn main() {
+    allocator::give_back_soon();
     let arguments: Vec<String> = std::env::args().collect();
     let value = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1).cloned();
     // `cargo bench` starts every bench: without a folder there is nothing to fill.
@@ -36,15 +41,47 @@ fn main() {
     let statements: u64 = statements.parse().expect("a number of statements");
     let number = |name: &str| value(name).map(|number| number.parse::<u64>().expect("a number"));
     let log = Path::new(&log);
-    match number("--accounts") {
-        Some(accounts) => fill_as_pgbench(log, statements, accounts),
-        None => fill(log, statements, number("--days").unwrap_or(90).cast_signed()),
-    }
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    watched("writing", || match number("--accounts") {
+        Some(accounts) => fill_as_pgbench(log, (statements, has("--beside")), accounts),
+        None => fill(log, (statements, has("--beside")), number("--days").unwrap_or(90).cast_signed()),
+    });
     println!("{}", bytes_of(&log.join("statements")));
-    if arguments.iter().any(|argument| argument == "--compact") {
-        compact(&config(log), Timestamp(BEGIN + 1_000 * DAY)).expect("room on the disk");
+    if has("--compact") {
+        watched("compacting", || {
+            compact(&config(log), Timestamp(BEGIN + 1_000 * DAY)).expect("room on the disk");
+        });
         println!("{}", bytes_of(&log.join("statements")));
     }
+}
+
+/// Does it, and tells the most of anonymous memory that the process had meanwhile, and had before.
+fn watched(what: &str, act: impl FnOnce()) {
+    let (is_over, before) = (AtomicBool::new(false), anonymous_kib());
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut most = before;
+            while !is_over.load(Ordering::Relaxed) {
+                most = most.max(anonymous_kib());
+                std::thread::sleep(LOOK_EVERY);
+            }
+            most
+        });
+        act();
+        is_over.store(true, Ordering::Relaxed);
+        let most = watching.join().expect("a thread that only looks");
+        eprintln!("{what}: {:.1} MiB at most, {:.1} before, {:.1} after", mib(most), mib(before), mib(anonymous_kib()));
+    });
+}
+
+fn mib(kib: u32) -> f64 {
+    f64::from(kib) / 1_024.0
+}
+
+fn anonymous_kib() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux 4.5");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 fn bytes_of(folder: &Path) -> u64 {
@@ -125,15 +162,18 @@ fn config(folder: &Path) -> Config {
     }
 }
 
-fn commit_now_and_then(log: &mut Log, number: u64, at: i64) {
+fn commit_now_and_then(log: &mut Log, number: u64, at: i64, beside: bool) {
     if number % COMMIT_RECORDS == COMMIT_RECORDS - 1 {
         log.commit(&Checkpoint::default()).expect("room on the disk");
         log.seal_if_due(Timestamp(at)).expect("room on the disk");
+        if beside {
+            log.compact_if_due(Timestamp(at), true).expect("room on the disk");
+        }
     }
 }
 
 /// What eight clients of `pgbench -S` leave: texts alike, one constant each, some ten thousand a second.
-fn fill_as_pgbench(folder: &Path, statements: u64, accounts: u64) {
+fn fill_as_pgbench(folder: &Path, (statements, beside): (u64, bool), accounts: u64) {
     let config = config(folder);
     let writer = Writer::claim(folder).expect("a free name");
     let mut log = Log::open(&config, writer.name()).expect("an empty log");
@@ -184,13 +224,13 @@ fn fill_as_pgbench(folder: &Path, statements: u64, accounts: u64) {
             outcome: Some(Outcome::Ok),
             ..Statement::default()
         });
-        commit_now_and_then(&mut log, number, at);
+        commit_now_and_then(&mut log, number, at, beside);
     }
     log.commit(&Checkpoint::default()).expect("room on the disk");
     log.close().expect("room on the disk");
 }
 
-fn fill(folder: &Path, statements: u64, days: i64) {
+fn fill(folder: &Path, (statements, beside): (u64, bool), days: i64) {
     let config = config(folder);
     let writer = Writer::claim(folder).expect("a free name");
     let mut log = Log::open(&config, writer.name()).expect("an empty log");
@@ -240,7 +280,7 @@ fn fill(folder: &Path, statements: u64, days: i64) {
             outcome: Some(Outcome::Ok),
             ..Statement::default()
         });
-        commit_now_and_then(&mut log, number, at);
+        commit_now_and_then(&mut log, number, at, beside);
     }
     log.commit(&Checkpoint::default()).expect("room on the disk");
     log.close().expect("room on the disk");

@@ -31,7 +31,7 @@ use crate::sql::{self, Analysis, Effect};
 const COMMIT_EVERY: Duration = Duration::from_millis(250);
 /// Records that are made durable in one go, and the bytes of their statements' texts.
 const COMMIT_RECORDS_MAX: usize = 8_192;
-const COMMIT_TEXT_BYTES_MAX: usize = 4 << 20;
+const COMMIT_TEXT_BYTES_MAX: usize = 2 << 20;
 /// How long to wait before a failed commit is tried again …
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// … and how often, once the sidecar is stopping. What is left then is replayed at the next start.

@@ -38,9 +38,9 @@ const MARKER: [u8; 4] = *b"mFr1";
 const KIND_BATCH: u32 = 1;
 const KIND_COMMIT: u32 = 2;
 /// What is written at a time, once it is so long, bytes.
-const WRITTEN_BYTES: usize = 1 << 20;
+const WRITTEN_BYTES: usize = 256 << 10;
 /// Room for the next commit's bytes that is kept from the last, bytes.
-const ROOM_BYTES_KEPT: usize = 4 << 20;
+const ROOM_BYTES_KEPT: usize = 2 << 20;
 
 /// How far the analysis has come, kept with the records it made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -112,6 +112,11 @@ macro_rules! logged {
             fn clear(&mut self) {
                 $(self.$field.clear();)+
             }
+
+            /// Gives back what the last commit took, if nothing waits.
+            fn shrink(&mut self) {
+                $(self.$field.records.shrink_to_fit();)+
+            }
         }
     };
 }
@@ -333,6 +338,8 @@ impl Log {
             self.older.push(folder::number(&folder, number, journal::EXTENSION));
             (self.unsealed, self.since) = (false, None);
         }
+        // What sealing takes comes instead of it.
+        self.tables.shrink();
         let mut files = 0;
         while let Some(path) = self.older.first() {
             let damaged = match journal::Reader::open(path)? {

@@ -22,7 +22,7 @@ use super::Error;
 use crate::system::{self, Written};
 
 /// Pages of one writer that are held in memory, bytes.
-const HELD_BYTES_MAX: usize = 2 << 20;
+const HELD_BYTES_MAX: usize = 512 << 10;
 
 /// A writer of a file, whose pages wait in a file without a name beside it. The file has the columns of `schema`; what is written may have
 /// their texts as codes: `written`.

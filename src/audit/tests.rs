@@ -4,6 +4,7 @@ mod compaction;
 mod crash;
 mod faults;
 mod kill;
+mod memory;
 mod pieces;
 mod proof;
 mod reading;

@@ -78,6 +78,9 @@ fn the_log_is_judged_again_by_new_policies_and_nothing_is_written() {
     let wrong = sidecar.command(["policy", "backtest", "--since", "soon"]);
     assert_eq!(wrong.output.status.code(), Some(2));
     assert!(wrong.err().contains("write 12h, 30d or 4w"), "{}", wrong.err());
+    let long = sidecar.command(["policy", "backtest", "--since", "99999d"]);
+    assert_eq!(long.output.status.code(), Some(2));
+    assert!(long.err().contains("too long: 3653d, ten years, is the most"), "{}", long.err());
     assert!(sidecar.command(["policy", "backtest", "mani"]).err().contains("did you mean `many`?"));
 }
 

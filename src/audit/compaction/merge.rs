@@ -25,11 +25,11 @@ use crate::audit::{Error, Place, folder, pages, parquet, schema};
 use crate::system::{self, Written};
 
 /// Rows that are written at a time, and the bytes of the batches that they come from.
-const WRITTEN_ROWS: usize = 4_096;
-const HELD_BYTES_MAX: usize = 8 << 20;
+const WRITTEN_ROWS: usize = 2_048;
+const HELD_BYTES_MAX: usize = 2 << 20;
 /// Rows of a batch of a source, and about how many bytes: many sources may be open.
 const READ_ROWS: usize = 1_024;
-const READ_BYTES: u64 = 512 << 10;
+const READ_BYTES: u64 = 256 << 10;
 /// Runs of so many rows on the average are copied as runs, shorter ones row by row.
 const RUN_ROWS: usize = 64;
 /// The longest pause between two of those.

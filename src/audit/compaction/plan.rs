@@ -17,9 +17,9 @@ pub(super) const FILE_BYTES_MAX: u64 = 128 << 20;
 const SOURCE_BYTES_MAX: u64 = 32 << 20;
 /// The most files that become one: the chain names each.
 const SOURCES_MAX: usize = 1024;
-/// What is read at the same time, because its times overlap: bytes, and files.
+/// What is read at the same time, because its times overlap: bytes, and files. A file that is read takes some 3 MiB of memory.
 const OPEN_BYTES_MAX: u64 = 32 << 20;
-const OPEN_MAX: usize = 32;
+const OPEN_MAX: usize = 8;
 /// So many files of a day that is not over are a pile.
 const PILE_FILES: usize = 64;
 /// When a day is over, for statements that began in it and ended later.

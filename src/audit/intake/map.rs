@@ -2,7 +2,7 @@
 //!
 //! In: entries, in order. Out: the bytes appended so far. Refuses to write where a view may look.
 //!
-//! # Why this is the crate's one `unsafe` module
+//! # Why this is an `unsafe` module
 //!
 //! An event must be out of the process's hands before the bytes it speaks of go on. `write(2)` for each is a system
 //! call a statement, more than everything else Mitsuke does for it; a store into a shared mapping is a memory copy and

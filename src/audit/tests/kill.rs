@@ -27,25 +27,27 @@ fn event(number: u64) -> Event {
     })
 }
 
-/// Starts this binary again to run one of the ignored tests below; `limit`: the longest file it may write, in blocks of
+/// Starts this binary again to run one of the ignored tests; `limit`: the longest file it may write, in blocks of
 /// 512 bytes, the signal that goes with it ignored.
-fn child(test: &str, folder: &Path, limit: Option<u32>) -> Child {
+pub(super) fn child(test: &str, folder: &Path, limit: Option<u32>) -> Child {
     let binary = std::env::current_exe().unwrap();
     let limit = limit.map(|blocks| format!("trap '' XFSZ; ulimit -f {blocks};")).unwrap_or_default();
-    let run = format!("{limit} exec \"$0\" --exact audit::tests::kill::{test} --ignored --nocapture --test-threads 1");
+    let run = format!("{limit} exec \"$0\" --exact audit::tests::{test} --ignored --nocapture --test-threads 1");
     let mut command = Command::new("sh");
+    // Without huge pages, by which a machine may round up what a process takes.
+    command.env("MIMALLOC_ALLOW_THP", "0");
     command.args(["-c", &run]).arg(binary).env(FOLDER, folder).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn().unwrap()
 }
 
 /// The folder that a child was given; `None` when someone runs the ignored tests by hand.
 #[allow(clippy::disallowed_methods, reason = "the child's one argument: a test's name leaves no room for another")]
-fn given() -> Option<std::path::PathBuf> {
+pub(super) fn given() -> Option<std::path::PathBuf> {
     std::env::var_os(FOLDER).map(Into::into)
 }
 
-/// Tells the parent that everything up to `number` is safe.
-fn tell(number: u64) {
+/// Tells the parent that everything up to `number` is safe, or whatever else it waits to be told.
+pub(super) fn tell(number: u64) {
     let mut out = std::io::stdout();
     writeln!(out, "\nsafe {number}").and_then(|()| out.flush()).unwrap();
 }
@@ -67,6 +69,14 @@ fn kill_after(mut child: Child, enough: u64) -> u64 {
     child.wait().unwrap();
     assert!(killed, "it ended by itself after {last}");
     last
+}
+
+/// What a child told last, of one that ends by itself; `None` where it did not tell or ended badly.
+pub(super) fn told_last(child: Child) -> Option<u64> {
+    let output = child.wait_with_output().unwrap();
+    let told =
+        String::from_utf8_lossy(&output.stdout).lines().rev().find_map(|line| line.strip_prefix("safe ")?.parse().ok());
+    told.filter(|_| output.status.success())
 }
 
 #[test]
@@ -110,7 +120,7 @@ fn a_killed_process_has_lost_no_event_that_it_was_told_is_safe() {
     let folder = tempfile::tempdir().unwrap();
     let mut told = 0;
     for round in 1..=8 {
-        told = kill_after(child("appends_events_until_it_is_killed", folder.path(), None), told + round * 37);
+        told = kill_after(child("kill::appends_events_until_it_is_killed", folder.path(), None), told + round * 37);
         let (_intake, mut reader) = Intake::open(&config(folder.path()), "w").unwrap();
         let mut last = 0;
         while let Some((position, entry)) = reader.next(Duration::ZERO).unwrap() {
@@ -128,7 +138,7 @@ fn a_killed_process_has_lost_no_record_that_it_was_told_is_safe() {
     let folder = tempfile::tempdir().unwrap();
     let mut told = 0;
     for round in 1..=8 {
-        told = kill_after(child("commits_and_seals_until_it_is_killed", folder.path(), None), told + round * 5);
+        told = kill_after(child("kill::commits_and_seals_until_it_is_killed", folder.path(), None), told + round * 5);
         let found = seqs(folder.path());
         assert_eq!(found, numbers(found.len() as u64), "each once");
         assert!(found.len() as u64 >= told);
@@ -143,7 +153,7 @@ fn a_file_that_may_not_grow_costs_nothing_that_was_told_is_safe() {
     // Two blocks more than the first commits need, and far less than the tenth.
     for blocks in [12, 40, 41, 43, 60] {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = child("commits_and_seals_until_it_is_killed", folder.path(), Some(blocks));
+        let mut child = child("kill::commits_and_seals_until_it_is_killed", folder.path(), Some(blocks));
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let (sender, receiver) = std::sync::mpsc::sync_channel(1 << 16);
         let told = std::thread::scope(|scope| {
