@@ -253,7 +253,8 @@ fn a_stream_is_cut_while_it_flows() {
     let told = streams(&sidecar);
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].outcome, told[0].kind), (Some(Outcome::Cut), Some(Kind::Replication)));
-    assert!(told[0].bytes_out.is_some_and(|bytes| bytes <= 3_000_000), "{told:?}");
+    // The beginning of the message that passes the limit has gone on where a read ended in it.
+    assert!(told[0].bytes_out.is_some_and(|bytes| bytes <= 3_000_000 + (32 << 10)), "{told:?}");
 }
 
 /// SQL on a connection of `replication=database`, an error, and a command that no grammar has.

@@ -71,6 +71,8 @@ pub struct Server {
     failed: bool,
     skipping: bool,
     copy: Option<Copy>,
+    /// A COPY has failed.
+    pub copy_failed: bool,
 }
 
 impl Server {
@@ -222,10 +224,14 @@ impl Server {
                 self.truth.refused += 1;
                 self.say(b'E', b"SFATAL\0VFATAL\0C08P01\0Mlost\0\0");
                 self.lose_portals();
+                // Nothing of what would tell that a portal was dropped has been said.
+                let untold = |done: &mut Done| done.tag.is_empty() && !done.failed;
+                self.truth.perhaps.extend(self.truth.done.extract_if(.., untold));
                 self.is_over = true;
                 return;
             }
         };
+        self.copy_failed |= ended.is_err();
         match (ended, copy.of_query) {
             (Ok(()), true) => {
                 self.complete(&copy.text, 0, "COPY 1");
@@ -396,7 +402,7 @@ impl Server {
 
     /// The session ends, and suspended portals with it: what they returned is all they will. Whether they were asked for more that was never
     /// worked off is the client's to know.
-    fn lose_portals(&mut self) {
+    pub fn lose_portals(&mut self) {
         for Portal { text, rows, .. } in std::mem::take(&mut self.portals).into_values() {
             let done = rows.map(|rows| Done { text, rows, tag: String::new(), failed: false });
             self.truth.perhaps.extend(done);
