@@ -55,9 +55,14 @@ pub(super) const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.l
 pub(super) const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
     where not t.tgisinternal union all \
     select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
-pub(super) const COMPUTED: &str = "select distinct a.adrelid, a.adnum, n.nspname || '.' || p.proname from pg_catalog.pg_attrdef a \
+/// Up to version 14 what generates a column hangs on the column, and not on its default.
+pub(super) const COMPUTED: &str = "select a.adrelid, a.adnum, n.nspname || '.' || p.proname from pg_catalog.pg_attrdef a \
     join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = a.oid \
     and d.refclassid = 'pg_catalog.pg_proc'::regclass join pg_catalog.pg_proc p on p.oid = d.refobjid \
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema') \
+    union select c.attrelid, c.attnum, n.nspname || '.' || p.proname from pg_catalog.pg_depend d join pg_catalog.pg_attribute c \
+    on d.classid = 'pg_catalog.pg_class'::regclass and c.attrelid = d.objid and c.attnum = d.objsubid and c.attgenerated <> '' \
+    join pg_catalog.pg_proc p on d.refclassid = 'pg_catalog.pg_proc'::regclass and p.oid = d.refobjid \
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
 /// Domains whose default calls a function; and what has such a type: asked only where there are any, since every column is looked at.
 pub(super) const DOMAINS: &str = "select d.objid, n.nspname || '.' || p.proname from pg_catalog.pg_depend d \
@@ -92,10 +97,11 @@ pub(super) const OPERATORS: &str = "select o.oprname::text, n.nspname::text, p.p
     union select '::' || t.typname, n.nspname::text, p.proname::text from pg_catalog.pg_cast c join pg_catalog.pg_type t on t.oid = c.casttarget \
     join pg_catalog.pg_proc p on p.oid = c.castfunc join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema')";
+/// `extract` is a word of the grammar alone up to version 13.
 pub(super) const BUILT_IN: &str = "select distinct p.proname::text from pg_catalog.pg_proc p \
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname in ('pg_catalog', 'information_schema') \
     union select o.oprname::text from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace \
-    where n.nspname = 'pg_catalog'";
+    where n.nspname = 'pg_catalog' union select 'extract'";
 pub(super) const FUNCTION_OIDS: &str = "select p.oid, case n.nspname when 'pg_catalog' then p.proname::text else n.nspname || '.' || p.proname end \
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname <> 'information_schema'";
 pub(super) const FOREIGN: &str = "select f.ftrelid, \

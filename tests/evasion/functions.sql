@@ -19,7 +19,7 @@ select * from shop.one()
 select (shop.one()).mail
 --> inferred / assumed | email | 40
 select shop.outer_emails()
---> inferred / assumed | email | 40
+--> inferred / assumed | email | 40 | from 14
 select shop.modern()
 --> assumed | name, email, phone, my_number | 40
 select * from shop.dynamic('select email from shop.customers')

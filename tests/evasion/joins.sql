@@ -17,7 +17,7 @@ select * from shop.customers join shop.products using (id)
 select * from shop.customers natural join shop.products
 --> exact / inferred / assumed | email | 40
 select j.email from (shop.customers c join shop.orders o on o.customer_id = c.id) as j (id, name, email)
---> exact / inferred / assumed | email | 10
+--> exact / inferred / assumed | email | 10 | from 14
 select u.id, email from shop.customers join shop.products using (id) as u
 --> exact / inferred | email, shop.staff.email | 5
 select * from (select id, email from shop.customers) a full join (select id, email from shop.staff) b using (id, email) where id <= 5

@@ -99,7 +99,7 @@ explain select 1 from shop.products where title = pg_temp.folded()
 -- innocent ones
 --> innocent
 select from shop.customers
---> innocent
+--> innocent | from 14
 select j.* from shop.customers join shop.orders using (id) as j
 --> innocent
 select count(*) filter (where email is not null) from shop.customers

@@ -32,7 +32,7 @@ with u as (update shop.customers set city = city returning *) select lower(email
 
 -- MERGE
 begin
---> innocent
+--> innocent | from 15
 merge into shop.products p using shop.customers c on c.id = p.id when matched then update set price = price
 rollback
 
@@ -47,16 +47,18 @@ rollback
 -- MERGE into a table of one's own, and back
 begin
 create table other.merged (id int, what text)
+--> innocent | from 15
 merge into other.merged m using shop.customers c on c.id = m.id when not matched then insert (id, what) values (c.id, c.email)
---> inferred / assumed | email | 40
+--> inferred / assumed | email | 40 | from 15
 select what from other.merged
 rollback
 
 -- MERGE that updates from a query
 begin
 create table other.titles as select id, title from shop.products
+--> innocent | from 15
 merge into other.titles p using (select id, phone as p from shop.customers) c on c.id = p.id when matched then update set title = c.p
---> inferred / assumed | phone | 10
+--> inferred / assumed | phone | 10 | from 15
 select title from other.titles
 rollback
 
