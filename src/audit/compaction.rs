@@ -377,11 +377,7 @@ pub(super) fn replace(log: &Path, chain: &mut super::chain::Chain, merged: Merge
         let _ = system::remove(&unfinished);
         return Err(error);
     }
-    if let Err(error) = system::rename(&unfinished, &path) {
-        let _ = system::remove(&unfinished);
-        chain.withdraw()?;
-        return Err(Error::io("rename", &unfinished)(error));
-    }
+    chain.name(&unfinished, &path)?;
     // From here on it is done: what stays of the sources is put aside by the next sweep.
     for replaced in &replaces {
         folder::put_aside(&log.join(&replaced.path))?;

@@ -106,11 +106,7 @@ fn write(by: By<'_>, rows: &[Row], batches: &mut Batches<'_>, sealed: Sealed, ch
         let _ = system::remove(&unfinished);
         return Err(error);
     }
-    if let Err(error) = system::rename(&unfinished, &path) {
-        let _ = system::remove(&unfinished);
-        chain.withdraw()?;
-        return Err(Error::io("rename", &unfinished)(error));
-    }
+    chain.name(&unfinished, &path)?;
     folder::sync(folder)?;
     // The partition's own name.
     folder.parent().map_or(Ok(()), folder::sync)

@@ -4,6 +4,7 @@ mod compaction;
 mod crash;
 mod faults;
 mod kill;
+#[cfg(target_os = "linux")]
 mod memory;
 mod pieces;
 mod proof;

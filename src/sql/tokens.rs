@@ -303,23 +303,10 @@ impl Lexeme<'_> {
                 | Token::Between
                 | Token::InP
                 | Token::Overlaps
-                | Token::Op
                 | Token::Typecast
-                | Token::LessEquals
-                | Token::GreaterEquals
                 | Token::NotEquals
                 | Token::EqualsGreater
-                // % * + - / < = > ^
-                | Token::Ascii37
-                | Token::Ascii42
-                | Token::Ascii43
-                | Token::Ascii45
-                | Token::Ascii47
-                | Token::Ascii60
-                | Token::Ascii61
-                | Token::Ascii62
-                | Token::Ascii94
-        )
+        ) || self.is_operator()
     }
 
     /// Whether it may be the name of something: an identifier, or a word that is not reserved.

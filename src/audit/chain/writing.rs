@@ -211,8 +211,20 @@ impl Chain {
         Ok(())
     }
 
+    /// Gives the file that was told of last its name; where the system refuses, it is gone, and the chain says so.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(in crate::audit) fn name(&mut self, unfinished: &Path, path: &Path) -> Result<(), Error> {
+        system::rename(unfinished, path).or_else(|error| {
+            let _ = system::remove(unfinished);
+            self.withdraw()?;
+            Err(Error::io("rename", unfinished)(error))
+        })
+    }
+
     /// The file that was told of last did not get its name.
-    pub(in crate::audit) fn withdraw(&mut self) -> Result<(), Error> {
+    fn withdraw(&mut self) -> Result<(), Error> {
         let before = self.last.take();
         self.forget(before);
         self.append(Told::Withdrawn { number_withdrawn: self.number })
