@@ -19,6 +19,7 @@ mod connection;
 mod encrypted;
 mod error;
 mod gate;
+mod gathering;
 mod greeting;
 mod ledger;
 mod legs;

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::admission::Admitted;
 use super::buffer::Buffer;
+use super::gathering::Gathering;
 use super::ledger::Ledger;
 use super::phase::Phase;
 use super::socket::Socket;
@@ -69,6 +70,7 @@ pub struct Relay {
 struct Half {
     buffer: Option<Buffer>,
     source: Source,
+    gathering: Gathering,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +100,7 @@ enum Step {
 impl Relay {
     /// A relay with the first bytes under way: the StartupMessage and what came behind it, as a rule.
     pub fn new(client: Socket, server: Socket, under_way: Admitted, ledger: &mut Ledger) -> Relay {
-        let half = |buffer| Half { buffer, source: Source::Open };
+        let half = |buffer| Half { buffer, source: Source::Open, gathering: Gathering::default() };
         let Admitted { up, behind, down } = under_way;
         let (up, down) = (half(up), half(down));
         let mut relay =
@@ -202,7 +204,7 @@ impl Relay {
 
     /// The server is gone, but what it said before it went is still to be read.
     fn lose_sink(&mut self) -> Result<bool, End> {
-        self.up = Half { buffer: None, source: Source::Done };
+        self.up = Half { buffer: None, source: Source::Done, gathering: Gathering::default() };
         self.turnstile = Turnstile::default();
         Ok(true)
     }
@@ -310,12 +312,18 @@ impl Half {
     fn read(&mut self, cx: &mut Context<'_>, from: &mut Socket) -> Step {
         let mut buffer = Buffer::take();
         let mut room = ReadBuf::new(buffer.room());
-        match Pin::new(from).poll_read(cx, &mut room) {
+        let mut read = Pin::new(&mut *from).poll_read(cx, &mut room);
+        if read.is_pending() && self.gathering.poll_late(cx).is_ready() {
+            read = from.poll_read_now(cx, &mut room);
+            self.gathering.gave_late(room.filled().len(), from);
+        }
+        match read {
             Poll::Pending => return Step::Waiting,
             Poll::Ready(Err(_)) => return Step::SourceBroke,
             Poll::Ready(Ok(())) => {}
         }
         let count = room.filled().len();
+        self.gathering.gave(count, from);
         if count == 0 {
             self.source = Source::Closed;
             return Step::Moved;

@@ -105,6 +105,19 @@ impl Socket {
         }
     }
 
+    /// Reads what there is, of a leg over TCP that may not have told of it.
+    pub fn poll_read_now(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Socket::Tcp(stream) = self {
+            let socket = SockRef::from(&*stream);
+            let mut stream = &*socket;
+            match io::Read::read(&mut stream, into.initialize_unfilled()) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                read => return Poll::Ready(read.map(|count| into.advance(count))),
+            }
+        }
+        Pin::new(self).poll_read(cx, into)
+    }
+
     /// TLS, where there is any.
     pub fn encrypted(&self) -> Option<&Encrypted> {
         match self {
