@@ -52,9 +52,10 @@ pub fn texts(log: &str) -> Texts {
                     false => add(&mut counts, &entry.database, &text, false),
                 }
                 let words: Vec<String> = text.split([' ', '=', ';']).map(str::to_ascii_lowercase).collect();
-                match words.iter().filter(|word| !word.is_empty()).map(String::as_str).collect::<Vec<_>>()[..] {
-                    ["set", "standard_conforming_strings", "to", "off"] => drop(escapes.insert(entry.process.clone())),
-                    ["set", "standard_conforming_strings", "to", "on"] | ["reset", "standard_conforming_strings"] => {
+                let words = words.iter().map(String::as_str).filter(|word| !matches!(*word, "" | "to"));
+                match words.collect::<Vec<_>>()[..] {
+                    ["set", "standard_conforming_strings", "off"] => drop(escapes.insert(entry.process.clone())),
+                    ["set", "standard_conforming_strings", "on"] | ["reset", "standard_conforming_strings"] => {
                         escapes.remove(&entry.process);
                     }
                     _ => {}
