@@ -129,7 +129,8 @@ def main():
         return thing
 
     try:
-        server = opened(Postgres({}, 10, connections + 200))
+        # A pooler keeps its connections when its clients are gone.
+        server = opened(Postgres({}, 10, 2 * connections + 200))
         contestants = [(opened(relays.direct(server)), server)]
         contestants.append((opened(relays.pgbouncer(server, connections)), server))
         contestants.append((opened(relays.plain_copy(server, given.plain_copy)), server))

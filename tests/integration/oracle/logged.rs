@@ -100,26 +100,29 @@ fn ran(message: &str) -> Option<Ran> {
     (!name.starts_with("fetch from ")).then(|| Ran::Text(text.to_owned()))
 }
 
-/// A text as `standard_conforming_strings = off` reads it, for who reads it with the setting on: each string with the letter that
-/// says so.
+/// A text as `standard_conforming_strings = off` reads it, for who reads it with the setting on: each string that has a backslash with the
+/// letter that says so, as the sidecar writes it.
 fn with_escapes(text: &str) -> String {
     let (mut out, mut rest) = (String::new(), text.chars().peekable());
     while let Some(first) = rest.next() {
-        if first == '\'' && !out.ends_with(['e', 'E', '&']) {
-            out.push('E');
+        if first != '\'' {
+            out.push(first);
+            continue;
         }
-        out.push(first);
-        while first == '\''
-            && let Some(next) = rest.next()
-        {
-            out.push(next);
+        let mut string = String::from(first);
+        while let Some(next) = rest.next() {
+            string.push(next);
             match next {
-                '\\' => out.extend(rest.next()),
-                '\'' if rest.peek() == Some(&'\'') => out.extend(rest.next()),
+                '\\' => string.extend(rest.next()),
+                '\'' if rest.peek() == Some(&'\'') => string.extend(rest.next()),
                 '\'' => break,
                 _ => {}
             }
         }
+        if string.contains('\\') && !out.ends_with(['e', 'E', '&']) {
+            out.push_str(" E");
+        }
+        out.push_str(&string);
     }
     out
 }
