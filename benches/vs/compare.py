@@ -136,6 +136,7 @@ def main():
         contestants.append((opened(relays.plain_copy(server, given.plain_copy)), server))
         ours = opened(relays.mitsuke(server, given.mitsuke, connections))
         contestants.append((ours, server))
+        contestants.append((opened(relays.mitsuke(server, given.mitsuke, connections, is_bare=True)), server))
         if glob.glob(server.bin + "/../lib/pgaudit.so"):
             settings = {"shared_preload_libraries": "'pgaudit'", "pgaudit.log": "'all'"}
             audited = opened(Postgres(settings, 10, connections + 200))

@@ -96,13 +96,18 @@ def plain_copy(server, program):
     return start("plain tokio copy", port, command, folder)
 
 
-def mitsuke(server, program, connections):
-    """Everything on: process durability, the built-in policies, the catalog."""
+def mitsuke(server, program, connections, is_bare=False):
+    """Everything on: process durability, the built-in policies, the catalog. Bare: none of it, but what is relayed is recorded all the same."""
     port, folder = free_port(), tempfile.mkdtemp(prefix="mitsuke-vs-")
+    more = '[catalog]\nurl = "postgres://postgres@127.0.0.1:%d/postgres"\n' % server.port
+    if is_bare:
+        os.mkdir(folder + "/none")
+        more = '[policies]\npath = "%s/none"\n' % folder
     with open(folder + "/mitsuke.toml", "w") as file:
         file.write(
-            '[listen]\naddress = "127.0.0.1:%d"\nconnections_max = %d\n[upstream]\naddress = "127.0.0.1:%d"\n'
-            '[catalog]\nurl = "postgres://postgres@127.0.0.1:%d/postgres"\n[log]\npath = "%s/log.mitsuke"\n'
-            'durability = "process"\n' % (port, connections + 50, server.port, server.port, folder)
+            '[listen]\naddress = "127.0.0.1:%d"\nconnections_max = %d\n[upstream]\naddress = "127.0.0.1:%d"\n%s'
+            '[log]\npath = "%s/log.mitsuke"\ndurability = "%s"\n'
+            % (port, connections + 50, server.port, more, folder, "relaxed" if is_bare else "process")
         )
-    return start("mitsuke", port, [program, "run", "--config", folder + "/mitsuke.toml"], folder)
+    name = "mitsuke, bare" if is_bare else "mitsuke"
+    return start(name, port, [program, "run", "--config", folder + "/mitsuke.toml"], folder)
