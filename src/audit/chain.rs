@@ -15,8 +15,8 @@ mod writing;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256, digest};
@@ -38,6 +38,8 @@ pub(super) const FOLDER: &str = "chain";
 /// Lines of a chain that lie in one object of a store. Its last object is put anew with every line, so it is short; a reader needs all
 /// of them, so they are not too many.
 const OBJECT_LINES: u64 = 512;
+/// The longest line, bytes: a compaction names each of the files that it replaces.
+const LINE_BYTES_MAX: u64 = 4 << 20;
 const SIGNATURE: &str = ",\"signature\":\"";
 /// Bytes of a file that are hashed at a time.
 const HASHED_BYTES: usize = 256 << 10;
@@ -296,6 +298,25 @@ pub(super) fn whole_lines(text: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(&text[..end])
 }
 
+/// Gives the whole lines of a chain to `take`, of which one is in memory at a time; where the last of them ends.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn each_line(chain: impl Read, mut take: impl FnMut(&str)) -> io::Result<u64> {
+    let (mut chain, mut line, mut end) = (BufReader::new(chain), Vec::new(), 0);
+    loop {
+        line.clear();
+        let bytes = chain.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+        match line.strip_suffix(b"\n") {
+            Some(line) => take(&String::from_utf8_lossy(line)),
+            // What has no end is being written, or its writing was cut short.
+            None if (bytes as u64) < LINE_BYTES_MAX => return Ok(end),
+            None => return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of it is too long to be one")),
+        }
+        end += bytes as u64;
+    }
+}
+
 /// A time as a chain tells it.
 pub(super) fn at(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_microsecond()))
@@ -348,13 +369,17 @@ pub(super) fn times(place: &Place, table: &str, dates: &BTreeSet<String>) -> Res
 /// The chain cannot be read.
 pub(super) fn last_seqs(log: &Path, writer: &str) -> Result<HashMap<String, u64>, Error> {
     let path = path(log, writer);
-    let text = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        text => text.map_err(Error::io("read", &path))?,
+    let mut last_seqs = HashMap::new();
+    let chain = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(last_seqs),
+        chain => chain.map_err(Error::io("read", &path))?,
     };
-    let lines = whole_lines(&text);
-    let told = lines.lines().filter_map(|line| Line::parse(line).map(|line| line.entry.told));
-    Ok(told.filter_map(|told| told.into_file().map(|sealed| (sealed.path, sealed.last_seq))).collect())
+    let read = each_line(chain, |line| {
+        let file = Line::parse(line).and_then(|line| line.entry.told.into_file());
+        last_seqs.extend(file.map(|sealed| (sealed.path, sealed.last_seq)));
+    });
+    read.map_err(Error::io("read", &path))?;
+    Ok(last_seqs)
 }
 
 /// The SHA-256 of a file, hexadecimal, and its length. `progress` is told of the bytes as they are read.

@@ -19,6 +19,7 @@
 //! the line; and then it puts the sources aside, by a copy and a removal each, and removes them an hour later. Readers here and elsewhere pass
 //! over the sources from when they see the file ([`stored`]).
 
+mod copies;
 mod merge;
 mod plan;
 mod stored;

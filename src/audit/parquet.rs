@@ -22,13 +22,14 @@ use super::{Error, folder};
 /// Rows of a row group: small enough that a time range skips most of a file.
 const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
 /// A file of more rows than these has larger ones: a dictionary is written once for each, and within it the index of pages skips what no time
-/// range asks for. What is made at once is held in memory.
+/// range asks for.
 const LARGE_FILE_ROWS: usize = 512 << 10;
 const LARGE_ROW_GROUP_ROWS_MAX: usize = 1 << 20;
 /// Of a large file with people in it, of whom there are more than one in [`ROWS_A_PERSON`] rows: whoever seeks one of them reads whole row groups.
 const PEOPLES_ROW_GROUP_ROWS_MAX: usize = 256 << 10;
 const ROWS_A_PERSON: u64 = 100;
-const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
+/// How long the rows of a row group are at most in the files that they come from, bytes: together they are half as long at best.
+pub const ROW_GROUP_BYTES_MAX: u64 = 32 << 20;
 /// Statistics of texts are cut off at this length, bytes.
 const STATISTICS_BYTES_MAX: usize = 64;
 /// What is read of a file's end first, to see its metadata.
@@ -207,7 +208,6 @@ pub fn properties(
     let properties = WriterProperties::builder()
         .set_created_by(format!("mitsuke {}", env!("CARGO_PKG_VERSION")))
         .set_max_row_group_row_count(Some(group_rows_max))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))

@@ -5,6 +5,7 @@
 
 mod coded;
 mod coding;
+mod texts;
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +21,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 
 use self::coding::Coding;
+pub(super) use self::texts::{longest, row_bytes};
 use crate::clock::Timestamp;
 use crate::record::{Column, FieldKind, Finding, Review, Session, Statement, Table, Text, Transaction, Value};
 
@@ -35,6 +37,8 @@ const NEVER_CODED: [&str; 3] = ["literals", "subjects", "finding_id"];
 /// Records of a batch of a commit, and the bytes of their texts: statements may share a long text, and each row has it again.
 const BATCH_RECORDS_MAX: usize = 2_048;
 const BATCH_TEXT_BYTES_MAX: usize = 1 << 20;
+/// A record with more text is long: a batch has long ones or others, so that what a row takes on the average tells of each.
+const LONG_TEXT_BYTES: usize = 8 << 10;
 
 /// A table without the type of its records.
 #[derive(Clone, Debug)]
@@ -106,16 +110,18 @@ fn data_type(kind: FieldKind) -> DataType {
     }
 }
 
-/// Records in parts that are a batch each; a record with more text than that is one by itself.
+/// Records in parts that are a batch each, long ones apart from others; a record with more text than that is one by itself.
 pub fn parts<T: Table>(records: &[T]) -> impl Iterator<Item = &[T]> {
     let is_text = |column: &&Column<T>| matches!(column.kind, FieldKind::Text | FieldKind::Texts);
     let texts: Vec<&Column<T>> = T::columns().iter().filter(is_text).collect();
     let mut rest = records;
     std::iter::from_fn(move || {
-        let mut bytes = 0;
+        let (mut bytes, mut are_long) = (0, None);
         let fits = rest.iter().take(BATCH_RECORDS_MAX).take_while(|record| {
-            bytes += texts.iter().map(|column| text_bytes(&(column.get)(record))).sum::<usize>();
-            bytes <= BATCH_TEXT_BYTES_MAX
+            let text = texts.iter().map(|column| text_bytes(&(column.get)(record))).sum::<usize>();
+            bytes += text;
+            let is_long = text > LONG_TEXT_BYTES;
+            bytes <= BATCH_TEXT_BYTES_MAX && *are_long.get_or_insert(is_long) == is_long
         });
         let (part, left) = rest.split_at_checked(fits.count().max(1))?;
         rest = left;

@@ -2,7 +2,7 @@
 //!
 //! In: one writer's journal. Out: `LOG/<table>/dt=YYYY-MM-DD/<writer>-<first_seq>.parquet`, sorted by `at`, each under its name only when it
 //! is whole and on the disk. Refuses to write a record that a file of its partition has already. Memory: where each row lies, and the
-//! batches and the rows that are under way, not the journal.
+//! batches and the rows that are under way, of some columns at a time (`pages`); not the journal.
 //!
 //! A crash may fall between the files of one sealing. Records of one date are sealed in the order of their numbers, so that within a partition
 //! everything up to its newest file's `last_seq` is sealed, and nothing beyond: that decides for each record of the journal, after a crash
@@ -19,15 +19,18 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::chain::{Chain, Sealed};
 use super::journal::{Lies, Reader};
+use super::pages::RowGroups;
 use super::parquet::{self, file_name, sealed_through, unfinished};
 use super::schema::{self, TableInfo};
-use super::{Error, folder, pages};
+use super::{Error, folder};
 use crate::clock::Timestamp;
 use crate::system::{self, Written};
 
 /// Rows that are written at a time, and as many bytes of the journal.
 const WRITTEN_ROWS: usize = 2_048;
 const WRITTEN_BYTES: usize = 1 << 20;
+/// Bytes of the journal whose rows are one row group at most.
+const GROUP_BYTES_MAX: usize = 32 << 20;
 /// Batches of the journal that are held together, bytes.
 const HELD_BYTES_MAX: usize = 4 << 20;
 
@@ -123,13 +126,23 @@ fn write_unfinished(
     let TableInfo { schema, coded, .. } = batches.table;
     // How many people are in it is asked of large files, which no journal makes.
     let properties = parquet::properties((by.writer, by.key), seqs, schema, (rows.len(), 0))?;
-    let mut parquet = pages::writer(&file, path, schema, coded, properties)?;
+    let group_rows_max = properties.max_row_group_row_count().unwrap_or(rows.len());
+    let mut parquet = RowGroups::new(&file, path, schema, coded, properties)?;
     while !rows.is_empty() {
-        let (now, rest) = rows.split_at(batches.at_a_time(rows));
-        parquet.write(&batches.take(now)?).map_err(Error::parquet(path))?;
+        let (group, rest) = rows.split_at(batches.fit(rows, group_rows_max, GROUP_BYTES_MAX));
+        parquet.write(|columns, to| {
+            batches.turn_to(columns);
+            let mut group = group;
+            while !group.is_empty() {
+                let (now, rest) = group.split_at(batches.fit(group, WRITTEN_ROWS, WRITTEN_BYTES));
+                to.write(&batches.take(now)?)?;
+                group = rest;
+            }
+            Ok(true)
+        })?;
         rows = rest;
     }
-    parquet.close().map_err(Error::parquet(path))?;
+    parquet.close()?;
     file.sync().map_err(Error::io("sync", path))
 }
 
@@ -138,7 +151,9 @@ struct Batches<'j> {
     journal: &'j mut Reader,
     lie: Vec<Lies>,
     table: &'j TableInfo,
-    /// How long a row of each is, bytes.
+    /// What is read of them.
+    columns: SchemaRef,
+    /// How long a row of each is, bytes: what is long is in batches of its own.
     row_bytes: Vec<usize>,
     /// Those that the last rows came from: the next do, too.
     held: HashMap<u32, RecordBatch, RandomState>,
@@ -146,7 +161,14 @@ struct Batches<'j> {
 
 impl<'j> Batches<'j> {
     fn new(journal: &'j mut Reader, lie: Vec<Lies>, table: &'j TableInfo) -> Batches<'j> {
-        Batches { journal, lie, table, row_bytes: Vec::new(), held: HashMap::default() }
+        let columns = Arc::clone(&table.coded);
+        Batches { journal, lie, table, columns, row_bytes: Vec::new(), held: HashMap::default() }
+    }
+
+    /// Reads these columns from now on.
+    fn turn_to(&mut self, columns: &SchemaRef) {
+        self.columns = Arc::clone(columns);
+        self.held.clear();
     }
 
     /// All rows, sorted by `at`, then `seq`.
@@ -170,12 +192,12 @@ impl<'j> Batches<'j> {
         Ok(rows)
     }
 
-    /// How many of the next rows are written at a time.
-    fn at_a_time(&self, rows: &[Row]) -> usize {
+    /// How many of the next rows are so many at most, and so many bytes of the journal; one at least.
+    fn fit(&self, rows: &[Row], rows_max: usize, bytes_max: usize) -> usize {
         let mut bytes = 0;
-        let fits = rows.iter().take(WRITTEN_ROWS).take_while(|row| {
+        let fits = rows.iter().take(rows_max).take_while(|row| {
             bytes += self.row_bytes.get(row.batch as usize).copied().unwrap_or(0);
-            bytes <= WRITTEN_BYTES
+            bytes <= bytes_max
         });
         fits.count().max(1)
     }
@@ -200,10 +222,13 @@ impl<'j> Batches<'j> {
             return Ok(interleave_record_batch(&held, &places)?);
         }
         self.held.clear();
+        let plain = self.table.schema.fields().iter().filter(|field| self.columns.index_of(field.name()).is_ok());
+        let plain: SchemaRef = Arc::new(Schema::new(plain.cloned().collect::<Vec<_>>()));
         let mut parts = Vec::new();
         for batch in &from {
             let of_batch: UInt32Array = rows.iter().filter(|row| row.batch == *batch).map(|row| row.row).collect();
-            parts.push(take_record_batch(&self.read(*batch)?, &of_batch)?);
+            // As texts: codes would hold all texts of their batch.
+            parts.push(schema::conform(&take_record_batch(&self.read(*batch)?, &of_batch)?, &plain)?);
         }
         let mut taken = vec![0; from.len()];
         let places = rows.iter().map(|row| {
@@ -219,6 +244,6 @@ impl<'j> Batches<'j> {
             .lie
             .get(batch as usize)
             .ok_or_else(|| arrow::error::ArrowError::InvalidArgumentError("no such batch".to_owned()))?;
-        self.journal.coded(lies)
+        self.journal.columns(lies, &self.columns)
     }
 }

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::{Line, Replaced, Sealed, Told, at, path};
+use super::{Line, Replaced, Sealed, Told, at, each_line, path};
 use crate::audit::Error;
 use crate::clock::Timestamp;
 
@@ -56,17 +55,14 @@ impl Ledger {
     /// It cannot be read.
     pub(in crate::audit) fn read(log: &Path, writer: &str) -> Result<Ledger, Error> {
         let path = path(log, writer);
-        let mut lines = BufReader::new(File::open(&path).map_err(Error::io("read", &path))?);
         let mut ledger = Ledger { log: log.to_path_buf(), ..Ledger::default() };
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line).map_err(Error::io("read", &path))? > 0 {
-            // What has no end is being written.
-            let whole = line.strip_suffix(b"\n").map(String::from_utf8_lossy);
-            if let Some(line) = whole.as_deref().and_then(Line::parse) {
+        let chain = File::open(&path).map_err(Error::io("read", &path))?;
+        let take = |line: &str| {
+            if let Some(line) = Line::parse(line) {
                 ledger.take(line);
             }
-            line.clear();
-        }
+        };
+        each_line(chain, take).map_err(Error::io("read", &path))?;
         Ok(ledger)
     }
 

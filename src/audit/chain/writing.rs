@@ -5,10 +5,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{BEGINNING, Entry, Line, Replaced, SIGNATURE, Sealed, Told, ToldGap, folder, hash, hash_file, path};
+use super::{
+    BEGINNING, Entry, Line, Replaced, SIGNATURE, Sealed, Told, ToldGap, each_line, folder, hash, hash_file, path,
+};
 use crate::audit::signing::{PublicKey, SigningKey};
 use crate::audit::{Error, folder as files, spool};
 use crate::clock::Clock;
@@ -26,6 +27,8 @@ pub(in crate::audit) struct Chain {
     clock: Clock,
     /// The highest number that is sealed, by the folder of its file: the file itself may be gone, into a store or past its time.
     through: HashMap<String, u64>,
+    /// The last line that was in a store when this began.
+    uploaded: u64,
     /// What was sealed and may not be in a store yet: the line, and the file's length.
     waiting: VecDeque<(u64, u64)>,
     /// What was known before the file that was sealed last.
@@ -34,9 +37,22 @@ pub(in crate::audit) struct Chain {
     gaps_through: u64,
 }
 
+/// What is asked of a chain that is gone through once.
+#[derive(Default)]
+struct Read {
+    /// Where its last line ends.
+    whole: u64,
+    /// That line; `None` where it is none.
+    last: Option<Entry>,
+    /// The key that has signed so far.
+    signs: Option<PublicKey>,
+    before_last: Option<Before>,
+}
+
 /// What was known of a file's folder before it was sealed.
 #[derive(Debug)]
 struct Before {
+    number: u64,
     folder: String,
     through: Option<u64>,
 }
@@ -57,11 +73,7 @@ impl Chain {
         files::create(&folder(log))?;
         let key = SigningKey::load_or_create(signing_key)?;
         let open = system::open(OpenOptions::new().create(true).read(true).append(true), &path);
-        let mut file = open.map_err(Error::io("open", &path))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(Error::io("read", &path))?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        system::cut(&file, &path, whole as u64).map_err(Error::io("cut off the torn end of", &path))?;
+        let file = open.map_err(Error::io("open", &path))?;
         let mut chain = Chain {
             log: log.to_path_buf(),
             path,
@@ -71,45 +83,56 @@ impl Chain {
             previous: BEGINNING.to_owned(),
             clock: Clock::system(),
             through: HashMap::new(),
+            uploaded: spool::uploaded(log, writer),
             waiting: VecDeque::new(),
             last: None,
             gaps_through: 0,
         };
-        let mut signs = None;
-        let mut last = None;
-        let mut before_last = None;
-        for line in text[..whole].lines() {
-            last = Line::parse(line);
-            match last.as_ref().map(|line| &line.entry.told) {
-                Some(Told::Opened { public_key, .. } | Told::Key { public_key }) => {
-                    signs = PublicKey::parse(public_key);
-                }
-                Some(Told::Gap(gap)) => chain.gaps_through = chain.gaps_through.max(gap.position),
-                // It never got its name: its numbers are in none.
-                Some(Told::Withdrawn { .. }) => chain.forget(before_last.take()),
-                Some(Told::Sealed(sealed) | Told::Compacted { file: sealed, .. }) => {
-                    before_last = Some(chain.remember(last.as_ref().map_or(0, |line| line.entry.number), sealed));
-                }
-                _ => {}
-            }
-        }
-        let uploaded = spool::uploaded(log, writer);
+        let Read { whole, last, signs, before_last } = chain.read()?;
+        system::cut(&chain.file, &chain.path, whole).map_err(Error::io("cut off the torn end of", &chain.path))?;
         if whole > 0 {
             let last = last.ok_or_else(|| Error::Damaged {
                 path: chain.path.clone(),
                 what: "its last line is not one of a chain; `mitsuke verify` tells more; move it away to begin another"
                     .to_owned(),
             })?;
-            (chain.number, chain.previous) = (last.entry.number, last.hash);
             chain.change_key(signs, signing_key)?;
-            if last.entry.number > uploaded {
-                chain.finish(&last.entry.told, (last.entry.number, before_last), unfinished)?;
+            if last.number > chain.uploaded {
+                chain.finish(&last.told, (last.number, before_last), unfinished)?;
             }
         }
         let public_key = chain.key.public().to_string();
         chain.append(Told::Opened { version: env!("CARGO_PKG_VERSION").to_owned(), public_key })?;
         files::sync(&folder(log))?;
         Ok(chain)
+    }
+
+    /// Goes through what there is, a line at a time, and keeps what is to be known of it.
+    fn read(&mut self) -> Result<Read, Error> {
+        let file = self.file.try_clone().map_err(Error::io("read", &self.path))?;
+        let mut read = Read::default();
+        let whole = each_line(file, |line| {
+            let line = Line::parse(line);
+            match line.as_ref().map(|line| &line.entry.told) {
+                Some(Told::Opened { public_key, .. } | Told::Key { public_key }) => {
+                    read.signs = PublicKey::parse(public_key);
+                }
+                Some(Told::Gap(gap)) => self.gaps_through = self.gaps_through.max(gap.position),
+                // It never got its name: its numbers are in none.
+                Some(Told::Withdrawn { .. }) => self.forget(read.before_last.take()),
+                Some(Told::Sealed(sealed) | Told::Compacted { file: sealed, .. }) => {
+                    let number = line.as_ref().map_or(0, |line| line.entry.number);
+                    read.before_last = Some(self.remember(number, sealed));
+                }
+                _ => {}
+            }
+            if let Some(line) = &line {
+                (self.number, self.previous) = (line.entry.number, line.hash.clone());
+            }
+            read.last = line.map(|line| line.entry);
+        });
+        read.whole = whole.map_err(Error::io("read", &self.path))?;
+        Ok(read)
     }
 
     /// Where another key has signed so far and still lies beside ours as `.old`, it gives its word for ours.
@@ -170,16 +193,18 @@ impl Chain {
     /// Keeps what a file holds. What was known of its folder before.
     fn remember(&mut self, number: u64, sealed: &Sealed) -> Before {
         let folder = sealed.folder().to_owned();
-        self.waiting.push_back((number, sealed.bytes));
+        if number > self.uploaded {
+            self.waiting.push_back((number, sealed.bytes));
+        }
         let through = self.through.get(&folder).copied();
         self.through.insert(folder.clone(), through.unwrap_or(0).max(sealed.last_seq));
-        Before { folder, through }
+        Before { number, folder, through }
     }
 
     /// The file that was remembered last never got its name.
     fn forget(&mut self, before: Option<Before>) {
-        let Some(Before { folder, through }) = before else { return };
-        self.waiting.pop_back();
+        let Some(Before { number, folder, through }) = before else { return };
+        self.waiting.pop_back_if(|(waits, _)| *waits == number);
         match through {
             Some(through) => self.through.insert(folder, through),
             None => self.through.remove(&folder),

@@ -157,15 +157,7 @@ impl Reader {
         self.decoded(lies, None, &lies.table.schema)
     }
 
-    /// The same, its texts as codes of a dictionary.
-    ///
-    /// # Errors
-    /// As [`Reader::batch`].
-    pub fn coded(&mut self, lies: &Lies) -> Result<RecordBatch, Error> {
-        self.decoded(lies, None, &lies.table.coded)
-    }
-
-    /// Some of its columns, in the table's order.
+    /// Some of its columns, in the table's order, their texts as codes of a dictionary where those are.
     ///
     /// # Errors
     /// As [`Reader::batch`].

@@ -34,8 +34,6 @@ pub(super) fn child(test: &str, folder: &Path, limit: Option<u32>) -> Child {
     let limit = limit.map(|blocks| format!("trap '' XFSZ; ulimit -f {blocks};")).unwrap_or_default();
     let run = format!("{limit} exec \"$0\" --exact audit::tests::{test} --ignored --nocapture --test-threads 1");
     let mut command = Command::new("sh");
-    // Without huge pages, by which a machine may round up what a process takes.
-    command.env("MIMALLOC_ALLOW_THP", "0");
     command.args(["-c", &run]).arg(binary).env(FOLDER, folder).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn().unwrap()
 }

@@ -1,7 +1,7 @@
-//! What the log takes of memory while it is written, sealed and compacted at the same time.
+//! What the log takes of memory while it is written, sealed and compacted at the same time, and when it is opened.
 //!
 //! The test binary runs itself again, so that nothing else is in the process. What is measured is anonymous memory (`RssAnon`): all that was
-//! allocated and not given back, without the pages of files; huge pages are off, which machines round up by as they are set.
+//! allocated and not given back, without the pages of files; huge pages are as the machine has them.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,6 +50,14 @@ fn anonymous_bytes() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
+struct Over<'o>(&'o AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// How much more memory there is at most while it is done.
 fn most(act: impl FnOnce()) -> u64 {
     let (before, most, is_over) = (anonymous_bytes(), AtomicU64::new(0), AtomicBool::new(false));
@@ -60,8 +68,9 @@ fn most(act: impl FnOnce()) -> u64 {
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
+        // Also where it panics: nobody is to wait for who looks.
+        let _over = Over(&is_over);
         act();
-        is_over.store(true, Ordering::Relaxed);
     });
     most.into_inner().saturating_sub(before)
 }
@@ -113,6 +122,107 @@ fn writing_sealing_and_compacting_together_take_no_more_memory_than_they_may() {
     let folder = tempfile::tempdir().unwrap();
     let most = told_last(child("memory::fills_and_compacts", folder.path(), None)).expect("it came to no end");
     assert!(most <= STAGE_BYTES_MAX, "{} MiB", most >> 20);
+}
+
+/// Lines of a chain: those of many years of one table.
+const LINES: u64 = 20_000;
+/// What opening such a chain may take, bytes; it has eight million.
+const OPENED_BYTES_MAX: u64 = 4 << 20;
+
+/// Writes a chain of files that were sealed a quarter of an hour apart, and are long gone.
+fn long_chain(folder: &Path) {
+    let key = SigningKey::load_or_create(&config(folder).signing_key).unwrap();
+    let (mut previous, mut text) = (chain::BEGINNING.to_owned(), String::new());
+    for number in 1..=LINES {
+        let at = Timestamp(MONDAY + 15 * MINUTE_US * i64::try_from(number).unwrap());
+        let told = Sealed {
+            path: format!("statements/dt={}/{}", at.utc_date(), parquet::file_name("w", number)),
+            sha256: previous.clone(),
+            bytes: 1 << 20,
+            records: 1,
+            first_seq: number,
+            last_seq: number,
+            first_at: at.to_string(),
+            last_at: at.to_string(),
+        };
+        let entry = chain::Entry { number, at: at.to_string(), told: chain::Told::Sealed(told), previous };
+        let signed = serde_json::to_string(&entry).unwrap();
+        let signed = signed.strip_suffix('}').unwrap();
+        let line = format!("{signed},\"signature\":\"{}\"}}", key.sign(signed.as_bytes()));
+        previous = chain::hash(line.as_bytes());
+        writeln!(text, "{line}").unwrap();
+    }
+    let path = chain::path(folder, "w");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    // The last one is gone into a store.
+    let journal = folder::journal(folder, "w");
+    std::fs::create_dir_all(&journal).unwrap();
+    std::fs::write(journal.join("uploaded"), LINES.to_string()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn opens_what_has_a_long_chain() {
+    let Some(folder) = given() else { return };
+    let most = most(|| drop(Log::open(&config(&folder), "w").unwrap()));
+    tell(most);
+}
+
+#[test]
+fn a_long_chain_is_gone_through_and_not_held() {
+    let folder = tempfile::tempdir().unwrap();
+    long_chain(folder.path());
+    let most = told_last(child("memory::opens_what_has_a_long_chain", folder.path(), None)).expect("it came to no end");
+    assert!(most <= OPENED_BYTES_MAX, "{} KiB", most >> 10);
+    let mut log = Log::open(&config(folder.path()), "w").unwrap();
+    // Of Monday's folder more is sealed than this writer has numbers.
+    log.append(statement(MONDAY - DAY_US));
+    log.commit(&checkpoint(1)).unwrap();
+    log.close().unwrap();
+    let text = std::fs::read_to_string(chain::path(folder.path(), "w")).unwrap();
+    assert!(text.len() > 7_000_000, "{}", text.len());
+    let numbers = text.lines().map(|line| chain::Line::parse(line).unwrap().entry.number);
+    assert!(numbers.eq(1..=LINES + 4), "opened twice, sealed and closed");
+}
+
+/// Long texts that are rare among short ones, and lie side by side in time.
+const LONG: i64 = 12;
+/// What is made of them may take, bytes.
+const LONG_BYTES_MAX: u64 = 40 << 20;
+
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn seals_and_compacts_long_texts() {
+    let Some(folder) = given() else { return };
+    allocator::give_back_soon();
+    let mut log = Log::open(&config(&folder), "w").unwrap();
+    let most = most(|| {
+        for file in 0..4 {
+            for one in 0..LONG {
+                let long = format!("{file:08}{one:08}{}", "x".repeat((1 << 20) - 16));
+                log.append(Statement { query: Some(long.into()), ..statement(MONDAY + file * LONG + one) });
+                (0..700).for_each(|row| log.append(statement(MONDAY + MINUTE_US * (1 + file) + row)));
+                log.commit(&checkpoint(file.cast_unsigned() * 100 + one.cast_unsigned() + 1)).unwrap();
+            }
+            log.seal().unwrap();
+        }
+        log.close().unwrap();
+        let now = Timestamp(MONDAY + 2 * DAY_US);
+        assert_eq!(compact(&config(&folder), now).unwrap().iter().map(|done| done.files).sum::<u64>(), 4);
+    });
+    tell(most);
+}
+
+#[test]
+fn long_texts_side_by_side_among_short_ones_are_sealed_and_compacted_a_few_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let most =
+        told_last(child("memory::seals_and_compacts_long_texts", folder.path(), None)).expect("it came to no end");
+    assert!(most <= LONG_BYTES_MAX, "{} MiB", most >> 20);
+    let records = Lake::open(folder.path()).unwrap().records::<Statement>(None).map(Result::unwrap);
+    let long = records.filter(|one| one.query.as_ref().is_some_and(|text| text.len() == 1 << 20)).count();
+    assert_eq!(long, 4 * usize::try_from(LONG).unwrap());
 }
 
 #[test]
