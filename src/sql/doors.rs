@@ -57,7 +57,8 @@ impl Doors {
         if tokens.word(0) == "notify" {
             doors.notifies.push(Some(tokens.word(1).into()));
         }
-        let calls = |name: &str| functions.iter().any(|function| bare(function) == name);
+        let bare: Vec<&str> = functions.iter().map(|function| bare(function)).collect();
+        let calls = |name: &str| bare.contains(&name);
         if calls("pg_notify") {
             doors.notifies = notified(tokens);
         }
@@ -334,7 +335,8 @@ fn is_query(text: &str) -> bool {
 
 /// A function's name without its schema.
 pub(super) fn bare(function: &str) -> &str {
-    function.rsplit('.').next().unwrap_or(function)
+    let dot = function.as_bytes().iter().rposition(|byte| *byte == b'.');
+    dot.and_then(|dot| function.get(dot + 1..)).unwrap_or(function)
 }
 
 /// A function that was called by its OID, by the name that the catalog has for it.

@@ -7,6 +7,7 @@
 
 mod code;
 mod doors;
+mod fingerprint;
 mod flow;
 pub mod literals;
 mod merge;
@@ -140,7 +141,7 @@ pub struct Analysis {
     pub parse: Parse,
     /// Its text with literals replaced by `$1`, `$2`, …; comments removed.
     pub query: Text,
-    /// PostgreSQL's fingerprint, hexadecimal; empty where no parser took the text.
+    /// Equal for statements that differ in constants only, 16 hexadecimal digits; empty where no parser took the text.
     pub fingerprint: Text,
     /// Relations read, sorted, distinct.
     pub reads: Vec<RelationName>,
@@ -271,10 +272,9 @@ fn sealed(text: &str, all: &str, keys: &Keys) -> Analysis {
     analysis
 }
 
-/// PostgreSQL's fingerprint of one statement, as [`Analysis::fingerprint`] has it; `None` where the grammar refuses the text. Wants as much stack
-/// as [`analyze`].
+/// A statement's [`Analysis::fingerprint`]; `None` where the grammar refuses the text. Wants as much stack as [`analyze`].
 pub fn fingerprint(text: &str) -> Option<Text> {
-    pg_query::fingerprint(text, 0, 0).ok().map(|fingerprint| fingerprint.hex.into())
+    Some(statement::analyze(text).fingerprint).filter(|fingerprint| !fingerprint.is_empty())
 }
 
 /// What a view's definition says.

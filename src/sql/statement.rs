@@ -12,7 +12,7 @@ use super::merge::{self, Merge};
 use super::modifying::Modifying;
 use super::output::{self, Tree};
 use super::tokens::{Lexeme, Tokens, comment_tags, ticket};
-use super::{Analysis, Code, Doors, Effect, Output, RelationName, flow, kept_setting};
+use super::{Analysis, Code, Doors, Effect, Output, RelationName, fingerprint, flow, kept_setting};
 use crate::record::{Kind, Parse, Text};
 
 /// `sqlparser` sees no longer statements …
@@ -56,10 +56,8 @@ fn within(text: &str, depth: usize) -> Analysis {
         return analysis;
     };
     analysis.parse = Parse::Summary;
-    if let Ok(fingerprint) = pg_query::fingerprint(text, 0, 0) {
-        analysis.fingerprint = fingerprint.hex.into();
-    }
     relations(&summary, &mut analysis);
+    analysis.fingerprint = fingerprint::of(&tokens, [&analysis.reads, &analysis.writes]);
     analysis.effects = effects(&tokens, analysis.kind, &summary.statement_types);
     analysis.shows_setting = shows_setting(&tokens, &analysis);
     let tree = Tree::new(&tokens, within_limits(&tokens));

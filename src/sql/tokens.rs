@@ -31,6 +31,8 @@ pub const COLLECTING: [&str; 13] = [
 pub(super) struct Lexeme<'t> {
     pub(super) token: Token,
     pub(super) keyword: bool,
+    /// A keyword that, unquoted, is no column's or table's name.
+    pub(super) fixed: bool,
     pub(super) text: &'t str,
     pub(super) start: usize,
     pub(super) end: usize,
@@ -62,7 +64,8 @@ impl<'t> Tokens<'t> {
                 continue;
             }
             let keyword = found.keyword_kind != KeywordKind::NoKeyword as i32;
-            all.push(Lexeme { token, keyword, text: slice, start, end });
+            let fixed = keyword && found.keyword_kind != KeywordKind::UnreservedKeyword as i32;
+            all.push(Lexeme { token, keyword, fixed, text: slice, start, end });
         }
         Some(Tokens { text, all, comments })
     }
@@ -147,12 +150,14 @@ impl<'t> Tokens<'t> {
         // As all of their names have it: most texts have it nowhere.
         const IN_EACH: &[u8] = b"agg";
         let holds = |text: &str| text.as_bytes().windows(IN_EACH.len()).any(|part| part.eq_ignore_ascii_case(IN_EACH));
-        let may_aggregate = holds(self.text);
-        self.all.iter().enumerate().any(|(at, lexeme)| {
-            let collects = || COLLECTING.iter().chain(&ALSO).any(|word| lexeme.is_named(word));
-            let of_query = matches!(lexeme.token, Token::Array | Token::JsonArray) && self.opens_query(at + 1);
-            of_query || may_aggregate && !lexeme.is_constant() && collects()
-        })
+        self.all.iter().enumerate().any(|(at, lexeme)| match lexeme.token {
+            Token::Array | Token::JsonArray => self.opens_query(at + 1),
+            _ => false,
+        }) || holds(self.text)
+            && self
+                .all
+                .iter()
+                .any(|lexeme| !lexeme.is_constant() && COLLECTING.iter().chain(&ALSO).any(|word| lexeme.is_named(word)))
     }
 
     /// Operators, and types that something is cast to, as `::name` behind them; distinct.
@@ -233,10 +238,12 @@ impl<'t> Tokens<'t> {
         let mut end = self.all.first().map_or(0, |lexeme| lexeme.start);
         for lexeme in &self.all {
             let gap = self.text.get(end..lexeme.start).unwrap_or(" ");
-            match gap.is_empty() || gap.chars().all(char::is_whitespace) {
-                true => out.push_str(gap),
+            match gap {
+                "" => {}
+                " " => out.push(' '),
+                gap if gap.chars().all(char::is_whitespace) => out.push_str(gap),
                 // A comment, or what belongs to one.
-                false => out.push(' '),
+                _ => out.push(' '),
             }
             if lexeme.is_constant() {
                 // Writing to a String does not fail.
@@ -353,6 +360,7 @@ impl Lexeme<'_> {
     pub(super) fn name(&self) -> String {
         match self.text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
             Some(quoted) => quoted.replace("\"\"", "\""),
+            None if self.text.is_ascii() => self.text.to_ascii_lowercase(),
             None => self.text.to_lowercase(),
         }
     }

@@ -448,6 +448,7 @@ fn relation_name(name: &ObjectName) -> Option<RelationName> {
 fn folded(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
+        None if ident.value.is_ascii() => ident.value.to_ascii_lowercase(),
         None => ident.value.to_lowercase(),
     }
 }

@@ -4,8 +4,10 @@
 //! take it.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
-use sqlparser::ast::{Statement, Visit};
+use pg_query::protobuf::Token as Kind;
+use sqlparser::ast::{SetExpr, Statement, TableFactor, TableWithJoins, Visit};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -13,8 +15,8 @@ use sqlparser::tokenizer::Token;
 use super::super::tokens::Tokens;
 use super::dialect::Postgres;
 use super::filling::{self, Filled};
-use super::{Named, Outputs, Scope, single, statement_columns, words};
-use crate::sql::ColumnRef;
+use super::{Named, Outputs, Scope, relation_name, single, statement_columns, words};
+use crate::sql::{ColumnRef, RelationName};
 
 /// See the module.
 pub(in crate::sql) struct Tree<'t> {
@@ -47,15 +49,14 @@ impl<'t> Tree<'t> {
     /// What reaches the client.
     pub(in crate::sql) fn outputs(&self) -> Option<Outputs> {
         let statement = self.statement()?;
-        let mut named = Named::default();
-        let _ = statement.visit(&mut named);
+        let relations = alone(statement, self.tokens).unwrap_or_else(|| all(statement));
         let scope = Scope { ctes: &[], relations: &[], outer: None };
         let columns = statement_columns(statement, scope).ok()?;
         let by_column: Vec<_> = columns.into_iter().map(|column| (column.name, column.refs)).collect();
         let mut refs: Vec<ColumnRef> = by_column.iter().flat_map(|(_, refs)| refs).cloned().collect();
         refs.sort_unstable();
         refs.dedup();
-        Some(Outputs { columns: refs, by_column, relations: named.0, single: single::statement(statement) })
+        Some(Outputs { columns: refs, by_column, relations, single: single::statement(statement) })
     }
 }
 
@@ -67,6 +68,46 @@ pub(in crate::sql) fn of(text: &str) -> Option<Outputs> {
 /// What such a text fills in.
 pub(in crate::sql) fn filled(text: &str) -> Option<Filled> {
     Tree::new(&Tokens::scan(text)?, true).filled()
+}
+
+/// Every relation that a statement names.
+fn all(statement: &Statement) -> BTreeSet<RelationName> {
+    let mut named = Named::default();
+    let _ = statement.visit(&mut named);
+    named.0
+}
+
+/// The same of one SELECT with no query in it, whose tree need not be walked for that: whatever it names stands in FROM. Nothing of any other.
+fn alone(statement: &Statement, tokens: &Tokens<'_>) -> Option<BTreeSet<RelationName>> {
+    let begins = |token| matches!(token, Kind::Select | Kind::Values | Kind::Table | Kind::With | Kind::WithLa);
+    if tokens.all.iter().filter(|lexeme| begins(lexeme.token)).count() != 1 {
+        return None;
+    }
+    let Statement::Query(query) = statement else { return None };
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let mut found = BTreeSet::new();
+    (select.into.is_none() && in_from(&select.from, &mut found)).then_some(found)
+}
+
+/// False where anything else than a table stands there.
+fn in_from(from: &[TableWithJoins], found: &mut BTreeSet<RelationName>) -> bool {
+    let factors = from
+        .iter()
+        .flat_map(|item| std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation)));
+    for factor in factors {
+        let is_table = match factor {
+            TableFactor::Table { name, args: None, .. } => {
+                found.extend(relation_name(name));
+                true
+            }
+            TableFactor::NestedJoin { table_with_joins, .. } => in_from(std::slice::from_ref(table_with_joins), found),
+            _ => false,
+        };
+        if !is_table {
+            return false;
+        }
+    }
+    true
 }
 
 fn parse(tokens: &Tokens<'_>) -> Option<Statement> {
@@ -102,6 +143,9 @@ mod tests {
         let ours = parse(&tokens);
         // What the scanner cuts may be taken where what that parser cuts is not.
         assert!(theirs.is_none() || ours == theirs, "{text}\n{ours:#?}\n{theirs:#?}");
+        if let Some((statement, alone)) = ours.as_ref().and_then(|ours| Some((ours, alone(ours, &tokens)?))) {
+            assert_eq!(alone, all(statement), "{text}");
+        }
         theirs.is_some()
     }
 

@@ -19,6 +19,23 @@ pub(super) const KEYWORD_BYTES_MAX: usize = 48;
 static KEYWORDS: LazyLock<HashMap<&[u8], Keyword, ahash::RandomState>> =
     LazyLock::new(|| ALL_KEYWORDS.iter().map(|word| word.as_bytes()).zip(ALL_KEYWORDS_INDEX.iter().copied()).collect());
 
+/// Of each first and last letter, the lengths that its words have: a name is no word of that parser as a rule, and is not looked for.
+static LENGTHS: LazyLock<[[u64; 26]; 26]> = LazyLock::new(|| {
+    let mut lengths = [[0; 26]; 26];
+    for word in ALL_KEYWORDS {
+        if let Some(of) = letters(word).and_then(|(first, last)| lengths.get_mut(first)?.get_mut(last)) {
+            *of |= 1 << word.len();
+        }
+    }
+    lengths
+});
+
+/// Which letters of the alphabet a word begins and ends with.
+fn letters(word: &str) -> Option<(usize, usize)> {
+    let letter = |byte: &u8| usize::from(byte.to_ascii_uppercase()).checked_sub(usize::from(b'A'));
+    Some((letter(word.as_bytes().first()?)?, letter(word.as_bytes().last()?)?))
+}
+
 /// See the module.
 pub(super) fn of(tokens: &Tokens<'_>) -> Option<Vec<TokenWithSpan>> {
     let mut words = Vec::with_capacity(tokens.all.len() + 1);
@@ -90,6 +107,11 @@ fn word(lexeme: &Lexeme<'_>) -> Option<Token> {
 }
 
 fn plain(text: &str) -> Token {
+    let lengths = letters(text).and_then(|(first, last)| LENGTHS.get(first)?.get(last));
+    let may_be = text.len() <= KEYWORD_BYTES_MAX && lengths.is_none_or(|lengths| lengths >> text.len() & 1 == 1);
+    if !may_be {
+        return Token::Word(Word { value: text.to_owned(), quote_style: None, keyword: Keyword::NoKeyword });
+    }
     let mut capitals = [0; KEYWORD_BYTES_MAX];
     let keyword = capitals.get_mut(..text.len()).and_then(|capitals| {
         capitals.copy_from_slice(text.as_bytes());
