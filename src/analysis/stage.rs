@@ -338,6 +338,9 @@ impl Stage {
             if let (Some(names), Some(database)) = (own.settle(), fold.database()) {
                 self.catalog.schema_changed(database, &names);
             }
+            if let (true, Some(database)) = (std::mem::take(&mut own.is_suspected), fold.database()) {
+                self.catalog.may_have_changed(database);
+            }
         }
         if let Some(mut record) = fold.end(at, outcome) {
             self.log.number(&mut record);
@@ -406,6 +409,12 @@ impl Stage {
                 Arc::make_mut(&mut session.own).shift(&names);
             }
             self.catalog.schema_changed(&database, &names);
+        }
+        if understood.understanding.consequences.changes_schema {
+            if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.saved.transaction.is_some()) {
+                Arc::make_mut(&mut session.own).is_suspected = true;
+            }
+            self.catalog.may_have_changed(&database);
         }
     }
 

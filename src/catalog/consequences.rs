@@ -2,14 +2,29 @@
 //!
 //! In: a statement's analysis, and what it was understood to read. Out: [`Consequences`]. PURE.
 
+use std::sync::Arc;
+
 use super::functions::Shown;
-use super::lineage::{Holds, Learned};
+use super::lineage::{Holds, Learned, Own};
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::{Classified, Snapshot};
-use super::{AtRisk, Consequences};
+use super::{AtRisk, Catalog, Consequences};
 use crate::record::{Kind, Text};
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Fate, Flow, Output};
+
+impl Catalog {
+    /// What a statement that is about to run leaves to its session, as of [`Catalog::learn_own`]: what it fills for everybody, too, since the next
+    /// statement may come before this one has ended.
+    pub fn learn_ahead(&self, own: &mut Arc<Own>, follows: &Consequences) {
+        self.learn_own(own, follows);
+        let everybodys = || follows.learned.iter().filter(|learned| !learned.temporary);
+        if everybodys().next().is_some() {
+            let own = Arc::make_mut(own);
+            everybodys().for_each(|learned| own.learn_ahead(learned));
+        }
+    }
+}
 
 impl Resolver<'_> {
     /// What relations are filled with, of those that are read, and those that are written.
@@ -98,7 +113,7 @@ impl Resolver<'_> {
                 Target::Known(known) if !known.columns.is_empty() => known.in_order().into_iter().cloned().collect(),
                 Target::Temporary { holds, .. } => holds.columns().cloned().collect(),
                 Target::Named { schema, table } => {
-                    self.lineage.of(schema, table).map(|holds| holds.columns().cloned().collect()).unwrap_or_default()
+                    self.held(schema, table).flat_map(|holds| holds.columns().cloned()).collect()
                 }
                 Target::Known(_) => return None,
             };
@@ -313,6 +328,7 @@ impl Resolver<'_> {
             settings: all(calls(&["set_config"]) || called.sets_path),
             sets_path: called.sets_path || called.opaque,
             opaque: called.opaque || called.assumed,
+            changes_schema: called.changes_schema,
             sent: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::snapshot::{Classified, Relation};
 use crate::record::Text;
-use crate::sql::{self, Code, Output, RelationName};
+use crate::sql::{self, Code, Effect, Output, RelationName};
 
 /// Functions that call functions are followed so deep.
 const CALL_DEPTH_MAX: usize = 16;
@@ -49,6 +49,8 @@ pub struct Shown {
     pub assumed: bool,
     /// It may change what names mean after it.
     pub sets_path: bool,
+    /// It may change the schema.
+    pub changes_schema: bool,
     /// Channels that it notifies; `None` where one is put together.
     pub notifies: BTreeSet<Option<Text>>,
     /// Schema and name of what it fills, and with what.
@@ -157,7 +159,10 @@ impl Follower<'_, '_> {
             "plpgsql" => self.code(&Code::of(&function.body), function, shown, depth),
             "c" | "internal" if function.in_extension => shown.opaque |= takes_sql(&function.name),
             "internal" if &*function.body == "aggregate_dummy" => {}
-            _ => shown.opaque = true,
+            _ => {
+                shown.opaque = true;
+                shown.changes_schema = true;
+            }
         }
     }
 
@@ -191,6 +196,7 @@ impl Follower<'_, '_> {
                 Output::Columns(_) | Output::Nothing => {}
             }
             shown.notifies.extend(analysis.doors.notifies.iter().cloned());
+            shown.changes_schema |= analysis.effects.contains(&Effect::SchemaChanged);
             for called in &analysis.functions {
                 let inner = self.shown(called, depth + 1);
                 shown.takes(inner);
@@ -204,6 +210,7 @@ impl Follower<'_, '_> {
         shown.assumed = true;
         shown.opaque |= code.dynamic || code.relations.iter().any(holds_statistics);
         shown.sets_path |= code.sets_path;
+        shown.changes_schema |= code.changes_schema;
         shown.notifies.extend(code.notifies.iter().cloned());
         for name in &code.relations {
             for relation in (self.find)(name, function.search_path.as_deref()) {
@@ -277,6 +284,7 @@ impl Shown {
         self.opaque |= inner.opaque;
         self.assumed |= inner.assumed;
         self.sets_path |= inner.sets_path;
+        self.changes_schema |= inner.changes_schema;
         self.notifies.extend(inner.notifies);
         for (into, with) in inner.fills {
             self.fills.entry(into).or_default().extend(with);

@@ -353,9 +353,13 @@ impl Lineage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Own {
     temporary: BTreeMap<Text, Temporary>,
+    /// What everybody's relations may hold besides, by statements that may not have ended; for who judges before they do.
+    ahead: BTreeMap<(Text, Text), Holds>,
     settings: Holds,
     /// The search path may be any.
     pub path_unknown: bool,
+    /// Code ran in the transaction that is open that may have changed the schema.
+    pub is_suspected: bool,
     /// The transaction that is open changed the schema, and these names with it; no other session sees that yet, nor the catalog.
     shifted: Option<BTreeSet<Text>>,
 }
@@ -374,6 +378,23 @@ impl Own {
     /// The temporary relation of this name, and whether it is certain to be there.
     pub(super) fn of(&self, table: &str) -> Option<(&Holds, bool)> {
         self.temporary.get(table).map(|own| (&own.holds, own.certain))
+    }
+
+    /// Takes what a statement may do to a relation that everybody has.
+    pub(super) fn learn_ahead(&mut self, learned: &Learned) {
+        let key = (learned.schema.clone(), learned.table.clone());
+        let is_room = self.ahead.len() < MARKS_MAX || self.ahead.contains_key(&key);
+        if is_room && !learned.holds.is_empty() {
+            self.ahead.entry(key).or_default().add(learned.holds.clone());
+        }
+    }
+
+    /// What a relation that everybody has may hold by then.
+    pub(super) fn ahead_of(&self, schema: &Text, table: &Text) -> Option<&Holds> {
+        if self.ahead.is_empty() {
+            return None;
+        }
+        self.ahead.get(&(schema.clone(), table.clone()))
     }
 
     pub(super) fn settings(&self) -> &Holds {
@@ -439,7 +460,8 @@ impl Own {
 
     /// Whether nothing is known of it.
     pub fn is_empty(&self) -> bool {
-        let Own { temporary, settings, path_unknown, shifted } = self;
-        temporary.is_empty() && settings.is_empty() && !path_unknown && shifted.is_none()
+        let Own { temporary, ahead, settings, path_unknown, is_suspected, shifted } = self;
+        let holds_nothing = temporary.is_empty() && ahead.is_empty() && settings.is_empty();
+        holds_nothing && !path_unknown && !is_suspected && shifted.is_none()
     }
 }

@@ -42,6 +42,10 @@ pub const APPLICATION_NAME: &str = "mitsuke-catalog";
 const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Roles that are kept of those that one is a member of.
 const MEMBER_OF_MAX: usize = 256;
+/// How long nothing is read for a mere suspicion: so many times as long as the last reading took …
+const REST: u32 = 20;
+/// … and no less.
+const REST_MIN: Duration = Duration::from_secs(1);
 /// How long one reading may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -61,16 +65,20 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
     // Checked when the configuration was read.
     let Some(login) = Login::of(&config) else { return };
     let mut due: HashMap<Text, (Instant, Duration)> = HashMap::new();
+    let mut rested: HashMap<Text, Instant> = HashMap::new();
     loop {
         for database in catalog.wanted() {
             let now = Instant::now();
             // One that `read_first` has read is not read at once again.
             let first = if catalog.is_fresh(&database) { now + config.refresh } else { now };
             let (at, retry) = *due.entry(database.clone()).or_insert((first, RETRY_MIN));
-            if at > now && !(catalog.is_stale(&database) && retry == RETRY_MIN) {
+            let is_suspected =
+                catalog.is_suspected(&database) && rested.get(&database).is_none_or(|rested| *rested <= now);
+            if at > now && !((catalog.is_stale(&database) || is_suspected) && retry == RETRY_MIN) {
                 continue;
             }
             let changes = catalog.changes(&database);
+            catalog.reading_begins(&database);
             let next = match read(&catalog, &login, &database).await {
                 Ok(rows) => {
                     let (catalog, database) = (catalog.clone(), database.clone());
@@ -83,9 +91,13 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
                     (Instant::now() + retry, (retry * 2).min(RETRY_MAX))
                 }
             };
+            rested.insert(database.clone(), Instant::now() + (now.elapsed() * REST).max(REST_MIN));
             due.insert(database, next);
         }
-        let until = due.values().map(|(at, _)| *at).min().unwrap_or_else(|| Instant::now() + config.refresh);
+        let fails = |database: &Text| due.get(database).is_some_and(|(_, retry)| *retry != RETRY_MIN);
+        let suspected = rested.iter().filter(|(database, _)| catalog.is_suspected(database) && !fails(database));
+        let until = due.values().map(|(at, _)| *at).chain(suspected.map(|(_, at)| *at)).min();
+        let until = until.unwrap_or_else(|| Instant::now() + config.refresh);
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = catalog.changed() => tokio::time::sleep(SETTLE).await,

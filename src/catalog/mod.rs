@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `columns`, `building`, `functions`, `foreign`, `lineage`, `relations`, `renamed`, `streams`, `shifted`, `consequences`, `classification`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `columns`, `building`, `functions`, `foreign`, `lineage`, `relations`, `renamed`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -21,6 +21,7 @@ mod resolve;
 mod shifted;
 pub mod snapshot;
 mod streams;
+mod suspected;
 mod widths;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use self::lineage::{Kept, Own};
 use self::lineage::{Learned, Lineage};
 use self::resolve::Resolver;
 use self::snapshot::{Rows, Snapshot};
+use self::suspected::Suspicion;
 use crate::record::{CatalogState, Certainty, Kind, Text, Texts};
 use crate::session::event::{Origin, Who};
 use crate::session::{SharedSubjectColumns, SubjectColumns, Unclassified, Unsettled};
@@ -160,6 +162,8 @@ pub struct Consequences {
     pub sets_path: bool,
     /// It may have done anything.
     pub opaque: bool,
+    /// It may have changed the schema, by code that does not show it.
+    pub changes_schema: bool,
 }
 
 impl Consequences {
@@ -220,6 +224,7 @@ struct Database {
     changes: u64,
     /// Names that these changes made uncertain.
     shifted: Arc<BTreeSet<Text>>,
+    suspicion: Suspicion,
 }
 
 impl Database {
@@ -271,14 +276,15 @@ impl Catalog {
     pub fn understand(&self, analysis: &Analysis, context: &Context, wire: Option<&[Origin]>) -> Understanding {
         let classification = self.inner.classification.load();
         let known = |database: &Database| {
-            (database.snapshot.clone(), database.stale, Arc::clone(&database.lineage), Arc::clone(&database.shifted))
+            let (lineage, shifted) = (Arc::clone(&database.lineage), Arc::clone(&database.shifted));
+            (database.snapshot.clone(), database.stale, lineage, shifted, database.suspicion.is_open())
         };
-        let (snapshot, stale, lineage, shifted) =
+        let (snapshot, stale, lineage, shifted, suspected) =
             self.read().get(&context.database).map_or_else(Default::default, known);
         let state = match (&snapshot, stale) {
             (None, _) => CatalogState::None,
-            (Some(_), true) => CatalogState::Stale,
-            (Some(_), false) => CatalogState::Fresh,
+            (_, true) => CatalogState::Stale,
+            (_, false) => CatalogState::Fresh,
         };
         let others = match &analysis.doors.stream {
             Some(Stream::Everything) => self.read().values().filter_map(|database| database.snapshot.clone()).collect(),
@@ -292,6 +298,7 @@ impl Catalog {
             context,
             lineage: &lineage,
             shifted: &shifted,
+            suspected,
         };
         resolver.understand(analysis, wire)
     }
@@ -550,6 +557,7 @@ impl Catalog {
             known.rows = Arc::new(rows);
             known.stale = known.changes != changes;
             known.read_at = Some(Instant::now());
+            known.suspicion.was_read();
             if !known.stale {
                 known.shifted = Arc::default();
                 Arc::make_mut(&mut known.lineage).forget_new_views();
@@ -560,10 +568,6 @@ impl Catalog {
 
     fn wanted(&self) -> Vec<Text> {
         self.read().keys().cloned().collect()
-    }
-
-    fn is_stale(&self, database: &str) -> bool {
-        self.read().get(database).is_some_and(|database| database.stale)
     }
 
     fn failed(&self, database: &str) {

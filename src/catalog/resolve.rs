@@ -28,6 +28,8 @@ pub(super) struct Resolver<'a> {
     pub(super) lineage: &'a Lineage,
     /// Names that mean something else, perhaps, than when the catalog was read.
     pub(super) shifted: &'a BTreeSet<Text>,
+    /// Code ran since that may have changed the schema.
+    pub(super) suspected: bool,
 }
 
 /// A relation that a statement names.
@@ -183,7 +185,9 @@ impl Resolver<'_> {
         // One that was made a moment ago; or `email(c)`, which is `c.email`.
         let operators = analysis.operators.iter().filter(|name| !name.starts_with("::"));
         let mut names = analysis.functions.iter().chain(operators);
-        called.opaque |= names.any(|name| snapshot.is_unheard_of(name) && !is_column(name));
+        let is_unheard_of = names.any(|name| snapshot.is_unheard_of(name) && !is_column(name));
+        called.changes_schema |= is_unheard_of;
+        called.opaque |= is_unheard_of || self.reads_suspected(analysis, reads);
         self.counted(analysis, reads, snapshot, &mut called);
         if let Some(code) = &analysis.code {
             called.takes(snapshot.code(code));
@@ -360,13 +364,18 @@ impl Resolver<'_> {
     /// What a column is known to be filled from, beside what the catalog has.
     fn marked(&self, relation: &Relation, column: &str) -> Option<()> {
         let (schema, table) = &relation.parts;
-        let shown = self.lineage.of(schema, table)?.shows(Some(column), self.classification).0;
-        (!shown.is_empty()).then_some(())
+        let mut held = self.held(schema, table);
+        held.any(|holds| !holds.shows(Some(column), self.classification).0.is_empty()).then_some(())
+    }
+
+    /// What a relation was filled with, or may be by what the session is about to do.
+    pub(super) fn held(&self, schema: &Text, table: &Text) -> impl Iterator<Item = &Holds> {
+        self.lineage.of(schema, table).into_iter().chain(self.context.own.ahead_of(schema, table))
     }
 
     fn show_lineage(&self, relation: &Relation, column: Option<&str>, found: &mut Found) {
         let (schema, table) = &relation.parts;
-        if let Some(holds) = self.lineage.of(schema, table) {
+        for holds in self.held(schema, table) {
             self.show_marks(holds, column, found);
             // In which of its columns is not known, since the catalog was read no more than before.
             found.assumed |= relation.filled && holds.is_vague();
@@ -430,9 +439,7 @@ impl Resolver<'_> {
             }
             (Target::Temporary { holds, .. }, column) => self.show_marks(holds, column, found),
             (Target::Named { schema, table }, column) => {
-                if let Some(holds) = self.lineage.of(schema, table) {
-                    self.show_marks(holds, column, found);
-                }
+                self.held(schema, table).for_each(|holds| self.show_marks(holds, column, found));
                 self.show_below(schema, table, found);
                 let named = self.classification.named().find(|(s, t, ..)| s == &&**schema && t == &&**table);
                 let all = named.map(|(_, _, columns, _)| columns).unwrap_or_default();

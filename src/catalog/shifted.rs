@@ -11,7 +11,7 @@ use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Output};
 
 impl Resolver<'_> {
-    fn is_shifted(&self, name: &str) -> bool {
+    pub(super) fn is_shifted(&self, name: &str) -> bool {
         self.shifted.contains(name) || self.context.own.shifted().is_some_and(|names| names.contains(name))
     }
 

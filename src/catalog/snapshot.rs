@@ -313,7 +313,13 @@ impl Snapshot {
 
     /// What a block of code shows: all of every relation it names, and what the functions show that it calls.
     pub fn code(&self, code: &sql::Code) -> Shown {
-        let mut shown = Shown { opaque: code.dynamic, assumed: true, sets_path: code.sets_path, ..Shown::default() };
+        let mut shown = Shown {
+            opaque: code.dynamic,
+            assumed: true,
+            sets_path: code.sets_path,
+            changes_schema: code.changes_schema,
+            ..Shown::default()
+        };
         for relation in code.relations.iter().flat_map(|name| self.meant(name, None)) {
             shown.names(relation);
             shown.columns.extend(relation.shows(None));

@@ -15,9 +15,10 @@ use crate::clock::Timestamp;
 use crate::record::{Proof, Text};
 use crate::session::event::Who;
 use crate::sql::seal::Seal;
-use crate::sql::{Analysis, Effect};
+use crate::sql::{self, Analysis, Effect};
 
 use super::draft::Draft;
+use super::renamed::Renamed;
 
 /// Prepared statements and cursors remembered, each, per session.
 const NAMES_MAX: usize = 1_024;
@@ -45,8 +46,9 @@ pub struct Books {
     accepted: Accepted,
     prepared: Names,
     cursors: Names,
-    /// What the session has filled for itself, by the statements that were let go; never less.
+    /// What the session has filled, by the statements that were let go; never less.
     own: Arc<Own>,
+    renamed: Renamed,
     /// Statements under way whose results may be cut, by number.
     watched: BTreeMap<u64, Arc<Vec<Draft>>>,
     /// Statements up to this one may have been forgotten.
@@ -98,8 +100,15 @@ impl Books {
         }
     }
 
-    /// The analyses whose relations and columns may count for `analysis`.
+    /// The analyses whose relations and columns may count for `analysis`: of what it executes, and under the names of before.
     pub fn meanings(&self, analysis: &Arc<Analysis>) -> Vec<Arc<Analysis>> {
+        let mut meanings = self.executed(analysis);
+        let before: Vec<_> = meanings.iter().flat_map(|meant| self.renamed.meanings(meant)).collect();
+        meanings.extend(before);
+        meanings
+    }
+
+    fn executed(&self, analysis: &Arc<Analysis>) -> Vec<Arc<Analysis>> {
         let named = analysis.effects.iter().find_map(|effect| match effect {
             Effect::Execute { name } => Some(self.prepared.meanings(name)),
             Effect::Fetch { name } => Some(self.cursors.meanings(name)),
@@ -121,6 +130,14 @@ impl Books {
     pub fn went_on(&mut self, analysis: &Analysis, opaque: bool) {
         if opaque || analysis.functions.iter().any(|name| name.ends_with("set_config")) {
             (self.any_path, self.any_role, self.any_setting) = (true, true, true);
+        }
+        self.renamed.went_on(analysis);
+        // Another function, operator or cast of a name that the catalog knows, perhaps.
+        if analysis.writes.is_empty() && analysis.effects.contains(&Effect::SchemaChanged) {
+            let names = sql::shifted(&analysis.query);
+            if !names.is_empty() {
+                Arc::make_mut(&mut self.own).shift(&names);
+            }
         }
         for effect in &analysis.effects {
             match effect {
@@ -180,7 +197,10 @@ impl Books {
 
     /// What a statement that goes on leaves to the session, if it succeeds.
     pub fn leaves(&mut self, catalog: &Catalog, follows: &Consequences) {
-        catalog.learn_own(&mut self.own, follows);
+        catalog.learn_ahead(&mut self.own, follows);
+        if follows.changes_schema && !self.own.is_suspected {
+            Arc::make_mut(&mut self.own).is_suspected = true;
+        }
         if self.own.path_unknown {
             // Where the path may lead is in `any_path`.
             Arc::make_mut(&mut self.own).path_unknown = false;

@@ -13,6 +13,7 @@
 mod acting;
 mod books;
 mod draft;
+mod renamed;
 mod texts;
 #[cfg(test)]
 mod tests;

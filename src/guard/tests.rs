@@ -349,3 +349,53 @@ fn where_policies_are_observed_or_only_alert_there_is_no_guard() {
     let alerting = set(&["on: statement\naction: alert\nwhen: persons > 5\n"], "[]");
     assert!(Guard::new(&alerting, never).expect("not opened").is_none());
 }
+
+/// Renamed and read in one transaction: the catalog knows nothing of it, and the name of before is what is judged.
+#[tokio::test]
+async fn a_name_that_was_changed_a_moment_ago_is_judged_as_what_it_was() {
+    let denies = "on: statement\naction: deny\nwhen: kind = 'select' and has(relations, 'shop.cards')\n";
+    let mut scene = Scene::new(&[denies]);
+    scene.allowed("begin").await;
+    scene.allowed("select number from shop.receipts").await;
+    scene.allowed("alter table shop.cards rename to receipts").await;
+    scene.denied("select number from shop.receipts").await;
+    scene.denied("select count(*) from shop.cards").await;
+    scene.allowed("select number from shop.other").await;
+    // Again, and to another schema; and under a name that another has had.
+    scene.allowed("alter table shop.receipts set schema other").await;
+    scene.allowed("alter table other.receipts rename to slips").await;
+    scene.denied("select 1 from other.slips").await;
+    scene.allowed("alter table shop.products rename to slips; alter table shop.slips rename to items").await;
+    scene.denied("select 1 from other.slips").await;
+    scene.allowed("select 1 from shop.items").await;
+    let prepared = scene.ask(Message::Parse, "p", "select number from other.slips").await;
+    assert!(prepared.is_some());
+}
+
+#[tokio::test]
+async fn what_changes_a_name_and_reads_by_it_in_one_query_is_denied() {
+    let denies = "on: statement\naction: deny\nwhen: level = 'sensitive' and kind = 'select'\n";
+    let mut scene = Scene::new(&[denies]);
+    for text in [
+        "alter table shop.cards rename to c; select max(number) from shop.c",
+        "alter table shop.cards rename column number to n; select n from shop.cards",
+        "alter table shop.cards rename number to a; alter table shop.cards rename a to b; select b || '' from shop.cards",
+        "create view shop.v as select number as n from shop.cards; select n from shop.v",
+        "create table shop.copy as select number from shop.cards; select number from shop.copy",
+        "insert into shop.kept (a) select number from shop.cards; select a from shop.kept",
+    ] {
+        Scene::new(&[denies]).denied(text).await;
+    }
+    scene.allowed("alter table shop.products rename column title to n; select n from shop.products").await;
+    scene.allowed("create table shop.copy as select id from shop.cards; select id from shop.copy").await;
+}
+
+#[tokio::test]
+async fn too_many_changed_names_may_be_anything() {
+    let denies = "on: statement\naction: deny\nwhen: kind = 'select' and has(relations, 'shop.cards')\n";
+    let mut scene = Scene::new(&[denies]);
+    for number in 0..1_025 {
+        scene.allowed(&format!("alter table shop.t{number} rename to u{number}")).await;
+    }
+    scene.denied("select 1 from shop.v").await;
+}

@@ -43,12 +43,15 @@ pub struct Code {
     pub dynamic: bool,
     /// Whether it may change what names mean after it.
     pub sets_path: bool,
+    /// Whether it may change the schema.
+    #[serde(skip)]
+    pub changes_schema: bool,
 }
 
 impl Code {
     /// Reads a body in PL/pgSQL, or in anything that has SQL's tokens.
     pub fn of(body: &str) -> Code {
-        let opaque = Code { dynamic: true, sets_path: true, ..Code::default() };
+        let opaque = Code { dynamic: true, sets_path: true, changes_schema: true, ..Code::default() };
         let Some(tokens) = Tokens::scan(body) else { return opaque };
         let (mut relations, mut functions, mut writes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for (at, lexeme) in tokens.all.iter().enumerate() {
@@ -98,6 +101,7 @@ impl Code {
             takes_all: takes_all(&tokens),
             dynamic,
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),
+            changes_schema: dynamic || ["alter", "create", "drop"].iter().any(|word| says(word)),
         }
     }
 
@@ -110,7 +114,7 @@ impl Code {
         let language = tokens.find(0, "language").map(|at| tokens.word(at + 1));
         match (language.as_deref().unwrap_or("plpgsql"), body.content()) {
             ("plpgsql", Some(body)) => Some(Code::of(&body)),
-            _ => Some(Code { dynamic: true, sets_path: true, ..Code::default() }),
+            _ => Some(Code { dynamic: true, sets_path: true, changes_schema: true, ..Code::default() }),
         }
     }
 }
@@ -187,6 +191,9 @@ mod tests {
         assert_eq!((sends.notifies.as_slice(), sends.takes_rows), (&[Some("a".into()), Some("b".into())][..], false));
         assert!(Code::of("begin perform pg_notify('a', row_to_json(new)::text); return new; end").takes_rows);
         assert!(Code::of("unterminated ' string").dynamic);
+        let changes = |body: &str| Code::of(body).changes_schema;
+        assert!(changes("begin alter table a rename to b; end") && changes("begin execute x; end"));
+        assert!(!changes("begin perform 'drop table a'; end"));
     }
 
     #[test]

@@ -140,3 +140,34 @@ select a from other.over_base
 --> inferred / assumed | email | 40
 select e from other.over_all
 drop table other.base cascade
+
+-- a table renamed by code that makes its statements as it runs
+create function other.runs(what text) returns void language plpgsql as $$ begin execute what; end $$
+select other.runs('alter table shop.customers rename to clients')
+--> inferred / assumed | email | 40
+select lower(email) from shop.clients
+select pg_sleep(3)
+--> inferred / assumed | email | 40
+select lower(email) from shop.clients
+select other.runs('alter table shop.clients rename to customers')
+drop function other.runs(text)
+
+-- the same in a transaction, in a block of code
+begin
+do $$ begin execute 'alter table shop.customers rename' || ' to clients'; end $$
+select pg_sleep(3)
+--> inferred / assumed | email | 40
+select lower(email) from shop.clients
+rollback
+
+-- by code that has the statement in its body
+create function other.renames() returns void language plpgsql as $$ begin alter table shop.customers rename to clients; end $$
+create function other.renames_back() returns void language plpgsql as $$ begin alter table shop.clients rename to customers; end $$
+select pg_sleep(3)
+select other.renames()
+--> inferred / assumed | email | 40
+select upper(email) from shop.clients
+select other.renames_back()
+drop function other.renames()
+drop function other.renames_back()
+select pg_sleep(3)

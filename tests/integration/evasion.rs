@@ -180,6 +180,30 @@ fn a_table_that_is_renamed_behind_its_back_is_what_it_was() {
     assert!(seen >= 3, "{seen}");
 }
 
+/// Renamed by code that shows nothing of it: the catalog is read again for that.
+#[test]
+fn what_code_may_have_changed_is_read_again() {
+    let (name, mut sidecar, _policies) = set_up();
+    let ask = |sql: &str| psql(&sidecar.url(&name), sql).expect_success();
+    ask("create function other.runs(what text) returns void language plpgsql as 'begin execute what; end'");
+    doors::until_fresh(&sidecar, &name);
+    ask("select other.runs('alter table shop.customers rename to clients')");
+    wait_for("the catalog to be read again", || {
+        let writers = std::fs::read_dir(sidecar.log().join("journal")).ok()?;
+        let mut lineages =
+            writers.flatten().filter_map(|writer| std::fs::read_to_string(writer.path().join("lineage.json")).ok());
+        ask("select 1");
+        lineages.any(|lineage| lineage.contains("clients")).then_some(())
+    });
+    ask("select city || email from shop.clients");
+    sidecar.stop();
+    let records = sidecar.records::<Statement>();
+    let last = records.iter().find(|record| record.query.as_deref().is_some_and(|query| query.contains("city ||")));
+    let last = last.expect("its record");
+    let columns: Vec<&str> = last.columns.iter().flat_map(|columns| columns.iter()).map(|column| &**column).collect();
+    assert_eq!((columns, last.persons), (vec!["shop.customers.email"], Some(40)), "{last:?}");
+}
+
 /// Whoever returned a person's record is found by the person's key, whatever the format the key was sent in; and nobody without
 /// the key file.
 #[test]
