@@ -64,11 +64,16 @@ pub(super) const COMPUTED: &str = "select a.adrelid, a.adnum, n.nspname || '.' |
     on d.classid = 'pg_catalog.pg_class'::regclass and c.attrelid = d.objid and c.attnum = d.objsubid and c.attgenerated <> '' \
     join pg_catalog.pg_proc p on d.refclassid = 'pg_catalog.pg_proc'::regclass and p.oid = d.refobjid \
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
-/// Domains whose default calls a function; and what has such a type: asked only where there are any, since every column is looked at.
+/// Domains whose default calls a function, and types of somebody's own that one makes others of, or makes of others, where nobody names it: casts on
+/// assignment and implicit ones; and what has such a type: asked only where there are any, since every column is looked at.
 pub(super) const DOMAINS: &str = "select d.objid, n.nspname || '.' || p.proname from pg_catalog.pg_depend d \
     join pg_catalog.pg_type t on t.oid = d.objid and t.typtype = 'd' join pg_catalog.pg_proc p on p.oid = d.refobjid join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     where d.classid = 'pg_catalog.pg_type'::regclass and d.refclassid = 'pg_catalog.pg_proc'::regclass \
-    and n.nspname not in ('pg_catalog', 'information_schema')";
+    and n.nspname not in ('pg_catalog', 'information_schema') \
+    union select t.oid, n.nspname || '.' || p.proname from pg_catalog.pg_cast c join pg_catalog.pg_proc p on p.oid = c.castfunc \
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace join pg_catalog.pg_type t on t.oid in (c.castsource, c.casttarget) \
+    where c.castcontext <> 'e' and t.typnamespace <> 'pg_catalog'::regnamespace and n.nspname not in ('pg_catalog', 'information_schema') \
+    and not exists (select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.pg_proc'::regclass and e.objid = p.oid and e.deptype = 'e')";
 pub(super) const OF_DOMAINS: &str =
     "select attrelid, attnum, atttypid from pg_catalog.pg_attribute where attnum > 0 and atttypid = any($1)";
 pub(super) const GENERATED: &str = "select distinct d.refobjid, a.adnum, d.refobjsubid::int2 from pg_catalog.pg_attrdef a \
@@ -94,7 +99,8 @@ pub(super) const RULES: &str = "select distinct r.ev_class, r.ev_type::text, d.r
 pub(super) const OPERATORS: &str = "select o.oprname::text, n.nspname::text, p.proname::text from pg_catalog.pg_operator o \
     join pg_catalog.pg_proc p on p.oid = o.oprcode join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema') \
-    union select '::' || t.typname, n.nspname::text, p.proname::text from pg_catalog.pg_cast c join pg_catalog.pg_type t on t.oid = c.casttarget \
+    union select '::' || t.typname, n.nspname::text, p.proname::text from pg_catalog.pg_cast c \
+    join pg_catalog.pg_type t on t.oid = c.casttarget or t.oid = c.castsource and c.castcontext <> 'e' \
     join pg_catalog.pg_proc p on p.oid = c.castfunc join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema')";
 /// `extract` is a word of the grammar alone up to version 13.

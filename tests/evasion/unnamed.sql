@@ -127,3 +127,28 @@ drop event trigger tells
 drop function other.on_ddl()
 drop table other.nothing
 select pg_sleep(6)
+
+-- casts that no statement names: of what is assigned, and of what a function takes
+create type other.key as (id int)
+create function other.opens(other.key) returns text language sql stable as 'select email from shop.customers where id = $1.id'
+create cast (other.key as text) with function other.opens(other.key) as assignment
+create type other.lock as (id int)
+create function other.turns(other.lock) returns text language sql stable as 'select phone from shop.customers where id = $1.id'
+create cast (other.lock as text) with function other.turns(other.lock) as implicit
+create table other.keys (k other.key, l other.lock)
+insert into other.keys select row(id)::other.key, row(id)::other.lock from shop.customers
+create table other.opened (v text)
+select pg_sleep(3)
+insert into other.opened select k from other.keys
+--> inferred / assumed | email | 40
+select v from other.opened
+truncate other.opened
+insert into other.opened values (row(7)::other.key)
+--> inferred / assumed | email | 1
+select v from other.opened
+--> inferred / assumed | phone | 40
+select lower(l) from other.keys
+drop table other.keys, other.opened
+drop cast (other.key as text)
+drop cast (other.lock as text)
+select pg_sleep(3)
