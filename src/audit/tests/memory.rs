@@ -188,8 +188,6 @@ fn a_long_chain_is_gone_through_and_not_held() {
 
 /// Long texts that are rare among short ones, and lie side by side in time.
 const LONG: i64 = 12;
-/// What is made of them may take, bytes.
-const LONG_BYTES_MAX: u64 = 40 << 20;
 
 #[test]
 #[ignore = "run by the test below, in a process of its own"]
@@ -219,7 +217,7 @@ fn long_texts_side_by_side_among_short_ones_are_sealed_and_compacted_a_few_at_a_
     let folder = tempfile::tempdir().unwrap();
     let most =
         told_last(child("memory::seals_and_compacts_long_texts", folder.path(), None)).expect("it came to no end");
-    assert!(most <= LONG_BYTES_MAX, "{} MiB", most >> 20);
+    assert!(most <= STAGE_BYTES_MAX, "{} MiB", most >> 20);
     let records = Lake::open(folder.path()).unwrap().records::<Statement>(None).map(Result::unwrap);
     let long = records.filter(|one| one.query.as_ref().is_some_and(|text| text.len() == 1 << 20)).count();
     assert_eq!(long, 4 * usize::try_from(LONG).unwrap());
