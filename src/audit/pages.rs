@@ -1,6 +1,6 @@
-//! A Parquet file in the making: a row group at a time, and of its columns some at a time.
+//! A Parquet file in the making: a row group at a time, and of its columns all, or a few at a time.
 //!
-//! In: the rows of a row group, asked for anew for every few of its columns. Out: the file. What a column in the making takes (a dictionary, the
+//! In: the rows of a row group, asked for anew for every few of its columns, where it is a few. Out: the file. What a column in the making takes (a dictionary, the
 //! codes of a page, a compressor) is there for those few, not for all. A column's pages can be written only when its last row is known:
 //! until then they wait, a few in memory, all others in a file without a name, so that what they take of memory does not grow with the
 //! row group. Refuses what the system refuses: a full disk is an error of the write.
@@ -29,14 +29,25 @@ use crate::system::{self, Written};
 const HELD_BYTES_MAX: usize = 512 << 10;
 /// Text of a column that is written at a time, bytes.
 const WRITTEN_TEXT_BYTES_MAX: usize = 1 << 20;
-/// Columns of a row group that are in the making together. Each time, all of its rows are read again.
-const COLUMNS_AT_A_TIME: usize = 12;
+
+/// How many columns of a row group are in the making together. Each time, all of its rows are read again.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Abreast {
+    /// All of them: what is read is little, and soon done with.
+    All,
+    /// A few: what is read may be as long as a file gets, and nobody waits for it.
+    Few,
+}
+
+/// So many are a few.
+const FEW: usize = 8;
 
 /// The writer of a file. See the module.
 pub(super) struct RowGroups<'f> {
     file: SerializedFileWriter<&'f Written>,
     path: &'f Path,
     columns: ArrowRowGroupWriterFactory,
+    abreast: Abreast,
     /// The columns as they are written: their texts may be codes.
     written: SchemaRef,
 }
@@ -59,6 +70,7 @@ impl<'f> RowGroups<'f> {
         schema: &SchemaRef,
         written: &SchemaRef,
         mut properties: WriterProperties,
+        abreast: Abreast,
     ) -> Result<RowGroups<'f>, Error> {
         let folder = path.parent().unwrap_or(Path::new(".")).to_path_buf();
         let room = Room { folder, file: None, end: 0, spilled: 0, held_bytes: 0 };
@@ -69,7 +81,7 @@ impl<'f> RowGroups<'f> {
         let file = file.map_err(Error::parquet(path))?;
         let columns = ArrowRowGroupWriterFactory::new(&file, Arc::clone(written));
         let columns = columns.with_page_store_factory(Arc::new(Pages(Arc::new(Mutex::new(room)))));
-        Ok(RowGroups { file, path, columns, written: Arc::clone(written) })
+        Ok(RowGroups { file, path, columns, abreast, written: Arc::clone(written) })
     }
 
     /// Writes one. `rows` is told of some columns at a time, and gives all rows of them, the same ones each time; `false`: it was stopped,
@@ -87,7 +99,10 @@ impl<'f> RowGroups<'f> {
         let mut group = self.file.next_row_group().map_err(Error::parquet(path))?;
         let mut from = 0;
         while !writers.is_empty() {
-            let rest = writers.split_off(writers.len().min(COLUMNS_AT_A_TIME));
+            let rest = match self.abreast {
+                Abreast::All => Vec::new(),
+                Abreast::Few => writers.split_off(writers.len().min(FEW)),
+            };
             let fields = self.written.fields().iter().skip(from).take(writers.len()).cloned();
             let columns: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             if !rows(&columns, &mut Columns { columns: &columns, writers: &mut writers, path })? {

@@ -19,7 +19,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::chain::{Chain, Sealed};
 use super::journal::{Lies, Reader};
-use super::pages::RowGroups;
+use super::pages::{Abreast, RowGroups};
 use super::parquet::{self, file_name, sealed_through, unfinished};
 use super::schema::{self, TableInfo};
 use super::{Error, folder};
@@ -127,7 +127,7 @@ fn write_unfinished(
     // How many people are in it is asked of large files, which no journal makes.
     let properties = parquet::properties((by.writer, by.key), seqs, schema, (rows.len(), 0))?;
     let group_rows_max = properties.max_row_group_row_count().unwrap_or(rows.len());
-    let mut parquet = RowGroups::new(&file, path, schema, coded, properties)?;
+    let mut parquet = RowGroups::new(&file, path, schema, coded, properties, Abreast::All)?;
     while !rows.is_empty() {
         let (group, rest) = rows.split_at(batches.fit(rows, group_rows_max, GROUP_BYTES_MAX));
         parquet.write(|columns, to| {

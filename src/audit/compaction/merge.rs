@@ -22,7 +22,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use super::copies::{self, Copies, Copy};
 use super::plan::{Group, Source};
 use crate::audit::chain::{Replaced, Sealed, hash_file};
-use crate::audit::pages::RowGroups;
+use crate::audit::pages::{Abreast, RowGroups};
 use crate::audit::schema::TableInfo;
 use crate::audit::{Error, Place, folder, parquet, schema};
 use crate::system::{self, Written};
@@ -106,7 +106,7 @@ fn write(of: Of<'_>, path: &Path, group: &Group, sealed: &Sealed, manner: Manner
     let seqs = (sealed.first_seq, sealed.last_seq);
     let properties = parquet::properties((of.writer, &group.said.key), seqs, schema, (rows, group.said.people))?;
     let all_rows_max = rows_of_group(properties.max_row_group_row_count().unwrap_or(rows), group, sealed.records);
-    let mut parquet = RowGroups::new(&file, path, schema, coded, properties)?;
+    let mut parquet = RowGroups::new(&file, path, schema, coded, properties, Abreast::Few)?;
     let mut sources = Sources::new(of, group)?;
     let mut found = Found::default();
     let (mut from, mut pace) = (Places::default(), Pace::new(manner));
