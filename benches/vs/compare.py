@@ -1,6 +1,7 @@
 """Mitsuke beside what a user would pick instead, on one machine in one run, interleaved, medians of rounds.
 
-CPU is that of the relay's process alone (/proc/PID/stat): the figure that other work on the machine disturbs least.
+CPU is that of the relay's process alone (/proc/PID/stat): the figure that other work on the machine disturbs least. What an audit within the server
+takes is the server's, beside that of a server without.
 """
 
 import argparse
@@ -72,12 +73,12 @@ def compare_pgbench(given, contestants, kept):
             kept["pgbench %s %d" % (mode, clients)] = found
             middle = {name: medians(rounds) for name, rounds in found.items()}
             bouncer = middle.get("pgbouncer", {}).get("cpu_us", 0)
-            columns = ["", "relay CPU µs/tx", "of pgbouncer's", "tx/s", "of direct"]
+            columns = ["", "relay CPU µs/tx", "of pgbouncer's", "server CPU µs/tx", "tx/s", "of direct"]
             rows = []
             for name, figures in middle.items():
-                row = [name, "%.1f" % figures["cpu_us"], ratio(figures["cpu_us"], bouncer), "%.0f" % figures["tps"], ratio(figures["tps"], middle["direct"]["tps"])]
+                row = [name, "%.1f" % figures["cpu_us"], ratio(figures["cpu_us"], bouncer), "%.1f" % figures["server_us"], "%.0f" % figures["tps"], ratio(figures["tps"], middle["direct"]["tps"])]
                 if clients == 1:
-                    columns = columns[:5] + ["added p50 µs", "added p99 µs"]
+                    columns = columns[:6] + ["added p50 µs", "added p99 µs"]
                     row += ["%+d" % (figures[key] - middle["direct"][key]) for key in ("p50_us", "p99_us")]
                 rows.append(row)
             table("pgbench -S -M %s, %d client%s" % (mode, clients, "" if clients == 1 else "s"), columns, rows)

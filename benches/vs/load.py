@@ -12,7 +12,7 @@ import time
 
 
 def pgbench(server, relay, mode, clients, seconds):
-    """Select-only pgbench. CPU of the relay per transaction in µs, transactions per second, p50 and p99 in µs."""
+    """Select-only pgbench. CPU of the relay and of the server per transaction in µs, transactions per second, p50 and p99 in µs."""
     # pgbench counts from before it connects, one client after the other.
     seconds += clients // 50
     folder = tempfile.mkdtemp(prefix="mitsuke-vs-")
@@ -24,14 +24,15 @@ def pgbench(server, relay, mode, clients, seconds):
     ]
     if clients == 1:
         command[1:1] = ["-l", "--log-prefix=" + folder + "/t"]
-    before = relay.cpu_seconds()
+    before, before_server = relay.cpu_seconds(), server.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, **server.as_user())
-    spent = relay.cpu_seconds() - before
+    spent, spent_server = relay.cpu_seconds() - before, server.cpu_seconds() - before_server
     if done.returncode != 0:
         raise SystemExit("pgbench through %s failed:\n%s" % (relay.name, done.stderr))
     count = int(re.search(r"transactions actually processed: (\d+)", done.stdout).group(1))
     figures = {
         "cpu_us": spent / count * 1e6,
+        "server_us": spent_server / count * 1e6,
         "tps": float(re.search(r"tps = ([\d.]+) \(without", done.stdout).group(1)),
     }
     latencies = []

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import tempfile
 
+TICKS = os.sysconf("SC_CLK_TCK")
+
 
 def free_port():
     with socket.socket() as listener:
@@ -98,6 +100,21 @@ class Postgres:
                 pass
         with open(self.folder + "/log", errors="replace") as log:
             raise SystemExit("PostgreSQL did not start:\n" + log.read())
+
+    def cpu_seconds(self):
+        """User and system time of the server, all its processes: those that run, and those that have ended."""
+        spent = 0
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                with open(path) as file:
+                    fields = file.read().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if path == "/proc/%d/stat" % self.process.pid:
+                spent += sum(map(int, fields[11:15]))
+            elif int(fields[1]) == self.process.pid:
+                spent += sum(map(int, fields[11:13]))
+        return spent / TICKS
 
     def stop(self):
         if self.process.poll() is None:

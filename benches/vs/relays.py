@@ -8,9 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from postgres import account, free_port
-
-TICKS = os.sysconf("SC_CLK_TCK")
+from postgres import TICKS, account, free_port
 
 
 class Relay:
