@@ -16,6 +16,7 @@ use tokio::time;
 use super::admission::{self, Admitted, Opening};
 use super::buffer::Buffer;
 use super::cancel;
+use super::event_loop::{Remote, Watcher};
 use super::greeting::{self, Greeting};
 use super::ledger::{Ledger, Stage};
 use super::legs::Legs;
@@ -65,12 +66,19 @@ impl Shared {
 }
 
 /// Serves a connection to its end. `place` is one among those who have not said yet what they want; it is given back
-/// when they have.
-pub async fn serve(shared: Arc<Shared>, accepted: Accepted, place: OwnedSemaphorePermit) {
+/// when they have. Once both legs are joined, `event_loop` waits for them, if it can.
+pub async fn serve(shared: Arc<Shared>, accepted: Accepted, place: OwnedSemaphorePermit, event_loop: Remote) {
     // Boxed, so that a connection that waits, as most do for most of their life, holds nothing of how it began and how it will end.
     let Some(mut session) = Box::pin(begin(shared, accepted, place)).await else { return };
-    let end = session.run().await;
-    Box::pin(session.end(end)).await;
+    if session.relay.can_be_watched() {
+        match event_loop.run(|watcher| session.run_watched(watcher)).await {
+            Some((session, end)) => Box::pin(session.end(end)).await,
+            None => tracing::error!("a session's task panicked, or did not end in time; the session is lost"),
+        }
+    } else {
+        let end = session.run().await;
+        Box::pin(session.end(end)).await;
+    }
 }
 
 /// Everything up to the session's first message. `None`: it came to nothing, and is over.
@@ -194,6 +202,25 @@ struct Session {
 }
 
 impl Session {
+    /// Runs on an event loop's thread.
+    fn run_watched(
+        mut self: Box<Self>,
+        watcher: &mut Watcher<'_>,
+    ) -> impl Future<Output = (Box<Session>, End)> + use<> {
+        let watched = self.relay.watch(watcher);
+        async move {
+            let end = match watched {
+                Ok(()) => self.run().await,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be waited for and is ended");
+                    End::ClientLost
+                }
+            };
+            self.relay.unwatch();
+            (self, end)
+        }
+    }
+
     async fn run(&mut self) -> End {
         let Session { relay, ledger, phases, seated, .. } = self;
         let (mut listens, mut is_served) = (false, false);
@@ -305,7 +332,7 @@ async fn farewell(mut client: Socket, last_words: &[u8]) {
 mod tests {
     use super::*;
 
-    fn bytes<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+    fn bytes<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -102,15 +102,16 @@ impl Gathering {
 /// Has a leg wake us once there is so much to read. False where that is not to be had.
 #[cfg(target_os = "linux")]
 fn wake_at(leg: &Socket, bytes: u32) -> bool {
-    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::fd::AsRawFd;
 
     // What there is to read within TLS the system does not know.
-    let Socket::Tcp(stream) = leg else { return false };
+    let Some(leg) = leg.as_tcp() else { return false };
     let Ok(value) = libc::c_int::try_from(bytes) else { return false };
     let Ok(size) = libc::socklen_t::try_from(size_of_val(&value)) else { return false };
-    let fd = stream.as_fd().as_raw_fd();
     // SAFETY: see the module.
-    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, (&raw const value).cast(), size) == 0 }
+    unsafe {
+        libc::setsockopt(leg.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVLOWAT, (&raw const value).cast(), size) == 0
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

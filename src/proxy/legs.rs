@@ -75,9 +75,9 @@ impl Legs {
     pub fn objection(&self, client: &Socket, who: &Who) -> Option<Refusal> {
         let tls = self.tls.as_ref()?;
         match client {
-            Socket::Tcp(_) => return tls.is_required.then_some(Refusal::TlsRequired),
             Socket::Tls(_) => {}
-            Socket::Unix(_) | Socket::Gone => return None,
+            client if client.as_tcp().is_some() => return tls.is_required.then_some(Refusal::TlsRequired),
+            _ => return None,
         }
         let role = who.db_user.as_deref().unwrap_or_default();
         match (tls.certificate, &who.certificate) {

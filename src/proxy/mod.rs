@@ -9,6 +9,9 @@
 //!                                                                              │ every read
 //!                                                       (turnstile ← gate)   ledger → session::Tracker → audit::Intake
 //! ```
+//!
+//! Everything before and after the relay, and a relay with TLS, is waited for by tokio; a relay without by an event loop of our own
+//! (`workers`, `event_loop`, `watched`).
 
 mod admission;
 mod buffer;
@@ -18,6 +21,7 @@ mod config;
 mod connection;
 mod encrypted;
 mod error;
+mod event_loop;
 mod gate;
 mod gathering;
 mod greeting;
@@ -35,6 +39,7 @@ mod terminate;
 mod turnstile;
 mod upstream;
 mod verifiers;
+mod watched;
 mod workers;
 
 pub use self::check::check;

@@ -8,6 +8,7 @@
 //! A direction holds at most one buffer, and none while it has nothing to write. The end of a direction is passed on as
 //! such (a half-close), never made up.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::admission::Admitted;
 use super::buffer::Buffer;
+use super::event_loop::Watcher;
 use super::gathering::Gathering;
 use super::ledger::Ledger;
 use super::phase::Phase;
@@ -111,6 +113,26 @@ impl Relay {
             None => {}
         }
         relay
+    }
+
+    /// Whether an event loop can wait for both legs.
+    pub fn can_be_watched(&self) -> bool {
+        self.client.can_be_watched() && self.server.can_be_watched()
+    }
+
+    /// Has an event loop wait for both legs.
+    ///
+    /// # Errors
+    /// What the system said. A leg may be gone then.
+    pub fn watch(&mut self, watcher: &mut Watcher<'_>) -> io::Result<()> {
+        self.client.watch(watcher)?;
+        self.server.watch(watcher)
+    }
+
+    /// Has tokio wait for them, if an event loop did.
+    pub fn unwatch(&mut self) {
+        self.client.unwatch();
+        self.server.unwatch();
     }
 
     /// Has bytes of the client, which the ledger has not seen, go on behind those that are under way.

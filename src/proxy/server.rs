@@ -99,7 +99,8 @@ impl Proxy {
             tokio::select! {
                 accepted = self.accept(&greetings) => match accepted {
                     Ok((accepted, greeting)) => {
-                        let serve = connection::serve(Arc::clone(&self.shared), accepted, greeting);
+                        let shared = Arc::clone(&self.shared);
+                        let serve = |event_loop| connection::serve(shared, accepted, greeting, event_loop);
                         self.workers.spawn(&mut connections, serve);
                     }
                     Err(error) => {

@@ -7,7 +7,7 @@
 //! ever congested, pacing what is sent costs and gains nothing: there, Linux is asked for a congestion control that has none.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::encrypted::Encrypted;
+use super::event_loop::Watcher;
+use super::watched::{Released, Watched};
 use crate::tls;
 
 /// Silence after which a peer is probed, seconds.
@@ -39,6 +41,8 @@ pub enum Socket {
     Unix(UnixStream),
     /// Over the network, encrypted.
     Tls(Box<Encrypted>),
+    /// Either of the first two, while an event loop waits for it.
+    Watched(Watched),
     /// In a handshake, or lost in one.
     Gone,
 }
@@ -105,8 +109,56 @@ impl Socket {
         }
     }
 
+    /// Whether an event loop can wait for it.
+    pub fn can_be_watched(&self) -> bool {
+        matches!(self, Socket::Tcp(_) | Socket::Unix(_))
+    }
+
+    /// Has an event loop wait for it.
+    ///
+    /// # Errors
+    /// What the system said; the socket is gone then. TLS is tokio's.
+    pub fn watch(&mut self, watcher: &mut Watcher<'_>) -> io::Result<()> {
+        *self = Socket::Watched(match std::mem::replace(self, Socket::Gone) {
+            Socket::Tcp(stream) => Watched::tcp(stream.into_std()?, watcher)?,
+            Socket::Unix(stream) => Watched::unix(stream.into_std()?, watcher)?,
+            other => {
+                *self = other;
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+        });
+        Ok(())
+    }
+
+    /// Has tokio wait for it, if an event loop did; within a runtime of tokio's. What the system does not give back is gone.
+    pub fn unwatch(&mut self) {
+        *self = match std::mem::replace(self, Socket::Gone) {
+            Socket::Watched(watched) => Socket::released(watched).unwrap_or(Socket::Gone),
+            other => other,
+        }
+    }
+
+    fn released(watched: Watched) -> io::Result<Socket> {
+        Ok(match watched.release()? {
+            Released::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
+            Released::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
+        })
+    }
+
+    /// Where it is TCP without TLS.
+    pub fn as_tcp(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Socket::Tcp(stream) => Some(stream.as_fd()),
+            Socket::Watched(watched) => watched.as_tcp(),
+            Socket::Unix(_) | Socket::Tls(_) | Socket::Gone => None,
+        }
+    }
+
     /// Reads what there is, of a leg over TCP that may not have told of it.
     pub fn poll_read_now(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Socket::Watched(watched) = self {
+            return watched.poll_read_now(cx, into);
+        }
         if let Socket::Tcp(stream) = self {
             let socket = SockRef::from(&*stream);
             let mut stream = &*socket;
@@ -132,6 +184,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+            Socket::Watched(watched) => watched.poll_read(cx, into),
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),
             Socket::Gone => Poll::Ready(Ok(())),
         }
@@ -141,14 +194,9 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Socket::Tcp(stream) => {
-                let sent = send_now(stream, bytes);
-                settle(sent, bytes, |rest| Pin::new(stream).poll_write(cx, rest))
-            }
-            Socket::Unix(stream) => {
-                let sent = send_now(stream, bytes);
-                settle(sent, bytes, |rest| Pin::new(stream).poll_write(cx, rest))
-            }
+            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Watched(watched) => watched.poll_write(bytes),
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
             Socket::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
@@ -157,7 +205,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
-            Socket::Tcp(_) | Socket::Unix(_) | Socket::Gone => Poll::Ready(Ok(())),
+            Socket::Tcp(_) | Socket::Unix(_) | Socket::Watched(_) | Socket::Gone => Poll::Ready(Ok(())),
         }
     }
 
@@ -165,38 +213,10 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Watched(watched) => Poll::Ready(watched.shutdown()),
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
             Socket::Gone => Poll::Ready(Ok(())),
         }
-    }
-}
-
-/// Sends what the system takes at once, without looking first whether it takes anything: it does, as a rule, and looking costs more than
-/// being told otherwise. How much; 0 where that has to be waited for.
-fn send_now(socket: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
-    match SockRef::from(socket).send(bytes) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
-        sent => sent,
-    }
-}
-
-/// Where not all was taken, what waits for room is asked to, so that it knows.
-fn settle(
-    sent: io::Result<usize>,
-    bytes: &[u8],
-    wait: impl FnOnce(&[u8]) -> Poll<io::Result<usize>>,
-) -> Poll<io::Result<usize>> {
-    let sent = sent?;
-    let rest = bytes.get(sent..).unwrap_or_default();
-    if rest.is_empty() {
-        return Poll::Ready(Ok(sent));
-    }
-    match wait(rest) {
-        Poll::Ready(Ok(more)) => Poll::Ready(Ok(sent + more)),
-        Poll::Ready(Err(error)) if sent == 0 => Poll::Ready(Err(error)),
-        Poll::Pending if sent == 0 => Poll::Pending,
-        // An error comes again when more is written.
-        Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(Ok(sent)),
     }
 }
 

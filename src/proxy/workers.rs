@@ -1,8 +1,8 @@
 //! The threads that relay.
 //!
-//! In: connections. Out: each served on one of a few threads that have a tokio runtime of their own, the one with the fewest
-//! connections, from its first byte to its last: both legs of a session are waited for by one `epoll`, and nothing that happens in
-//! it wakes another thread.
+//! In: connections. Out: each served by one of a few workers, the one with the fewest connections, from its first byte to its last. A worker is
+//! two threads. One has a tokio runtime of its own: there a session begins and ends, and there it stays where a leg is encrypted. The other has
+//! an event loop of its own, which waits for both legs of a session by one `epoll`: nothing that happens in it wakes another thread.
 
 use std::future::Future;
 use std::io;
@@ -15,6 +15,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::event_loop::{EventLoop, Remote};
+
 /// Running threads. They end when this is dropped, and with them what they serve.
 #[derive(Debug)]
 pub struct Workers {
@@ -23,6 +25,8 @@ pub struct Workers {
 
 #[derive(Debug)]
 struct Worker {
+    /// Ends before the runtime, whose timers its tasks have.
+    event_loop: Option<EventLoop>,
     runtime: Handle,
     connections: Arc<AtomicUsize>,
     /// Dropped to have the thread end.
@@ -51,13 +55,19 @@ impl Workers {
         Ok(Workers { workers: workers? })
     }
 
-    /// Has the worker with the fewest connections serve one more.
-    pub fn spawn(&self, connections: &mut JoinSet<()>, serve: impl Future<Output = ()> + Send + 'static) {
-        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed)) else {
+    /// Has the worker with the fewest connections serve one more, with its event loop at hand.
+    pub fn spawn<F>(&self, connections: &mut JoinSet<()>, serve: impl FnOnce(Remote) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let least = self.workers.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed));
+        let Some((worker, event_loop)) = least.and_then(|worker| Some((worker, worker.event_loop.as_ref()?.remote())))
+        else {
             return;
         };
         worker.connections.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(Arc::clone(&worker.connections));
+        let serve = serve(event_loop);
         let served = async move {
             let _counted = counted;
             serve.await;
@@ -75,13 +85,21 @@ impl Worker {
             // Nothing is ever sent: the sender's end is the sign.
             let _ = runtime.block_on(stopped);
         };
-        let thread = thread::Builder::new().name(format!("relay-{number}")).spawn(run)?;
-        Ok(Worker { runtime: handle, connections: Arc::default(), stop: Some(stop), thread: Some(thread) })
+        let event_loop = EventLoop::start(format!("relay-{number}"), handle.clone())?;
+        let thread = thread::Builder::new().name(format!("session-{number}")).spawn(run)?;
+        Ok(Worker {
+            event_loop: Some(event_loop),
+            runtime: handle,
+            connections: Arc::default(),
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        drop(self.event_loop.take());
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // A panic of a task's is the task's; the thread has none of its own.
@@ -105,10 +123,13 @@ mod tests {
             held.push(release);
             let sender = sender.clone();
             let name = || thread::current().name().map(str::to_owned);
-            workers.spawn(&mut connections, async move {
-                let before = name();
-                let _ = released.await;
-                sender.send((before, name())).await.unwrap();
+            workers.spawn(&mut connections, |event_loop| async move {
+                let waiting = async move {
+                    let before = name();
+                    let _ = released.await;
+                    (before, name())
+                };
+                sender.send(event_loop.run(|_| waiting).await.unwrap()).await.unwrap();
             });
         }
         drop((held, sender));
@@ -127,8 +148,16 @@ mod tests {
     async fn what_is_served_ends_with_the_workers() {
         let workers = Workers::start().unwrap();
         let mut connections = JoinSet::new();
-        workers.spawn(&mut connections, std::future::pending());
+        workers.spawn(&mut connections, |_| std::future::pending());
+        workers.spawn(&mut connections, |event_loop| async move {
+            // The runtime may be shut down before it hears of that.
+            let ended = event_loop.run(|_| std::future::pending::<()>()).await;
+            assert!(ended.is_none());
+        });
         drop(workers);
-        assert!(connections.join_next().await.unwrap().unwrap_err().is_cancelled());
+        for _ in 0..2 {
+            let ended = connections.join_next().await.unwrap();
+            assert!(ended.err().is_none_or(|error| error.is_cancelled()));
+        }
     }
 }

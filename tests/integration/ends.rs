@@ -67,7 +67,7 @@ fn a_backend_terminated_while_nobody_reads_is_cut_off_where_it_was() {
     let name = database();
     let through = Through::start();
     let mut client = flooded(&through.address(), &name);
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    until_nothing_is_taken(&name);
     let kill = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'");
     assert_eq!(psql(&direct(shared(), "postgres"), &kill).expect_success().trim(), "t");
     let heard = client.hear_to_the_end();
@@ -79,6 +79,21 @@ fn a_backend_terminated_while_nobody_reads_is_cut_off_where_it_was() {
     let rows = usize::try_from(end.rows_returned).unwrap();
     assert!(rows == whole || rows == whole + 1, "{rows} rows told, {whole} whole ones heard");
     assert_eq!(closed(&events)[0].outcome, SessionOutcome::Lost);
+}
+
+/// Every buffer on the way is full: the backend is found waiting to send so often in a row that it is not between two pieces.
+fn until_nothing_is_taken(name: &str) {
+    let waits = format!("select wait_event from pg_stat_activity where datname = '{name}'");
+    let mut in_a_row = 0;
+    for _ in 0..300 {
+        let found = psql(&direct(shared(), "postgres"), &waits);
+        in_a_row = if found.expect_success().trim() == "ClientWrite" { in_a_row + 1 } else { 0 };
+        if in_a_row == 5 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("the backend goes on sending");
 }
 
 /// The server's WARNING is passed on, its silence too, and the statement's end is not known.
