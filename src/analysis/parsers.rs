@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 
 use super::places::{Places, Seen};
 use crate::sql::seal::Keys;
-use crate::sql::{Analysis, analyze_with, holds_for_shape, shape};
+use crate::sql::{Analysis, Constants, analyze_with, holds_for_shape, shape};
 
 /// Threads that parse.
 const PARSER_THREADS: usize = 2;
@@ -42,6 +42,8 @@ pub(super) enum Pending {
     Ready(Analyses),
     /// Known, and more of the text.
     Seen(Arc<Seen>),
+    /// Known by the text's shape, and where its constants lie.
+    Shaped(Analyses, Constants),
     /// Being parsed.
     Parsing { text: Arc<[u8]>, answer: Receiver<Analyses> },
 }
@@ -80,9 +82,13 @@ impl Parsers {
         if let Some(seen) = self.places.get(text) {
             return Pending::Seen(seen);
         }
-        if let Some(analyses) = self.cache.get(text) {
+        if let Some((analyses, constants)) = self.cache.find(text) {
             let seen = comes_again.then(|| self.places.note(text, &analyses)).flatten();
-            return seen.map_or(Pending::Ready(analyses), Pending::Seen);
+            return match (seen, constants) {
+                (Some(seen), _) => Pending::Seen(seen),
+                (None, Some(constants)) => Pending::Shaped(analyses, constants),
+                (None, None) => Pending::Ready(analyses),
+            };
         }
         let (answer, receiver) = sync_channel(1);
         match self.jobs.send(Job { text: Arc::clone(text), answer }) {
@@ -99,12 +105,14 @@ impl Parsers {
 
     /// Waits for the analysis, which is taken out unless more is known of the text.
     pub(super) fn finish(&mut self, pending: &mut Option<Pending>) -> Analyses {
-        if let Some(Pending::Seen(seen)) = pending {
-            return Arc::clone(&seen.analyses);
+        match pending {
+            Some(Pending::Seen(seen)) => return Arc::clone(&seen.analyses),
+            Some(Pending::Shaped(analyses, _)) => return Arc::clone(analyses),
+            _ => {}
         }
         match pending.take() {
             None => not_understood(),
-            Some(Pending::Ready(analyses)) => analyses,
+            Some(Pending::Ready(analyses) | Pending::Shaped(analyses, _)) => analyses,
             Some(Pending::Seen(seen)) => Arc::clone(&seen.analyses),
             Some(Pending::Parsing { text, answer }) => {
                 let analyses = answer.recv().unwrap_or_else(|_| not_understood());
@@ -178,13 +186,19 @@ impl Cache {
 
     /// The analyses of a text, if they are known.
     pub(crate) fn get(&mut self, text: &[u8]) -> Option<Analyses> {
-        let known = shape(text, &mut self.shape).then(|| self.of_shape.get(&self.shape)).flatten();
-        known.or_else(|| self.of_text.get(text))
+        self.find(text).map(|(analyses, _)| analyses)
+    }
+
+    /// The same, and where its constants lie, where they are known by its shape.
+    fn find(&mut self, text: &[u8]) -> Option<(Analyses, Option<Constants>)> {
+        let constants = shape(text, &mut self.shape);
+        let known = constants.and_then(|constants| Some((self.of_shape.get(&self.shape)?, Some(constants))));
+        known.or_else(|| Some((self.of_text.get(text)?, None)))
     }
 
     /// Keeps them.
     pub(crate) fn put(&mut self, text: &[u8], analyses: Analyses) {
-        if shape(text, &mut self.shape) && analyses.iter().all(|analysis| holds_for_shape(analysis)) {
+        if shape(text, &mut self.shape).is_some() && analyses.iter().all(|analysis| holds_for_shape(analysis)) {
             self.of_shape.put(self.shape.as_slice().into(), analyses);
         } else {
             self.of_text.put(text.into(), analyses);
@@ -236,7 +250,9 @@ mod tests {
         let mut pending = Some(parsers.begin(&text("select 1; select 2"), false));
         let first = parsers.finish(&mut pending);
         assert_eq!(first.len(), 2);
-        let Pending::Ready(second) = parsers.begin(&text("select 1; select 2"), false) else { panic!("not cached") };
+        let Pending::Shaped(second, _) = parsers.begin(&text("select 1; select 2"), false) else {
+            panic!("not cached")
+        };
         assert!(Arc::ptr_eq(&first, &second));
     }
 
@@ -245,7 +261,7 @@ mod tests {
         let mut parsers = Parsers::start(&Arc::default()).expect("threads");
         let mut is_known_after = |first: &str, then: &str| {
             parsers.analyse(&text(first));
-            matches!(parsers.begin(&text(then), false), Pending::Ready(_))
+            !matches!(parsers.begin(&text(then), false), Pending::Parsing { .. })
         };
         assert!(is_known_after("select a from t where b = 1", "select a from t where b = 22"));
         assert!(is_known_after("select a from t where b = 'x'", "select a from t where b = 'y'"));

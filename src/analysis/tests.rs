@@ -269,6 +269,35 @@ fn every_statement_of_a_query_is_a_record_of_its_own_and_what_an_error_kept_from
 }
 
 #[test]
+fn a_statement_has_its_own_constants_whether_its_shape_is_known_or_not() {
+    let texts = [
+        ("select email from shop.customers where id = 1 and name = 'x'", &["1", "x"][..]),
+        ("select email from shop.customers where id = 022 and name = 'it''s'", &["22", "it's"]),
+        ("select email from shop.customers where id = 3 and name = '見附'", &["3", "見附"]),
+        ("select email from shop.customers where id = - 4", &["4", "-4"]),
+        ("select email from shop.customers where id = - 5.50", &["5.5", "-5.5"]),
+        ("select email from shop.customers where id = - 6", &["6", "-6"]),
+        ("select id from shop.customers where id in (1, 2, 3, 4, 5)", &["1", "2", "3", "4", "5"]),
+        ("select id from shop.customers where id in (6, 7, 8, 9, 9)", &["6", "7", "8", "9"]),
+    ];
+    let folder = tempfile::tempdir().expect("folder");
+    let mut script = Script::new(1);
+    for (text, _) in texts {
+        script.begun(text);
+        script.ended("SELECT 1", Some(TransactionStatus::Idle));
+    }
+    script.closed();
+    run(folder.path(), &script.events);
+
+    let key = Key::load_or_create(&folder.path().join("log.key")).expect("key");
+    let found = records::<Statement>(folder.path()).into_iter().map(|statement| statement.literals);
+    for ((text, expected), found) in texts.into_iter().zip(found) {
+        let expected: crate::record::Texts = expected.iter().map(|constant| key.subject_hash(constant)).collect();
+        assert_eq!(found, Some(expected), "{text}");
+    }
+}
+
+#[test]
 fn a_prepared_statement_has_its_constants_and_each_execution_s_parameters() {
     let folder = tempfile::tempdir().expect("folder");
     let mut script = Script::new(1);

@@ -4,10 +4,12 @@
 //! bytes of an `integer`. The type of a parameter in binary is often not known: then every reading that its length allows is given, so that
 //! a key is found however it was sent. Refuses what is longer than [`LITERAL_BYTES_MAX`], and gives [`LITERALS_MAX`] at most.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::Analysis;
-use super::shape::{Piece, pieces};
+use super::shape::{Constants, for_constants};
 use super::tokens::Tokens;
 use crate::record::Kind;
 
@@ -44,17 +46,24 @@ pub fn are_values(analysis: &Analysis) -> bool {
 }
 
 /// The constants of one statement's text. Empty where it cannot be scanned.
-pub fn constants(text: &str) -> Vec<String> {
+pub fn constants(text: &str) -> Vec<Cow<'_, str>> {
     let mut found = Vec::new();
-    if !plain(text, &mut found) {
+    if !for_constants(text.as_bytes(), |_, place| plain(&mut found, text.as_bytes(), place)) {
         found.clear();
         let Some(tokens) = Tokens::scan(text) else { return found };
         for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_constant()) {
             let minus = at > 0 && tokens.word(at - 1) == "-";
-            push(&mut found, &lexeme.decoded(), minus);
+            push(&mut found, lexeme.decoded().into(), minus);
         }
     }
     found
+}
+
+/// The same of a text that has a shape, and is one statement, where it is remembered where they lie.
+pub fn constants_at<'t>(text: &'t [u8], constants: &Constants) -> Option<Vec<Cow<'t, str>>> {
+    let mut found = Vec::new();
+    constants.places()?.for_each(|place| plain(&mut found, text, place));
+    Some(found)
 }
 
 /// The text of the statement at `part`, of a text that may hold several.
@@ -65,43 +74,34 @@ pub fn part_of(text: &str, part: usize) -> Option<&str> {
     pg_query::split_with_parser(text).ok()?.get(part).copied()
 }
 
-/// The constants of a text that has a shape: they are strings without escapes, and plain digits. False where it has none.
-fn plain(text: &str, found: &mut Vec<String>) -> bool {
-    let mut minus = false;
-    pieces(text.as_bytes(), |piece| {
-        match piece {
-            Piece::Same(b" " | b"\n" | b"\t" | b"\r") => return,
-            Piece::Same(b"-") => return minus = true,
-            Piece::Same(_) => {}
-            Piece::Text(quoted) => {
-                let inside =
-                    quoted.get(1..quoted.len().saturating_sub(1)).and_then(|inside| str::from_utf8(inside).ok());
-                let inside = inside.unwrap_or_default();
-                match inside.contains('\'') {
-                    true => push(found, &inside.replace("''", "'"), false),
-                    false => push(found, inside, false),
-                }
-            }
-            Piece::Whole(digits) | Piece::Fraction(digits) => {
-                push(found, str::from_utf8(digits).unwrap_or_default(), minus);
-            }
+/// A constant of a text that has a shape: a string without escapes, or plain digits.
+fn plain<'t>(found: &mut Vec<Cow<'t, str>>, text: &'t [u8], place: Range<usize>) {
+    let (before, from) = text.split_at_checked(place.start).unwrap_or_default();
+    match from.get(..place.len()).unwrap_or_default() {
+        [b'\'', inside @ .., b'\''] => {
+            let inside = String::from_utf8_lossy(inside);
+            push(found, if inside.contains('\'') { inside.replace("''", "'").into() } else { inside }, false);
         }
-        minus = false;
-    })
+        digits => {
+            let last = before.iter().rfind(|byte| !matches!(byte, b' ' | b'\n' | b'\t' | b'\r'));
+            push(found, String::from_utf8_lossy(digits), last == Some(&b'-'));
+        }
+    }
 }
 
 /// A number behind a minus is given with it, too: whether it belongs to it only the grammar knows.
-fn push(found: &mut Vec<String>, text: &str, minus: bool) {
-    if text.len() > LITERAL_BYTES_MAX || text.is_empty() || looks_like_connection(text) {
+fn push<'t>(found: &mut Vec<Cow<'t, str>>, text: Cow<'t, str>, minus: bool) {
+    if text.len() > LITERAL_BYTES_MAX || text.is_empty() || looks_like_connection(&text) {
         return;
     }
-    add(found, canonical(text));
-    if minus && text.starts_with(|first: char| first.is_ascii_digit()) {
-        add(found, canonical(&format!("-{text}")));
+    let negative = (minus && text.starts_with(|first: char| first.is_ascii_digit())).then(|| format!("-{text}"));
+    add(found, canonical_of(text));
+    if let Some(negative) = negative {
+        add(found, canonical_of(negative.into()));
     }
 }
 
-fn add(found: &mut Vec<String>, text: String) {
+fn add<'t>(found: &mut Vec<Cow<'t, str>>, text: Cow<'t, str>) {
     if found.len() < LITERALS_MAX && !found.contains(&text) {
         found.push(text);
     }
@@ -119,7 +119,7 @@ fn looks_like_connection(text: &str) -> bool {
 }
 
 /// The readings of a parameter.
-pub fn parameter(binary: bool, bytes: &[u8], found: &mut Vec<String>) {
+pub fn parameter<'t>(binary: bool, bytes: &'t [u8], found: &mut Vec<Cow<'t, str>>) {
     if bytes.is_empty() || bytes.len() > LITERAL_BYTES_MAX {
         return;
     }
@@ -127,40 +127,40 @@ pub fn parameter(binary: bool, bytes: &[u8], found: &mut Vec<String>) {
         && !text.contains('\0')
         && !(binary && text.chars().any(char::is_control))
     {
-        push(found, text, false);
+        push(found, text.into(), false);
     }
     if !binary {
         return;
     }
     match *bytes {
-        [a, b] => add(found, i16::from_be_bytes([a, b]).to_string()),
+        [a, b] => add(found, i16::from_be_bytes([a, b]).to_string().into()),
         [a, b, c, d] => {
             let number = i32::from_be_bytes([a, b, c, d]);
-            add(found, number.to_string());
+            add(found, number.to_string().into());
             moment(found, i64::from(number).saturating_mul(86_400_000_000), "%Y-%m-%d");
         }
         [a, b, c, d, e, f, g, h] => {
             let number = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
-            add(found, number.to_string());
+            add(found, number.to_string().into());
             moment(found, number, "%Y-%m-%d %H:%M:%S%.f");
         }
         _ => {}
     }
     if let Ok(uuid) = uuid::Uuid::from_slice(bytes) {
-        add(found, uuid.hyphenated().to_string());
+        add(found, uuid.hyphenated().to_string().into());
     }
     if let Some(number) = numeric(bytes) {
-        add(found, canonical(&number));
+        add(found, canonical_of(number.into()));
     }
 }
 
 /// Microseconds since 2000.
-fn moment(found: &mut Vec<String>, micros: i64, form: &str) {
+fn moment(found: &mut Vec<Cow<'_, str>>, micros: i64, form: &str) {
     let at = micros
         .checked_add(SECONDS_TO_2000 * 1_000_000)
         .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
     if let Some(at) = at.filter(|at| YEARS.contains(&jiff::tz::Offset::UTC.to_datetime(*at).year())) {
-        add(found, at.strftime(form).to_string());
+        add(found, at.strftime(form).to_string().into());
     }
 }
 
@@ -195,18 +195,31 @@ fn numeric(bytes: &[u8]) -> Option<String> {
 /// The form in which equal values are equal: numbers without leading and trailing zeros, UUIDs as PostgreSQL shows them, texts
 /// without the spaces that `char(n)` adds.
 pub fn canonical(text: &str) -> String {
-    let text = text.trim_end_matches(' ');
+    canonical_of(text.into()).into_owned()
+}
+
+fn canonical_of(text: Cow<'_, str>) -> Cow<'_, str> {
+    match changed(&text) {
+        Some(other) => other.into(),
+        None => text,
+    }
+}
+
+/// `None`: it is in that form.
+fn changed(whole: &str) -> Option<String> {
+    let text = whole.trim_end_matches(' ');
+    let as_it_is = || (text.len() < whole.len()).then(|| text.to_owned());
     if !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.to_owned();
+        return as_it_is();
     }
     if let Some(number) = canonical_number(text.trim_start()) {
-        return number;
+        return Some(number);
     }
     let is_uuid_like =
         text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'{' | b'}'));
     match uuid::Uuid::try_parse(text).ok().filter(|_| is_uuid_like) {
-        Some(uuid) => uuid.hyphenated().to_string(),
-        None => text.to_owned(),
+        Some(uuid) => Some(uuid.hyphenated().to_string()),
+        None => as_it_is(),
     }
 }
 
@@ -244,15 +257,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sql::shape;
 
     fn found(text: &str) -> Vec<String> {
-        constants(text)
+        owned(constants(text))
+    }
+
+    fn owned(found: Vec<Cow<'_, str>>) -> Vec<String> {
+        found.into_iter().map(Cow::into_owned).collect()
     }
 
     fn read(binary: bool, bytes: &[u8]) -> Vec<String> {
         let mut readings = Vec::new();
         parameter(binary, bytes, &mut readings);
-        readings
+        owned(readings)
     }
 
     #[test]
@@ -317,7 +335,7 @@ mod tests {
     #[test]
     fn a_part_of_a_text_has_its_own_constants() {
         let text = "select 1; select ';', 2; select 3";
-        let of = |part| part_of(text, part).map(constants);
+        let of = |part| part_of(text, part).map(found);
         assert_eq!(of(0), Some(vec!["1".to_owned()]));
         assert_eq!(of(1), Some(vec![";".to_owned(), "2".to_owned()]));
         assert_eq!(of(3), None);
@@ -330,10 +348,12 @@ mod tests {
         fn the_quick_way_and_the_scanner_agree(pieces in prop::collection::vec("[a-c1-3]{1,2}|'[a-c'' ]{0,4}'|[0-9]{1,4}|-|\\(|,| |=|\"a1\"|\\$1", 1..12)) {
             let text = pieces.join(" ");
             let (mut quick, mut scanned) = (Vec::new(), Vec::new());
-            prop_assume!(plain(&text, &mut quick));
+            prop_assume!(for_constants(text.as_bytes(), |_, place| plain(&mut quick, text.as_bytes(), place)));
+            let places = shape(text.as_bytes(), &mut Vec::new()).expect("has one");
+            prop_assert!(constants_at(text.as_bytes(), &places).is_none_or(|remembered| remembered == quick));
             let Some(tokens) = Tokens::scan(&text) else { return Ok(()) };
             for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_constant()) {
-                push(&mut scanned, &lexeme.decoded(), at > 0 && tokens.word(at - 1) == "-");
+                push(&mut scanned, lexeme.decoded().into(), at > 0 && tokens.word(at - 1) == "-");
             }
             prop_assert_eq!(quick, scanned, "{}", text);
         }

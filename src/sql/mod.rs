@@ -29,7 +29,7 @@ pub use self::doors::{Doors, Stream, called};
 pub use self::flow::{Fate, Flow};
 pub use self::replication::{is_of_a_database, replication};
 use self::seal::{Keys, Seal};
-pub use self::shape::{holds_for_shape, shape};
+pub use self::shape::{Constants, holds_for_shape, shape};
 pub use self::shifted::shifted;
 pub use self::tokens::COLLECTING;
 use crate::record::{Kind, Parse, Text};

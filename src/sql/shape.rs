@@ -1,8 +1,10 @@
 //! A text without its constants, told in one pass and without a parser: texts of one shape have one analysis.
 //!
-//! In: a text. Out: its shape, or nothing where one would have to know more than this knows: comments, escapes, dollar quotes, anything
+//! In: a text. Out: its shape and where its constants lie, or nothing where one would have to know more than this knows: comments, escapes, dollar quotes, anything
 //! that PostgreSQL's scanner reads in more than one way. Two texts of one shape are cut into the same tokens by
 //! that scanner, but for the values of their constants; so the grammar makes the same of both.
+
+use std::ops::Range;
 
 use super::Analysis;
 use crate::record::{Kind, Parse};
@@ -11,6 +13,8 @@ use crate::record::{Kind, Parse};
 const TEXT_BYTES_MAX: usize = 64 << 10;
 /// A constant of more digits may be no `integer`, which the scanner tells apart.
 const INTEGER_DIGITS_MAX: usize = 9;
+/// Constants of a text whose places are remembered.
+const CONSTANTS_MAX: usize = 4;
 
 /// Functions to which a constant is a value and nothing else: no name of a thing, no setting, no statement. Of a call of any
 /// other, nothing is taken over from one text to another.
@@ -75,70 +79,142 @@ pub fn holds_for_shape(analysis: &Analysis) -> bool {
         && analysis.functions.iter().all(|name| blind(name))
 }
 
-/// Puts the shape of a text into `shape`; false where it has none.
-pub fn shape(text: &[u8], shape: &mut Vec<u8>) -> bool {
+/// Where the constants of a text lie that has a shape: of so many as most have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Constants {
+    places: [(u32, u32); CONSTANTS_MAX],
+    found: usize,
+}
+
+impl Constants {
+    /// They; `None` where there are more than are remembered.
+    pub fn places(&self) -> Option<impl Iterator<Item = Range<usize>>> {
+        let found = self.places.get(..self.found)?;
+        Some(found.iter().map(|(from, to)| *from as usize..*to as usize))
+    }
+
+    fn note(&mut self, place: &Range<usize>) {
+        // A text that has a shape is short.
+        let of = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        if let Some(free) = self.places.get_mut(self.found) {
+            *free = (of(place.start), of(place.end));
+        }
+        self.found += 1;
+    }
+}
+
+/// Puts the shape of a text into `shape`, and tells where its constants are; `None` where it has none.
+pub fn shape(text: &[u8], shape: &mut Vec<u8>) -> Option<Constants> {
     shape.clear();
-    pieces(text, |piece| match piece {
-        Piece::Same(bytes) => shape.extend_from_slice(bytes),
-        Piece::Text(_) => shape.extend_from_slice(b"''"),
-        Piece::Whole(_) => shape.extend_from_slice(b"0"),
-        Piece::Fraction(_) => shape.extend_from_slice(b"0.0"),
-    })
+    let (mut constants, mut copied) = (Constants::default(), 0);
+    let has_one = for_constants(text, |constant, place| {
+        shape.extend_from_slice(text.get(copied..place.start).unwrap_or_default());
+        shape.extend_from_slice(match constant {
+            Constant::Text => b"''",
+            Constant::Whole => b"0",
+            Constant::Fraction => b"0.0",
+        });
+        copied = place.end;
+        constants.note(&place);
+    });
+    if !has_one {
+        return None;
+    }
+    shape.extend_from_slice(text.get(copied..).unwrap_or_default());
+    Some(constants)
 }
 
-/// What a text that has a shape consists of, one behind the other.
-pub(super) enum Piece<'a> {
-    /// Stands in the shape as it is: a word, a name, a parameter, one mark or one space.
-    Same(&'a [u8]),
+/// What does not stand in the shape as it is.
+pub(super) enum Constant {
     /// A string, its quotation marks included.
-    Text(&'a [u8]),
+    Text,
     /// A whole number without a sign.
-    Whole(&'a [u8]),
+    Whole,
     /// A number with a point.
-    Fraction(&'a [u8]),
+    Fraction,
 }
 
-/// Hands out the pieces of a text in order; false where it has no shape, which may show after some of them.
-pub(super) fn pieces<'a>(text: &'a [u8], mut take: impl FnMut(Piece<'a>)) -> bool {
+/// What a byte begins, outside of strings and quoted names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    Word,
+    Number,
+    String,
+    QuotedName,
+    Parameter,
+    /// Stands for itself, unless it is twice there.
+    Minus,
+    /// Stands for itself, unless a `*` follows.
+    Slash,
+    /// Stands for itself: a mark or a space.
+    Itself,
+    /// What this does not know how to read.
+    Nothing,
+}
+
+const BEGINS: [Begins; 256] = {
+    let mut begins = [Begins::Nothing; 256];
+    let mut byte = 0_u8;
+    loop {
+        begins[byte as usize] = match byte {
+            b'\'' => Begins::String,
+            b'"' => Begins::QuotedName,
+            b'0'..=b'9' => Begins::Number,
+            b'$' => Begins::Parameter,
+            b'-' => Begins::Minus,
+            b'/' => Begins::Slash,
+            b'\\' => Begins::Nothing,
+            b'_' | 0x80.. => Begins::Word,
+            byte if byte.is_ascii_alphabetic() => Begins::Word,
+            b' ' | b'\t' | b'\n' | b'\r' => Begins::Itself,
+            byte if byte.is_ascii_punctuation() => Begins::Itself,
+            _ => Begins::Nothing,
+        };
+        if byte == u8::MAX {
+            break begins;
+        }
+        byte += 1;
+    }
+};
+
+/// Hands out the constants of a text in order, and where they lie; false where it has no shape, which may show after some of them.
+pub(super) fn for_constants(text: &[u8], mut take: impl FnMut(Constant, Range<usize>)) -> bool {
     if text.len() > TEXT_BYTES_MAX {
         return false;
     }
-    let mut rest = text;
-    // The last byte of the shape.
-    let mut last = b' ';
-    while let [first, after @ ..] = rest {
-        let piece = match first {
-            b'\'' => string(rest, last),
-            b'"' => quoted_name(rest, last),
-            b'0'..=b'9' => number(rest, last),
-            b'$' => parameter(rest),
-            first if is_word_start(*first) => Some(word(rest)),
-            b'-' if after.first() == Some(&b'-') => None,
-            b'/' if after.first() == Some(&b'*') => None,
-            b'\\' => None,
-            b' ' | b'\t' | b'\n' | b'\r' => Some(Piece::Same(&rest[..1])),
-            first if first.is_ascii_punctuation() => Some(Piece::Same(&rest[..1])),
-            _ => None,
+    let (mut at, mut last) = (0, b' ');
+    while let Some(rest @ [first, after @ ..]) = text.get(at..) {
+        let mut constant = None;
+        let length = match BEGINS[usize::from(*first)] {
+            Begins::Word => Some(1 + after.iter().position(|byte| !is_word(*byte)).unwrap_or(after.len())),
+            Begins::Itself => Some(1),
+            Begins::Number => number(rest, last).map(|(kind, length)| {
+                constant = Some(kind);
+                length
+            }),
+            Begins::String => {
+                constant = Some(Constant::Text);
+                string(rest, last)
+            }
+            Begins::QuotedName => quoted_name(rest, last),
+            Begins::Parameter => parameter(rest),
+            Begins::Minus => (after.first() != Some(&b'-')).then_some(1),
+            Begins::Slash => (after.first() != Some(&b'*')).then_some(1),
+            Begins::Nothing => None,
         };
-        let Some(piece) = piece else { return false };
-        let (taken, ends_with) = match piece {
-            Piece::Same(bytes) => (bytes, bytes.last().copied().unwrap_or(last)),
-            Piece::Text(bytes) => (bytes, b'\''),
-            Piece::Whole(bytes) | Piece::Fraction(bytes) => (bytes, b'0'),
-        };
-        rest = &rest[taken.len()..];
-        last = ends_with;
-        take(piece);
+        let Some(length) = length else { return false };
+        let end = at + length;
+        if let Some(constant) = constant {
+            take(constant, at..end);
+        }
+        last = rest.get(length - 1).copied().unwrap_or(last);
+        at = end;
     }
     true
 }
 
-fn is_word_start(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
-}
-
 fn is_word(byte: u8) -> bool {
-    is_word_start(byte) || byte.is_ascii_digit() || byte == b'$'
+    matches!(BEGINS[usize::from(byte)], Begins::Word | Begins::Number | Begins::Parameter)
 }
 
 /// Whether what comes next belongs to what stands there already: `E'…'`, `U&"…"`, `a.1`.
@@ -146,19 +222,19 @@ fn is_glued(last: u8) -> bool {
     is_word(last) || matches!(last, b'&' | b'.')
 }
 
-fn string(rest: &[u8], last: u8) -> Option<Piece<'_>> {
+fn string(rest: &[u8], last: u8) -> Option<usize> {
     if is_glued(last) {
         return None;
     }
-    Some(Piece::Text(&rest[..end_of_quoted(rest, b'\'')?]))
+    end_of_quoted(rest, b'\'')
 }
 
-fn quoted_name(rest: &[u8], last: u8) -> Option<Piece<'_>> {
+fn quoted_name(rest: &[u8], last: u8) -> Option<usize> {
     // `a."b"` is two names; `U&"b"` is one with escapes.
     if last == b'&' {
         return None;
     }
-    Some(Piece::Same(&rest[..end_of_quoted(rest, b'"')?]))
+    end_of_quoted(rest, b'"')
 }
 
 /// Where what is quoted ends: behind a quotation mark that is not one of two.
@@ -177,7 +253,7 @@ fn end_of_quoted(rest: &[u8], mark: u8) -> Option<usize> {
     }
 }
 
-fn number(rest: &[u8], last: u8) -> Option<Piece<'_>> {
+fn number(rest: &[u8], last: u8) -> Option<(Constant, usize)> {
     let digits = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let whole = digits(0);
     if is_glued(last) || whole > INTEGER_DIGITS_MAX {
@@ -192,20 +268,16 @@ fn number(rest: &[u8], last: u8) -> Option<Piece<'_>> {
     if rest.get(end).is_some_and(|next| is_word(*next) || *next == b'.') {
         return None;
     }
-    Some(if fraction > 0 { Piece::Fraction(&rest[..end]) } else { Piece::Whole(&rest[..end]) })
+    Some((if fraction > 0 { Constant::Fraction } else { Constant::Whole }, end))
 }
 
-fn parameter(rest: &[u8]) -> Option<Piece<'_>> {
+fn parameter(rest: &[u8]) -> Option<usize> {
     let digits = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let end = 1 + digits;
     if digits == 0 || digits > INTEGER_DIGITS_MAX || rest.get(end).is_some_and(|next| is_word(*next)) {
         return None;
     }
-    Some(Piece::Same(&rest[..end]))
-}
-
-fn word(rest: &[u8]) -> Piece<'_> {
-    Piece::Same(&rest[..rest.iter().take_while(|byte| is_word(**byte)).count()])
+    Some(end)
 }
 
 #[cfg(test)]
@@ -218,7 +290,7 @@ mod tests {
 
     fn shape_of(text: &str) -> Option<String> {
         let mut into = Vec::new();
-        shape(text.as_bytes(), &mut into).then(|| String::from_utf8(into).unwrap())
+        shape(text.as_bytes(), &mut into).map(|_| String::from_utf8(into).unwrap())
     }
 
     #[test]
@@ -233,6 +305,12 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(shape_of(text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn what_has_no_shape_takes_no_more_room_than_what_has_one() {
+        let mut into = Vec::new();
+        assert!(shape(&[b'a'; 4 * TEXT_BYTES_MAX], &mut into).is_none() && into.is_empty());
     }
 
     #[test]
