@@ -8,14 +8,20 @@
 //! everything up to its newest file's `last_seq` is sealed, and nothing beyond: that decides for each record of the journal, after a crash
 //! and while others read ([`sealed_through`]).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use ahash::RandomState;
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{interleave_record_batch, take_record_batch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, ListArray, RecordBatch, UInt32Array, new_empty_array,
+    new_null_array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{interleave, take_record_batch};
+use arrow::datatypes::{DataType, Int32Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
 
 use super::chain::{Chain, Sealed};
 use super::journal::{Lies, Reader};
@@ -78,7 +84,10 @@ fn seal_table(by: By<'_>, table: &TableInfo, batches: &mut Batches<'_>, chain: &
         // The newest file may be gone into a store; its chain still tells of it.
         let told = chain.sealed_through(&format!("{}/dt={date}", table.name));
         let sealed = sealed_through(by.log, table.name, &date, by.writer)?.max(told);
-        let rows: Vec<Row> = rows.iter().filter(|row| row.seq > sealed).copied().collect();
+        let rows: Cow<'_, [Row]> = match rows.iter().all(|row| row.seq > sealed) {
+            true => rows.into(),
+            false => rows.iter().filter(|row| row.seq > sealed).copied().collect(),
+        };
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
         let first_seq = rows.iter().map(|row| row.seq).min().unwrap_or(first.seq);
         let sealed = Sealed {
@@ -180,6 +189,10 @@ impl<'j> Batches<'j> {
             let found = self.journal.columns(lies, &columns)?;
             let times = schema::times(&found, "at").unwrap_or_default();
             let seqs = schema::numbers(&found, "seq").unwrap_or_default();
+            // Most batches are as long as the first.
+            if rows.is_empty() {
+                rows.reserve(found.num_rows().saturating_mul(self.lie.len()));
+            }
             rows.extend((0..).zip(times.iter().zip(seqs)).map(|(row, (at, seq))| Row {
                 at: *at,
                 seq: *seq,
@@ -219,7 +232,7 @@ impl<'j> Batches<'j> {
             }
             let held: Vec<&RecordBatch> = from.iter().filter_map(|batch| self.held.get(batch)).collect();
             let places: Vec<(usize, usize)> = rows.iter().map(|row| (place(row), row.row as usize)).collect();
-            return Ok(interleave_record_batch(&held, &places)?);
+            return Ok(interleaved(&held, &places)?);
         }
         self.held.clear();
         let plain = self.table.schema.fields().iter().filter(|field| self.columns.index_of(field.name()).is_ok());
@@ -236,7 +249,7 @@ impl<'j> Batches<'j> {
             taken[part] += 1;
             (part, taken[part] - 1)
         });
-        Ok(interleave_record_batch(&parts.iter().collect::<Vec<_>>(), &places.collect::<Vec<_>>())?)
+        Ok(interleaved(&parts.iter().collect::<Vec<_>>(), &places.collect::<Vec<_>>())?)
     }
 
     fn read(&mut self, batch: u32) -> Result<RecordBatch, Error> {
@@ -245,5 +258,90 @@ impl<'j> Batches<'j> {
             .get(batch as usize)
             .ok_or_else(|| arrow::error::ArrowError::InvalidArgumentError("no such batch".to_owned()))?;
         self.journal.columns(lies, &self.columns)
+    }
+}
+
+/// The rows at these places: which batch, and which of its rows. One batch at least.
+fn interleaved(batches: &[&RecordBatch], places: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
+    let schema = batches.first().map(|batch| batch.schema()).unwrap_or_else(|| Arc::new(Schema::empty()));
+    let columns = (0..schema.fields().len()).map(|column| {
+        let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(column).as_ref()).collect();
+        alike(&arrays, places.len()).map_or_else(|| interleave(&arrays, places), Ok)
+    });
+    RecordBatch::try_new(Arc::clone(&schema), columns.collect::<Result<_, _>>()?)
+}
+
+/// So many rows of a column in which all are the same, as in most: there is no need to go through them.
+fn alike(arrays: &[&dyn Array], rows: usize) -> Option<ArrayRef> {
+    let first = arrays.first()?;
+    if arrays.iter().all(|array| array.null_count() == array.len()) {
+        return Some(new_null_array(first.data_type(), rows));
+    }
+    if arrays.iter().any(|array| array.null_count() > 0) {
+        return None;
+    }
+    match first.data_type() {
+        DataType::Dictionary(..) => {
+            let text = first.as_dictionary_opt::<Int32Type>()?.values();
+            let is_it = |array: &&dyn Array| {
+                let texts = array.as_dictionary_opt::<Int32Type>().map(DictionaryArray::values);
+                texts.is_some_and(|texts| texts.len() == 1 && texts == text)
+            };
+            let codes = || DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0; rows]), Arc::clone(text));
+            arrays.iter().all(is_it).then(|| Arc::new(codes()) as ArrayRef)
+        }
+        DataType::List(item) => {
+            let is_empty =
+                |array: &&dyn Array| array.as_list_opt::<i32>().is_some_and(|lists| lists.values().is_empty());
+            let nothing = || new_empty_array(item.data_type());
+            let empty = || ListArray::try_new(Arc::clone(item), OffsetBuffer::new_zeroed(rows), nothing(), None).ok();
+            arrays.iter().all(is_empty).then(empty).flatten().map(|lists| Arc::new(lists) as ArrayRef)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::compute::interleave_record_batch;
+
+    use super::*;
+    use crate::record::{Kind, Statement, Text};
+
+    #[test]
+    fn rows_of_several_batches_are_the_same_whether_their_columns_are_gone_through_or_not() {
+        let batch = |from: u64, user: fn(u64) -> Option<&'static str>, relations: usize| {
+            let of = |number: u64| Statement {
+                statement_no: number,
+                kind: Some(Kind::Select),
+                db_user: user(number).map(Text::from),
+                relations: Some(vec![Text::from("shop.orders"); relations].into()),
+                literals: Some([Text::from(format!("{number:032x}"))].into()),
+                duration_us: (!number.is_multiple_of(3)).then_some(number),
+                ..Statement::default()
+            };
+            let records: Vec<Statement> = (from..from + 100).map(of).collect();
+            let batch = schema::encode(&records).unwrap();
+            assert!(batch.schema() == schema::tables()[0].coded);
+            batch
+        };
+        let (one, none) = (|_| Some("clerk"), |_| None);
+        let batches = [
+            batch(0, one, 0),
+            batch(100, one, 0),
+            batch(200, none, 0),
+            batch(300, none, 2),
+            batch(400, |number| number.is_multiple_of(2).then_some("clerk"), 1),
+            batch(500, |number| Some(if number.is_multiple_of(2) { "clerk" } else { "other" }), 0),
+            batch(600, |_| Some("other"), 0),
+        ];
+        let places: Vec<(usize, usize)> = (0..150).map(|row| (row % 2, row * 7 % 100)).collect();
+        for (one, other) in (0..batches.len()).flat_map(|one| (0..batches.len()).map(move |other| (one, other))) {
+            let two = [&batches[one], &batches[other]];
+            let (ours, theirs) = (interleaved(&two, &places).unwrap(), interleave_record_batch(&two, &places).unwrap());
+            let records = |batch| schema::decode::<Statement>(batch).unwrap();
+            assert_eq!(records(&ours), records(&theirs), "{one} and {other}");
+            assert_eq!(ours.schema(), theirs.schema());
+        }
     }
 }

@@ -4,14 +4,15 @@
 //! journal goes through it without having all of it in memory. Refuses nothing that is damaged: what is whole in it is found.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamReader;
+use arrow::ipc::reader::StreamDecoder;
 
 use super::{ALIGNMENT, Commit, EXTENSION, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, KIND_BATCH, KIND_COMMIT, MARKER};
 use crate::audit::schema::{self, TableInfo};
@@ -154,32 +155,34 @@ impl Reader {
     /// # Errors
     /// It cannot be read or decoded.
     pub fn batch(&mut self, lies: &Lies) -> Result<RecordBatch, Error> {
-        self.decoded(lies, None, &lies.table.schema)
+        self.columns(lies, &lies.table.schema)
     }
 
-    /// Some of its columns, in the table's order, their texts as codes of a dictionary where those are.
+    /// Some of its columns, in this order, their texts as codes of a dictionary where those are.
     ///
     /// # Errors
     /// As [`Reader::batch`].
     pub fn columns(&mut self, lies: &Lies, columns: &SchemaRef) -> Result<RecordBatch, Error> {
-        self.decoded(lies, Some(columns), columns)
+        // The arrays lie in what is read.
+        let mut stream = Buffer::from_vec(self.stream(lies)?);
+        let mut decoder = StreamDecoder::new();
+        let mut batches = Vec::with_capacity(1);
+        while let Some(batch) = decoder.decode(&mut stream)? {
+            batches.push(schema::conform(&batch, columns)?);
+        }
+        decoder.finish()?;
+        Ok(concat_batches(columns, &batches)?)
     }
 
-    fn decoded(&mut self, lies: &Lies, only: Option<&SchemaRef>, schema: &SchemaRef) -> Result<RecordBatch, Error> {
-        let path = self.path.clone();
-        let cut_off = || Error::Damaged { path, what: "it became shorter while it was read".to_owned() };
-        let stream = self.bytes(lies.at, lies.bytes)?.ok_or_else(cut_off)?;
-        let wanted = match only {
-            None => None,
-            Some(only) => {
-                let there = StreamReader::try_new(stream, None)?.schema();
-                let names = there.fields().iter().enumerate();
-                Some(names.filter(|(_, field)| only.index_of(field.name()).is_ok()).map(|(index, _)| index).collect())
-            }
-        };
-        let batches = StreamReader::try_new(stream, wanted)?;
-        let batches = batches.map(|batch| schema::conform(&batch?, schema)).collect::<Result<Vec<_>, _>>()?;
-        Ok(concat_batches(schema, &batches)?)
+    fn stream(&mut self, lies: &Lies) -> Result<Vec<u8>, Error> {
+        let mut stream = Vec::with_capacity(lies.bytes);
+        let read = self.file.seek(SeekFrom::Start(lies.at));
+        let read = read.and_then(|_| (&self.file).take(lies.bytes as u64).read_to_end(&mut stream));
+        if read.map_err(Error::io("read", &self.path))? < lies.bytes {
+            let what = "it became shorter while it was read".to_owned();
+            return Err(Error::Damaged { path: self.path.clone(), what });
+        }
+        Ok(stream)
     }
 
     fn frame(&mut self, at: u64) -> Result<Option<Frame<'_>>, Error> {
