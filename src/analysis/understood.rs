@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{Catalog, Context, Understanding};
 use crate::policy::{Concerned, Engine};
-use crate::record::{Column, Parse, Statement, Text, Texts};
+use crate::record::{Column, Parse, Proof, Statement, Text, Texts};
 use crate::session::event::{Ended, Origin};
 use crate::sql::Analysis;
 use crate::sql::literals::are_values;
@@ -34,8 +34,10 @@ pub(super) struct Understood {
     concerned: OnceLock<Concerned>,
 }
 
-/// The columns of a record that are the same for all executions.
-const SETTLED: [&str; 11] = [
+/// The columns of a record that are the same for all executions in one context.
+const SETTLED: [&str; 13] = [
+    "db_user",
+    "role",
     "kind",
     "query",
     "fingerprint",
@@ -55,8 +57,12 @@ impl Understood {
     /// The policies that its executions can concern, of which `record` is one that has ended.
     pub(super) fn concerned(&self, engine: &Engine, record: &Statement) -> &Concerned {
         let impersonal = !self.understanding.personal;
+        // A signature is good for a time; what is said of other comments stays.
+        let unsigned = !matches!(record.context, Some(Proof::Signed | Proof::Stale));
         let settled = |column: &Column<Statement>| {
-            SETTLED.contains(&column.name) || (impersonal && SETTLED_IF_IMPERSONAL.contains(&column.name))
+            SETTLED.contains(&column.name)
+                || (impersonal && SETTLED_IF_IMPERSONAL.contains(&column.name))
+                || (unsigned && column.name == "context")
         };
         self.concerned.get_or_init(|| engine.concerned(record, &settled))
     }

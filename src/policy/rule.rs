@@ -108,11 +108,13 @@ pub struct Asked {
     pub when: Option<Open>,
     /// Of `unless`; `None`: it is not TRUE.
     pub unless: Option<Open>,
+    /// Of what `after` counts; `None`: this is none of it.
+    pub after: Option<Open>,
 }
 
 impl Asked {
     /// Everything.
-    pub const ALL: Asked = Asked { when: Some(Open::ALL), unless: Some(Open::ALL) };
+    pub const ALL: Asked = Asked { when: Some(Open::ALL), unless: Some(Open::ALL), after: Some(Open::ALL) };
 }
 
 /// `throttle`.
@@ -137,8 +139,8 @@ impl<R: Judged> Rule<R> {
     pub fn asked(&self, record: &R, known: &dyn Fn(&Column<R>) -> bool) -> Option<Asked> {
         let when = self.when.as_ref().map_or(Some(Open::ALL), |when| when.open(record, known));
         let unless = self.unless.as_ref().and_then(|unless| unless.open(record, known));
-        let has_to_see_all = self.first.is_some() || self.after.is_some();
-        (when.is_some() || has_to_see_all).then_some(Asked { when, unless })
+        let after = self.after.as_ref().and_then(|after| after.when.open(record, known));
+        (when.is_some() || after.is_some() || self.first.is_some()).then_some(Asked { when, unless, after })
     }
 
     /// Its window, where a fleet adds it up: one that decides alone.
@@ -159,9 +161,9 @@ impl<R: Judged> Rule<R> {
 }
 
 impl<R: Judged> After<R> {
-    /// Whether a record counts.
-    pub fn concerns(&self, record: &R, moment: &Moment<'_>) -> bool {
-        self.when.is_true(record, moment, Open::ALL)
+    /// Whether a record counts, of records of which so much is to be asked.
+    pub fn concerns(&self, record: &R, moment: &Moment<'_>, asked: Asked) -> bool {
+        asked.after.is_some_and(|open| self.when.is_true(record, moment, open))
     }
 }
 

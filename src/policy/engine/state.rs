@@ -76,7 +76,7 @@ impl State {
         if let (Some(first), Some(touched)) = (&rule.first, self.touched.as_mut()) {
             touched.saw(keys.of(record, &first.by), at);
         }
-        let before = self.count_before(rule, record, moment, keys);
+        let before = self.count_before(rule, record, moment, asked, keys);
         if !rule.concerns(record, moment, asked) {
             return None;
         }
@@ -133,12 +133,13 @@ impl State {
         rule: &Rule<R>,
         record: &R,
         moment: &Moment<'_>,
+        asked: Asked,
         keys: &mut Keys<R>,
     ) -> Option<u64> {
         let (after, windows) = (rule.after.as_ref()?, self.before.as_mut()?);
         let (key, at) = (keys.of(record, &after.by), record.judged_at());
         let before = windows.with(key, at, &Amount::Number(0));
-        if after.concerns(record, moment) {
+        if after.concerns(record, moment, asked) {
             windows.add(key, at, Amount::Number(1), record.evidence());
         }
         Some(before)
