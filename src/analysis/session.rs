@@ -77,10 +77,10 @@ pub(super) struct Running {
 
 impl Open {
     /// A statement that begins.
-    pub(super) fn new(position: Position, begun: Begun, pending: Pending) -> Open {
+    pub(super) fn new((position, since): (Position, Instant), begun: Begun, pending: Pending) -> Open {
         Open {
             position,
-            since: Instant::now(),
+            since,
             who: begun.who,
             protocol: begun.protocol,
             bytes_in: begun.bytes_in,
@@ -188,6 +188,8 @@ impl Whose {
 pub(super) struct Session {
     pub(super) saved: Saved,
     whose: Arc<Whose>,
+    /// What names meant when it was last asked.
+    context: Arc<Context>,
     pub(super) recent: Recent,
     /// Signed texts that came in time.
     pub(super) accepted: Accepted,
@@ -221,6 +223,7 @@ impl Session {
         Session {
             saved,
             whose,
+            context: Arc::default(),
             recent: Recent::default(),
             accepted: Accepted::default(),
             open,
@@ -239,15 +242,26 @@ impl Session {
     }
 
     /// What names mean in it now.
-    pub(super) fn context(&self, whose: &Whose) -> Context {
-        let settings = &self.saved.settings;
-        Context {
-            database: whose.database.clone().unwrap_or_default(),
-            role: settings.role().or(whose.db_user.as_ref()).cloned().unwrap_or_default(),
-            login: whose.db_user.clone().unwrap_or_default(),
-            search_path: settings.search_path(),
-            own: Arc::clone(&self.own),
+    pub(super) fn context(&mut self, whose: &Whose) -> Arc<Context> {
+        let (settings, kept) = (&self.saved.settings, &self.context);
+        let role = settings.role().or(whose.db_user.as_ref());
+        let search_path = settings.search_path();
+        let is = |kept: &Text, now: Option<&Text>| now.is_some_and(|now| Arc::ptr_eq(kept, now));
+        let is_still_so = is(&kept.database, whose.database.as_ref())
+            && is(&kept.role, role)
+            && is(&kept.login, whose.db_user.as_ref())
+            && Arc::ptr_eq(&kept.own, &self.own)
+            && kept.search_path == search_path;
+        if !is_still_so {
+            self.context = Arc::new(Context {
+                database: whose.database.clone().unwrap_or_default(),
+                role: role.cloned().unwrap_or_default(),
+                login: whose.db_user.clone().unwrap_or_default(),
+                search_path,
+                own: Arc::clone(&self.own),
+            });
         }
+        Arc::clone(&self.context)
     }
 
     /// The books as a checkpoint keeps them, and the first position that must be replayed for what is not in them.

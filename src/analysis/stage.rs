@@ -108,6 +108,8 @@ pub struct Stage {
     /// Events up to here had their records written before a crash: they only restore what was open.
     pub(super) emitted_through: Option<Position>,
     committed_at: Instant,
+    /// When the last entry came: time is asked for once an entry.
+    now: Instant,
     /// Set when the sidecar is stopping.
     stopping: Arc<AtomicBool>,
 }
@@ -146,6 +148,7 @@ impl Stage {
             through: None,
             emitted_through: None,
             committed_at: Instant::now(),
+            now: Instant::now(),
             stopping,
         };
         stage.restore();
@@ -158,6 +161,7 @@ impl Stage {
         loop {
             control.try_iter().for_each(|order| self.order(order));
             let entry = reader.next(WAIT)?;
+            self.now = Instant::now();
             if !live && entry.as_ref().is_none_or(|(position, _)| reader.was_live(*position)) {
                 live = true;
                 // What was open when the sidecar died is dead: its books are closed before anything new is taken.
@@ -229,7 +233,7 @@ impl Stage {
         let session =
             self.sessions.entry(begun.who.session_id).or_insert_with(|| Session::new(Arc::clone(&begun.who), begun.at));
         session.saved.who = Arc::clone(&begun.who);
-        session.open.insert(begun.statement_no, Box::new(Open::new(position, begun, pending)));
+        session.open.insert(begun.statement_no, Box::new(Open::new((position, self.now), begun, pending)));
     }
 
     fn prepared(&mut self, prepared: &Prepared) {
@@ -359,9 +363,9 @@ impl Stage {
         let who = ended.map_or(&open.who, |ended| &ended.who);
         let whose = session.whose(who);
         let database = whose.database.clone().unwrap_or_default();
+        let context = session.context(&whose);
         let settings = &session.saved.settings;
         let role = settings.role().or(whose.db_user.as_ref()).cloned();
-        let context = session.context(&whose);
         let columns = ended.and_then(|ended| ended.columns.as_ref());
         let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
         let proof = session.accepted.proof(analysis.seal, open.part_at, self.identity.window);
@@ -548,7 +552,7 @@ impl Stage {
     fn commit_if_due(&mut self, idle: bool) -> Result<bool, StageError> {
         let due = self.uncommitted >= COMMIT_RECORDS_MAX
             || self.uncommitted_text_bytes >= COMMIT_TEXT_BYTES_MAX
-            || self.committed_at.elapsed() >= COMMIT_EVERY
+            || self.now.saturating_duration_since(self.committed_at) >= COMMIT_EVERY
             || (idle && !self.undelivered.is_empty());
         let has_news = self.uncommitted > 0 || self.has_unsaid;
         if due && has_news { self.commit().map(|()| true) } else { Ok(false) }

@@ -106,7 +106,7 @@ struct Key {
     /// Its address, which [`Kept`] keeps from being used again.
     analysis: usize,
     columns: Option<Arc<[Origin]>>,
-    context: Context,
+    context: Arc<Context>,
 }
 
 struct Kept {
@@ -119,7 +119,7 @@ struct Kept {
 pub(super) struct Recent {
     /// [`Cache::epoch`], when what is here was found.
     epoch: u64,
-    context: Context,
+    context: Arc<Context>,
     /// The latest last.
     found: Vec<Found>,
 }
@@ -157,7 +157,7 @@ impl Cache {
         catalog: &Catalog,
         recent: &mut Recent,
         analysis: &Arc<Analysis>,
-        context: Context,
+        context: Arc<Context>,
         columns: Option<&Arc<[Origin]>>,
     ) -> Arc<Understood> {
         // Before the catalog is asked: what changes in between is taken for newer than what is found.
@@ -166,8 +166,9 @@ impl Cache {
             self.clear();
             self.version = version;
         }
-        if recent.epoch != self.epoch || recent.context != context {
-            *recent = Recent { epoch: self.epoch, context: context.clone(), found: Vec::new() };
+        let is_same = || Arc::ptr_eq(&recent.context, &context) || recent.context == context;
+        if recent.epoch != self.epoch || !is_same() {
+            *recent = Recent { epoch: self.epoch, context: Arc::clone(&context), found: Vec::new() };
         } else if let Some(found) = recent.found.iter().find(|found| found.is_of(analysis, columns)) {
             return Arc::clone(&found.understood);
         }
@@ -184,7 +185,7 @@ impl Cache {
         &mut self,
         catalog: &Catalog,
         analysis: &Arc<Analysis>,
-        context: Context,
+        context: Arc<Context>,
         columns: Option<&Arc<[Origin]>>,
     ) -> Arc<Understood> {
         let key = Key { analysis: Arc::as_ptr(analysis).addr(), columns: columns.cloned(), context };
@@ -210,7 +211,7 @@ mod tests {
         let catalog = Catalog::new(Classification::built_in());
         let (mut cache, mut one, mut two) = (Cache::default(), Recent::default(), Recent::default());
         let analysis = Arc::new(analyze("select email from shop.customers").remove(0));
-        let context = |role: &str| Context { role: role.into(), ..Context::default() };
+        let context = |role: &str| Arc::new(Context { role: role.into(), ..Context::default() });
         let columns: Arc<[Origin]> = [].into();
         let first = cache.understand(&catalog, &mut one, &analysis, context("a"), None);
         for recent in [&mut one, &mut two] {
@@ -232,13 +233,13 @@ mod tests {
         let analyses: Vec<_> =
             (0..2 * RECENT_MAX).map(|n| Arc::new(analyze(&format!("select {n}")).remove(0))).collect();
         for analysis in analyses.iter().chain(&analyses) {
-            let found = cache.understand(&catalog, &mut recent, analysis, Context::default(), None);
-            assert!(Arc::ptr_eq(&found, &cache.understand(&catalog, &mut recent, analysis, Context::default(), None)));
+            let found = cache.understand(&catalog, &mut recent, analysis, Arc::default(), None);
+            assert!(Arc::ptr_eq(&found, &cache.understand(&catalog, &mut recent, analysis, Arc::default(), None)));
             assert!(recent.found.len() <= RECENT_MAX);
         }
-        let before = cache.understand(&catalog, &mut recent, &analyses[0], Context::default(), None);
+        let before = cache.understand(&catalog, &mut recent, &analyses[0], Arc::default(), None);
         cache.clear();
-        let after = cache.understand(&catalog, &mut recent, &analyses[0], Context::default(), None);
+        let after = cache.understand(&catalog, &mut recent, &analyses[0], Arc::default(), None);
         assert!(!Arc::ptr_eq(&before, &after));
     }
 }

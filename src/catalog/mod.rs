@@ -420,12 +420,12 @@ impl Catalog {
     /// Takes what follows from a statement that succeeded. `alone`: it was its own transaction. True where there is more, or
     /// less, to keep.
     pub fn learn(&self, database: &str, own: &mut Arc<Own>, follows: &Consequences, alone: bool) -> bool {
-        let classification = self.inner.classification.load();
         self.learn_own(own, follows);
         let everybodys: Vec<&Learned> = follows.learned.iter().filter(|learned| !learned.temporary).collect();
         if everybodys.is_empty() && follows.large_objects.is_empty() && follows.sent.is_empty() {
             return false;
         }
+        let classification = self.inner.classification.load();
         let mut databases = self.write();
         let Some(database) = databases.get_mut(database) else { return false };
         let lineage = Arc::make_mut(&mut database.lineage);
