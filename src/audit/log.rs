@@ -36,11 +36,13 @@ pub struct Pending<T> {
     /// The last number committed.
     committed: u64,
     records: Vec<T>,
+    /// How many the last commit had.
+    usual: usize,
 }
 
 impl<T: Table> Pending<T> {
     fn starting_at(last_seq: u64) -> Pending<T> {
-        Pending { last_seq, committed: last_seq, records: Vec::new() }
+        Pending { last_seq, committed: last_seq, records: Vec::new(), usual: 0 }
     }
 
     /// Sees to it that every number has its record, in order.
@@ -66,6 +68,7 @@ impl<T: Table> Pending<T> {
 
     fn clear(&mut self) {
         self.committed = self.last_seq;
+        self.usual = self.records.len();
         self.records.clear();
     }
 }
@@ -272,7 +275,11 @@ impl Log {
         if record.common().seq == 0 {
             self.number(&mut record);
         }
-        T::pending(&mut self.tables).records.push(record);
+        let Pending { records, usual, .. } = T::pending(&mut self.tables);
+        if records.capacity() == 0 {
+            records.reserve(*usual);
+        }
+        records.push(record);
     }
 
     /// Makes everything appended durable, together with the checkpoint: after a crash there is both or neither.

@@ -112,13 +112,11 @@ fn data_type(kind: FieldKind) -> DataType {
 
 /// Records in parts that are a batch each, long ones apart from others; a record with more text than that is one by itself.
 pub fn parts<T: Table>(records: &[T]) -> impl Iterator<Item = &[T]> {
-    let is_text = |column: &&Column<T>| matches!(column.kind, FieldKind::Text | FieldKind::Texts);
-    let texts: Vec<&Column<T>> = T::columns().iter().filter(is_text).collect();
     let mut rest = records;
     std::iter::from_fn(move || {
         let (mut bytes, mut are_long) = (0, None);
         let fits = rest.iter().take(BATCH_RECORDS_MAX).take_while(|record| {
-            let text = texts.iter().map(|column| text_bytes(&(column.get)(record))).sum::<usize>();
+            let text = record.text_bytes();
             bytes += text;
             let is_long = text > LONG_TEXT_BYTES;
             bytes <= BATCH_TEXT_BYTES_MAX && *are_long.get_or_insert(is_long) == is_long
@@ -127,14 +125,6 @@ pub fn parts<T: Table>(records: &[T]) -> impl Iterator<Item = &[T]> {
         rest = left;
         Some(part)
     })
-}
-
-fn text_bytes(value: &Value<'_>) -> usize {
-    match value {
-        Value::Text(text) => text.len(),
-        Value::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
-        _ => 0,
-    }
 }
 
 /// Records as one batch.

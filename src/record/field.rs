@@ -44,6 +44,17 @@ pub enum Value<'a> {
     U64s(&'a [u64]),
 }
 
+impl Value<'_> {
+    /// How long its texts are.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Value::Text(text) => text.len(),
+            Value::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
+            _ => 0,
+        }
+    }
+}
+
 /// A value that many records have: taken for the price of a counter.
 #[derive(Clone, Copy, Debug)]
 pub enum Shared<'a> {

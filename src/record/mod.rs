@@ -37,6 +37,8 @@ pub trait Table: Sized + Clone + Default + Send + Sync + 'static {
     const NAME: &'static str;
     /// Its columns, in order, the common ones first.
     fn columns() -> &'static [Column<Self>];
+    /// How long the texts in all of them are together, without a call a column.
+    fn text_bytes(&self) -> usize;
     /// The common columns.
     fn common(&self) -> &Common;
     /// The common columns, to fill.
@@ -101,6 +103,10 @@ macro_rules! table {
                     $(column!($record, $name: $type, $name)),+
                 ];
                 COLUMNS
+            }
+            fn text_bytes(&self) -> usize {
+                let common = self.common.writer.len() + Field::value(&self.common.session_id).text_bytes();
+                common $(+ Field::value(&self.$name).text_bytes())+
             }
             fn common(&self) -> &Common { &self.common }
             fn common_mut(&mut self) -> &mut Common { &mut self.common }
