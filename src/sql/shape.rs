@@ -107,7 +107,8 @@ impl Constants {
 pub fn shape(text: &[u8], shape: &mut Vec<u8>) -> Option<Constants> {
     shape.clear();
     let (mut constants, mut copied) = (Constants::default(), 0);
-    let has_one = for_constants(text, |constant, place| {
+    let has_one = pieces(text, |constant, place| {
+        let Some(constant) = constant else { return };
         shape.extend_from_slice(text.get(copied..place.start).unwrap_or_default());
         shape.extend_from_slice(match constant {
             Constant::Text => b"''",
@@ -177,8 +178,9 @@ const BEGINS: [Begins; 256] = {
     }
 };
 
-/// Hands out the constants of a text in order, and where they lie; false where it has no shape, which may show after some of them.
-pub(super) fn for_constants(text: &[u8], mut take: impl FnMut(Constant, Range<usize>)) -> bool {
+/// Hands out the pieces of a text in order, which of them are constants, and where they lie; false where it has no shape, which may show after
+/// some of them.
+pub(super) fn pieces(text: &[u8], mut take: impl FnMut(Option<Constant>, Range<usize>)) -> bool {
     if text.len() > TEXT_BYTES_MAX {
         return false;
     }
@@ -204,9 +206,7 @@ pub(super) fn for_constants(text: &[u8], mut take: impl FnMut(Constant, Range<us
         };
         let Some(length) = length else { return false };
         let end = at + length;
-        if let Some(constant) = constant {
-            take(constant, at..end);
-        }
+        take(constant, at..end);
         last = rest.get(length - 1).copied().unwrap_or(last);
         at = end;
     }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use pg_query::protobuf::{KeywordKind, Token};
 
+use super::plain;
 use crate::record::Text;
 
 /// Aggregates that make one value of many rows, with each row's whole value in it.
@@ -49,6 +50,14 @@ pub(super) struct Tokens<'t> {
 impl<'t> Tokens<'t> {
     /// Scans; `None` where PostgreSQL's scanner refuses.
     pub(super) fn scan(text: &'t str) -> Option<Tokens<'t>> {
+        match plain::tokens(text) {
+            Some(all) => Some(Tokens { text, all, comments: Vec::new() }),
+            None => Tokens::scanned(text),
+        }
+    }
+
+    /// The same by the scanner alone.
+    pub(super) fn scanned(text: &'t str) -> Option<Tokens<'t>> {
         let mut all = Vec::new();
         let mut comments = Vec::new();
         // The library hands a null pointer on where there is no token at all.
@@ -246,8 +255,12 @@ impl<'t> Tokens<'t> {
                 _ => out.push(' '),
             }
             if lexeme.is_constant() {
-                // Writing to a String does not fail.
-                let _ = write!(out, "${next}");
+                out.push('$');
+                match u8::try_from(next) {
+                    Ok(digit @ 0..=9) => out.push(char::from(b'0' + digit)),
+                    // Writing to a String does not fail.
+                    _ => drop(write!(out, "{next}")),
+                }
                 next = next.saturating_add(1);
             } else {
                 out.push_str(lexeme.text);

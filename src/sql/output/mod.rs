@@ -6,6 +6,8 @@
 
 // PostgreSQL's dialect, with what comes most often read at once.
 mod dialect;
+// Conditions, groups and orders, which say nothing of it.
+mod essential;
 // What an expression is made from.
 mod expression;
 // What INSERT and UPDATE fill in.

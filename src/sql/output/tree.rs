@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use pg_query::protobuf::Token as Kind;
 use sqlparser::ast::{SetExpr, Statement, TableFactor, TableWithJoins, Visit};
@@ -15,7 +16,7 @@ use sqlparser::tokenizer::Token;
 use super::super::tokens::Tokens;
 use super::dialect::Postgres;
 use super::filling::{self, Filled};
-use super::{Named, Outputs, Scope, relation_name, single, statement_columns, words};
+use super::{Named, Outputs, Scope, essential, relation_name, single, statement_columns, words};
 use crate::sql::{ColumnRef, RelationName};
 
 /// See the module.
@@ -37,7 +38,7 @@ impl<'t> Tree<'t> {
     }
 
     fn statement(&self) -> Option<&Statement> {
-        let parsed = || if self.is_safe { parse(self.tokens) } else { None };
+        let parsed = || self.is_safe.then(|| parse(self.tokens, &essential::left_out(self.tokens))).flatten();
         self.statement.get_or_init(parsed).as_ref()
     }
 
@@ -48,16 +49,20 @@ impl<'t> Tree<'t> {
 
     /// What reaches the client.
     pub(in crate::sql) fn outputs(&self) -> Option<Outputs> {
-        let statement = self.statement()?;
-        let relations = alone(statement, self.tokens).unwrap_or_else(|| all(statement));
-        let scope = Scope { ctes: &[], relations: &[], outer: None };
-        let columns = statement_columns(statement, scope).ok()?;
-        let by_column: Vec<_> = columns.into_iter().map(|column| (column.name, column.refs)).collect();
-        let mut refs: Vec<ColumnRef> = by_column.iter().flat_map(|(_, refs)| refs).cloned().collect();
-        refs.sort_unstable();
-        refs.dedup();
-        Some(Outputs { columns: refs, by_column, relations, single: single::statement(statement) })
+        outputs(self.statement()?, self.tokens)
     }
+}
+
+/// What of a statement reaches the client.
+fn outputs(statement: &Statement, tokens: &Tokens<'_>) -> Option<Outputs> {
+    let relations = alone(statement, tokens).unwrap_or_else(|| all(statement));
+    let scope = Scope { ctes: &[], relations: &[], outer: None };
+    let columns = statement_columns(statement, scope).ok()?;
+    let by_column: Vec<_> = columns.into_iter().map(|column| (column.name, column.refs)).collect();
+    let mut refs: Vec<ColumnRef> = by_column.iter().flat_map(|(_, refs)| refs).cloned().collect();
+    refs.sort_unstable();
+    refs.dedup();
+    Some(Outputs { columns: refs, by_column, relations, single: single::statement(statement) })
 }
 
 /// Reads `text`, which must be one statement that the other parser may see; `None` where the parser or the following of names fails.
@@ -110,9 +115,10 @@ fn in_from(from: &[TableWithJoins], found: &mut BTreeSet<RelationName>) -> bool 
     true
 }
 
-fn parse(tokens: &Tokens<'_>) -> Option<Statement> {
+/// The tree, without the ranges of the tokens that are left out.
+fn parse(tokens: &Tokens<'_>, left_out: &[Range<usize>]) -> Option<Statement> {
     let parser = Parser::new(&Postgres);
-    match words::of(tokens) {
+    match words::of(tokens, left_out) {
         Some(words) => parsed(parser.with_tokens_with_locations(words)),
         None => parsed(parser.try_with_sql(tokens.text).ok()?),
     }
@@ -134,19 +140,35 @@ mod tests {
     use sqlparser::dialect::PostgreSqlDialect;
     use sqlparser::keywords::ALL_KEYWORDS;
 
+    use super::super::super::keywords::KEYWORD_BYTES_MAX;
     use super::*;
 
     /// Holds the tree against the one that the parser makes of the text by itself. False where PostgreSQL does not take the text, or it has no tree.
     fn is_the_same(text: &str) -> bool {
         let Some(tokens) = Tokens::scan(text).filter(|_| pg_query::summary(text, 0, -1).is_ok()) else { return false };
         let theirs = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).ok().and_then(parsed);
-        let ours = parse(&tokens);
+        let ours = parse(&tokens, &[]);
         // What the scanner cuts may be taken where what that parser cuts is not.
         assert!(theirs.is_none() || ours == theirs, "{text}\n{ours:#?}\n{theirs:#?}");
+        if let Some(whole) = &ours {
+            is_the_same_without_conditions(whole, &tokens);
+        }
         if let Some((statement, alone)) = ours.as_ref().and_then(|ours| Some((ours, alone(ours, &tokens)?))) {
             assert_eq!(alone, all(statement), "{text}");
         }
         theirs.is_some()
+    }
+
+    /// Holds what is followed of a tree against what is followed of the same without conditions, groups and orders.
+    fn is_the_same_without_conditions(whole: &Statement, tokens: &Tokens<'_>) {
+        let ranges = essential::left_out(tokens);
+        let bare = parse(tokens, &ranges).unwrap_or_else(|| panic!("{} without {ranges:?}", tokens.text));
+        let told = |of: &Statement| {
+            outputs(of, tokens).map(|found| (found.columns, found.by_column, found.relations, found.single))
+        };
+        assert_eq!(told(&bare), told(whole), "{} without {ranges:?}", tokens.text);
+        assert_eq!(filling::filled(&bare), filling::filled(whole), "{}", tokens.text);
+        assert!(ranges.is_sorted_by(|one, other| one.end <= other.start), "{ranges:?}");
     }
 
     fn count<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> usize {
@@ -201,6 +223,6 @@ mod tests {
 
     #[test]
     fn no_word_of_the_parser_is_longer_than_is_looked_for() {
-        assert!(ALL_KEYWORDS.iter().all(|word| word.len() <= words::KEYWORD_BYTES_MAX));
+        assert!(ALL_KEYWORDS.iter().all(|word| word.len() <= KEYWORD_BYTES_MAX));
     }
 }

@@ -3,50 +3,39 @@
 //! In: the tokens of a text. Out: the same for the other parser, without white space and comments; nothing where one of them is of a kind that the
 //! two write differently: escapes, bit strings, operators of somebody's own. Then that parser cuts the text itself.
 
-use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use pg_query::protobuf::Token as Kind;
 use sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
+use super::super::keywords::Keywords;
 use super::super::tokens::{Lexeme, Tokens};
 
-/// No word of that parser is longer, bytes.
-pub(super) const KEYWORD_BYTES_MAX: usize = 48;
-
-/// Its words, in capitals. It searches a thousand of them for each word of a text, ten comparisons deep.
-static KEYWORDS: LazyLock<HashMap<&[u8], Keyword, ahash::RandomState>> =
-    LazyLock::new(|| ALL_KEYWORDS.iter().map(|word| word.as_bytes()).zip(ALL_KEYWORDS_INDEX.iter().copied()).collect());
-
-/// Of each first and last letter, the lengths that its words have: a name is no word of that parser as a rule, and is not looked for.
-static LENGTHS: LazyLock<[[u64; 26]; 26]> = LazyLock::new(|| {
-    let mut lengths = [[0; 26]; 26];
-    for word in ALL_KEYWORDS {
-        if let Some(of) = letters(word).and_then(|(first, last)| lengths.get_mut(first)?.get_mut(last)) {
-            *of |= 1 << word.len();
-        }
-    }
-    lengths
+/// That parser's words. It searches a thousand of them for each word of a text, ten comparisons deep.
+static KEYWORDS: LazyLock<Keywords<Keyword>> = LazyLock::new(|| {
+    Keywords::new(ALL_KEYWORDS.iter().map(|word| (*word).to_owned()).zip(ALL_KEYWORDS_INDEX.iter().copied()))
 });
 
-/// Which letters of the alphabet a word begins and ends with.
-fn letters(word: &str) -> Option<(usize, usize)> {
-    let letter = |byte: &u8| usize::from(byte.to_ascii_uppercase()).checked_sub(usize::from(b'A'));
-    Some((letter(word.as_bytes().first()?)?, letter(word.as_bytes().last()?)?))
-}
-
-/// See the module.
-pub(super) fn of(tokens: &Tokens<'_>) -> Option<Vec<TokenWithSpan>> {
-    let mut words = Vec::with_capacity(tokens.all.len() + 1);
+/// See the module. `left_out`: ranges of the tokens, in order, that it is not to see.
+pub(super) fn of(tokens: &Tokens<'_>, left_out: &[Range<usize>]) -> Option<Vec<TokenWithSpan>> {
+    let all = &tokens.all;
+    let mut words = Vec::with_capacity(all.len() + 1);
     let (mut end, mut before) = (0, Class::Space);
-    for lexeme in &tokens.all {
-        let class = class(lexeme);
-        if end == lexeme.start && are_glued(before, class) {
-            return None;
+    let mut from = 0;
+    let kept_until =
+        left_out.iter().map(|range| (range.start, range.end)).chain(std::iter::once((all.len(), all.len())));
+    for (until, next) in kept_until {
+        for lexeme in all.get(from..until)? {
+            let class = class(lexeme);
+            if end == lexeme.start && are_glued(before, class) {
+                return None;
+            }
+            words.push(TokenWithSpan { token: word(lexeme)?, span: Span::empty() });
+            (end, before) = (lexeme.end, class);
         }
-        words.push(TokenWithSpan { token: word(lexeme)?, span: Span::empty() });
-        (end, before) = (lexeme.end, class);
+        from = next;
     }
     Some(words)
 }
@@ -71,11 +60,9 @@ fn class(lexeme: &Lexeme<'_>) -> Class {
         Kind::Ident if lexeme.text.starts_with('"') => Class::Quoted,
         Kind::Ident => Class::Plain,
         _ if lexeme.keyword => Class::Plain,
-        _ => match lexeme.text {
-            "(" | ")" | "[" | "]" | "," | ";" => Class::Space,
-            "." => Class::Point,
-            _ => Class::Operator,
-        },
+        Kind::Ascii40 | Kind::Ascii41 | Kind::Ascii91 | Kind::Ascii93 | Kind::Ascii44 | Kind::Ascii59 => Class::Space,
+        Kind::Ascii46 => Class::Point,
+        _ => Class::Operator,
     }
 }
 
@@ -101,24 +88,14 @@ fn word(lexeme: &Lexeme<'_>) -> Option<Token> {
         Kind::Iconst if text.bytes().all(|byte| byte.is_ascii_digit()) => Token::Number(text.to_owned(), false),
         Kind::Fconst if is_fraction(text) => Token::Number(text.to_owned(), false),
         Kind::Param => Token::Placeholder(text.to_owned()),
-        _ => mark(text)?,
+        _ => mark(lexeme)?,
     };
     Some(token)
 }
 
 fn plain(text: &str) -> Token {
-    let lengths = letters(text).and_then(|(first, last)| LENGTHS.get(first)?.get(last));
-    let may_be = text.len() <= KEYWORD_BYTES_MAX && lengths.is_none_or(|lengths| lengths >> text.len() & 1 == 1);
-    if !may_be {
-        return Token::Word(Word { value: text.to_owned(), quote_style: None, keyword: Keyword::NoKeyword });
-    }
-    let mut capitals = [0; KEYWORD_BYTES_MAX];
-    let keyword = capitals.get_mut(..text.len()).and_then(|capitals| {
-        capitals.copy_from_slice(text.as_bytes());
-        capitals.make_ascii_uppercase();
-        KEYWORDS.get(&*capitals).copied()
-    });
-    Token::Word(Word { value: text.to_owned(), quote_style: None, keyword: keyword.unwrap_or(Keyword::NoKeyword) })
+    let keyword = KEYWORDS.get(text).unwrap_or(Keyword::NoKeyword);
+    Token::Word(Word { value: text.to_owned(), quote_style: None, keyword })
 }
 
 /// What stands in a string without escapes.
@@ -140,31 +117,33 @@ fn is_fraction(text: &str) -> bool {
     text.split_once('.').is_some_and(|(whole, fraction)| are_digits(whole) && are_digits(fraction))
 }
 
-fn mark(text: &str) -> Option<Token> {
-    Some(match text {
-        "," => Token::Comma,
-        "(" => Token::LParen,
-        ")" => Token::RParen,
-        "." => Token::Period,
-        "=" => Token::Eq,
-        "*" => Token::Mul,
-        "::" => Token::DoubleColon,
-        "<" => Token::Lt,
-        ">" => Token::Gt,
-        "<=" => Token::LtEq,
-        ">=" => Token::GtEq,
-        "<>" | "!=" => Token::Neq,
-        "+" => Token::Plus,
-        "-" => Token::Minus,
-        "/" => Token::Div,
-        "%" => Token::Mod,
-        "||" => Token::StringConcat,
-        "->" => Token::Arrow,
-        "->>" => Token::LongArrow,
-        "[" => Token::LBracket,
-        "]" => Token::RBracket,
-        ";" => Token::SemiColon,
-        "=>" => Token::RArrow,
-        _ => return None,
+fn mark(lexeme: &Lexeme<'_>) -> Option<Token> {
+    Some(match lexeme.token {
+        Kind::Ascii44 => Token::Comma,
+        Kind::Ascii40 => Token::LParen,
+        Kind::Ascii41 => Token::RParen,
+        Kind::Ascii46 => Token::Period,
+        Kind::Ascii61 => Token::Eq,
+        Kind::Ascii42 => Token::Mul,
+        Kind::Typecast => Token::DoubleColon,
+        Kind::Ascii60 => Token::Lt,
+        Kind::Ascii62 => Token::Gt,
+        Kind::LessEquals => Token::LtEq,
+        Kind::GreaterEquals => Token::GtEq,
+        Kind::NotEquals => Token::Neq,
+        Kind::Ascii43 => Token::Plus,
+        Kind::Ascii45 => Token::Minus,
+        Kind::Ascii47 => Token::Div,
+        Kind::Ascii37 => Token::Mod,
+        Kind::Ascii91 => Token::LBracket,
+        Kind::Ascii93 => Token::RBracket,
+        Kind::Ascii59 => Token::SemiColon,
+        Kind::EqualsGreater => Token::RArrow,
+        _ => match lexeme.text {
+            "||" => Token::StringConcat,
+            "->" => Token::Arrow,
+            "->>" => Token::LongArrow,
+            _ => return None,
+        },
     })
 }
