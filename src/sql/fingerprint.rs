@@ -91,6 +91,10 @@ fn code_behind(tokens: &Tokens<'_>) -> Option<Option<Token>> {
 /// both under the text that came first. Empty for what may be left out.
 fn synonym(all: &[Lexeme<'_>], at: usize) -> Option<&'static str> {
     let token = |at: usize| all.get(at).map(|lexeme| lexeme.token);
+    // Of all others, no word has one.
+    if at > 1 && token(0) != Some(Token::Set) {
+        return None;
+    }
     let ends = matches!(token(0), Some(Token::Commit | Token::EndP | Token::Rollback | Token::AbortP));
     match (token(at)?, at) {
         (Token::EndP, 0) => Some("commit"),

@@ -244,17 +244,21 @@ impl<'t> Tokens<'t> {
     pub(super) fn redacted(&self) -> String {
         let mut next = self.all.iter().filter_map(Lexeme::parameter).max().unwrap_or(0).saturating_add(1);
         let mut out = String::with_capacity(self.text.len());
-        let mut end = self.all.first().map_or(0, |lexeme| lexeme.start);
+        // What stays as it is goes at once, from here on.
+        let mut from = self.all.first().map_or(0, |lexeme| lexeme.start);
+        let mut end = from;
         for lexeme in &self.all {
-            let gap = self.text.get(end..lexeme.start).unwrap_or(" ");
-            match gap {
-                "" => {}
-                " " => out.push(' '),
-                gap if gap.chars().all(char::is_whitespace) => out.push_str(gap),
-                // A comment, or what belongs to one.
-                _ => out.push(' '),
+            let gap = self.text.get(end..lexeme.start).unwrap_or_default();
+            // A comment, or what belongs to one.
+            if !matches!(gap, "" | " ") && !gap.chars().all(char::is_whitespace) {
+                out.push_str(self.text.get(from..end).unwrap_or_default());
+                out.push(' ');
+                from = lexeme.start;
             }
+            end = lexeme.end;
             if lexeme.is_constant() {
+                out.push_str(self.text.get(from..lexeme.start).unwrap_or_default());
+                from = end;
                 out.push('$');
                 match u8::try_from(next) {
                     Ok(digit @ 0..=9) => out.push(char::from(b'0' + digit)),
@@ -262,11 +266,9 @@ impl<'t> Tokens<'t> {
                     _ => drop(write!(out, "{next}")),
                 }
                 next = next.saturating_add(1);
-            } else {
-                out.push_str(lexeme.text);
             }
-            end = lexeme.end;
         }
+        out.push_str(self.text.get(from..end).unwrap_or_default());
         out.trim_end_matches([';', ' ', '\n', '\t', '\r']).to_owned()
     }
 }
