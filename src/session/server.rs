@@ -26,6 +26,8 @@ const DESCRIPTION_KEPT_BYTES_MAX: usize = 4_096;
 const ERROR_CAPTURED_BYTES_MAX: usize = ERROR_BYTES_MAX + 256;
 /// What is captured of a message of logical replication: its header, and the kind of change.
 const STREAMED_CAPTURED_BYTES_MAX: usize = 26;
+/// The first version of the server that tells of settings before ReadyForQuery.
+const FIRST_REPORTING_LATE: u32 = 14;
 /// What is captured of any other message that is looked into, bytes.
 const SMALL_CAPTURED_BYTES_MAX: usize = 4_096;
 
@@ -94,6 +96,13 @@ impl ServerStream {
 
     pub fn is_idle(&self) -> bool {
         self.status == Some(TransactionStatus::Idle) && self.scanner.is_between()
+    }
+
+    /// Whether it tells of a setting before ReadyForQuery, and not when it is set (PostgreSQL's release notes, 14).
+    fn reports_late(&self) -> bool {
+        let version =
+            self.server_version.as_deref().and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next());
+        version.and_then(|major| major.parse::<u32>().ok()).is_none_or(|major| major >= FIRST_REPORTING_LATE)
     }
 
     fn columns(&mut self, body: &[u8]) -> Result<Columns, Truncated> {
@@ -236,10 +245,11 @@ impl Tracker {
                 match (&mut self.current, events.last_mut()) {
                     (Some(run), _) => run.count_out(header.total_bytes()),
                     // The server tells of it behind the statement's end (PostgreSQL manual, "Asynchronous Operations").
-                    (None, Some(Event::Ended(ended))) if ended.ready.is_none() => {
+                    (None, Some(Event::Ended(ended))) if ended.ready.is_none() && self.server.reports_late() => {
                         ended.bytes_out = ended.bytes_out.saturating_add(header.total_bytes());
                     }
-                    (None, _) => {}
+                    // One up to 13, at once: the statement that sets it has shown nothing yet.
+                    (None, _) => self.loose_out = self.loose_out.saturating_add(header.total_bytes()),
                 }
                 Ok(())
             }

@@ -357,6 +357,7 @@ fn a_reported_setting_is_a_way_out() {
         "select count(set_config('application_name', email, false)) from shop.customers where id = 8",
         "select 1 from shop.customers where id = 9 and set_config('application_name', email, false) <> ''",
         "do $$ begin perform set_config('application_name', email, false) from shop.customers where id = 10; end $$",
+        "select 1; do $$ begin perform set_config('application_name', email, false) from shop.customers where id = 11; end $$",
     ];
     for (number, sql) in asked.iter().enumerate() {
         client.heard.clear();
