@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::functions::Shown;
+use super::functions::{Shown, holds_comments, reads_comment};
 use super::lineage::{Holds, Learned, Own};
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::{Classified, Snapshot};
@@ -12,6 +12,9 @@ use super::{AtRisk, Catalog, Consequences};
 use crate::record::{Kind, Text};
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Fate, Flow, Output};
+
+/// Where what was put into comments is remembered.
+const COMMENTS: (&str, &str) = ("pg_catalog", "pg_description");
 
 impl Catalog {
     /// What a statement that is about to run leaves to its session, as of [`Catalog::learn_own`]: what it fills for everybody, too, since the next
@@ -37,6 +40,15 @@ impl Resolver<'_> {
             learned
         });
         learned.chain(by_code).filter(Learned::says_something).collect()
+    }
+
+    /// What code puts into a comment that it puts together: anything that it shows.
+    pub(super) fn commented(&self, called: &Shown, found: &Found) -> Option<Learned> {
+        let (schema, table) = COMMENTS;
+        let mut learned = Learned::filled(schema.into(), table.into());
+        let found: Vec<Classified> = found.columns.iter().cloned().collect();
+        learned.fill(None, &found, self.classification);
+        (called.comments && learned.says_something()).then_some(learned)
     }
 
     fn follow(&self, flow: &Flow, analysis: &Analysis, [reads, writes]: [&[Target<'_>]; 2], called: &Shown) -> Learned {
@@ -198,7 +210,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// What went into large objects and settings comes back out of them. True where it may.
+    /// What went into large objects, settings and comments comes back out of them. True where it may.
     pub(super) fn brought_back(&self, analysis: &Analysis, called: &Shown, found: &mut Found) -> bool {
         let mut back = Found::default();
         let opens = |name: &Text| matches!(own_name(name), "lo_get" | "loread" | "lo_export");
@@ -206,6 +218,11 @@ impl Resolver<'_> {
         let pages = analysis.reads.iter().any(|name| &*name.name == "pg_largeobject");
         if names().any(opens) || pages || called.reads_object {
             self.show_marks(self.lineage.of_large_objects(), None, &mut back);
+        }
+        let comments = analysis.reads.iter().any(holds_comments) || names().any(|name| reads_comment(own_name(name)));
+        if comments || called.reads_comment {
+            let (schema, table) = (Text::from(COMMENTS.0), Text::from(COMMENTS.1));
+            self.held(&schema, &table).for_each(|holds| self.show_marks(holds, None, &mut back));
         }
         if analysis.shows_setting || called.shows_setting {
             self.show_marks(self.context.own.settings(), None, &mut back);

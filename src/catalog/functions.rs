@@ -59,6 +59,12 @@ pub struct Shown {
     pub shows_setting: bool,
     /// It reads a large object.
     pub reads_object: bool,
+    /// It reads a comment of the catalog.
+    pub reads_comment: bool,
+    /// It may write one with what it puts together.
+    pub comments: bool,
+    /// It names a relation that may be any until the catalog has been read.
+    pub is_suspect: bool,
 }
 
 /// The relations that a name may mean, by a search path.
@@ -176,6 +182,7 @@ impl Follower<'_, '_> {
                 analysis.reads.iter().chain(&analysis.writes).map(|name| (name, (self.find)(name, path))).collect();
             named.iter().flat_map(|(_, found)| found).for_each(|relation| shown.names(relation));
             shown.opaque |= analysis.reads.iter().any(holds_statistics);
+            shown.reads_comment |= analysis.reads.iter().any(holds_comments);
             if !analysis.writes.is_empty() {
                 self.fills(&Code::of(&body), function, shown);
             }
@@ -209,6 +216,8 @@ impl Follower<'_, '_> {
     fn code(&mut self, code: &Code, function: &Function, shown: &mut Shown, depth: usize) {
         shown.assumed = true;
         shown.opaque |= code.dynamic || code.relations.iter().any(holds_statistics);
+        shown.reads_comment |= code.relations.iter().any(holds_comments);
+        shown.comments |= code.comments;
         shown.sets_path |= code.sets_path;
         shown.changes_schema |= code.changes_schema;
         shown.notifies.extend(code.notifies.iter().cloned());
@@ -268,6 +277,7 @@ impl Shown {
         self.opaque |= reads_anything(own);
         self.shows_setting |= own == "current_setting";
         self.reads_object |= matches!(own, "lo_get" | "loread" | "lo_export");
+        self.reads_comment |= reads_comment(own);
     }
 
     pub(super) fn names(&mut self, relation: &Relation) {
@@ -291,7 +301,20 @@ impl Shown {
         }
         self.shows_setting |= inner.shows_setting;
         self.reads_object |= inner.reads_object;
+        self.reads_comment |= inner.reads_comment;
+        self.comments |= inner.comments;
+        self.is_suspect |= inner.is_suspect;
     }
+}
+
+/// Whether it is one of PostgreSQL's functions that show a comment.
+pub(super) fn reads_comment(own: &str) -> bool {
+    matches!(own, "obj_description" | "col_description" | "shobj_description")
+}
+
+/// Whether a relation of this name holds comments.
+pub(super) fn holds_comments(name: &RelationName) -> bool {
+    matches!(&*name.name, "pg_description" | "pg_shdescription")
 }
 
 /// PostgreSQL's functions for large objects by OID, which are the same in every version: what drivers call by it before the catalog is

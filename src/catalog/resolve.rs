@@ -116,8 +116,9 @@ impl Resolver<'_> {
         self.told_aside(analysis, &reads, &mut found);
         let called = self.called(analysis, &reads);
         found.takes(&called, self.snapshot);
-        let learned = self.learned(analysis, [&reads, &writes], &called);
+        let mut learned = self.learned(analysis, [&reads, &writes], &called);
         self.filled_at_once(analysis, &learned, &mut found);
+        learned.extend(self.commented(&called, &found));
         self.show_shifted(analysis, &reads, wire, &mut found);
         let brought_back = self.brought_back(analysis, &called, &mut found);
         let streamed = self.streamed(analysis, &mut found);

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::building;
 use super::classification::Classification;
 use super::columns::Columns;
-use super::functions::{Function, Functions, Shown};
+use super::functions::{Function, Functions, Shown, holds_comments, reads_comment};
 use super::lineage::Lineage;
 pub use super::relations::{Classified, Oid, Relation};
 use super::relations::{Relations, place_of};
@@ -318,6 +318,9 @@ impl Snapshot {
             assumed: true,
             sets_path: code.sets_path,
             changes_schema: code.changes_schema,
+            comments: code.comments,
+            reads_comment: code.relations.iter().any(holds_comments)
+                || code.functions.iter().any(|name| reads_comment(name.strip_prefix("pg_catalog.").unwrap_or(name))),
             ..Shown::default()
         };
         for relation in code.relations.iter().flat_map(|name| self.meant(name, None)) {

@@ -46,12 +46,16 @@ pub struct Code {
     /// Whether it may change the schema.
     #[serde(skip)]
     pub changes_schema: bool,
+    /// Whether it may write a comment with what it puts together: it executes, and `COMMENT ON` is somewhere in it.
+    #[serde(skip)]
+    pub comments: bool,
 }
 
 impl Code {
     /// Reads a body in PL/pgSQL, or in anything that has SQL's tokens.
     pub fn of(body: &str) -> Code {
-        let opaque = Code { dynamic: true, sets_path: true, changes_schema: true, ..Code::default() };
+        let comments = says_comment(body);
+        let opaque = Code { dynamic: true, sets_path: true, changes_schema: true, comments, ..Code::default() };
         let Some(tokens) = Tokens::scan(body) else { return opaque };
         let (mut relations, mut functions, mut writes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for (at, lexeme) in tokens.all.iter().enumerate() {
@@ -100,6 +104,7 @@ impl Code {
             takes_rows: takes_rows(&tokens),
             takes_all: takes_all(&tokens),
             dynamic,
+            comments: dynamic && comments,
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),
             changes_schema: dynamic || ["alter", "create", "drop"].iter().any(|word| says(word)),
         }
@@ -114,9 +119,23 @@ impl Code {
         let language = tokens.find(0, "language").map(|at| tokens.word(at + 1));
         match (language.as_deref().unwrap_or("plpgsql"), body.content()) {
             ("plpgsql", Some(body)) => Some(Code::of(&body)),
-            _ => Some(Code { dynamic: true, sets_path: true, changes_schema: true, ..Code::default() }),
+            (_, body) => {
+                let comments = says_comment(&body.unwrap_or_default());
+                Some(Code { dynamic: true, sets_path: true, changes_schema: true, comments, ..Code::default() })
+            }
         }
     }
+}
+
+/// Whether `COMMENT ON` is anywhere in a text, in pieces of strings, too.
+fn says_comment(text: &str) -> bool {
+    let small = text.to_ascii_lowercase();
+    small.match_indices("comment").any(|(at, word)| {
+        let behind = small.get(at + word.len()..).unwrap_or_default();
+        let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+        let rest = behind.trim_start_matches(|c| !is_of_word(c));
+        rest.len() < behind.len() && rest.strip_prefix("on").is_some_and(|rest| !rest.starts_with(is_of_word))
+    })
 }
 
 /// `new` or `old`, but for a column of it, and for what a trigger returns.
@@ -194,6 +213,11 @@ mod tests {
         let changes = |body: &str| Code::of(body).changes_schema;
         assert!(changes("begin alter table a rename to b; end") && changes("begin execute x; end"));
         assert!(!changes("begin perform 'drop table a'; end"));
+        let comments = |body: &str| Code::of(body).comments;
+        assert!(comments("begin execute format('comment on table t is %L', x); end"));
+        assert!(comments("begin execute 'COMMENT ' || 'ON table t is ' || x; end"));
+        assert!(!comments("begin execute 'insert into t (comment, only) values ($1)'; end"));
+        assert!(!comments("begin comment on table t is 'x'; end"));
     }
 
     #[test]

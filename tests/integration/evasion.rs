@@ -23,8 +23,8 @@ const CLASSIFICATION: &str = include_str!("../evasion/classification.yaml");
 const POLICY: &str = include_str!("../../policies/bulk/bulk-personal-read.yaml");
 const POLICY_CASES: &str = include_str!("../../policies/bulk/bulk-personal-read.cases.yaml");
 
-/// In this order: what went into large objects is remembered, and what went into a sequence whose name is not known.
-const FAMILIES: [&str; 26] = [
+/// In this order: what went into large objects is remembered, and what went into a sequence whose name is not known, and into comments.
+const FAMILIES: [&str; 27] = [
     "plain",
     "expressions",
     "aggregates",
@@ -51,6 +51,7 @@ const FAMILIES: [&str; 26] = [
     "innocent_psql",
     "innocent_tools",
     "sideways",
+    "comments",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
