@@ -414,6 +414,9 @@ impl Stage {
             }
             self.catalog.schema_changed(&database, &names);
         }
+        if understood.understanding.consequences.wants_catalog {
+            self.catalog.read_again(&database);
+        }
         if understood.understanding.consequences.changes_schema {
             if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.saved.transaction.is_some()) {
                 Arc::make_mut(&mut session.own).is_suspected = true;

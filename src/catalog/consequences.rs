@@ -346,6 +346,7 @@ impl Resolver<'_> {
             sets_path: called.sets_path || called.opaque,
             opaque: called.opaque || called.assumed,
             changes_schema: called.changes_schema,
+            wants_catalog: called.is_suspect && self.suspected,
             sent: Vec::new(),
         }
     }

@@ -46,6 +46,10 @@ const MEMBER_OF_MAX: usize = 256;
 const REST: u32 = 20;
 /// … and no less.
 const REST_MIN: Duration = Duration::from_secs(1);
+/// The same for names that a statement has used, and that may mean anything until then.
+const REST_PRESSED: u32 = 4;
+/// See [`REST_PRESSED`].
+const REST_PRESSED_MIN: Duration = Duration::from_millis(100);
 /// How long one reading may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -65,15 +69,17 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
     // Checked when the configuration was read.
     let Some(login) = Login::of(&config) else { return };
     let mut due: HashMap<Text, (Instant, Duration)> = HashMap::new();
-    let mut rested: HashMap<Text, Instant> = HashMap::new();
+    let mut rested: HashMap<Text, Rest> = HashMap::new();
     loop {
         for database in catalog.wanted() {
             let now = Instant::now();
             // One that `read_first` has read is not read at once again.
             let first = if catalog.is_fresh(&database) { now + config.refresh } else { now };
             let (at, retry) = *due.entry(database.clone()).or_insert((first, RETRY_MIN));
+            let rest = rested.get(&database);
             let is_suspected =
-                catalog.is_suspected(&database) && rested.get(&database).is_none_or(|rested| *rested <= now);
+                rest.map_or(Some(now), |rest| rest.until(&catalog, &database)).is_some_and(|at| at <= now)
+                    && (catalog.is_suspected(&database) || catalog.is_pressing(&database));
             if at > now && !((catalog.is_stale(&database) || is_suspected) && retry == RETRY_MIN) {
                 continue;
             }
@@ -91,18 +97,35 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
                     (Instant::now() + retry, (retry * 2).min(RETRY_MAX))
                 }
             };
-            rested.insert(database.clone(), Instant::now() + (now.elapsed() * REST).max(REST_MIN));
+            rested.insert(database.clone(), Rest { read_at: Instant::now(), took: now.elapsed() });
             due.insert(database, next);
         }
         let fails = |database: &Text| due.get(database).is_some_and(|(_, retry)| *retry != RETRY_MIN);
-        let suspected = rested.iter().filter(|(database, _)| catalog.is_suspected(database) && !fails(database));
-        let until = due.values().map(|(at, _)| *at).chain(suspected.map(|(_, at)| *at)).min();
+        let suspected = rested.iter().filter(|(database, _)| !fails(database));
+        let suspected = suspected.filter_map(|(database, rest)| rest.until(&catalog, database));
+        let until = due.values().map(|(at, _)| *at).chain(suspected).min();
         let until = until.unwrap_or_else(|| Instant::now() + config.refresh);
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = catalog.changed() => tokio::time::sleep(SETTLE).await,
             () = tokio::time::sleep_until(until.into()) => {}
         }
+    }
+}
+
+/// The last reading of a database.
+struct Rest {
+    read_at: Instant,
+    took: Duration,
+}
+
+impl Rest {
+    /// When the next one may begin that nothing but a suspicion asks for; `None` where there is none.
+    fn until(&self, catalog: &Catalog, database: &str) -> Option<Instant> {
+        if catalog.is_pressing(database) {
+            return Some(self.read_at + (self.took * REST_PRESSED).max(REST_PRESSED_MIN));
+        }
+        catalog.is_suspected(database).then(|| self.read_at + (self.took * REST).max(REST_MIN))
     }
 }
 

@@ -164,6 +164,8 @@ pub struct Consequences {
     pub opaque: bool,
     /// It may have changed the schema, by code that does not show it.
     pub changes_schema: bool,
+    /// It names a relation that may be any until the catalog has been read, which is worth reading at once.
+    pub wants_catalog: bool,
 }
 
 impl Consequences {

@@ -114,7 +114,7 @@ impl Resolver<'_> {
         found.assumed &= !matches!(analysis.output, Output::Nothing);
         self.columns(analysis, &reads, &writes, wire, &mut found);
         self.told_aside(analysis, &reads, &mut found);
-        let called = self.called(analysis, &reads);
+        let called = self.called(analysis, &reads, wire);
         found.takes(&called, self.snapshot);
         let mut learned = self.learned(analysis, [&reads, &writes], &called);
         self.filled_at_once(analysis, &learned, &mut found);
@@ -162,7 +162,7 @@ impl Resolver<'_> {
     }
 
     /// What the functions show that a statement calls, and the code that it brings.
-    fn called(&self, analysis: &Analysis, reads: &[Target<'_>]) -> Shown {
+    fn called(&self, analysis: &Analysis, reads: &[Target<'_>], wire: Option<&[Origin]>) -> Shown {
         let reads_any = analysis.functions.iter().any(|name| reads_anything(name));
         let mut called = Shown {
             // Without a catalog, what a function does is not known; a block of code may do anything.
@@ -188,7 +188,8 @@ impl Resolver<'_> {
         let mut names = analysis.functions.iter().chain(operators);
         let is_unheard_of = names.any(|name| snapshot.is_unheard_of(name) && !is_column(name));
         called.changes_schema |= is_unheard_of;
-        called.opaque |= is_unheard_of || self.reads_suspected(analysis, reads);
+        called.is_suspect = self.reads_suspected(analysis, reads, wire);
+        called.opaque |= is_unheard_of || called.is_suspect;
         self.counted(analysis, reads, snapshot, &mut called);
         if let Some(code) = &analysis.code {
             called.takes(snapshot.code(code));
@@ -203,7 +204,7 @@ impl Resolver<'_> {
         let reads = self.targets(&inner.reads, &mut found);
         let writes = self.targets(&inner.writes, &mut found);
         self.columns(inner, &reads, &writes, None, &mut found);
-        called.takes(self.called(inner, &reads));
+        called.takes(self.called(inner, &reads, None));
         called.assumed |= !found.columns.is_empty() || inner.parse == Parse::None;
         called.size = called.size.max(most(&reads));
         called.columns.extend(found.columns);

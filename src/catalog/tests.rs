@@ -378,3 +378,32 @@ fn what_shifted_is_the_worst_until_the_catalog_is_read() {
     assert_eq!(Arc::make_mut(&mut own).settle().map(|names| names.len()), Some(3));
     assert!(own.is_empty());
 }
+
+/// After code that may have changed the schema, by a name that the catalog does not have: a table's OID says what it is, a view's does not.
+#[test]
+fn a_suspected_name_is_what_the_wire_says_where_that_is_a_table() {
+    let catalog = catalog();
+    let run = |text: &str, wire: &[Origin]| {
+        let found = catalog.understand(&sql::analyze(text).remove(0), &context("shop"), Some(wire));
+        (found.columns.len(), found.certainty, found.consequences.wants_catalog)
+    };
+    let everything =
+        catalog.read().get("shop").and_then(|shop| shop.snapshot.clone()).expect("read").everything().len();
+    let plain = [origin("id", 4, 1), origin("note", 4, 2)];
+    assert_eq!(run("select * from tickets", &plain), (1, Certainty::Exact, false));
+    catalog.may_have_changed("shop");
+    assert_eq!(run("select * from tickets", &plain), (1, Certainty::Exact, false));
+    let made = origin("lower", 0, 0);
+    assert_eq!(
+        run("select id, lower(note) from tickets", &[origin("id", 4, 1), made]),
+        (everything, Certainty::Assumed, true)
+    );
+    assert_eq!(run("select who from people", &[origin("who", 3, 1)]).0, everything, "a view");
+    assert_eq!(run("select new from tickets", &[origin("new", 4, 9)]).0, everything, "a new column");
+    let begun = catalog.read_again("shop");
+    catalog.reading_begins("shop");
+    assert!(!catalog.was_read_since("shop", begun));
+    catalog.put("shop", rows(), 0);
+    assert!(catalog.was_read_since("shop", begun));
+    assert_eq!(run("select who from people", &[origin("who", 3, 1)]).0, 0);
+}

@@ -100,6 +100,13 @@ impl Books {
         }
     }
 
+    /// No transaction of the session is open. What a cursor is over that outlives its transaction goes by the names of then.
+    pub fn settled(&mut self, catalog: &Catalog, database: &str) {
+        if self.cursors.known.is_empty() {
+            self.renamed.settled(catalog, database);
+        }
+    }
+
     /// The analyses whose relations and columns may count for `analysis`: of what it executes, and under the names of before.
     pub fn meanings(&self, analysis: &Arc<Analysis>) -> Vec<Arc<Analysis>> {
         let mut meanings = self.executed(analysis);

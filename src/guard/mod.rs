@@ -105,6 +105,9 @@ impl Guard {
         let mut books = lock(&books);
         books.asked(question.statement_no, question.own_settings);
         let room = &*self.room;
+        if question.is_settled {
+            books.settled(&room.catalog, question.who.database.as_deref().unwrap_or_default());
+        }
         let wish = Wish {
             who: question.who,
             at: question.at,

@@ -2,12 +2,14 @@
 //!
 //! In: the changes of the schema that were let go, `ALTER TABLE … RENAME` and `SET SCHEMA`; a statement's analysis. Out: the same statement under the
 //! names of before. The catalog learns of a change when it is committed, and a statement that comes in the same transaction, or in the same
-//! Query, is judged sooner. Nothing is taken back: the change may fail, and then the name means what it says, which is judged as well.
+//! Query, is judged sooner. The change may fail, and then the name means what it says, which is judged as well. Once the transaction is over and the
+//! catalog has been read since, names mean what it says, and nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::analysis::parsers::unknown;
+use crate::catalog::Catalog;
 use crate::record::{Kind, Text};
 use crate::sql::{Analysis, ColumnRef, Fate, Output, RelationName};
 
@@ -24,6 +26,8 @@ pub struct Renamed {
     /// By the new name, of whatever relation.
     columns: BTreeMap<Text, Vec<Text>>,
     full: bool,
+    /// Readings of the catalog that had begun when no transaction was open any longer.
+    readings: Option<u64>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -40,6 +44,7 @@ impl Renamed {
         for flow in analysis.flows.iter().filter(|_| analysis.kind == Kind::Ddl).filter(alters) {
             let Some([(name, refs)]) = flow.columns.as_deref() else { continue };
             let [ColumnRef { relation: Some(relation), column, plain: true }] = &refs[..] else { continue };
+            self.readings = None;
             match (name, column) {
                 (Some(new), Some(old)) => {
                     let before = self.columns.get(old).cloned().unwrap_or_default();
@@ -52,6 +57,18 @@ impl Renamed {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// No transaction is open in the session: has the catalog read once more, and forgets all when it has been.
+    pub fn settled(&mut self, catalog: &Catalog, database: &str) {
+        if !self.full && self.relations.is_empty() && self.columns.is_empty() {
+            return;
+        }
+        match self.readings {
+            None => self.readings = Some(catalog.read_again(database)),
+            Some(readings) if catalog.was_read_since(database, readings) => *self = Renamed::default(),
+            Some(_) => {}
         }
     }
 

@@ -53,6 +53,8 @@ pub struct Question<'a> {
     pub name: Option<Name>,
     /// Whether the client set anything when it connected (`options`, `search_path`, …) that may change what names mean.
     pub own_settings: bool,
+    /// Whether whatever this client had executed before is committed or rolled back.
+    pub is_settled: bool,
     /// The text that will run; [`super::UNKNOWN_TEXT`] where that is not certain.
     pub text: Cow<'a, [u8]>,
     /// The length of the whole text, bytes. Where it is more than `text` has, only the beginning is known: what cannot be judged

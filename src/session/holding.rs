@@ -209,6 +209,7 @@ impl Tracker {
             message,
             name,
             own_settings: self.client.own_settings,
+            is_settled: self.server.settled,
             text,
             text_bytes,
         }

@@ -39,6 +39,8 @@ pub(super) struct ServerStream {
     /// The first ReadyForQuery has come.
     pub(super) ready: bool,
     status: Option<TransactionStatus>,
+    /// Nothing was executed since it was idle, not even in a transaction that the next Sync ends.
+    pub(super) settled: bool,
     pub(super) auth_method: Option<&'static str>,
     pub(super) server_version: Option<String>,
     /// The SQLSTATE of a FATAL.
@@ -72,6 +74,7 @@ impl ServerStream {
             authenticated: false,
             ready: false,
             status: None,
+            settled: false,
             auth_method: None,
             server_version: None,
             fatal: None,
@@ -432,6 +435,7 @@ impl Tracker {
             self.client.answered();
         }
         self.server.status = Some(status);
+        self.server.settled = status == TransactionStatus::Idle && self.owes_nothing();
         if status != TransactionStatus::Open {
             self.end_portals(at, events);
         }

@@ -195,6 +195,8 @@ impl Tracker {
             entry = Expect::Denied(Box::new((entry, denial)));
             self.denied = self.denied.saturating_add(1);
         }
+        let runs = matches!(entry, Expect::Query(_) | Expect::Execute(_) | Expect::Call(_) | Expect::Denied(_));
+        self.server.settled &= !runs;
         self.queue_text_bytes = self.queue_text_bytes.saturating_add(entry.text_bytes());
         if self.queue.len() >= OUTSTANDING_MAX || self.queue_text_bytes > OUTSTANDING_TEXT_BYTES_MAX {
             return Err(OutOfStep::TooFarAhead);

@@ -171,3 +171,28 @@ select other.renames_back()
 drop function other.renames()
 drop function other.renames_back()
 select pg_sleep(3)
+
+-- a table renamed by code: what the result's columns are of, its OIDs say
+create function other.runs(what text) returns void language plpgsql as $$ begin execute what; end $$
+select pg_sleep(3)
+select other.runs('alter table shop.products rename to goods')
+--> innocent
+select id, title from shop.goods order by id
+--> innocent
+select * from shop.goods g
+select other.runs('alter table shop.goods rename to products')
+select other.runs('alter table shop.customers rename to clients')
+--> exact / inferred / assumed | email | 40
+select email from shop.clients
+select other.runs('alter table shop.clients rename to customers')
+drop function other.runs(text)
+
+-- a view that code renamed and replaced
+create view other.plainly as select id, title from shop.products
+create function other.runs(what text) returns void language plpgsql as $$ begin execute what; end $$
+select pg_sleep(3)
+select other.runs('alter view other.plainly rename to openly; create or replace view other.openly as select id, email as title from shop.customers')
+--> inferred / assumed | email | 40
+select title from other.openly
+drop view other.openly
+drop function other.runs(text)

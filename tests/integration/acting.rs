@@ -4,8 +4,9 @@
 use mitsuke::record::{Action, Finding, Outcome, Session, SessionOutcome, Statement};
 
 use crate::support::programs::{psql, psql_script};
-use crate::support::server::{self, direct, shared};
+use crate::support::server::{self, SUPERUSER, direct, shared};
 use crate::support::sidecar::{Sidecar, mitsuke};
+use crate::support::wire::{Client, field, messages, query};
 use crate::support::{programs, wait_for};
 
 pub const CLASSIFICATION: &str = "levels: [internal, personal, sensitive]\ntables:\n  shop.customers: { subject: id, columns: { email: personal } }\n  shop.cards: { subject: id, columns: { number: sensitive } }\n";
@@ -340,4 +341,28 @@ fn a_policy_that_could_not_act_as_it_says_is_refused_with_its_place() {
         assert_eq!(ran.output.status.code(), Some(2), "{rest}");
         assert!(ran.err().contains(expected), "{expected}\nis not in\n{}", ran.err());
     }
+}
+
+/// A name that the session itself changed is judged as what it was for as long as that may be, and no longer.
+#[test]
+fn a_name_that_was_changed_is_what_it_says_once_the_catalog_has_been_read() {
+    let denies = "on: statement\naction: deny\nwhen: kind = 'select' and has(relations, 'shop.cards')\n";
+    let (sidecar, name, _folder) = shop(&[("no-cards", denies)], "enforce");
+    let mut client = Client::session(&sidecar.address(), SUPERUSER, &name);
+    let mut denied = |sql: &str| {
+        client.heard.clear();
+        client.say(&query(sql));
+        client.hear_until_ready(1);
+        messages(&client.heard).iter().any(|(kind, body)| *kind == b'E' && field(body, b'C') == "42501")
+    };
+    assert!(!denied("begin"));
+    assert!(!denied("alter table shop.cards rename to receipts"));
+    assert!(denied("select count(*) from shop.receipts"));
+    assert!(!denied("rollback"));
+    assert!(!denied("create table shop.receipts (v int)"));
+    wait_for("the name to mean what it says", || (!denied("select v from shop.receipts")).then_some(()));
+    assert!(denied("select count(*) from shop.cards"));
+    assert!(!denied("begin; alter table shop.cards rename to slips"));
+    assert!(denied("select count(*) from shop.slips"));
+    assert!(!denied("rollback"));
 }
