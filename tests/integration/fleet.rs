@@ -137,7 +137,8 @@ fn over_tls_the_store_is_believed_by_its_certificate_only() {
     wait_for("the other one", || is_kept_out(&two, "fleet_over_tls"));
     one.command(["check", "--offline"]);
     // The system's authorities did not sign it.
-    let distrustful = Fleet::new(url, "").sidecar("key");
+    let without = Fleet::new(url, "");
+    let distrustful = without.sidecar("key");
     wait_for("its word", || distrustful.errors().contains("the fleet's store is away").then_some(()));
     let checked = distrustful.command(["check"]);
     assert!(checked.err().contains("the fleet's store cannot be used"), "{}", checked.err());
