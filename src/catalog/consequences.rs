@@ -33,8 +33,10 @@ impl Resolver<'_> {
     /// What relations are filled with, of those that are read, and those that are written.
     pub(super) fn learned(&self, analysis: &Analysis, touched: [&[Target<'_>]; 2], called: &Shown) -> Vec<Learned> {
         let learned = analysis.flows.iter().map(|flow| self.follow(flow, analysis, touched, called));
-        let by_code = called.fills.iter().map(|((schema, table), with)| {
-            let mut learned = Learned::filled(schema.clone(), table.clone());
+        let made = called.makes.iter().filter_map(|(name, with)| Some((self.target(name).parts()?, with)));
+        let filled = called.fills.iter().map(|(parts, with)| (parts.clone(), with));
+        let by_code = filled.chain(made).map(|((schema, table), with)| {
+            let mut learned = Learned::filled(schema, table);
             let with: Vec<Classified> = with.iter().cloned().collect();
             learned.fill(None, &with, self.classification);
             learned

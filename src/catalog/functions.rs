@@ -55,6 +55,8 @@ pub struct Shown {
     pub notifies: BTreeSet<Option<Text>>,
     /// Schema and name of what it fills, and with what.
     pub fills: BTreeMap<(Text, Text), BTreeSet<Classified>>,
+    /// The same of what it fills that the catalog does not have, by the name that stands there.
+    pub makes: BTreeMap<RelationName, BTreeSet<Classified>>,
     /// It shows a setting.
     pub shows_setting: bool,
     /// It reads a large object.
@@ -266,8 +268,14 @@ impl Shown {
         if with.is_empty() {
             return;
         }
-        for into in code.writes.iter().flat_map(find) {
-            self.fills.entry(into.parts.clone()).or_default().extend(with.iter().cloned());
+        for name in &code.writes {
+            let known = find(name);
+            for into in &known {
+                self.fills.entry(into.parts.clone()).or_default().extend(with.iter().cloned());
+            }
+            if known.is_empty() && code.makes.contains(name) {
+                self.makes.entry(name.clone()).or_default().extend(with.iter().cloned());
+            }
         }
     }
 
@@ -298,6 +306,9 @@ impl Shown {
         self.notifies.extend(inner.notifies);
         for (into, with) in inner.fills {
             self.fills.entry(into).or_default().extend(with);
+        }
+        for (into, with) in inner.makes {
+            self.makes.entry(into).or_default().extend(with);
         }
         self.shows_setting |= inner.shows_setting;
         self.reads_object |= inner.reads_object;

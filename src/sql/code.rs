@@ -14,6 +14,9 @@ use crate::record::Text;
 /// Names that are kept, of each kind. With more, the code is taken for dynamic.
 const NAMES_MAX: usize = 4_096;
 
+/// Texts within texts within a text are read, where code executes what it puts together.
+const STRINGS_WITHIN_MAX: u32 = 3;
+
 /// What is assigned is read so far, tokens.
 const ASSIGNED_TOKENS_MAX: usize = 256;
 
@@ -24,6 +27,9 @@ pub struct Code {
     pub relations: Vec<RelationName>,
     /// Those of them that it may write.
     pub writes: Vec<RelationName>,
+    /// Those of these that it may make.
+    #[serde(skip)]
+    pub makes: Vec<RelationName>,
     /// What is called, as written, in lower case unless quoted.
     pub functions: Vec<Text>,
     /// Channels that it notifies; `None` where one is put together.
@@ -57,31 +63,14 @@ impl Code {
         let comments = says_comment(body);
         let opaque = Code { dynamic: true, sets_path: true, changes_schema: true, comments, ..Code::default() };
         let Some(tokens) = Tokens::scan(body) else { return opaque };
-        let (mut relations, mut functions, mut writes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for (at, lexeme) in tokens.all.iter().enumerate() {
-            if !lexeme.is_name() {
-                continue;
-            }
-            let name = lexeme.name();
-            let qualified = tokens.word(at + 1) == "." && tokens.all.get(at + 2).is_some_and(Lexeme::is_name);
-            let written = at > 0 && matches!(tokens.word(at - 1).as_str(), "into" | "update" | "only");
-            let after_dot = at > 0 && tokens.word(at - 1) == ".";
-            if tokens.word(at + 1) == "(" && !after_dot {
-                functions.insert(Text::from(name.as_str()));
-            }
-            if qualified {
-                let second = tokens.word(at + 2);
-                if tokens.word(at + 3) == "(" {
-                    functions.insert(format!("{name}.{second}").into());
-                }
-                let both = RelationName { schema: Some(name.as_str().into()), name: second.into() };
-                writes.extend(written.then(|| both.clone()));
-                relations.insert(both);
-            } else if written {
-                writes.insert(RelationName { schema: None, name: name.as_str().into() });
-            }
-            relations.insert(RelationName { schema: None, name: name.into() });
+        let says = |word: &str| tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case(word));
+        let dynamic = says("execute");
+        let mut names = Names { takes_all: takes_all(&tokens), ..Names::default() };
+        names.take(&tokens, false);
+        if dynamic {
+            names.take_strings(&tokens, STRINGS_WITHIN_MAX);
         }
+        let Names { relations, functions, writes, makes, takes_all } = names;
         if relations.len() > NAMES_MAX || functions.len() > NAMES_MAX {
             return opaque;
         }
@@ -92,17 +81,16 @@ impl Code {
             }
             _ => None,
         }));
-        let says = |word: &str| tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case(word));
-        let dynamic = says("execute");
         Code {
             relations: relations.into_iter().collect(),
             writes: writes.into_iter().collect(),
+            makes: makes.into_iter().collect(),
             functions: functions.into_iter().collect(),
             notifies,
             assigns: assigns(&tokens),
             copies: copies(&tokens),
             takes_rows: takes_rows(&tokens),
-            takes_all: takes_all(&tokens),
+            takes_all,
             dynamic,
             comments: dynamic && comments,
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),
@@ -125,6 +113,69 @@ impl Code {
             }
         }
     }
+}
+
+/// Names that stand in a piece of code.
+#[derive(Default)]
+struct Names {
+    relations: BTreeSet<RelationName>,
+    functions: BTreeSet<Text>,
+    writes: BTreeSet<RelationName>,
+    makes: BTreeSet<RelationName>,
+    takes_all: bool,
+}
+
+impl Names {
+    /// `executed`: it is a text that code executes, in which `INTO` names no variable.
+    fn take(&mut self, tokens: &Tokens<'_>, executed: bool) {
+        for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_name()) {
+            let name = lexeme.name();
+            let qualified = tokens.word(at + 1) == "." && tokens.all.get(at + 2).is_some_and(Lexeme::is_name);
+            let before = if at > 0 { tokens.word(at - 1) } else { String::new() };
+            if tokens.word(at + 1) == "(" && before != "." {
+                self.functions.insert(Text::from(name.as_str()));
+            }
+            let mut relation = RelationName { schema: None, name: name.as_str().into() };
+            if qualified {
+                let second = tokens.word(at + 2);
+                if tokens.word(at + 3) == "(" {
+                    self.functions.insert(format!("{name}.{second}").into());
+                }
+                let schema = std::mem::replace(&mut relation.name, second.into());
+                self.relations.insert(RelationName { schema: None, name: schema.clone() });
+                relation.schema = Some(schema);
+            }
+            let made = is_made(tokens, at, if qualified { at + 3 } else { at + 1 });
+            if made || matches!(before.as_str(), "into" | "update" | "only") {
+                self.writes.insert(relation.clone());
+            }
+            if made || (executed && before == "into") {
+                self.makes.insert(relation.clone());
+            }
+            self.relations.insert(relation);
+        }
+    }
+
+    /// What is executed is put together of these, as a rule.
+    fn take_strings(&mut self, tokens: &Tokens<'_>, within: u32) {
+        for content in tokens.all.iter().filter(|lexeme| lexeme.is_constant()).filter_map(Lexeme::content) {
+            let Some(inner) = Tokens::scan(&content) else { continue };
+            self.take(&inner, true);
+            self.takes_all |= takes_all(&inner);
+            if within > 0 && self.relations.len() <= NAMES_MAX {
+                self.take_strings(&inner, within - 1);
+            }
+        }
+    }
+}
+
+/// Whether a name, which ends before `behind`, is what `CREATE TABLE … AS` or `CREATE VIEW … AS` makes.
+fn is_made(tokens: &Tokens<'_>, at: usize, behind: usize) -> bool {
+    let is_named = at > 0 && matches!(tokens.word(at - 1).as_str(), "table" | "view" | "exists");
+    is_named
+        && tokens.word(at) != "if"
+        && tokens.find(behind, "as").is_some()
+        && tokens.find(0, "create").is_some_and(|create| create < at)
 }
 
 /// Whether `COMMENT ON` is anywhere in a text, in pieces of strings, too.
@@ -211,6 +262,21 @@ mod tests {
         assert!(Code::of("begin perform pg_notify('a', row_to_json(new)::text); return new; end").takes_rows);
         assert!(Code::of("unterminated ' string").dynamic);
         let changes = |body: &str| Code::of(body).changes_schema;
+        let makes = |body: &str| {
+            let code = Code::of(body);
+            assert!(code.makes.iter().all(|name| code.writes.contains(name)));
+            let written =
+                |name: &RelationName| name.schema.iter().chain([&name.name]).cloned().collect::<Vec<_>>().join(".");
+            code.makes.iter().map(written).collect::<Vec<_>>()
+        };
+        assert_eq!(makes("begin create table if not exists a.b as select c into d from e; end"), ["a.b"]);
+        assert_eq!(makes("begin execute 'create temp table t as select x from y'; end"), ["t"]);
+        assert_eq!(
+            makes("begin execute $x$ do 'begin execute ''select x into a.t from y''; end' $x$ into v; end"),
+            ["a.t"]
+        );
+        assert_eq!(makes("begin execute 'insert into a.t select x from y'; drop table b; end"), ["a.t"]);
+        assert_eq!(makes("begin perform 'select x into t'; alter table t add as_of date; end"), [""; 0]);
         assert!(changes("begin alter table a rename to b; end") && changes("begin execute x; end"));
         assert!(!changes("begin perform 'drop table a'; end"));
         let comments = |body: &str| Code::of(body).comments;

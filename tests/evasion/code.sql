@@ -96,3 +96,38 @@ select id, title from shop.products where other.busy(id) limit 3
 drop index shop.reading
 drop table other.defaulted, other.generated, other.filled, other.stamped
 drop function other.generates(int), other.fills(), other.stamps(), other.guards(), other.busy(int)
+
+-- a table that a block of code makes
+do $$ begin create table other.made as select id, email from shop.customers; end $$
+--> inferred / assumed | email | 40
+select email from other.made
+select pg_sleep(3)
+--> inferred / assumed | email | 40
+select email from other.made
+drop table other.made
+
+-- by what it executes
+do $$ begin execute 'create table other.taken as select id, email from shop.customers'; end $$
+--> inferred / assumed | email | 40
+select email from other.taken
+select pg_sleep(3)
+--> inferred / assumed | email | 40
+select email from other.taken
+drop table other.taken
+
+-- by what a function puts together, into one that is there
+create table other.there (v text)
+create function other.puts(target text) returns void language plpgsql as $$ begin execute 'insert into other.there select ' || target || ' from shop.customers where phone is not null'; end $$
+select pg_sleep(3)
+select other.puts('phone')
+--> inferred / assumed | phone | 40
+select v from other.there
+drop table other.there
+drop function other.puts(text)
+
+-- of what is not classified
+do $$ begin execute 'create table other.titles as select id, title from shop.products'; end $$
+select pg_sleep(3)
+--> innocent
+select title from other.titles
+drop table other.titles
