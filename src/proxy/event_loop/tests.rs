@@ -103,24 +103,27 @@ fn says_and_hears(mut says: impl Write + Send + 'static, mut hears: impl Read, e
     assert!(heard == sent, "{} of {} bytes came back", heard.len(), sent.len());
 }
 
+/// The same through a socket of a loop's. `peer`: three handles of the other end, to say, to hear and to end with.
+async fn goes_to_and_fro<P>(remote: &Remote, ours: Socket, peer: [P; 3], end: fn(&P))
+where
+    P: Read + Write + Send + 'static,
+{
+    let [says, hears, ends] = peer;
+    let talk = thread::spawn(move || says_and_hears(says, hears, move || end(&ends)));
+    let (_, total) = echo(remote, ours).await;
+    assert_eq!(total, 8 << 20);
+    talk.join().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_go_to_and_fro_over_tcp_and_unix_and_an_end_is_told() {
     let event_loop = event_loop();
     let (ours, peer) = tcp();
-    let hears = peer.try_clone().unwrap();
-    let ends = peer.try_clone().unwrap();
-    let talk = thread::spawn(move || says_and_hears(peer, hears, move || ends.shutdown(Shutdown::Write).unwrap()));
-    let (_, total) = echo(&event_loop.remote(), ours).await;
-    assert_eq!(total, 8 << 20);
-    talk.join().unwrap();
-
+    let peer = [peer.try_clone().unwrap(), peer.try_clone().unwrap(), peer];
+    goes_to_and_fro(&event_loop.remote(), ours, peer, |peer| peer.shutdown(Shutdown::Write).unwrap()).await;
     let (ours, peer) = unix();
-    let hears = peer.try_clone().unwrap();
-    let ends = peer.try_clone().unwrap();
-    let talk = thread::spawn(move || says_and_hears(peer, hears, move || ends.shutdown(Shutdown::Write).unwrap()));
-    let (_, total) = echo(&event_loop.remote(), ours).await;
-    assert_eq!(total, 8 << 20);
-    talk.join().unwrap();
+    let peer = [peer.try_clone().unwrap(), peer.try_clone().unwrap(), peer];
+    goes_to_and_fro(&event_loop.remote(), ours, peer, |peer| peer.shutdown(Shutdown::Write).unwrap()).await;
 }
 
 /// What came before it was watched is told of; and tokio goes on with the socket afterwards, while its place in the loop is another's.
