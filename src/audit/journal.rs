@@ -7,6 +7,7 @@
 //! file    magic[8] version:u32 0:u32                                                    LOG/journal/<writer>/records/
 //! frame   marker[4] length:u32 crc32:u32 kind:u32 payload[length] padding to 8          <number>.log
 //! batch   name_length:u32 table's name, Arrow IPC stream of one batch
+//! apart   name_length:u32 table's name, length:u32 of the stream of one row: columns in which all rows are the same; that of the others
 //! commit  postcard of `Commit`
 //! ```
 
@@ -16,11 +17,12 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
 pub use self::reading::{Lies, Reader, last_commit, read};
-use super::{Error, Position, folder};
+use super::{Error, Position, folder, schema};
 use crate::system;
 
 /// The extension of a journal's file.
@@ -37,6 +39,9 @@ const ALIGNMENT: usize = 8;
 const MARKER: [u8; 4] = *b"mFr1";
 const KIND_BATCH: u32 = 1;
 const KIND_COMMIT: u32 = 2;
+/// From so many rows on.
+const KIND_APART: u32 = 3;
+const APART_ROWS_MIN: usize = 64;
 /// What is written at a time, once it is so long, bytes.
 const WRITTEN_BYTES: usize = 256 << 10;
 /// Room for the next commit's bytes that is kept from the last, bytes.
@@ -186,14 +191,36 @@ impl Journal {
 }
 
 fn push_batch(bytes: &mut Vec<u8>, table: &str, batch: &RecordBatch) -> Result<(), Error> {
-    push_frame(bytes, KIND_BATCH, |bytes| {
+    let push_name = |bytes: &mut Vec<u8>| {
         bytes.extend_from_slice(&u32::try_from(table.len()).unwrap_or_default().to_le_bytes());
         bytes.extend_from_slice(table.as_bytes());
-        let mut writer = StreamWriter::try_new(bytes, batch.schema_ref())?;
-        writer.write(batch)?;
-        writer.finish()?;
-        Ok(())
+    };
+    if batch.num_rows() < APART_ROWS_MIN {
+        return push_frame(bytes, KIND_BATCH, |bytes| {
+            push_name(bytes);
+            push_stream(bytes, batch)
+        });
+    }
+    let (once, each) = schema::apart(batch)?;
+    push_frame(bytes, KIND_APART, |bytes| {
+        push_name(bytes);
+        let at = bytes.len();
+        bytes.extend_from_slice(&[0; 4]);
+        push_stream(bytes, &once)?;
+        let length = u32::try_from(bytes.len() - at - 4).map_err(|_| too_long())?;
+        bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        push_stream(bytes, &each)
     })
+}
+
+fn push_stream(bytes: &mut Vec<u8>, batch: &RecordBatch) -> Result<(), Error> {
+    let mut writer = StreamWriter::try_new(bytes, batch.schema_ref())?;
+    writer.write(batch)?;
+    Ok(writer.finish()?)
+}
+
+fn too_long() -> ArrowError {
+    ArrowError::InvalidArgumentError("a batch is longer than 4 GiB".to_owned())
 }
 
 fn push_commit(bytes: &mut Vec<u8>, commit: &Commit) -> Result<(), Error> {
@@ -214,11 +241,80 @@ fn push_frame(
     bytes.extend_from_slice(&[0; 8]);
     bytes.extend_from_slice(&kind.to_le_bytes());
     payload(bytes)?;
-    let too_long = || arrow::error::ArrowError::InvalidArgumentError("a batch is longer than 4 GiB".to_owned());
     let length = u32::try_from(bytes.len() - start - FRAME_HEADER_BYTES).map_err(|_| too_long())?;
     let checksum = crc32fast::hash(&bytes[start + 12..]);
     bytes[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
     bytes[start + 8..start + 12].copy_from_slice(&checksum.to_le_bytes());
     bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reading::Contents;
+    use super::*;
+    use crate::record::{Kind, Statement};
+
+    fn records(rows: u64) -> Vec<Statement> {
+        let of = |number| Statement {
+            statement_no: number,
+            kind: Some(Kind::Select),
+            db_user: Some(if number.is_multiple_of(3) { "clerk" } else { "batch" }.into()),
+            ..Statement::default()
+        };
+        (0..rows).map(of).collect()
+    }
+
+    fn journal(path: &Path, frames: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = file_header().to_vec();
+        frames(&mut bytes);
+        push_commit(&mut bytes, &Commit::default()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn a_batch_that_an_earlier_version_left_is_read_as_one_of_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.log");
+        let batch = schema::encode(&records(200)).unwrap();
+        journal(&path, |bytes| {
+            push_frame(bytes, KIND_BATCH, |bytes| {
+                bytes.extend_from_slice(&10_u32.to_le_bytes());
+                bytes.extend_from_slice(b"statements");
+                push_stream(bytes, &batch)
+            })
+            .unwrap();
+            let whole = bytes.len();
+            push_batch(bytes, "statements", &batch).unwrap();
+            assert!(
+                (bytes.len() - whole) * 3 < whole,
+                "what all rows have is there once: {} of {whole}",
+                bytes.len() - whole
+            );
+        });
+        let Contents { batches, damaged } = read(&path).unwrap();
+        let read: Vec<_> = batches.iter().map(|(_, batch)| schema::decode::<Statement>(batch).unwrap()).collect();
+        assert!(!damaged && read == [records(200), records(200)]);
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_is_no_batch_and_what_is_around_it_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.log");
+        let batch = schema::encode(&records(70)).unwrap();
+        journal(&path, |bytes| {
+            for length in [u32::MAX, 1 << 20] {
+                push_frame(bytes, KIND_APART, |bytes| {
+                    bytes.extend_from_slice(&10_u32.to_le_bytes());
+                    bytes.extend_from_slice(b"statements");
+                    bytes.extend_from_slice(&length.to_le_bytes());
+                    push_stream(bytes, &batch)
+                })
+                .unwrap();
+            }
+            push_batch(bytes, "statements", &batch).unwrap();
+        });
+        let rows: Vec<usize> = read(&path).unwrap().batches.iter().map(|(_, batch)| batch.num_rows()).collect();
+        assert_eq!(rows, [70]);
+    }
 }

@@ -26,7 +26,7 @@ use crate::system;
 /// Files that are deleted at a time: whoever seals must not be kept waiting.
 const DELETED_AT_A_TIME: usize = 8;
 /// A journal's file this long is sealed before its time, bytes.
-pub const JOURNAL_BYTES_MAX: u64 = 16 << 20;
+pub const JOURNAL_BYTES_MAX: u64 = 12 << 20;
 
 /// One table's records between `number` and `commit`.
 #[derive(Debug)]

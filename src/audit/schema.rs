@@ -5,13 +5,14 @@
 
 mod coded;
 mod coding;
+mod once;
 mod texts;
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, ListBuilder, RecordBatch, RecordBatchOptions, StringBuilder,
-    TimestampMicrosecondBuilder, UInt64Builder, new_null_array,
+    Array, ArrayRef, AsArray, ListArray, ListBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    UInt64Builder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
@@ -21,6 +22,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 
 use self::coding::Coding;
+pub(super) use self::once::{apart, together};
 pub(super) use self::texts::{longest, row_bytes};
 use crate::clock::Timestamp;
 use crate::record::{Column, FieldKind, Finding, Review, Session, Statement, Table, Text, Transaction, Value};
@@ -294,18 +296,7 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, A
     if batch.schema_ref().fields() == schema.fields() {
         return RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec());
     }
-    let columns: Result<Vec<ArrayRef>, ArrowError> = schema
-        .fields()
-        .iter()
-        .map(|field| match batch.column_by_name(field.name()) {
-            Some(array) if array.data_type() == field.data_type() => Ok(Arc::clone(array)),
-            Some(array) => cast(array, field.data_type()),
-            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-        })
-        .collect();
-    // So that there are as many where it has no column.
-    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns?, &rows)
+    together(None, batch, schema)
 }
 
 /// A batch's column of numbers, by name.

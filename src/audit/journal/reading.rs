@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
-use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 
-use super::{ALIGNMENT, Commit, EXTENSION, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, KIND_BATCH, KIND_COMMIT, MARKER};
+use super::{
+    ALIGNMENT, Commit, EXTENSION, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, KIND_APART, KIND_BATCH, KIND_COMMIT, MARKER,
+};
 use crate::audit::schema::{self, TableInfo};
 use crate::audit::{Error, folder};
 
@@ -48,8 +50,10 @@ pub struct Scanned {
 pub struct Lies {
     /// Its table.
     pub table: &'static TableInfo,
-    /// The length of its Arrow IPC stream.
+    /// The length of its Arrow IPC streams.
     pub bytes: usize,
+    /// Of that, what all of its rows have, as one row; 0 where each has all.
+    once: usize,
     at: u64,
 }
 
@@ -138,7 +142,7 @@ impl Reader {
             };
             offset = frame.next;
             if frame.kind != KIND_COMMIT {
-                pending.extend(lies(at, frame.payload));
+                pending.extend(lies(at, frame.kind, frame.payload));
                 continue;
             }
             let Ok(commit) = postcard::from_bytes::<Commit>(frame.payload) else { continue };
@@ -164,14 +168,16 @@ impl Reader {
     /// As [`Reader::batch`].
     pub fn columns(&mut self, lies: &Lies, columns: &SchemaRef) -> Result<RecordBatch, Error> {
         // The arrays lie in what is read.
-        let mut stream = Buffer::from_vec(self.stream(lies)?);
-        let mut decoder = StreamDecoder::new();
-        let mut batches = Vec::with_capacity(1);
-        while let Some(batch) = decoder.decode(&mut stream)? {
-            batches.push(schema::conform(&batch, columns)?);
-        }
-        decoder.finish()?;
-        Ok(concat_batches(columns, &batches)?)
+        let streams = Buffer::from_vec(self.stream(lies)?);
+        let once = match lies.once {
+            0 => None,
+            length => Some(decoded(streams.slice_with_length(0, length))?),
+        };
+        let each = decoded(streams.slice(lies.once))?;
+        Ok(match once {
+            None => schema::conform(&each, columns)?,
+            once => schema::together(once.as_ref(), &each, columns)?,
+        })
     }
 
     fn stream(&mut self, lies: &Lies) -> Result<Vec<u8>, Error> {
@@ -189,7 +195,7 @@ impl Reader {
         let Some(header) = self.bytes(at, FRAME_HEADER_BYTES)? else { return Ok(None) };
         let word = |at: usize| header.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word));
         let (marker, length, checksum, kind) = (header.get(..4), word(4), word(8), word(12));
-        if marker != Some(MARKER.as_slice()) || !matches!(kind, Some(KIND_BATCH | KIND_COMMIT)) {
+        if marker != Some(MARKER.as_slice()) || !matches!(kind, Some(KIND_BATCH | KIND_APART | KIND_COMMIT)) {
             return Ok(None);
         }
         let (Some(length), Some(kind)) = (length.and_then(|length| usize::try_from(length).ok()), kind) else {
@@ -231,12 +237,23 @@ impl Reader {
     }
 }
 
+/// The batch of a stream.
+fn decoded(mut stream: Buffer) -> Result<RecordBatch, ArrowError> {
+    let mut decoder = StreamDecoder::new();
+    let batch = decoder.decode(&mut stream)?;
+    batch.ok_or_else(|| ArrowError::IpcError("a stream without a batch".to_owned()))
+}
+
 /// Where a frame's batch lies; `None` for a table of a later version, which is left alone.
-fn lies(frame_at: u64, payload: &[u8]) -> Option<Lies> {
-    let (length, rest) = payload.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (name, stream) = rest.split_at_checked(length)?;
+fn lies(frame_at: u64, kind: u32, payload: &[u8]) -> Option<Lies> {
+    let length = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
+    let (name_length, rest) = payload.split_first_chunk::<4>()?;
+    let (name, rest) = rest.split_at_checked(length(name_length)?)?;
     let table = schema::tables().iter().find(|table| table.name.as_bytes() == name)?;
-    let at = frame_at + (FRAME_HEADER_BYTES + 4 + length) as u64;
-    Some(Lies { table, bytes: stream.len(), at })
+    let (once, streams) = match kind {
+        KIND_APART => rest.split_first_chunk::<4>().and_then(|(once, streams)| Some((length(once)?, streams)))?,
+        _ => (0, rest),
+    };
+    let at = frame_at + (FRAME_HEADER_BYTES + payload.len() - streams.len()) as u64;
+    (once <= streams.len()).then_some(Lies { table, bytes: streams.len(), once, at })
 }
