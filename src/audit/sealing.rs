@@ -34,11 +34,11 @@ use crate::system::{self, Written};
 
 /// Rows that are written at a time, and as many bytes of the journal.
 const WRITTEN_ROWS: usize = 2_048;
-const WRITTEN_BYTES: usize = 1 << 20;
+const WRITTEN_BYTES: usize = 1 << 19;
 /// Bytes of the journal whose rows are one row group at most.
 const GROUP_BYTES_MAX: usize = 32 << 20;
 /// Batches of the journal that are held together, bytes.
-const HELD_BYTES_MAX: usize = 4 << 20;
+const HELD_BYTES_MAX: usize = 2 << 20;
 
 /// Microseconds of a UTC date.
 const DAY_US: i64 = 86_400_000_000;
