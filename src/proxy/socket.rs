@@ -154,6 +154,11 @@ impl Socket {
         }
     }
 
+    /// Whether it is known, without the system being asked, that there is nothing to read; its event loop wakes who reads it.
+    pub fn has_nothing(&self) -> bool {
+        matches!(self, Socket::Watched(watched) if watched.has_nothing())
+    }
+
     /// Reads what there is, of a leg over TCP that may not have told of it.
     pub fn poll_read_now(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let Socket::Watched(watched) = self {

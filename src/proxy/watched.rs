@@ -132,6 +132,11 @@ impl Watched {
         })
     }
 
+    /// Whether the system has told of nothing since all was read.
+    pub fn has_nothing(&self) -> bool {
+        !self.readiness.is_readable.load(Ordering::Relaxed)
+    }
+
     /// Reads what there is. A read that gives less than there was room for has taken all: the system tells of more.
     pub fn poll_read(&mut self, cx: &Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
