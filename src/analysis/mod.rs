@@ -7,6 +7,7 @@
 pub(crate) mod identity;
 pub(crate) mod parsers;
 mod found;
+mod given;
 mod kept;
 mod notified;
 mod passed;

@@ -345,6 +345,10 @@ impl Stage {
             if let (true, Some(database)) = (std::mem::take(&mut own.is_suspected), fold.database()) {
                 self.catalog.may_have_changed(database);
             }
+            // The server counts what it filled when it is over.
+            if let (true, Some(database)) = (std::mem::take(&mut own.is_unfollowed), fold.database()) {
+                self.lineage_changed |= self.catalog.was_not_followed(database);
+            }
         }
         if let Some(mut record) = fold.end(at, outcome) {
             self.log.number(&mut record);
@@ -367,6 +371,7 @@ impl Stage {
         let settings = &session.saved.settings;
         let role = settings.role().or(whose.db_user.as_ref()).cloned();
         let columns = ended.and_then(|ended| ended.columns.as_ref());
+        let given_context = Arc::clone(&context);
         let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
         let proof = session.accepted.proof(analysis.seal, open.part_at, self.identity.window);
         let (application_name, certificate) = (whose.application_name.as_ref(), whose.who.certificate.as_ref());
@@ -405,7 +410,8 @@ impl Stage {
         if let Some((sighted, record)) = sighted {
             self.tell_sighted(sighted, &database, &record, seq);
         }
-        self.learn(id, &database, &understood.understanding, ended);
+        let given = self.given(open, [analysis, &meant], &understood, &given_context, columns);
+        self.learn(id, &database, given.as_ref().unwrap_or(&understood.understanding), ended);
         let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
         if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
             let names = sql::shifted(&analysis.query);
@@ -414,15 +420,7 @@ impl Stage {
             }
             self.catalog.schema_changed(&database, &names);
         }
-        if understood.understanding.consequences.wants_catalog {
-            self.catalog.read_again(&database);
-        }
-        if understood.understanding.consequences.changes_schema {
-            if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.saved.transaction.is_some()) {
-                Arc::make_mut(&mut session.own).is_suspected = true;
-            }
-            self.catalog.may_have_changed(&database);
-        }
+        self.suspect(id, &database, &understood.understanding.consequences);
     }
 
     /// Takes note of what a statement that succeeded leaves behind.

@@ -76,6 +76,8 @@ struct Builder<'a> {
     unique: Grouped<i16>,
     /// A generated column, and what it is made of.
     generated: Grouped<(i16, i16)>,
+    /// A column that changes with one of another table, that table, and its column.
+    cascades: Grouped<(i16, Oid, i16)>,
     widths: Grouped<(i16, u16)>,
     foreign: Foreign<'a>,
     /// By comments and security labels.
@@ -123,6 +125,7 @@ impl<'a> Builder<'a> {
             children: Grouped::new(rows.inherits.iter().map(|(child, parent)| (*parent, *child))),
             unique: Grouped::new(rows.unique.iter().copied()),
             generated: Grouped::new(rows.generated.iter().map(|(oid, into, from)| (*oid, (*into, *from)))),
+            cascades: Grouped::new(rows.cascades.iter().map(|(oid, into, above, from)| (*oid, (*into, *above, *from)))),
             widths: Grouped::new(rows.widths.iter().map(|(oid, number, width)| (*oid, (*number, *width)))),
             foreign: Foreign::of(rows),
             said: HashMap::new(),
@@ -208,6 +211,14 @@ impl<'a> Builder<'a> {
                 inherit(parent, relation);
             }
         }
+        for (into, above, from) in self.cascades.of(oid).copied().collect::<Vec<_>>() {
+            self.finish_first(above, depth);
+            let shown = self.done(above).and_then(|above| above.classified.get(&from).cloned()).unwrap_or_default();
+            relation.filled |= !shown.is_empty();
+            for classified in shown {
+                relation.classified.add(into, classified);
+            }
+        }
         for (into, from) in self.generated.of(oid) {
             let shown = relation.classified.get(from).cloned().unwrap_or_default();
             relation.filled |= !shown.is_empty();
@@ -245,6 +256,10 @@ impl<'a> Builder<'a> {
     /// What it was filled with, renamed from, or made of.
     fn fill(&self, columns: &[(i16, &Text)], relation: &mut Relation) {
         let Some(holds) = self.lineage.of(&relation.parts.0, &relation.parts.1) else { return };
+        relation.filled |= holds.is_doubted;
+        if holds.is_collected {
+            relation.rare_mut().is_collected = true;
+        }
         for (number, column) in columns {
             for mark in holds.shows(Some(column), self.classification).0 {
                 let present = relation.classified.of(*number);
@@ -274,13 +289,14 @@ impl<'a> Builder<'a> {
 
     fn view(&mut self, view: &View, columns: &[(i16, &Text)], relation: &mut Relation, depth: usize) {
         let dependencies: Vec<(Oid, i16)> = self.dependencies.of(relation.oid).copied().collect();
-        let mut bases = BTreeSet::new();
+        let (mut bases, mut is_collected) = (BTreeSet::new(), false);
         for (below, _) in &dependencies {
             self.finish_first(*below, depth);
             let Some(below) = self.done(*below) else { continue };
             bases.extend(below.bases().iter().cloned());
             relation.size = relation.size.max(below.size);
             relation.filled |= below.filled;
+            is_collected |= below.rare().is_collected;
         }
         if !bases.is_empty() {
             relation.rare_mut().bases = bases.into_iter().collect();
@@ -308,6 +324,9 @@ impl<'a> Builder<'a> {
             widths.extend(refs.and_then(|refs| self.width(refs)).map(|width| (*number, width)));
         }
         relation.widths = widths.into();
+        if !relation.classified.is_empty() && (is_collected || view.collects()) {
+            relation.rare_mut().is_collected = true;
+        }
     }
 
     /// What these references show, and, where it is a subject column as it stands, whether no two rows have the same one, and which table's

@@ -2,19 +2,69 @@
 //!
 //! In: a statement's analysis, and what it was understood to read. Out: [`Consequences`]. PURE.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Catalog;
 use super::functions::{Shown, holds_comments, reads_comment};
 use super::lineage::{Holds, Learned, Own};
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::{Classified, Snapshot};
-use super::{AtRisk, Catalog, Consequences};
+use super::streams::Sent;
 use crate::record::{Kind, Text};
 use crate::session::event::Origin;
-use crate::sql::{Analysis, ColumnRef, Fate, Flow, Output};
+use crate::sql::{Analysis, Code, ColumnRef, Fate, Flow, Output};
 
 /// Where what was put into comments is remembered.
 const COMMENTS: (&str, &str) = ("pg_catalog", "pg_description");
+
+/// Classified columns that a statement touches, whether it returns them or not: an error quotes the value that a cast does not
+/// like, and the row that a constraint keeps out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AtRisk {
+    /// These, and those it returns; `schema.table.column`, sorted, distinct.
+    pub columns: Vec<Text>,
+    /// The highest classification among them.
+    pub level: Option<Text>,
+    /// Whether any is of level `personal` or above.
+    pub personal: bool,
+}
+
+/// What a statement leaves behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consequences {
+    pub(super) learned: Vec<Learned>,
+    /// Classified columns that went into large objects …
+    pub(super) large_objects: Vec<Classified>,
+    /// … and into settings.
+    pub(super) settings: Vec<Classified>,
+    /// What went to whoever listens.
+    pub(super) sent: Vec<Sent>,
+    /// It may have changed the search path.
+    pub sets_path: bool,
+    /// It may have done anything.
+    pub opaque: bool,
+    /// It may have changed the schema, by code that does not show it.
+    pub changes_schema: bool,
+    /// It may have executed what it was given, be it in values that are sent apart from its text.
+    pub executes: bool,
+    /// It ran code of which it is not known what that fills.
+    pub unfollowed: bool,
+    /// A function that it made, and its code.
+    pub(super) made: Option<(Text, Arc<Code>)>,
+    /// It names a relation that may be any until the catalog has been read, which is worth reading at once.
+    pub wants_catalog: bool,
+}
+
+impl Consequences {
+    /// The columns that hold classified data now, `schema.table.column`; those of the session's own tables left out.
+    pub fn derived(&self) -> Vec<Text> {
+        let mut derived: Vec<Text> = self.learned.iter().flat_map(Learned::derived).collect();
+        derived.sort_unstable();
+        derived.dedup();
+        derived
+    }
+}
 
 impl Catalog {
     /// What a statement that is about to run leaves to its session, as of [`Catalog::learn_own`]: what it fills for everybody, too, since the next
@@ -32,16 +82,98 @@ impl Catalog {
 impl Resolver<'_> {
     /// What relations are filled with, of those that are read, and those that are written.
     pub(super) fn learned(&self, analysis: &Analysis, touched: [&[Target<'_>]; 2], called: &Shown) -> Vec<Learned> {
-        let learned = analysis.flows.iter().map(|flow| self.follow(flow, analysis, touched, called));
+        let learned: Vec<Learned> =
+            analysis.flows.iter().map(|flow| self.follow(flow, analysis, touched, called)).collect();
+        let below: Vec<Learned> = learned.iter().flat_map(|learned| self.below(learned)).collect();
         let made = called.makes.iter().filter_map(|(name, with)| Some((self.target(name).parts()?, with)));
         let filled = called.fills.iter().map(|(parts, with)| (parts.clone(), with));
+        let passed = self.passed(analysis, touched[0]);
         let by_code = filled.chain(made).map(|((schema, table), with)| {
             let mut learned = Learned::filled(schema, table);
-            let with: Vec<Classified> = with.iter().cloned().collect();
+            let with: Vec<Classified> = with.iter().chain(&passed).cloned().collect();
             learned.fill(None, &with, self.classification);
             learned
         });
-        learned.chain(by_code).filter(Learned::says_something).collect()
+        let others = self.set_to_run(analysis, touched[1]).into_iter().chain(self.of_file(analysis, touched[1]));
+        let learned = learned.into_iter().chain(below).chain(by_code).chain(others);
+        let mut all: Vec<Learned> = learned.filter(Learned::says_something).collect();
+        let collects = analysis.collects || called.collects;
+        all.iter_mut().for_each(|learned| learned.collects(collects));
+        all
+    }
+
+    /// What code fills that is set to run wherever a relation is written: it may be gone again before the catalog is read.
+    fn set_to_run(&self, analysis: &Analysis, writes: &[Target<'_>]) -> Vec<Learned> {
+        let (Some(made), Some(snapshot)) = (&analysis.doors.made, self.snapshot) else { return Vec::new() };
+        let of_rule = made.code.as_ref().filter(|_| made.function.is_none());
+        let code = of_rule.or_else(|| self.made.get(made.runs.as_ref()?).map(|code| &**code));
+        let shown = match (code, made.runs.as_ref().and_then(|name| snapshot.function(name))) {
+            (Some(code), _) => snapshot.code(code),
+            (None, Some(shown)) => shown.clone(),
+            (None, None) => return Vec::new(),
+        };
+        // Of the row that sets it off, what it names.
+        let mut own = Found::default();
+        let names = code.iter().flat_map(|code| &code.relations).map(|name| Some(&*name.name));
+        let whole = code.filter(|code| code.takes_rows || code.dynamic).map(|_| None);
+        for column in names.chain(whole) {
+            writes.iter().for_each(|target| self.show(target, column, &mut own));
+        }
+        let made = shown.makes.iter().filter_map(|(name, with)| Some((self.target(name).parts()?, with)));
+        let filled = shown.fills.iter().map(|(parts, with)| (parts.clone(), with)).chain(made);
+        let fill = |((schema, table), with): ((Text, Text), &BTreeSet<Classified>)| {
+            let mut learned = Learned::filled(schema, table);
+            let with: Vec<Classified> = with.union(&own.columns).cloned().collect();
+            learned.fill(None, &with, self.classification);
+            learned
+        };
+        let is_other =
+            |(parts, _): &((Text, Text), _)| !writes.iter().any(|target| target.parts().as_ref() == Some(parts));
+        filled.filter(is_other).map(fill).collect()
+    }
+
+    /// A file of the server's may hold anything: what was copied out before, for one.
+    fn of_file(&self, analysis: &Analysis, writes: &[Target<'_>]) -> Vec<Learned> {
+        let parts = writes.iter().filter(|_| analysis.doors.from_file).filter_map(Target::parts);
+        parts.map(|(schema, table)| Learned::doubted(schema, table)).collect()
+    }
+
+    /// What is put into a view goes into what is behind it: into which column is not followed.
+    fn below(&self, learned: &Learned) -> Vec<Learned> {
+        let view = self.snapshot.and_then(|snapshot| snapshot.named(&learned.schema, &learned.table));
+        let Some(view) = view.filter(|_| learned.fate == Fate::Filled && !learned.holds.is_empty()) else {
+            return Vec::new();
+        };
+        let bases = view.bases().iter().filter(|base| **base != view.name).filter_map(|base| base.split_once('.'));
+        let mut found = Found::default();
+        self.show_marks(&learned.holds, None, &mut found);
+        let found: Vec<Classified> = found.columns.into_iter().collect();
+        let into = |(schema, table): (&str, &str)| {
+            let mut below = Learned::filled(schema.into(), table.into());
+            below.fill(None, &found, self.classification);
+            below
+        };
+        bases.map(into).collect()
+    }
+
+    /// What of the relations that are read is given to functions which write, or may.
+    fn passed(&self, analysis: &Analysis, reads: &[Target<'_>]) -> BTreeSet<Classified> {
+        let writes = |name: &Text| {
+            let shown = self.snapshot.and_then(|snapshot| snapshot.function(name));
+            shown.is_some_and(|shown| !shown.fills.is_empty() || !shown.makes.is_empty() || !shown.executes.is_empty())
+                || self.made.get(name).is_some_and(|code| code.dynamic || !code.writes.is_empty())
+        };
+        let mut passed = Found::default();
+        for name in analysis.doors.passed.iter().filter(|call| writes(&call.function)).flat_map(|call| &call.names) {
+            let has = |target: &&Target<'_>| matches!(target, Target::Known(relation) if relation.has_column(name));
+            let its: Vec<&Target<'_>> = reads.iter().filter(has).collect();
+            its.iter().for_each(|target| self.show(target, Some(name), &mut passed));
+            // A row as a whole, or a column under a name that the statement gave it.
+            if its.is_empty() {
+                reads.iter().for_each(|target| self.show(target, None, &mut passed));
+            }
+        }
+        passed.columns
     }
 
     /// What code puts into a comment that it puts together: anything that it shows.
@@ -69,6 +201,10 @@ impl Resolver<'_> {
             // Another relation's rows may be returned to it.
             let others = writes.iter().filter(|target| *target.table() != flow.into.name);
             reads.iter().chain(others).for_each(|target| self.show(target, None, &mut found));
+            // What is renamed, moved or attached is among neither.
+            let refs =
+                flow.columns.iter().flatten().flat_map(|(_, refs)| refs).filter_map(|column| column.relation.as_ref());
+            refs.for_each(|name| self.show(&self.own_or(name), None, &mut found));
             let found: Vec<Classified> = found.columns.into_iter().collect();
             learned.fill(None, &found, self.classification);
             return learned;
@@ -237,6 +373,9 @@ impl Resolver<'_> {
             }
         }
         self.any_sequence(analysis, &mut back);
+        if back.is_inferred() {
+            found.infer();
+        }
         if back.columns.is_empty() {
             return false;
         }
@@ -348,6 +487,13 @@ impl Resolver<'_> {
             sets_path: called.sets_path || called.opaque,
             opaque: called.opaque || called.assumed,
             changes_schema: called.changes_schema,
+            executes: !called.executes.is_empty(),
+            unfollowed: called.is_open,
+            made: analysis
+                .doors
+                .made
+                .as_ref()
+                .and_then(|made| Some((made.function.clone()?, Arc::new(made.code.clone()?)))),
             wants_catalog: called.is_suspect && self.suspected,
             sent: Vec::new(),
         }

@@ -5,6 +5,7 @@
 //! names; one that makes statements as it runs, or in a language that is not read here, may show anything.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::snapshot::{Classified, Relation};
 use crate::record::Text;
@@ -12,6 +13,12 @@ use crate::sql::{self, Code, Effect, Output, RelationName};
 
 /// Functions that call functions are followed so deep.
 const CALL_DEPTH_MAX: usize = 16;
+
+/// Pieces of code, of those that one calls, which may execute what they are given. One more is not given anything.
+const EXECUTES_MAX: usize = 64;
+
+/// Names that the catalog does not have, of which one may be what a text fills. Of more, none is taken for it.
+const ALONE_MAX: usize = 8;
 
 /// A function as the loader read it.
 #[derive(Clone, Debug, Default)]
@@ -53,10 +60,16 @@ pub struct Shown {
     pub changes_schema: bool,
     /// Channels that it notifies; `None` where one is put together.
     pub notifies: BTreeSet<Option<Text>>,
-    /// Schema and name of what it fills, and with what.
+    /// Schema and name of what it fills, and with what: nothing classified, perhaps, but for what it is given.
     pub fills: BTreeMap<(Text, Text), BTreeSet<Classified>>,
     /// The same of what it fills that the catalog does not have, by the name that stands there.
     pub makes: BTreeMap<RelationName, BTreeSet<Classified>>,
+    /// Code that executes what it puts together: what it is given may be part of that.
+    pub executes: Vec<Arc<Code>>,
+    /// Many rows may end in one value of its.
+    pub collects: bool,
+    /// It executes more than its constants say, or is not read here: it may fill anything.
+    pub is_open: bool,
     /// It shows a setting.
     pub shows_setting: bool,
     /// It reads a large object.
@@ -164,12 +177,13 @@ impl Follower<'_, '_> {
         }
         match &*function.language {
             "sql" => self.sql(function, shown, depth),
-            "plpgsql" => self.code(&Code::of(&function.body), function, shown, depth),
+            "plpgsql" => self.code(Code::of(&function.body), function, shown, depth),
             "c" | "internal" if function.in_extension => shown.opaque |= takes_sql(&function.name),
             "internal" if &*function.body == "aggregate_dummy" => {}
             _ => {
                 shown.opaque = true;
                 shown.changes_schema = true;
+                shown.is_open = true;
             }
         }
     }
@@ -204,6 +218,7 @@ impl Follower<'_, '_> {
                 }
                 Output::Columns(_) | Output::Nothing => {}
             }
+            shown.collects |= analysis.collects;
             shown.notifies.extend(analysis.doors.notifies.iter().cloned());
             shown.changes_schema |= analysis.effects.contains(&Effect::SchemaChanged);
             for called in &analysis.functions {
@@ -215,12 +230,13 @@ impl Follower<'_, '_> {
         }
     }
 
-    fn code(&mut self, code: &Code, function: &Function, shown: &mut Shown, depth: usize) {
+    fn code(&mut self, code: Code, function: &Function, shown: &mut Shown, depth: usize) {
         shown.assumed = true;
         shown.opaque |= code.dynamic || code.relations.iter().any(holds_statistics);
         shown.reads_comment |= code.relations.iter().any(holds_comments);
         shown.comments |= code.comments;
         shown.sets_path |= code.sets_path;
+        shown.collects |= code.collects();
         shown.changes_schema |= code.changes_schema;
         shown.notifies.extend(code.notifies.iter().cloned());
         for name in &code.relations {
@@ -234,7 +250,8 @@ impl Follower<'_, '_> {
             shown.takes(inner);
             shown.calls(called);
         }
-        self.fills(code, function, shown);
+        self.fills(&code, function, shown);
+        shown.may_execute(code);
         // What reads nothing classified hides nothing.
         shown.assumed = shown.opaque || !shown.columns.is_empty();
     }
@@ -255,7 +272,8 @@ impl Shown {
         called: BTreeSet<Classified>,
         find: &dyn Fn(&RelationName) -> Vec<&'r Relation>,
     ) {
-        if code.writes.is_empty() {
+        let passes = code.passes.iter().any(|_| !self.fills.is_empty() || !self.makes.is_empty());
+        if code.writes.is_empty() && !code.fills_unnamed && !passes {
             return;
         }
         let is_named = |column: &Text| code.takes_all || code.relations.iter().any(|name| name.name == *column);
@@ -265,8 +283,9 @@ impl Shown {
             with.extend(named.filter_map(|(_, number)| relation.classified.get(number)).flatten().cloned());
         }
         with.extend(called);
-        if with.is_empty() {
-            return;
+        // What it calls is given what it has read.
+        if passes && !with.is_empty() {
+            self.fills.values_mut().chain(self.makes.values_mut()).for_each(|its| its.extend(with.iter().cloned()));
         }
         for name in &code.writes {
             let known = find(name);
@@ -276,6 +295,45 @@ impl Shown {
             if known.is_empty() && code.makes.contains(name) {
                 self.makes.entry(name.clone()).or_default().extend(with.iter().cloned());
             }
+        }
+        if code.fills_unnamed {
+            self.fills_one_of(&code.alone, &with, find);
+        }
+    }
+
+    /// What a text fills that it does not name is one of these, perhaps; not one that it reads of.
+    fn fills_one_of<'r>(
+        &mut self,
+        names: &[RelationName],
+        with: &BTreeSet<Classified>,
+        find: &dyn Fn(&RelationName) -> Vec<&'r Relation>,
+    ) {
+        let is_read = |relation: &Relation| relation.classified.values().flatten().any(|own| with.contains(own));
+        if names.len() <= ALONE_MAX && !names.iter().any(|name| find(name).iter().any(|relation| !is_read(relation))) {
+            self.makes_one_of(names, with);
+        }
+        for into in names.iter().flat_map(find).filter(|relation| !is_read(relation)) {
+            self.fills.entry(into.parts.clone()).or_default().extend(with.iter().cloned());
+        }
+    }
+
+    /// The catalog has none of them yet: any may be one that was made a moment ago, and the schema may stand apart.
+    fn makes_one_of(&mut self, names: &[RelationName], with: &BTreeSet<Classified>) {
+        let bare = || names.iter().filter(|name| name.schema.is_none()).map(|name| &name.name);
+        let pair = |schema: &Text| {
+            bare().map(|name| RelationName { schema: Some(schema.clone()), name: name.clone() }).collect()
+        };
+        let pairs: Vec<RelationName> = bare().flat_map::<Vec<_>, _>(|schema| pair(&schema.clone())).collect();
+        for name in names.iter().cloned().chain(pairs) {
+            self.makes.entry(name).or_default().extend(with.iter().cloned());
+        }
+    }
+
+    /// Code that may execute what it is given.
+    pub(super) fn may_execute(&mut self, code: Code) {
+        self.is_open |= code.is_open;
+        if code.dynamic {
+            self.executes.push(Arc::new(code));
         }
     }
 
@@ -310,6 +368,12 @@ impl Shown {
         for (into, with) in inner.makes {
             self.makes.entry(into).or_default().extend(with);
         }
+        for code in inner.executes {
+            let is_new = self.executes.len() < EXECUTES_MAX && !self.executes.contains(&code);
+            self.executes.extend(is_new.then_some(code));
+        }
+        self.is_open |= inner.is_open;
+        self.collects |= inner.collects;
         self.shows_setting |= inner.shows_setting;
         self.reads_object |= inner.reads_object;
         self.reads_comment |= inner.reads_comment;

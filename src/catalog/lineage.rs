@@ -29,6 +29,10 @@ pub struct Holds {
     columns: BTreeMap<Text, BTreeSet<Mark>>,
     /// In any of its columns.
     anywhere: BTreeSet<Mark>,
+    /// Code that could not be followed may have filled it with anything.
+    pub(super) is_doubted: bool,
+    /// Many rows' values may stand in one of its own.
+    pub(super) is_collected: bool,
 }
 
 impl Holds {
@@ -53,7 +57,7 @@ impl Holds {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.columns.is_empty() && self.anywhere.is_empty()
+        self.columns.is_empty() && self.anywhere.is_empty() && !self.is_doubted
     }
 
     fn len(&self) -> usize {
@@ -65,6 +69,8 @@ impl Holds {
             self.columns.entry(column).or_default().extend(marks);
         }
         self.anywhere.extend(more.anywhere);
+        self.is_doubted |= more.is_doubted;
+        self.is_collected |= more.is_collected;
     }
 }
 
@@ -104,6 +110,12 @@ impl Learned {
         }
     }
 
+    /// One that may hold anything from now on.
+    pub(super) fn doubted(schema: Text, table: Text) -> Learned {
+        let holds = Holds { is_doubted: true, ..Holds::default() };
+        Learned { holds, ..Learned::filled(schema, table) }
+    }
+
     /// What columns are filled with, by name, and what may be in any.
     pub(super) fn fill(&mut self, column: Option<&str>, from: &[Classified], classification: &Classification) {
         let marks: Vec<Mark> = from.iter().filter_map(|classified| mark(classified, classification)).collect();
@@ -112,6 +124,11 @@ impl Learned {
             Some(column) => self.holds.columns.entry(column.into()).or_default().extend(marks),
             None => self.holds.anywhere.extend(marks),
         }
+    }
+
+    /// What it is filled with collects many rows.
+    pub(super) fn collects(&mut self, collects: bool) {
+        self.holds.is_collected |= collects && !self.holds.is_empty();
     }
 
     /// Its columns that are filled with something classified, in full; none, where only the session sees them.
@@ -163,6 +180,28 @@ pub struct Kept {
     /// People are counted by this column: it need not be classified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     subject: bool,
+}
+
+/// That it may hold anything.
+const DOUBTED: &str = "(doubted)";
+/// That many rows' values may stand in one of its own.
+const COLLECTED: &str = "(collected)";
+
+impl Kept {
+    /// What is said of a relation as a whole, in place of a level.
+    fn bare(database: &Text, schema: &Text, table: &Text, said: &str) -> Kept {
+        Kept {
+            database: database.clone(),
+            schema: schema.clone(),
+            table: table.clone(),
+            column: None,
+            from: Text::default(),
+            level: said.into(),
+            oid: None,
+            number: None,
+            subject: false,
+        }
+    }
 }
 
 /// Columns of classified tables that are written down with their numbers, of one database. Of one more, a name that changes while
@@ -281,6 +320,27 @@ impl Lineage {
         gone || *here != before
     }
 
+    /// Takes relations that code may have filled with anything. True where one was not.
+    pub(super) fn doubt(&mut self, relations: &BTreeSet<(Text, Text)>) -> bool {
+        let mut changed = false;
+        for name in relations {
+            if self.relations.len() >= MARKS_MAX && !self.relations.contains_key(name) {
+                tracing::warn!(relation = %name.1, "that it may hold anything is not remembered: {MARKS_MAX} are");
+                break;
+            }
+            let holds = self.relations.entry(name.clone()).or_default();
+            changed |= !std::mem::replace(&mut holds.is_doubted, true);
+        }
+        changed
+    }
+
+    /// The same of comments, sequences and large objects, which nobody counts. True where they were not.
+    pub(super) fn doubt_what_is_no_relation(&mut self) -> bool {
+        let was = std::mem::replace(&mut self.large_objects.is_doubted, true);
+        let others = ["pg_description", "pg_sequences"].map(|name| ("pg_catalog".into(), name.into()));
+        self.doubt(&others.into()) || !was
+    }
+
     pub(super) fn fill_large_objects(&mut self, from: &[Classified], classification: &Classification) -> bool {
         let before = self.large_objects.len();
         self.large_objects.anywhere.extend(from.iter().filter_map(|found| mark(found, classification)));
@@ -323,6 +383,9 @@ impl Lineage {
                     subject: false,
                 });
             }
+            let bare = |said: &str| Kept::bare(database, schema, table, said);
+            all.extend(holds.is_doubted.then(|| bare(DOUBTED)));
+            all.extend(holds.is_collected.then(|| bare(COLLECTED)));
         }
         all.extend(self.identities.iter().cloned());
         all
@@ -338,9 +401,11 @@ impl Lineage {
             _ => self.relations.entry((kept.schema, kept.table)).or_default(),
         };
         match kept.column {
-            Some(column) => holds.columns.entry(column).or_default().insert((kept.from, kept.level)),
-            None => holds.anywhere.insert((kept.from, kept.level)),
-        };
+            None if kept.from.is_empty() && *kept.level == *DOUBTED => holds.is_doubted = true,
+            None if kept.from.is_empty() => holds.is_collected = true,
+            Some(column) => drop(holds.columns.entry(column).or_default().insert((kept.from, kept.level))),
+            None => drop(holds.anywhere.insert((kept.from, kept.level))),
+        }
     }
 
     /// The database of a kept mark.
@@ -360,6 +425,8 @@ pub struct Own {
     pub path_unknown: bool,
     /// Code ran in the transaction that is open that may have changed the schema.
     pub is_suspected: bool,
+    /// And code that may have filled anything.
+    pub is_unfollowed: bool,
     /// The transaction that is open changed the schema, and these names with it; no other session sees that yet, nor the catalog.
     shifted: Option<BTreeSet<Text>>,
 }
@@ -460,8 +527,8 @@ impl Own {
 
     /// Whether nothing is known of it.
     pub fn is_empty(&self) -> bool {
-        let Own { temporary, ahead, settings, path_unknown, is_suspected, shifted } = self;
+        let Own { temporary, ahead, settings, path_unknown, is_suspected, is_unfollowed, shifted } = self;
         let holds_nothing = temporary.is_empty() && ahead.is_empty() && settings.is_empty();
-        holds_nothing && !path_unknown && !is_suspected && shifted.is_none()
+        holds_nothing && !path_unknown && !is_suspected && !is_unfollowed && shifted.is_none()
     }
 }

@@ -18,10 +18,10 @@ use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
 use super::questions::{
-    BUILT_IN, COMMENTS, COMPUTED, DEFINITIONS, DEPENDENCIES, DOMAINS, FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS,
-    FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED,
+    BUILT_IN, CASCADES, COMMENTS, COMPUTED, COUNTS, DEFINITIONS, DEPENDENCIES, DOMAINS, FOREIGN, FOREIGN_COLUMNS,
+    FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED,
     READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS, TRIGGERS, UNIQUE,
-    UNNAMED, VERSION, VIEWS, WIDTHS,
+    UNNAMED, VERSION, VIEWS, WIDTHS, WRITTEN,
 };
 use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
@@ -80,7 +80,8 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
             let is_suspected =
                 rest.map_or(Some(now), |rest| rest.until(&catalog, &database)).is_some_and(|at| at <= now)
                     && (catalog.is_suspected(&database) || catalog.is_pressing(&database));
-            if at > now && !((catalog.is_stale(&database) || is_suspected) && retry == RETRY_MIN) {
+            let is_counted = catalog.counted_at(&database).is_some_and(|at| at <= now);
+            if at > now && !((catalog.is_stale(&database) || is_suspected || is_counted) && retry == RETRY_MIN) {
                 continue;
             }
             let changes = catalog.changes(&database);
@@ -103,7 +104,9 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
         let fails = |database: &Text| due.get(database).is_some_and(|(_, retry)| *retry != RETRY_MIN);
         let suspected = rested.iter().filter(|(database, _)| !fails(database));
         let suspected = suspected.filter_map(|(database, rest)| rest.until(&catalog, database));
-        let until = due.values().map(|(at, _)| *at).chain(suspected).min();
+        let counted =
+            due.keys().filter(|database| !fails(database)).filter_map(|database| catalog.counted_at(database));
+        let until = due.values().map(|(at, _)| *at).chain(suspected).chain(counted).min();
         let until = until.unwrap_or_else(|| Instant::now() + config.refresh);
         tokio::select! {
             () = stopped(&mut stop) => return,
@@ -302,6 +305,11 @@ const WIDTHS_RELATIONS_MAX: usize = 20_000;
 
 async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows, Error> {
     client.batch_execute(SETTINGS).await?;
+    // Before all else: what is written meanwhile counts as written later.
+    let written = match client.query_one(COUNTS, &[]).await?.try_get(0)? {
+        true => Some(read_all(client, WRITTEN, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?),
+        false => None,
+    };
     let version: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
     let path: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
     let mut kinds = Kinds::default();
@@ -327,6 +335,7 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
         operators: read_all(client, OPERATORS, &[], |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).await?,
         built_in: read_all(client, BUILT_IN, &[], |row| text(row, 0)).await?,
         search_path: schemas(&path),
+        written: written.map(|written| Arc::new(written.into_iter().collect())),
         ..Rows::default()
     };
     add_views(client, before, &mut rows).await?;
@@ -416,6 +425,9 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     }
     for row in client.query(GENERATED, &[]).await? {
         rows.generated.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    }
+    for row in client.query(CASCADES, &[]).await? {
+        rows.cascades.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
     }
     for row in client.query(UNNAMED, &[]).await? {
         rows.unnamed.push((row.try_get(0)?, name(&row, 1)?, row.try_get(2)?));

@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `columns`, `building`, `functions`, `foreign`, `lineage`, `relations`, `renamed`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `relations`, `renamed`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -10,6 +10,8 @@ mod classification;
 mod columns;
 mod computed;
 mod consequences;
+mod copied;
+mod doubted;
 mod foreign;
 mod functions;
 mod lineage;
@@ -35,6 +37,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 pub use self::classification::{Classification, Level};
+pub use self::consequences::{AtRisk, Consequences};
+use self::doubted::Doubt;
 pub use self::lineage::{Kept, Own};
 use self::lineage::{Learned, Lineage};
 use self::resolve::Resolver;
@@ -43,13 +47,15 @@ use self::suspected::Suspicion;
 use crate::record::{CatalogState, Certainty, Kind, Text, Texts};
 use crate::session::event::{Origin, Who};
 use crate::session::{SharedSubjectColumns, SubjectColumns, Unclassified, Unsettled};
-use crate::sql::{Analysis, Stream};
+use crate::sql::{Analysis, Code, Stream};
 use crate::tls::Outward;
 
 /// Databases whose catalogs are kept. One more is judged by names alone.
 const DATABASES_MAX: usize = 256;
 /// Names that changes of the schema made uncertain, until the catalog is read again. One more is taken for what it was.
 const SHIFTED_MAX: usize = 10_000;
+/// Functions whose code is known by the statement that made them, until the catalog is read again. Of one more it is not.
+const MADE_MAX: usize = 1_000;
 /// Columns that nobody classified and that are told of. One more is not.
 const TOLD_COLUMNS_MAX: usize = 10_000;
 
@@ -136,48 +142,6 @@ pub struct Understanding {
     pub raised: AtRisk,
 }
 
-/// Classified columns that a statement touches, whether it returns them or not: an error quotes the value that a cast does not
-/// like, and the row that a constraint keeps out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AtRisk {
-    /// These, and those it returns; `schema.table.column`, sorted, distinct.
-    pub columns: Vec<Text>,
-    /// The highest classification among them.
-    pub level: Option<Text>,
-    /// Whether any is of level `personal` or above.
-    pub personal: bool,
-}
-
-/// What a statement leaves behind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Consequences {
-    learned: Vec<Learned>,
-    /// Classified columns that went into large objects …
-    large_objects: Vec<snapshot::Classified>,
-    /// … and into settings.
-    settings: Vec<snapshot::Classified>,
-    /// What went to whoever listens.
-    sent: Vec<streams::Sent>,
-    /// It may have changed the search path.
-    pub sets_path: bool,
-    /// It may have done anything.
-    pub opaque: bool,
-    /// It may have changed the schema, by code that does not show it.
-    pub changes_schema: bool,
-    /// It names a relation that may be any until the catalog has been read, which is worth reading at once.
-    pub wants_catalog: bool,
-}
-
-impl Consequences {
-    /// The columns that hold classified data now, `schema.table.column`; those of the session's own tables left out.
-    pub fn derived(&self) -> Vec<Text> {
-        let mut derived: Vec<Text> = self.learned.iter().flat_map(Learned::derived).collect();
-        derived.sort_unstable();
-        derived.dedup();
-        derived
-    }
-}
-
 /// What is known of every database in use. Cheap to clone; shared by the analysis, the data plane and the loader.
 #[derive(Clone)]
 pub struct Catalog {
@@ -227,6 +191,9 @@ struct Database {
     /// Names that these changes made uncertain.
     shifted: Arc<BTreeSet<Text>>,
     suspicion: Suspicion,
+    doubt: Doubt,
+    /// Functions that were made since the catalog was read.
+    made: Arc<HashMap<Text, Arc<Code>>>,
 }
 
 impl Database {
@@ -279,9 +246,11 @@ impl Catalog {
         let classification = self.inner.classification.load();
         let known = |database: &Database| {
             let (lineage, shifted) = (Arc::clone(&database.lineage), Arc::clone(&database.shifted));
-            (database.snapshot.clone(), database.stale, lineage, shifted, database.suspicion.is_open())
+            let (suspected, doubted) = (database.suspicion.is_open(), database.doubt.is_open());
+            let snapshot = database.snapshot.clone();
+            (snapshot, database.stale, lineage, shifted, suspected, doubted, Arc::clone(&database.made))
         };
-        let (snapshot, stale, lineage, shifted, suspected) =
+        let (snapshot, stale, lineage, shifted, suspected, doubted, made) =
             self.read().get(&context.database).map_or_else(Default::default, known);
         let state = match (&snapshot, stale) {
             (None, _) => CatalogState::None,
@@ -301,6 +270,8 @@ impl Catalog {
             lineage: &lineage,
             shifted: &shifted,
             suspected,
+            doubted: doubted || context.own.is_unfollowed,
+            made: &made,
         };
         resolver.understand(analysis, wire)
     }
@@ -424,12 +395,16 @@ impl Catalog {
     pub fn learn(&self, database: &str, own: &mut Arc<Own>, follows: &Consequences, alone: bool) -> bool {
         self.learn_own(own, follows);
         let everybodys: Vec<&Learned> = follows.learned.iter().filter(|learned| !learned.temporary).collect();
-        if everybodys.is_empty() && follows.large_objects.is_empty() && follows.sent.is_empty() {
+        let is_nothing = everybodys.is_empty() && follows.large_objects.is_empty() && follows.sent.is_empty();
+        if is_nothing && follows.made.is_none() {
             return false;
         }
         let classification = self.inner.classification.load();
         let mut databases = self.write();
         let Some(database) = databases.get_mut(database) else { return false };
+        if let Some((name, code)) = follows.made.clone().filter(|_| database.made.len() < MADE_MAX) {
+            Arc::make_mut(&mut database.made).insert(name, code);
+        }
         let lineage = Arc::make_mut(&mut database.lineage);
         follows.sent.iter().for_each(|sent| lineage.send(sent, &classification));
         let mut changed = lineage.fill_large_objects(&follows.large_objects, &classification);
@@ -544,11 +519,16 @@ impl Catalog {
         for renamed in &renamed {
             Arc::make_mut(&mut lineage).learn(renamed, false);
         }
+        let written = self.write().get_mut(database).map(|known| known.doubt.was_read(&rows)).unwrap_or_default();
+        if Arc::make_mut(&mut lineage).doubt(&written) {
+            self.inner.grew.store(true, Ordering::Relaxed);
+        }
         let mut snapshot = Snapshot::build(&rows, &classification, &lineage);
         if let Some(before) = &before {
             renamed::carry_subjects(before, &mut snapshot);
         }
         if let Some(known) = self.write().get_mut(database) {
+            Arc::make_mut(&mut known.lineage).doubt(&written);
             for renamed in &renamed {
                 Arc::make_mut(&mut known.lineage).learn(renamed, false);
                 self.inner.grew.store(true, Ordering::Relaxed);
@@ -562,6 +542,7 @@ impl Catalog {
             known.suspicion.was_read();
             if !known.stale {
                 known.shifted = Arc::default();
+                known.made = Arc::default();
                 Arc::make_mut(&mut known.lineage).forget_new_views();
             }
         }

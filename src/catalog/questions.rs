@@ -52,7 +52,9 @@ pub(super) const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.l
     case when p.pronargdefaults > 0 then pg_catalog.pg_get_expr(p.proargdefaults, 0) end \
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     join pg_catalog.pg_language l on l.oid = p.prolang where n.nspname not in ('pg_catalog', 'information_schema')";
-pub(super) const TRIGGERS: &str = "select t.tgrelid, p.prosrc from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
+/// A trigger's arguments stand behind its code, as constants.
+pub(super) const TRIGGERS: &str = "select t.tgrelid, p.prosrc || case when t.tgnargs > 0 then E'\\n;' || (select pg_catalog.string_agg(pg_catalog.quote_literal(a), ',') \
+    from pg_catalog.regexp_split_to_table(pg_catalog.encode(t.tgargs, 'escape'), '\\\\000') a where a <> '') else '' end from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
     where not t.tgisinternal union all \
     select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
 /// Up to version 14 what generates a column hangs on the column, and not on its default.
@@ -137,3 +139,13 @@ pub(super) const MEMBERS: &str = "with recursive members(login, role) as (select
     union select m.login, more.roleid from members m join pg_catalog.pg_auth_members more on more.member = m.role) \
     select l.rolname::text, r.rolname::text from members m join pg_catalog.pg_roles l on l.oid = m.login \
     join pg_catalog.pg_roles r on r.oid = m.role order by l.rolname, r.rolname";
+/// Whether the server counts what is written, and tells soon: up to version 14 a session that rests tells when it works again.
+pub(super) const COUNTS: &str = "select pg_catalog.current_setting('track_counts')::bool and pg_catalog.current_setting('server_version_num')::int4 >= 150000";
+/// What changes of a relation whenever rows are put into it, it is rewritten, or it gets a column.
+pub(super) const WRITTEN: &str = "select c.oid, pg_catalog.hashtextextended(pg_catalog.concat_ws(':', pg_catalog.pg_stat_get_tuples_inserted(c.oid) \
+    + pg_catalog.pg_stat_get_tuples_updated(c.oid), c.relfilenode, c.xmin), 0) from pg_catalog.pg_class c \
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm', 'p') \
+    and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast'";
+/// Columns of foreign keys that are ON UPDATE CASCADE: the server puts the other table's values there.
+pub(super) const CASCADES: &str = "select c.conrelid, k.own, c.confrelid, k.other from pg_catalog.pg_constraint c, \
+    rows from (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) k (own, other) where c.contype = 'f' and c.confupdtype = 'c'";

@@ -77,6 +77,8 @@ pub struct Rare {
     pub(super) told_reading: BTreeSet<Classified>,
     /// What its rules have a statement touch that writes it.
     pub(super) rules: Vec<Rule>,
+    /// Many rows' values may stand in one of its own.
+    pub(super) is_collected: bool,
     /// The schema and name of the table whose subject column its own is, where it is another's: of what it is made from, or inherits.
     pub(super) subject_of: Option<(Text, Text)>,
 }
@@ -89,6 +91,7 @@ static NOTHING_RARE: Rare = Rare {
     told: BTreeSet::new(),
     told_reading: BTreeSet::new(),
     rules: Vec::new(),
+    is_collected: false,
     subject_of: None,
 };
 

@@ -5,7 +5,7 @@
 //! so. Without a snapshot, names alone are judged: an unqualified table is taken for the one schema whose table of that
 //! name the classification names, else for the first schema of the search path that was SET, else for `public`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::classification::Classification;
@@ -15,7 +15,7 @@ use super::snapshot::{Classified, Relation, Snapshot};
 use super::{Consequences, Context, PeopleRule, Understanding, widths};
 use crate::record::{CatalogState, Certainty, Kind, Parse, Text};
 use crate::session::event::Origin;
-use crate::sql::{Analysis, ColumnRef, Output, RelationName, Stream};
+use crate::sql::{Analysis, Code, ColumnRef, Output, RelationName, Stream};
 
 /// What names mean for one statement.
 pub(super) struct Resolver<'a> {
@@ -30,6 +30,10 @@ pub(super) struct Resolver<'a> {
     pub(super) shifted: &'a BTreeSet<Text>,
     /// Code ran since that may have changed the schema.
     pub(super) suspected: bool,
+    /// Code ran that may have filled anything, and it is not known yet what that was.
+    pub(super) doubted: bool,
+    /// Functions that were made since the catalog was read, by name.
+    pub(super) made: &'a HashMap<Text, Arc<Code>>,
 }
 
 /// A relation that a statement names.
@@ -87,6 +91,11 @@ impl Found {
     /// Nothing on the wire names the columns.
     pub(super) fn infer(&mut self) {
         self.inferred = true;
+    }
+
+    /// Whether something is known of the columns that is not certain.
+    pub(super) fn is_inferred(&self) -> bool {
+        self.inferred
     }
 
     /// More may be among the columns than was shown.
@@ -170,10 +179,8 @@ impl Resolver<'_> {
             opaque: reads_any || self.shows_statistics(analysis, reads) || self.calls_shifted(analysis),
             ..Shown::default()
         };
-        let Some(snapshot) = self.snapshot else { return called };
-        let is_column = |name: &str| {
-            reads.iter().any(|target| matches!(target, Target::Known(relation) if relation.columns.contains_key(name)))
-        };
+        // What a function or a trigger is made of does not run yet.
+        let Some(snapshot) = self.snapshot.filter(|_| analysis.doors.made.is_none()) else { return called };
         // A statement for another server is known where it is a constant.
         let elsewhere =
             |name: &Text| !analysis.doors.elsewhere.is_empty() && (**name == *"dblink" || name.ends_with(".dblink"));
@@ -183,16 +190,15 @@ impl Resolver<'_> {
         shown.for_each(|shown| called.takes(shown.clone()));
         // Of several of one name the types say which is meant, and they are not known.
         operators.for_each(|shown| called.takes(Shown { assumed: !shown.columns.is_empty(), ..shown.clone() }));
-        // One that was made a moment ago; or `email(c)`, which is `c.email`.
-        let operators = analysis.operators.iter().filter(|name| !name.starts_with("::"));
-        let mut names = analysis.functions.iter().chain(operators);
-        let is_unheard_of = names.any(|name| snapshot.is_unheard_of(name) && !is_column(name));
-        called.changes_schema |= is_unheard_of;
+        self.call_unheard_of(analysis, reads, snapshot, &mut called);
         called.is_suspect = self.reads_suspected(analysis, reads, wire);
-        called.opaque |= is_unheard_of || called.is_suspect;
+        called.opaque |= called.is_suspect;
         self.counted(analysis, reads, snapshot, &mut called);
         if let Some(code) = &analysis.code {
             called.takes(snapshot.code(code));
+        }
+        if let Some(given) = &analysis.doors.given {
+            snapshot.executed(given, &mut called);
         }
         analysis.doors.elsewhere.iter().for_each(|inner| self.run_elsewhere(inner, &mut called));
         called
@@ -237,9 +243,10 @@ impl Resolver<'_> {
     fn people(&self, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> PeopleRule {
         let own = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.function(name).is_some());
         let calls = analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call);
-        if analysis.collects || calls || called.opaque || !called.columns.is_empty() {
+        let held = reads.iter().any(|target| self.is_collected(target));
+        if analysis.collects || held || calls || called.opaque || !called.columns.is_empty() {
             let most = if called.opaque { None } else { most(reads).max(called.size) };
-            let plain = !calls && !called.opaque && called.columns.is_empty();
+            let plain = !calls && !held && !called.opaque && called.columns.is_empty();
             let each = plain.then(|| widths::each(analysis, reads)).flatten();
             return PeopleRule::Estimated { most, each };
         }
@@ -377,6 +384,7 @@ impl Resolver<'_> {
 
     fn show_lineage(&self, relation: &Relation, column: Option<&str>, found: &mut Found) {
         let (schema, table) = &relation.parts;
+        found.inferred |= self.doubted && !matches!(&**schema, "pg_catalog" | "information_schema");
         for holds in self.held(schema, table) {
             self.show_marks(holds, column, found);
             // In which of its columns is not known, since the catalog was read no more than before.
@@ -414,6 +422,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn show_marks(&self, holds: &Holds, column: Option<&str>, found: &mut Found) {
+        found.inferred |= holds.is_doubted;
         let (shown, of_the_column) = holds.shows(column, self.classification);
         // What is known for certain is no less certain for being told twice.
         let before = found.columns.len();
@@ -439,8 +448,12 @@ impl Resolver<'_> {
                 found.assumed |= !relation.rare().guessed.is_empty();
                 self.show_lineage(relation, None, found);
             }
-            (Target::Temporary { holds, .. }, column) => self.show_marks(holds, column, found),
+            (Target::Temporary { holds, .. }, column) => {
+                found.inferred |= self.doubted;
+                self.show_marks(holds, column, found);
+            }
             (Target::Named { schema, table }, column) => {
+                found.inferred |= self.doubted && **schema != *"pg_catalog";
                 self.held(schema, table).for_each(|holds| self.show_marks(holds, column, found));
                 self.show_below(schema, table, found);
                 let named = self.classification.named().find(|(s, t, ..)| s == &&**schema && t == &&**table);

@@ -64,6 +64,32 @@ impl Resolver<'_> {
         }
     }
 
+    /// What functions and operators show that were made a moment ago: anything; what they fill, the statement says that made them. `email(c)` is
+    /// none, but `c.email`.
+    pub(super) fn call_unheard_of(
+        &self,
+        analysis: &Analysis,
+        reads: &[Target<'_>],
+        snapshot: &Snapshot,
+        called: &mut Shown,
+    ) {
+        let is_column = |name: &str| {
+            reads.iter().any(|target| matches!(target, Target::Known(relation) if relation.columns.contains_key(name)))
+        };
+        let operators = analysis.operators.iter().filter(|name| !name.starts_with("::"));
+        for name in analysis.functions.iter().chain(operators) {
+            let made = self.made.get(name);
+            if let Some(code) = made {
+                called.takes(snapshot.code(code));
+            }
+            if snapshot.is_unheard_of(name) && !is_column(name) {
+                called.opaque = true;
+                called.changes_schema = true;
+                called.is_open |= made.is_none();
+            }
+        }
+    }
+
     /// `count` says nothing of anybody, unless somebody made another function of that name.
     pub(super) fn counted(&self, analysis: &Analysis, reads: &[Target<'_>], snapshot: &Snapshot, called: &mut Shown) {
         let is_own = |name: &str| snapshot.function(name).is_some() || self.is_shifted("count");

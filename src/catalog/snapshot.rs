@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::building;
 use super::classification::Classification;
 use super::columns::Columns;
+use super::doubted::Written;
 use super::functions::{Function, Functions, Shown, holds_comments, reads_comment};
 use super::lineage::Lineage;
 pub use super::relations::{Classified, Oid, Relation};
@@ -64,6 +65,10 @@ pub struct Rows {
     pub foreign_columns: Vec<(Oid, i16, Text)>,
     /// Tables that are published.
     pub published: Vec<Published>,
+    /// A relation and its column, and those by whose key it is set when that changes.
+    pub cascades: Vec<(Oid, i16, Oid, i16)>,
+    /// Of each relation something that changes whenever it is written; `None` where the server does not count.
+    pub(super) written: Option<Arc<Written>>,
     /// The server's default search path.
     pub search_path: Vec<Text>,
     /// Search paths by `ALTER ROLE` and `ALTER DATABASE`.
@@ -129,17 +134,23 @@ pub struct View {
     made: String,
     definition: String,
     followed: OnceLock<Option<sql::ViewColumns>>,
+    collects: OnceLock<bool>,
 }
 
 impl View {
     /// As PostgreSQL writes it. `made`: by which transaction.
     pub fn new(made: String, definition: String) -> View {
-        View { made, definition, followed: OnceLock::new() }
+        View { made, definition, followed: OnceLock::new(), collects: OnceLock::new() }
     }
 
     /// The transaction that made it what it is.
     pub(super) fn made(&self) -> &str {
         &self.made
+    }
+
+    /// Whether many rows may end in one value of its.
+    pub(super) fn collects(&self) -> bool {
+        *self.collects.get_or_init(|| sql::collects(&self.definition))
     }
 
     /// `None` where it cannot be followed. Wants as much stack as [`sql::analyze`].
@@ -194,9 +205,9 @@ impl Snapshot {
         }
         snapshot.everything = everything.into_iter().collect();
         let find = |name: &sql::RelationName, path: Option<&[Text]>| snapshot.meant(name, path);
-        let copied = snapshot.copied(&rows.triggers);
         let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, &find);
         snapshot.functions = functions;
+        let copied = snapshot.copied(rows, lineage, classification);
         snapshot.sent = snapshot.sent_by(&rows.triggers);
         for (oid, columns) in copied {
             if let Some(relation) = snapshot.relations.get_mut(oid) {
@@ -238,21 +249,6 @@ impl Snapshot {
     /// What code reads that is set off by a change of the schema.
     pub(super) fn told_on_ddl(&self) -> &BTreeSet<Classified> {
         &self.told_on_ddl
-    }
-
-    /// What triggers and rules copy, by the relation that they copy it into: all that is classified where they are, into every
-    /// relation that they write.
-    fn copied(&self, triggers: &[(Oid, String)]) -> HashMap<Oid, BTreeSet<Classified>> {
-        let mut copied: HashMap<Oid, BTreeSet<Classified>> = HashMap::new();
-        for (oid, code) in triggers {
-            let Some(from) = self.relation(*oid).filter(|from| !from.classified.is_empty()) else { continue };
-            let code = sql::Code::of(code);
-            for into in code.writes.iter().flat_map(|name| self.meant(name, None)).filter(|into| into.name != from.name)
-            {
-                copied.entry(into.oid).or_default().extend(from.shows(None));
-            }
-        }
-        copied
     }
 
     /// The relations that a name in a function's body may mean: by the search path, or, where that has none, of any schema.
@@ -317,6 +313,7 @@ impl Snapshot {
             opaque: code.dynamic,
             assumed: true,
             sets_path: code.sets_path,
+            collects: code.collects(),
             changes_schema: code.changes_schema,
             comments: code.comments,
             reads_comment: code.relations.iter().any(holds_comments)
@@ -333,7 +330,23 @@ impl Snapshot {
             shown.takes(inner.clone());
         }
         shown.fills_by(code, called, &|name| self.meant(name, None));
+        shown.may_execute(code.clone());
         shown
+    }
+
+    /// What code fills that executes what it is given.
+    pub(super) fn executed(&self, given: &sql::Code, shown: &mut Shown) {
+        let called: BTreeSet<Classified> = given
+            .functions
+            .iter()
+            .filter_map(|name| self.function(name))
+            .flat_map(|inner| inner.columns.iter().cloned())
+            .collect();
+        for code in shown.executes.clone() {
+            let whole = code.with(given);
+            shown.comments |= whole.comments;
+            shown.fills_by(&whole, called.clone(), &|name| self.meant(name, None));
+        }
     }
 
     /// Everything classified in the database, as far as it is kept.

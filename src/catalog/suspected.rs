@@ -60,6 +60,7 @@ impl Catalog {
             suspicion.at_reading = suspicion.raised;
             suspicion.begun = suspicion.begun.saturating_add(1);
             suspicion.is_pressing = false;
+            database.doubt.reading_begins();
         }
     }
 
@@ -91,9 +92,10 @@ impl Resolver<'_> {
     /// made since, it is known what it holds; sequences are not in the catalog that is read; and where each column of the result is a table's that the
     /// catalog has, that says more than any name: a table keeps its OID under another.
     pub(super) fn reads_suspected(&self, analysis: &Analysis, reads: &[Target<'_>], wire: Option<&[Origin]>) -> bool {
+        let is_another = wire.is_some_and(|origins| self.are_of_another_view(origins, reads));
         let is_unknown = |target: &Target<'_>| match target {
             Target::Named { schema, table } => {
-                let is_followed = self.held(schema, table).next().is_some() || self.is_shifted(table);
+                let is_followed = !is_another && (self.held(schema, table).next().is_some() || self.is_shifted(table));
                 !is_followed && self.lineage.below(schema, table).is_empty()
             }
             Target::Known(_) | Target::Temporary { .. } => false,
@@ -105,6 +107,13 @@ impl Resolver<'_> {
             && !is_sequence
             && reads.iter().any(is_unknown)
             && !wire.is_some_and(|origins| self.are_tables(origins))
+    }
+
+    /// Whether a result has a column of a view that is none of those that are read: it has another name by now, and shows something else, perhaps.
+    fn are_of_another_view(&self, origins: &[Origin], reads: &[Target<'_>]) -> bool {
+        let known = origins.iter().filter_map(|origin| self.snapshot?.relation(origin.table_oid));
+        let mut views = known.filter(|relation| !matches!(relation.bases(), [base] if *base == relation.name));
+        views.any(|view| !reads.iter().any(|target| target.parts().as_ref() == Some(&view.parts)))
     }
 
     /// Whether each column of a result is one of a table that the catalog has. What a view shows may be another by now.

@@ -52,6 +52,8 @@ fn rows() -> Rows {
             ..Function::default()
         }],
         computed: Vec::new(),
+        cascades: Vec::new(),
+        written: None,
         generated: Vec::new(),
         unnamed: Vec::new(),
         triggers: Vec::new(),

@@ -3,8 +3,9 @@
 //! In: what a statement puts in, and the widths of columns by the server's statistics. Out: bytes a row; nothing where it is not known what a function
 //! makes of a column, or how wide one is: then the worst is assumed. PURE.
 
-use super::resolve::Target;
+use super::resolve::{Resolver, Target};
 use super::snapshot::Relation;
+use crate::record::Text;
 use crate::sql::{Analysis, COLLECTING, ColumnRef, Output};
 
 /// Functions that leave a value as long as it is, or make it longer, besides those that collect them.
@@ -132,4 +133,15 @@ fn whole(relation: &Relation, form: Form) -> Option<u64> {
         bytes = bytes.saturating_add(relation.width(*number)?).saturating_add(around);
     }
     (!relation.columns.is_empty()).then_some(bytes)
+}
+impl Resolver<'_> {
+    /// Whether one value of a relation may hold many rows' of others. Of a view that the catalog does not have yet that is not known.
+    pub(super) fn is_collected(&self, target: &Target<'_>) -> bool {
+        let held = |(schema, table): (&Text, &Text)| self.held(schema, table).any(|holds| holds.is_collected);
+        match target {
+            Target::Known(relation) => relation.rare().is_collected || held((&relation.parts.0, &relation.parts.1)),
+            Target::Temporary { holds, .. } => holds.is_collected,
+            Target::Named { schema, table } => held((schema, table)) || !self.lineage.below(schema, table).is_empty(),
+        }
+    }
 }

@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::tokens::{Lexeme, Tokens};
+use super::executed::{self, Executed};
+use super::tokens::{COLLECTING, Lexeme, Tokens};
 use super::{RelationName, doors};
 use crate::record::Text;
 
 /// Names that are kept, of each kind. With more, the code is taken for dynamic.
 const NAMES_MAX: usize = 4_096;
 
-/// Texts within texts within a text are read, where code executes what it puts together.
-const STRINGS_WITHIN_MAX: u32 = 3;
+/// Constants that a function is called with are looked at, tokens.
+const CONSTANTS_LOOKED_AT_MAX: usize = 16;
 
 /// What is assigned is read so far, tokens.
 const ASSIGNED_TOKENS_MAX: usize = 256;
@@ -55,24 +56,31 @@ pub struct Code {
     /// Whether it may write a comment with what it puts together: it executes, and `COMMENT ON` is somewhere in it.
     #[serde(skip)]
     pub comments: bool,
+    /// Functions that it calls with more than constants.
+    #[serde(skip)]
+    pub passes: Vec<Text>,
+    /// Names that stand alone in what it executes, or puts together for that: what a text fills that it does not name is among them, perhaps.
+    #[serde(skip)]
+    pub alone: Vec<RelationName>,
+    /// Whether a text that it executes fills what it does not name.
+    #[serde(skip)]
+    pub fills_unnamed: bool,
+    /// Whether it executes more than its constants say.
+    #[serde(skip)]
+    pub is_open: bool,
 }
 
 impl Code {
     /// Reads a body in PL/pgSQL, or in anything that has SQL's tokens.
     pub fn of(body: &str) -> Code {
-        let comments = says_comment(body);
-        let opaque = Code { dynamic: true, sets_path: true, changes_schema: true, comments, ..Code::default() };
-        let Some(tokens) = Tokens::scan(body) else { return opaque };
+        let Some(tokens) = Tokens::scan(body) else { return Code::opaque(body) };
         let says = |word: &str| tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case(word));
         let dynamic = says("execute");
         let mut names = Names { takes_all: takes_all(&tokens), ..Names::default() };
         names.take(&tokens, false);
-        if dynamic {
-            names.take_strings(&tokens, STRINGS_WITHIN_MAX);
-        }
-        let Names { relations, functions, writes, makes, takes_all } = names;
-        if relations.len() > NAMES_MAX || functions.len() > NAMES_MAX {
-            return opaque;
+        let executed = if dynamic { executed::texts(&tokens, &mut names) } else { Executed::default() };
+        if !names.are_few() {
+            return Code::opaque(body);
         }
         let mut notifies = doors::notified(&tokens);
         notifies.extend(tokens.all.windows(2).filter_map(|pair| match pair {
@@ -82,20 +90,67 @@ impl Code {
             _ => None,
         }));
         Code {
-            relations: relations.into_iter().collect(),
-            writes: writes.into_iter().collect(),
-            makes: makes.into_iter().collect(),
-            functions: functions.into_iter().collect(),
             notifies,
             assigns: assigns(&tokens),
             copies: copies(&tokens),
             takes_rows: takes_rows(&tokens),
-            takes_all,
             dynamic,
-            comments: dynamic && comments,
+            comments: dynamic && (executed.comments || says_comment(body)),
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),
             changes_schema: dynamic || ["alter", "create", "drop"].iter().any(|word| says(word)),
+            fills_unnamed: executed.fills_unnamed,
+            is_open: executed.is_open || (dynamic && executed::is_open(&tokens)),
+            ..names.into_code()
         }
+    }
+
+    /// What is given to code by the constants of a statement that calls it, and that it may execute; `None` where there are none.
+    pub(super) fn given(tokens: &Tokens<'_>) -> Option<Code> {
+        let mut names = Names::default();
+        let executed = executed::texts(tokens, &mut names);
+        let is_something = !names.relations.is_empty() || executed.comments || executed.is_open;
+        is_something.then(|| Code {
+            comments: executed.comments,
+            fills_unnamed: executed.fills_unnamed,
+            is_open: executed.is_open || !names.are_few(),
+            ..if names.are_few() { names.into_code() } else { Code::default() }
+        })
+    }
+
+    /// The same of values that are sent apart from the statement.
+    pub fn of_values<'v>(values: impl Iterator<Item = &'v str>) -> Option<Code> {
+        let quoted: Vec<String> = values.map(|value| format!("'{}'", value.replace('\'', "''"))).collect();
+        Code::given(&Tokens::scan(&quoted.join(","))?)
+    }
+
+    /// What it executes, with what it is given.
+    pub fn with(&self, given: &Code) -> Code {
+        let both = |one: &[RelationName], other: &[RelationName]| one.iter().chain(other).cloned().collect();
+        let functions = self.functions.iter().chain(&given.functions).cloned().collect();
+        Code {
+            relations: both(&self.relations, &given.relations),
+            writes: both(&self.writes, &given.writes),
+            makes: both(&self.makes, &given.makes),
+            alone: both(&self.alone, &given.alone),
+            functions,
+            takes_all: self.takes_all || given.takes_all,
+            fills_unnamed: self.fills_unnamed || given.fills_unnamed,
+            comments: self.comments || given.comments,
+            is_open: self.is_open || given.is_open,
+            ..Code::default()
+        }
+    }
+
+    /// Whether many rows may end in one value.
+    pub fn collects(&self) -> bool {
+        let collects = |name: &Text| COLLECTING.contains(&doors::bare(name)) || &**name == "array";
+        self.functions.iter().any(collects)
+    }
+
+    /// Code of which nothing is known.
+    pub(super) fn opaque(body: &str) -> Code {
+        let comments = says_comment(body);
+        Code { dynamic: true, sets_path: true, changes_schema: true, is_open: true, comments, ..Code::default() }
     }
 
     /// The code of a DO block; `None` where the statement is none.
@@ -107,65 +162,84 @@ impl Code {
         let language = tokens.find(0, "language").map(|at| tokens.word(at + 1));
         match (language.as_deref().unwrap_or("plpgsql"), body.content()) {
             ("plpgsql", Some(body)) => Some(Code::of(&body)),
-            (_, body) => {
-                let comments = says_comment(&body.unwrap_or_default());
-                Some(Code { dynamic: true, sets_path: true, changes_schema: true, comments, ..Code::default() })
-            }
+            (_, body) => Some(Code::opaque(&body.unwrap_or_default())),
         }
     }
 }
 
 /// Names that stand in a piece of code.
 #[derive(Default)]
-struct Names {
+pub(super) struct Names {
     relations: BTreeSet<RelationName>,
     functions: BTreeSet<Text>,
+    passes: BTreeSet<Text>,
     writes: BTreeSet<RelationName>,
     makes: BTreeSet<RelationName>,
-    takes_all: bool,
+    pub(super) alone: BTreeSet<RelationName>,
+    pub(super) takes_all: bool,
 }
 
 impl Names {
+    /// Whether they are no more than are kept.
+    pub(super) fn are_few(&self) -> bool {
+        self.relations.len() <= NAMES_MAX && self.functions.len() <= NAMES_MAX && self.alone.len() <= NAMES_MAX
+    }
+
+    fn into_code(self) -> Code {
+        let Names { relations, functions, passes, writes, makes, alone, takes_all } = self;
+        Code {
+            relations: relations.into_iter().collect(),
+            writes: writes.into_iter().collect(),
+            makes: makes.into_iter().collect(),
+            alone: alone.into_iter().collect(),
+            functions: functions.into_iter().collect(),
+            passes: passes.into_iter().collect(),
+            takes_all,
+            ..Code::default()
+        }
+    }
+
     /// `executed`: it is a text that code executes, in which `INTO` names no variable.
-    fn take(&mut self, tokens: &Tokens<'_>, executed: bool) {
+    pub(super) fn take(&mut self, tokens: &Tokens<'_>, executed: bool) {
         for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_name()) {
             let name = lexeme.name();
             let qualified = tokens.word(at + 1) == "." && tokens.all.get(at + 2).is_some_and(Lexeme::is_name);
             let before = if at > 0 { tokens.word(at - 1) } else { String::new() };
-            if tokens.word(at + 1) == "(" && before != "." {
-                self.functions.insert(Text::from(name.as_str()));
-            }
+            let behind = if qualified { at + 3 } else { at + 1 };
             let mut relation = RelationName { schema: None, name: name.as_str().into() };
+            if tokens.word(at + 1) == "(" && before != "." {
+                self.calls(name.as_str().into(), tokens, at + 1);
+            }
             if qualified {
                 let second = tokens.word(at + 2);
                 if tokens.word(at + 3) == "(" {
-                    self.functions.insert(format!("{name}.{second}").into());
+                    self.calls(format!("{name}.{second}").into(), tokens, at + 3);
                 }
                 let schema = std::mem::replace(&mut relation.name, second.into());
                 self.relations.insert(RelationName { schema: None, name: schema.clone() });
                 relation.schema = Some(schema);
             }
-            let made = is_made(tokens, at, if qualified { at + 3 } else { at + 1 });
+            let made = is_made(tokens, at, behind);
             if made || matches!(before.as_str(), "into" | "update" | "only") {
                 self.writes.insert(relation.clone());
             }
-            if made || (executed && before == "into") {
+            // `INSERT INTO` names no variable either.
+            let inserts = || at > 1 && matches!(tokens.word(at - 2).as_str(), "insert" | "merge");
+            if made || (before == "into" && (executed || qualified || inserts())) {
                 self.makes.insert(relation.clone());
             }
             self.relations.insert(relation);
         }
     }
 
-    /// What is executed is put together of these, as a rule.
-    fn take_strings(&mut self, tokens: &Tokens<'_>, within: u32) {
-        for content in tokens.all.iter().filter(|lexeme| lexeme.is_constant()).filter_map(Lexeme::content) {
-            let Some(inner) = Tokens::scan(&content) else { continue };
-            self.take(&inner, true);
-            self.takes_all |= takes_all(&inner);
-            if within > 0 && self.relations.len() <= NAMES_MAX {
-                self.take_strings(&inner, within - 1);
-            }
+    /// A call of a function, whose arguments begin at `open`.
+    fn calls(&mut self, function: Text, tokens: &Tokens<'_>, open: usize) {
+        let given = tokens.all.iter().skip(open + 1).take(CONSTANTS_LOOKED_AT_MAX);
+        let first_other = given.clone().find(|lexeme| !lexeme.is_constant() && lexeme.text != ",");
+        if first_other.is_none_or(|lexeme| lexeme.text != ")") {
+            self.passes.insert(function.clone());
         }
+        self.functions.insert(function);
     }
 }
 
@@ -179,7 +253,7 @@ fn is_made(tokens: &Tokens<'_>, at: usize, behind: usize) -> bool {
 }
 
 /// Whether `COMMENT ON` is anywhere in a text, in pieces of strings, too.
-fn says_comment(text: &str) -> bool {
+pub(super) fn says_comment(text: &str) -> bool {
     let small = text.to_ascii_lowercase();
     small.match_indices("comment").any(|(at, word)| {
         let behind = small.get(at + word.len()..).unwrap_or_default();
@@ -199,7 +273,7 @@ fn takes_rows(tokens: &Tokens<'_>) -> bool {
 }
 
 /// `*` that is no product.
-fn takes_all(tokens: &Tokens<'_>) -> bool {
+pub(super) fn takes_all(tokens: &Tokens<'_>) -> bool {
     let is_all =
         |at: usize| matches!(tokens.word(at.saturating_sub(1)).as_str(), "select" | "," | "." | "all" | "distinct");
     tokens.all.iter().enumerate().any(|(at, lexeme)| lexeme.text == "*" && is_all(at))

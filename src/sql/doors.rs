@@ -6,9 +6,12 @@
 use pg_query::protobuf::Token;
 use serde::{Deserialize, Serialize};
 
+use super::made::{self, Made};
 use super::output::Tree;
+use super::passed::{self, Passed};
+use super::shape::is_blind;
 use super::tokens::{Lexeme, Tokens};
-use super::{Analysis, ColumnRef, Fate, Flow, Output, RelationName, statement};
+use super::{Analysis, Code, ColumnRef, Fate, Flow, Output, RelationName, statement};
 use crate::record::Text;
 
 /// Calls of each kind that are looked at. With more, what they name is not known.
@@ -32,6 +35,18 @@ pub struct Doors {
     pub elsewhere: Vec<Analysis>,
     /// What a replication command streams.
     pub stream: Option<Stream>,
+    /// What constants name that are given to code which may execute them.
+    #[serde(skip)]
+    pub given: Option<Box<Code>>,
+    /// What functions are called with that may write it somewhere.
+    #[serde(skip)]
+    pub passed: Vec<Passed>,
+    /// Code that it makes, or sets to run.
+    #[serde(skip)]
+    pub made: Option<Box<Made>>,
+    /// Whether a table is filled from a file of the server's, or by a program there.
+    #[serde(skip)]
+    pub from_file: bool,
 }
 
 /// What a replication command streams.
@@ -53,9 +68,14 @@ impl Doors {
 
     /// Those of a statement that calls these functions.
     pub(super) fn of(tokens: &Tokens<'_>, functions: &[Text], depth: usize) -> Doors {
-        let mut doors = Doors::default();
+        let mut doors =
+            Doors { made: made::made(tokens).map(Box::new), from_file: from_file(tokens), ..Doors::default() };
         if tokens.word(0) == "notify" {
             doors.notifies.push(Some(tokens.word(1).into()));
+        }
+        if functions.iter().any(|function| !is_blind(function)) || tokens.word(0) == "execute" {
+            doors.given = Code::given(tokens).map(Box::new);
+            doors.passed = passed::passed(tokens);
         }
         let bare: Vec<&str> = functions.iter().map(|function| bare(function)).collect();
         let calls = |name: &str| bare.contains(&name);
@@ -101,6 +121,13 @@ impl Doors {
         let into = self.sequences.iter().cloned().chain(any);
         into.map(|into| Flow { columns: columns.clone(), ..Flow::new(into, Fate::Filled) }).collect()
     }
+}
+
+/// `COPY … FROM 'file'`, `COPY … FROM PROGRAM '…'`.
+fn from_file(tokens: &Tokens<'_>) -> bool {
+    let from = tokens.find(0, "from").filter(|_| tokens.word(0) == "copy");
+    let is_file = |at: usize| tokens.word(at + 1) == "program" || tokens.all.get(at + 1).is_some_and(is_string);
+    from.is_some_and(is_file)
 }
 
 /// The sequence that each call of a function names, and whether that is certain: `pg_get_serial_sequence` of constants gives the name that a

@@ -2,6 +2,8 @@
 //!
 //! In: a statement's tokens, and its analysis so far. Out: one [`Flow`] a relation, its columns followed where they can be.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::output::Tree;
@@ -78,7 +80,7 @@ pub(super) fn of(tokens: &Tokens<'_>, text: &str, analysis: &Analysis, tree: &Tr
         "select" | "values" | "table" | "with" if tokens.find(0, "into").is_some() && analysis.writes.len() == 1 => {
             selected_into(tokens, text, is_safe).into_iter().collect()
         }
-        "alter" => altered(tokens).into_iter().collect(),
+        "alter" => altered(tokens).into_iter().chain(computed(tokens, analysis)).collect(),
         "drop" | "truncate" => analysis
             .writes
             .iter()
@@ -191,9 +193,13 @@ fn altered(tokens: &Tokens<'_>) -> Option<Flow> {
         let into = RelationName { schema: Some(tokens.word(at + 2).into()), name: from.name.clone() };
         return Some(Flow { columns: star(&from), ..Flow::new(into, Fate::Filled) });
     }
-    if tokens.are(at, &["attach", "partition"]) || tokens.word(at) == "inherit" {
-        let (child, _) = relation(tokens, if tokens.word(at) == "inherit" { at + 1 } else { at + 2 })?;
+    if tokens.are(at, &["attach", "partition"]) {
+        let (child, _) = relation(tokens, at + 2)?;
         return Some(Flow { columns: star(&child), ..Flow::new(from, Fate::Filled) });
+    }
+    if tokens.word(at) == "inherit" {
+        let (parent, _) = relation(tokens, at + 1)?;
+        return Some(Flow { columns: star(&from), ..Flow::new(parent, Fate::Filled) });
     }
     if tokens.word(at) != "rename" {
         return retyped(tokens, at, from);
@@ -206,6 +212,36 @@ fn altered(tokens: &Tokens<'_>) -> Option<Flow> {
     let (old, new) = (tokens.word(at), tokens.word(at + 2));
     let source = ColumnRef { relation: Some(from.clone()), column: Some(old.into()), plain: true };
     Some(Flow { columns: Some(vec![(Some(new.into()), vec![source])]), ..Flow::new(from, Fate::Filled) })
+}
+
+/// The functions that ALTER TABLE computes columns with: PostgreSQL's summary has none of them.
+pub(super) fn computing(tokens: &Tokens<'_>) -> Vec<Text> {
+    let (mut functions, mut depth, mut computes) = (BTreeSet::new(), 0_usize, false);
+    for (at, lexeme) in tokens.all.iter().enumerate().skip(1) {
+        match (lexeme.text, lexeme.name().as_str()) {
+            ("(", _) => depth += 1,
+            (")", _) => depth = depth.saturating_sub(1),
+            (",", _) if depth == 0 => computes = false,
+            (_, "using" | "default" | "as") if depth == 0 => computes = true,
+            // A type may have a parenthesis of its own.
+            (_, name) if computes && lexeme.is_name() && tokens.word(at + 1) == "(" => {
+                let before = tokens.word(at - 1);
+                let schema = (before == ".").then(|| tokens.word(at - 2));
+                let is_type = before == "::" || (before == "as" && depth > 0);
+                let named = schema.into_iter().chain([name.to_owned()]).collect::<Vec<_>>().join(".");
+                functions.extend((!is_type && !lexeme.fixed).then(|| Text::from(named)));
+            }
+            _ => {}
+        }
+    }
+    functions.into_iter().collect()
+}
+
+/// A new column's default, and what a column is made anew of, may call functions: any of its columns holds what these show.
+fn computed(tokens: &Tokens<'_>, analysis: &Analysis) -> Option<Flow> {
+    let [into] = &analysis.writes[..] else { return None };
+    let calls = !analysis.functions.is_empty() && tokens.word(1) == "table";
+    calls.then(|| Flow { columns: Some(Vec::new()), ..Flow::new(into.clone(), Fate::Filled) })
 }
 
 /// ALTER COLUMN … TYPE … USING an expression of the row: any name in it may be a column's.

@@ -7,13 +7,16 @@
 
 mod code;
 mod doors;
+mod executed;
 mod fingerprint;
 mod flow;
 mod keywords;
 pub mod literals;
+mod made;
 mod merge;
 mod modifying;
 mod output;
+mod passed;
 mod plain;
 mod replication;
 pub mod seal;
@@ -29,6 +32,8 @@ use serde::{Deserialize, Serialize};
 pub use self::code::Code;
 pub use self::doors::{Doors, Stream, called};
 pub use self::flow::{Fate, Flow};
+pub use self::made::Made;
+pub use self::passed::Passed;
 pub use self::replication::{is_of_a_database, replication};
 use self::seal::{Keys, Seal};
 pub use self::shape::{Constants, holds_for_shape, shape};
@@ -286,6 +291,11 @@ pub struct ViewColumns {
     pub columns: Vec<(Option<String>, Vec<ColumnRef>)>,
     /// See [`Analysis::single`].
     pub single: bool,
+}
+
+/// Whether many rows may end in one value of what a query gives.
+pub fn collects(query: &str) -> bool {
+    tokens::Tokens::scan(query).is_none_or(|tokens| tokens.collect_rows())
 }
 
 /// The columns of a view's definition. `None` where they cannot be followed.

@@ -71,12 +71,16 @@ const BLIND_FUNCTIONS: [&str; 48] = [
 
 /// Whether the analysis of one text holds for every text of its shape: nothing in it came from a constant.
 pub fn holds_for_shape(analysis: &Analysis) -> bool {
-    let blind = |name: &str| BLIND_FUNCTIONS.contains(&name.strip_prefix("pg_catalog.").unwrap_or(name));
     matches!(analysis.kind, Kind::Select | Kind::Insert | Kind::Update | Kind::Delete)
         && analysis.parse == Parse::Full
         && analysis.effects.is_empty()
         && analysis.comment_tags.is_empty()
-        && analysis.functions.iter().all(|name| blind(name))
+        && analysis.functions.iter().all(|name| is_blind(name))
+}
+
+/// Whether a function of this name, PostgreSQL's own, takes no name and no text that means anything.
+pub(super) fn is_blind(name: &str) -> bool {
+    BLIND_FUNCTIONS.contains(&name.strip_prefix("pg_catalog.").unwrap_or(name))
 }
 
 /// Where the constants of a text lie that has a shape: of so many as most have.

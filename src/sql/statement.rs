@@ -57,6 +57,9 @@ fn within(text: &str, depth: usize) -> Analysis {
     };
     analysis.parse = Parse::Summary;
     relations(&summary, &mut analysis);
+    if analysis.kind == Kind::Ddl && tokens.word(0) == "alter" {
+        analysis.functions = flow::computing(&tokens);
+    }
     analysis.fingerprint = fingerprint::of(&tokens, [&analysis.reads, &analysis.writes]);
     analysis.effects = effects(&tokens, analysis.kind, &summary.statement_types);
     analysis.shows_setting = shows_setting(&tokens, &analysis);
@@ -67,7 +70,8 @@ fn within(text: &str, depth: usize) -> Analysis {
         Some(modifying) => modifying.flows.clone(),
         None => flow::of(&tokens, text, &analysis, &tree),
     };
-    if !analysis.functions.is_empty() || analysis.kind == Kind::Other {
+    let is_door = matches!(analysis.kind, Kind::Other | Kind::CopyIn) || tokens.word(0) == "create";
+    if !analysis.functions.is_empty() || is_door {
         analysis.doors = Doors::of(&tokens, &analysis.functions, depth);
         analysis.flows.extend(analysis.doors.flows(&analysis.functions, &tree));
     }

@@ -1,3 +1,8 @@
+-- another role
+set role postgres
+--> exact | email | 40
+select email from shop.customers
+
 -- the search path by SET
 set search_path to shop, public
 --> exact | email | 40
@@ -69,11 +74,6 @@ select lower(name) from shop.customers
 set client_encoding to 'LATIN1'
 --> inferred | email | 40
 select lower(email), '' from shop.customers
-
--- another role
-set role postgres
---> exact | email | 40
-select email from shop.customers
 
 -- by pg_settings
 update pg_settings set setting = 'shop' where name = 'search_path'

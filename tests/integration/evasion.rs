@@ -3,6 +3,7 @@
 
 mod corpus;
 mod doors;
+mod unfollowed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +24,8 @@ const CLASSIFICATION: &str = include_str!("../evasion/classification.yaml");
 const POLICY: &str = include_str!("../../policies/bulk/bulk-personal-read.yaml");
 const POLICY_CASES: &str = include_str!("../../policies/bulk/bulk-personal-read.cases.yaml");
 
-/// In this order: what went into large objects is remembered, and what went into a sequence whose name is not known, and into comments.
+/// In this order: while it is not known what code has filled, nothing is exact, and so what has to be comes before such code; and what went
+/// into large objects is remembered, and what went into a sequence whose name is not known, and into comments.
 const FAMILIES: [&str; 27] = [
     "plain",
     "expressions",
@@ -31,6 +33,11 @@ const FAMILIES: [&str; 27] = [
     "subqueries",
     "joins",
     "relations",
+    "cursors",
+    "prepared",
+    "copy",
+    "hostile",
+    "settings",
     "functions",
     "code",
     "large_objects",
@@ -39,11 +46,6 @@ const FAMILIES: [&str; 27] = [
     "sequences",
     "copies",
     "writing",
-    "cursors",
-    "prepared",
-    "copy",
-    "settings",
-    "hostile",
     "covert",
     "changes",
     "unnamed",
@@ -54,6 +56,9 @@ const FAMILIES: [&str; 27] = [
     "comments",
 ];
 
+/// What code fills: most of these wait for the catalog, and so are run by themselves.
+const OF_CODE: [&str; 2] = ["filled", "executed"];
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum By {
     Simple,
@@ -62,12 +67,22 @@ enum By {
 
 #[test]
 fn what_reaches_the_client_is_known_by_the_simple_protocol() {
-    judge(By::Simple);
+    judge(By::Simple, &FAMILIES);
 }
 
 #[test]
 fn what_reaches_the_client_is_known_by_the_extended_protocol() {
-    judge(By::Extended);
+    judge(By::Extended, &FAMILIES);
+}
+
+#[test]
+fn what_code_fills_is_known_by_the_simple_protocol() {
+    judge(By::Simple, &OF_CODE);
+}
+
+#[test]
+fn what_code_fills_is_known_by_the_extended_protocol() {
+    judge(By::Extended, &OF_CODE);
 }
 
 #[test]
@@ -87,7 +102,7 @@ pub(crate) fn families() -> Vec<Family> {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Family::parse(name, &text)
     };
-    FAMILIES.iter().map(read).collect()
+    FAMILIES.iter().chain(&OF_CODE).map(read).collect()
 }
 
 /// What of the corpus's schema is classified.
@@ -237,10 +252,11 @@ fn who_read_the_record_of_one_person() {
     assert_eq!(sidecar.command(["who", "shop.orders", "7"]).expect_success().lines().count(), 1);
 }
 
-fn judge(by: By) {
+fn judge(by: By, names: &[&str]) {
     let (name, mut sidecar, _policies) = set_up();
     let major = server::major(shared());
-    let families = families();
+    let mut families = families();
+    families.retain(|family| names.iter().any(|name| *name == family.name));
     let mut wrong = Vec::new();
     for (family, case) in families.iter().flat_map(|family| family.cases.iter().map(move |case| (family, case))) {
         wrong.extend(play(&sidecar.address(), &name, by, &application(family, case), case, major));

@@ -1,0 +1,106 @@
+//! Code that nobody could follow may have filled any relation. Which one it was, the server counts.
+//!
+//! In: that such code ran; and of each relation something that changes whenever it is written, as the catalog is read. Out: whether any relation may
+//! have been filled, until the server has counted; and then those that were written meanwhile. Nothing is said of what they hold, and so nobody is
+//! counted for it: what is read of them is not exact, no more and no less. On servers that do not count, that holds for every relation from then on.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Catalog;
+use super::relations::place_of;
+use super::snapshot::{Oid, Rows};
+use crate::record::Text;
+
+/// A session that rests tells what it wrote after ten seconds (PostgreSQL's pgstat.c, `PGSTAT_IDLE_INTERVAL`); one that works, each second.
+const COUNTED_AFTER: Duration = Duration::from_secs(12);
+
+/// Of each relation something that changes whenever it is written.
+pub(super) type Written = HashMap<Oid, i64>;
+
+/// Of one database.
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    open: Option<Open>,
+    /// When the reading began that is under way.
+    reading_since: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// What had been written before; `None` where the server does not count.
+    before: Option<Arc<Written>>,
+    /// When what was written since is counted.
+    until: Instant,
+}
+
+impl Doubt {
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(super) fn reading_begins(&mut self) {
+        self.reading_since = Some(Instant::now());
+    }
+
+    /// True where there was none.
+    fn raise(&mut self, before: Option<&Arc<Written>>) -> bool {
+        let until = Instant::now() + COUNTED_AFTER;
+        match &mut self.open {
+            Some(open) => open.until = until,
+            None => {
+                self.open = Some(Open { before: before.cloned(), until });
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The catalog was read. Gives the relations that were written since it was open, where all of it is counted by now.
+    pub(super) fn was_read(&mut self, rows: &Rows) -> BTreeSet<(Text, Text)> {
+        let Some(open) = &mut self.open else { return BTreeSet::new() };
+        let (Some(now), Some(before)) = (&rows.written, &open.before) else {
+            open.before = None;
+            return BTreeSet::new();
+        };
+        if self.reading_since.is_none_or(|since| since < open.until) {
+            return BTreeSet::new();
+        }
+        let mut written: BTreeSet<Oid> =
+            now.iter().filter(|(oid, now)| before.get(oid) != Some(now)).map(|(oid, _)| *oid).collect();
+        // A partition's rows are its parents', too.
+        let mut last = 0;
+        while last != written.len() {
+            last = written.len();
+            let above = rows.inherits.iter().filter(|(child, _)| written.contains(child)).map(|(_, parent)| *parent);
+            written.extend(above.collect::<Vec<_>>());
+        }
+        self.open = None;
+        let listed = |oid: &Oid| rows.relations.get(place_of(&rows.relations, *oid, |listed| listed.oid)?);
+        written.iter().filter_map(listed).map(|listed| (listed.schema.clone(), listed.name.clone())).collect()
+    }
+}
+
+impl Catalog {
+    /// Code ran that may have filled anything, with anything. True where there is more to keep.
+    pub fn was_not_followed(&self, database: &str) -> bool {
+        let mut databases = self.write();
+        let Some(database) = databases.get_mut(database) else { return false };
+        let is_new = database.doubt.raise(database.rows.written.as_ref());
+        let changed = is_new && Arc::make_mut(&mut database.lineage).doubt_what_is_no_relation();
+        drop(databases);
+        if is_new {
+            self.inner.wake.notify_one();
+            self.changed_now();
+        }
+        changed
+    }
+
+    /// When the server has counted what such code wrote; `None` where nothing is in doubt, or it does not count.
+    pub(super) fn counted_at(&self, database: &str) -> Option<Instant> {
+        let databases = self.read();
+        let open = databases.get(database)?.doubt.open.as_ref()?;
+        open.before.as_ref().map(|_| open.until)
+    }
+}
