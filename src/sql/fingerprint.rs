@@ -44,7 +44,8 @@ pub(super) fn of(tokens: &Tokens<'_>, relations: [&[RelationName]; 2]) -> Text {
 
 /// The normal form. `codes`: whether a body in it is put in its normal form.
 fn normal(tokens: &Tokens<'_>, numbered: &HashSet<&str>, codes: bool) -> String {
-    let mut form = Form::new(tokens.text.len());
+    // What touches in the text does not in it.
+    let mut form = Form::new(tokens.text.len() + tokens.all.len());
     let code_behind = if codes { code_behind(tokens) } else { None };
     let all = &tokens.all;
     for (at, lexeme) in all.iter().enumerate() {

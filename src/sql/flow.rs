@@ -77,7 +77,7 @@ pub(super) fn of(tokens: &Tokens<'_>, text: &str, analysis: &Analysis, tree: &Tr
             let filled: Vec<Flow> = others.map(|into| Flow::new(into.clone(), Fate::Filled)).collect();
             made.into_iter().chain(filled).collect()
         }
-        "select" | "values" | "table" | "with" if tokens.find(0, "into").is_some() && analysis.writes.len() == 1 => {
+        "select" | "values" | "table" | "with" if analysis.writes.len() == 1 && tokens.find(0, "into").is_some() => {
             selected_into(tokens, text, is_safe).into_iter().collect()
         }
         "alter" => altered(tokens).into_iter().chain(computed(tokens, analysis)).collect(),

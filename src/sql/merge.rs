@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use pg_query::protobuf::{MergeStmt, MergeWhenClause, Node, ResTarget, SelectStmt};
+use pg_query::protobuf::{MergeStmt, MergeWhenClause, Node, ResTarget, SelectStmt, Token};
 use pg_query::{DeparseOptions, NodeEnum};
 
 use super::flow::Sources;
@@ -26,7 +26,8 @@ pub(super) struct Merge {
 
 /// Whether there is a MERGE anywhere in a statement, or may be.
 pub(super) fn is_in(tokens: &Tokens<'_>) -> bool {
-    (0..tokens.all.len()).any(|at| tokens.are(at, &["merge", "into"]))
+    let merges = tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.token == Token::Merge);
+    merges.map(|(at, _)| at).any(|at| tokens.are(at, &["merge", "into"]))
 }
 
 impl Merge {

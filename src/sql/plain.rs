@@ -48,14 +48,17 @@ pub(super) fn tokens(text: &str) -> Option<Vec<Lexeme<'_>>> {
 /// Takes one piece in; nothing where it wants the scanner.
 fn taken<'t>(text: &'t str, place: Range<usize>, token: Option<Token>, all: &mut Vec<Lexeme<'t>>) -> Option<()> {
     let (start, end) = (place.start, place.end);
+    let first = text.as_bytes().get(start)?;
+    if matches!(first, b' ' | b'\t' | b'\n' | b'\r') {
+        return Some(());
+    }
     let piece = text.get(place)?;
     let plain = |token| Lexeme { token, keyword: false, fixed: false, text: piece, start, end };
     let before = all.last_mut();
-    let lexeme = match (token, piece.as_bytes().first()?) {
+    let lexeme = match (token, first) {
         // Two strings may be one.
         (Some(Token::Sconst), _) if before.as_ref().is_some_and(|before| before.token == Token::Sconst) => return None,
         (Some(token), _) => plain(token),
-        (None, b' ' | b'\t' | b'\n' | b'\r') => return Some(()),
         (None, b'"') => (piece.len() > 2).then(|| plain(Token::Ident))?,
         (None, b'$') => plain(Token::Param),
         (None, first) if first.is_ascii_alphabetic() || *first == b'_' || *first >= 0x80 => match KEYWORDS.get(piece) {

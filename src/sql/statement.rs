@@ -223,15 +223,17 @@ fn tree(
     analysis.parse = Parse::Full;
     analysis.single = outputs.single;
     analysis.output =
-        if outputs.columns.is_empty() && analysis.kind != Kind::Select && tokens.find(0, "returning").is_none() {
+        if outputs.has_no_column() && analysis.kind != Kind::Select && tokens.find(0, "returning").is_none() {
             Output::Nothing
         } else {
-            Output::Columns(outputs.columns)
+            Output::Columns(outputs.into_columns())
         };
 }
 
 fn within_limits(tokens: &Tokens<'_>) -> bool {
-    tokens.all.len() <= TREE_TOKENS_MAX && tokens.depth() <= TREE_DEPTH_MAX && tokens.links() <= TREE_LINKS_MAX
+    let (count, depth) = (tokens.all.len(), tokens.depth());
+    let links = || if count <= TREE_LINKS_MAX { count } else { tokens.links() };
+    count <= TREE_TOKENS_MAX && depth <= TREE_DEPTH_MAX && links() <= TREE_LINKS_MAX
 }
 
 /// Whether `sqlparser` may see this text.
@@ -352,14 +354,24 @@ fn kind(tokens: &Tokens<'_>) -> Kind {
 }
 
 fn with_kind(tokens: &Tokens<'_>) -> Kind {
-    let main = ["select", "insert", "update", "delete", "merge", "values", "table"];
-    let found = main.iter().filter_map(|word| tokens.find(1, word).map(|at| (at, *word))).min();
-    match found.map(|(_, word)| word) {
-        Some("insert") => Kind::Insert,
-        Some("update") => Kind::Update,
-        Some("delete") => Kind::Delete,
-        Some("merge") => Kind::Merge,
-        Some("select") if tokens.find(1, "into").is_some() => Kind::Ddl,
+    let is_main = |lexeme: &Lexeme<'_>| {
+        matches!(
+            lexeme.token,
+            Token::Select
+                | Token::Insert
+                | Token::Update
+                | Token::DeleteP
+                | Token::Merge
+                | Token::Values
+                | Token::Table
+        )
+    };
+    match tokens.find_where(1, is_main).and_then(|at| tokens.all.get(at)).map(|lexeme| lexeme.token) {
+        Some(Token::Insert) => Kind::Insert,
+        Some(Token::Update) => Kind::Update,
+        Some(Token::DeleteP) => Kind::Delete,
+        Some(Token::Merge) => Kind::Merge,
+        Some(Token::Select) if tokens.find(1, "into").is_some() => Kind::Ddl,
         _ => Kind::Select,
     }
 }

@@ -79,6 +79,11 @@ fn columns_that_reach_the_client_are_followed() {
         ("select generate_series(1, 3)", ""),
         ("select g from generate_series(1, 3) g", ""),
         ("begin", "nothing"),
+        // A column that has the name of a type, under a quoted name; and one that has the name of what is called without parentheses.
+        ("select date \"a\", text \"b\" from customers", "customers.date customers.text"),
+        ("select '' || date \"a\" from customers", "unknown"),
+        ("select c.user, 1 from customers c", "customers.user"),
+        ("select lower(c.current_user || 'x') from customers c", "~customers.current_user"),
     ];
     for (text, expected) in cases {
         assert_eq!(columns(text), expected, "{text}");

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use pg_query::protobuf::{KeywordKind, Token};
 
@@ -93,12 +94,18 @@ impl<'t> Tokens<'t> {
 
     /// Where `word` first stands outside any parentheses, from `from` on.
     pub(super) fn find(&self, from: usize, word: &str) -> Option<usize> {
+        self.find_where(from, |lexeme| lexeme.text.eq_ignore_ascii_case(word))
+    }
+
+    /// Where what is looked for first stands outside any parentheses, from `from` on.
+    pub(super) fn find_where(&self, from: usize, is_it: impl Fn(&Lexeme<'_>) -> bool) -> Option<usize> {
         let mut depth = 0_usize;
         for (index, lexeme) in self.all.iter().enumerate().skip(from) {
-            match lexeme.text {
-                "(" => depth += 1,
-                ")" => depth = depth.saturating_sub(1),
-                text if depth == 0 && text.eq_ignore_ascii_case(word) => return Some(index),
+            match lexeme.token {
+                // ( and )
+                Token::Ascii40 => depth += 1,
+                Token::Ascii41 => depth = depth.saturating_sub(1),
+                _ if depth == 0 && is_it(lexeme) => return Some(index),
                 _ => {}
             }
         }
@@ -157,12 +164,16 @@ impl<'t> Tokens<'t> {
     pub(super) fn collect_rows(&self) -> bool {
         const ALSO: [&str; 3] = ["range_agg", "array_concat_agg", "tsvector_agg"];
         // As all of their names have it: most texts have it nowhere.
-        const IN_EACH: &[u8] = b"agg";
-        let holds = |text: &str| text.as_bytes().windows(IN_EACH.len()).any(|part| part.eq_ignore_ascii_case(IN_EACH));
+        const IN_EACH: [u8; 3] = *b"agg";
+        const LARGE: u8 = b'a' ^ b'A';
+        // Without a branch, so that it is told of many letters at once.
+        let from = |start: usize| self.text.as_bytes().get(start..).unwrap_or_default().iter().map(|byte| byte | LARGE);
+        let parts = from(0).zip(from(1)).zip(from(2));
+        let holds = || parts.fold(false, |found, ((one, two), three)| found | ([one, two, three] == IN_EACH));
         self.all.iter().enumerate().any(|(at, lexeme)| match lexeme.token {
             Token::Array | Token::JsonArray => self.opens_query(at + 1),
             _ => false,
-        }) || holds(self.text)
+        }) || holds()
             && self
                 .all
                 .iter()
@@ -240,6 +251,11 @@ impl<'t> Tokens<'t> {
         Some(whole.to_owned())
     }
 
+    /// Whether a comment, or what belongs to one, stands between two tokens.
+    fn has_comment(&self, gap: Range<usize>) -> bool {
+        !self.text.get(gap).unwrap_or_default().chars().all(char::is_whitespace)
+    }
+
     /// The text with every constant replaced by a parameter (numbered on from those it has) and without comments.
     pub(super) fn redacted(&self) -> String {
         let mut next = self.all.iter().filter_map(Lexeme::parameter).max().unwrap_or(0).saturating_add(1);
@@ -248,9 +264,8 @@ impl<'t> Tokens<'t> {
         let mut from = self.all.first().map_or(0, |lexeme| lexeme.start);
         let mut end = from;
         for lexeme in &self.all {
-            let gap = self.text.get(end..lexeme.start).unwrap_or_default();
-            // A comment, or what belongs to one.
-            if !matches!(gap, "" | " ") && !gap.chars().all(char::is_whitespace) {
+            // Where there is no comment, nothing but white space stands between two.
+            if !self.comments.is_empty() && self.has_comment(end..lexeme.start) {
                 out.push_str(self.text.get(from..end).unwrap_or_default());
                 out.push(' ');
                 from = lexeme.start;
@@ -369,6 +384,16 @@ impl Lexeme<'_> {
             Some(quoted) => quoted.strip_suffix('"') == Some(name),
             None => self.text.eq_ignore_ascii_case(name),
         }
+    }
+
+    /// Puts what [`Lexeme::name`] is behind `out`.
+    pub(super) fn push_name(&self, out: &mut String) {
+        if !self.text.is_ascii() || self.text.starts_with('"') {
+            return out.push_str(&self.name());
+        }
+        let start = out.len();
+        out.push_str(self.text);
+        out.get_mut(start..).into_iter().for_each(str::make_ascii_lowercase);
     }
 
     /// As a name: lower case, or what stands between double quotes.

@@ -3,10 +3,10 @@
 //! In: an expression and the scope it stands in. Out: references to columns, or nothing where it holds what is not followed.
 
 use sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Query,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Query, Value,
 };
 
-use super::{ColumnRef, Followed, Scope, Unfollowed, everything, folded, loosened, qualified, query_columns};
+use super::{ColumnRef, Followed, Scope, Unfollowed, everything, folded, loosened, names, qualified, query_columns};
 
 fn all_refs<'e>(exprs: impl IntoIterator<Item = &'e Expr>, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
     let mut refs = Vec::new();
@@ -20,6 +20,10 @@ pub(super) fn expr_refs(expr: &Expr, scope: Scope<'_>) -> Followed<Vec<ColumnRef
     match expr {
         Expr::Identifier(ident) => Ok(scope.column(None, &folded(ident), false)),
         Expr::CompoundIdentifier(parts) => Ok(qualified(parts, scope, false)),
+        // What was taken for items of a list, and stands elsewhere.
+        Expr::Value(value) if names(&value.value).is_some() => Err(Unfollowed),
+        // `date "a"` is a column under another name to PostgreSQL, and no constant.
+        Expr::TypedString(typed) if matches!(typed.value.value, Value::DoubleQuotedString(_)) => Err(Unfollowed),
         Expr::Value(_) | Expr::TypedString(_) | Expr::Exists { .. } => Ok(Vec::new()),
         Expr::Interval(interval) => expr_refs(&interval.value, scope),
         Expr::Subquery(query) => subquery_refs(query, scope),
@@ -94,6 +98,11 @@ fn field_refs(root: &Expr, chain: &[AccessExpr], scope: Scope<'_>) -> Followed<V
 }
 
 fn function_refs(function: &Function, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    // `user` is a call without parentheses, `t.user` a column, which the parser does not tell apart.
+    if let (FunctionArguments::None, [.., relation, column]) = (&function.args, &function.name.0[..]) {
+        let (relation, column) = (relation.as_ident().ok_or(Unfollowed)?, column.as_ident().ok_or(Unfollowed)?);
+        return Ok(scope.column(Some(&folded(relation)), &folded(column), false));
+    }
     let name = function.name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
     let own = |part: &ObjectNamePart| part.as_ident().is_some_and(|ident| folded(ident) == "pg_catalog");
     if name == "count" && (function.name.0.len() == 1 || function.name.0.first().is_some_and(own)) {

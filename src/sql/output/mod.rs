@@ -12,6 +12,8 @@ mod essential;
 mod expression;
 // What INSERT and UPDATE fill in.
 mod filling;
+// Items of a list that are no more than names.
+mod names;
 // Whether each row of one table comes out once at most.
 mod single;
 // One statement's tree, made once.
@@ -24,10 +26,11 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, FromTable, Ident, Join, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    Statement, Table, TableAlias, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, Visitor, With,
+    Statement, Table, TableAlias, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, Value, Visitor, With,
 };
 
 use self::expression::{args_refs, expr_refs};
+use self::names::Names;
 pub(super) use self::tree::{Tree, filled, of};
 use super::{ColumnRef, RelationName};
 
@@ -64,14 +67,27 @@ struct Scope<'a> {
 
 /// What the tree says of a statement.
 pub(super) struct Outputs {
-    /// Columns that reach the client.
-    pub(super) columns: Vec<ColumnRef>,
-    /// The same, column by column of the result.
+    /// Columns that reach the client, column by column of the result.
     pub(super) by_column: Vec<(Option<String>, Vec<ColumnRef>)>,
     /// Every relation named, CTEs included, to be held against the other parser's.
     pub(super) relations: BTreeSet<RelationName>,
     /// Whether no row of the one relation in FROM can come out twice.
     pub(super) single: bool,
+}
+
+impl Outputs {
+    /// Whether no column reaches the client.
+    pub(super) fn has_no_column(&self) -> bool {
+        self.by_column.iter().all(|(_, refs)| refs.is_empty())
+    }
+
+    /// The columns that reach the client, sorted, distinct.
+    pub(super) fn into_columns(self) -> Vec<ColumnRef> {
+        let mut refs: Vec<ColumnRef> = self.by_column.into_iter().flat_map(|(_, refs)| refs).collect();
+        refs.sort_unstable();
+        refs.dedup();
+        refs
+    }
 }
 
 /// Every relation named. `TABLE t` is a query of its own kind to the parser, and its name no relation.
@@ -219,6 +235,9 @@ fn projection(items: &[SelectItem], scope: Scope<'_>) -> Followed<Vec<Column>> {
     let mut columns = Vec::new();
     for item in items {
         match item {
+            SelectItem::UnnamedExpr(Expr::Value(value)) if let Some(word) = names(&value.value) => {
+                columns.append(&mut names::columns(word, scope));
+            }
             SelectItem::UnnamedExpr(expr) => columns.push(column(expr, None, scope)?),
             SelectItem::ExprWithAlias { expr, alias } => columns.push(column(expr, Some(folded(alias)), scope)?),
             SelectItem::Wildcard(_) => columns.extend(scope.relations.iter().flat_map(everything)),
@@ -230,6 +249,14 @@ fn projection(items: &[SelectItem], scope: Scope<'_>) -> Followed<Vec<Column>> {
         }
     }
     Ok(columns)
+}
+
+/// The word for items that are no more than names.
+fn names(value: &Value) -> Option<&str> {
+    match value {
+        Value::Placeholder(word) => Some(word.as_str()).filter(|word| Names::are(word)),
+        _ => None,
+    }
 }
 
 fn everything(relation: &Relation) -> Vec<Column> {
@@ -336,8 +363,12 @@ impl Scope<'_> {
 
     /// What `name`, of the relation `of` or of any, is made from. Errs on the side of too much.
     fn column(&self, of: Option<&str>, name: &str, plain: bool) -> Vec<ColumnRef> {
-        let relations: Vec<&Relation> = match of {
-            Some(alias) => self.relation(alias).into_iter().collect(),
+        let relations: Vec<&Relation> = match of.map(|alias| self.relation(alias)) {
+            // As most are.
+            Some(Some(Relation { source: Source::Table(table), .. })) => {
+                return vec![one(Some(table.clone()), name, plain)];
+            }
+            Some(found) => found.into_iter().collect(),
             None => self.relations.iter().collect(),
         };
         let mut refs = Vec::new();

@@ -3,7 +3,6 @@
 //! In: the tokens of a text. Out: the same for the other parser, without white space and comments; nothing where one of them is of a kind that the
 //! two write differently: escapes, bit strings, operators of somebody's own. Then that parser cuts the text itself.
 
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use pg_query::protobuf::Token as Kind;
@@ -12,30 +11,36 @@ use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
 use super::super::keywords::Keywords;
 use super::super::tokens::{Lexeme, Tokens};
+use super::essential::{Cut, Instead};
+use super::names::Names;
 
 /// That parser's words. It searches a thousand of them for each word of a text, ten comparisons deep.
 static KEYWORDS: LazyLock<Keywords<Keyword>> = LazyLock::new(|| {
     Keywords::new(ALL_KEYWORDS.iter().map(|word| (*word).to_owned()).zip(ALL_KEYWORDS_INDEX.iter().copied()))
 });
 
-/// See the module. `left_out`: ranges of the tokens, in order, that it is not to see.
-pub(super) fn of(tokens: &Tokens<'_>, left_out: &[Range<usize>]) -> Option<Vec<TokenWithSpan>> {
+/// See the module. `cuts`: what it is not to see, in order.
+pub(super) fn of(tokens: &Tokens<'_>, cuts: Vec<Cut>) -> Option<Vec<TokenWithSpan>> {
     let all = &tokens.all;
     let mut words = Vec::with_capacity(all.len() + 1);
     let (mut end, mut before) = (0, Class::Space);
     let mut from = 0;
-    let kept_until =
-        left_out.iter().map(|range| (range.start, range.end)).chain(std::iter::once((all.len(), all.len())));
-    for (until, next) in kept_until {
-        for lexeme in all.get(from..until)? {
+    let spanned = |token| TokenWithSpan { token, span: Span::empty() };
+    let rest = Cut { range: all.len()..all.len(), instead: None };
+    for Cut { range, instead } in cuts.into_iter().chain(std::iter::once(rest)) {
+        for lexeme in all.get(from..range.start)? {
             let class = class(lexeme);
             if end == lexeme.start && are_glued(before, class) {
                 return None;
             }
-            words.push(TokenWithSpan { token: word(lexeme)?, span: Span::empty() });
+            words.push(spanned(word(lexeme)?));
             (end, before) = (lexeme.end, class);
         }
-        from = next;
+        words.extend(instead.map(|instead| match instead {
+            Instead::And => spanned(plain("and")),
+            Instead::Names(Names(names)) => spanned(Token::Placeholder(names)),
+        }));
+        from = range.end;
     }
     Some(words)
 }
