@@ -88,7 +88,12 @@ impl Catalog {
         let mut databases = self.write();
         let Some(database) = databases.get_mut(database) else { return false };
         let is_new = database.doubt.raise(database.rows.written.as_ref());
-        let changed = is_new && Arc::make_mut(&mut database.lineage).doubt_what_is_no_relation();
+        let mut changed = is_new && Arc::make_mut(&mut database.lineage).doubt_what_is_no_relation();
+        // It holds from then on, over restarts.
+        if database.snapshot.is_some() && database.rows.written.is_none() && !database.lineage.is_doubted {
+            Arc::make_mut(&mut database.lineage).is_doubted = true;
+            changed = true;
+        }
         drop(databases);
         if is_new {
             self.inner.wake.notify_one();

@@ -160,6 +160,8 @@ pub struct Lineage {
     any_channel: Option<Holds>,
     /// Classified tables as they were when the catalog was read last, or before a restart.
     pub(super) identities: Vec<Kept>,
+    /// Code that could not be followed ran where the server does not count what is written: any relation may hold anything.
+    pub(super) is_doubted: bool,
 }
 
 /// One mark, as it is kept on disk.
@@ -184,6 +186,8 @@ pub struct Kept {
 
 /// That it may hold anything.
 const DOUBTED: &str = "(doubted)";
+/// The table's name where that is said of every relation, with no schema.
+const EVERY: &str = "*";
 /// That many rows' values may stand in one of its own.
 const COLLECTED: &str = "(collected)";
 
@@ -387,6 +391,7 @@ impl Lineage {
             all.extend(holds.is_doubted.then(|| bare(DOUBTED)));
             all.extend(holds.is_collected.then(|| bare(COLLECTED)));
         }
+        all.extend(self.is_doubted.then(|| Kept::bare(database, &large.0, &EVERY.into(), DOUBTED)));
         all.extend(self.identities.iter().cloned());
         all
     }
@@ -394,6 +399,10 @@ impl Lineage {
     pub(super) fn restore(&mut self, kept: Kept) {
         if kept.oid.is_some() {
             self.identities.push(kept);
+            return;
+        }
+        if kept.schema.is_empty() && &*kept.table == EVERY {
+            self.is_doubted = true;
             return;
         }
         let holds = match (&*kept.schema, &*kept.table) {

@@ -246,7 +246,8 @@ impl Catalog {
         let classification = self.inner.classification.load();
         let known = |database: &Database| {
             let (lineage, shifted) = (Arc::clone(&database.lineage), Arc::clone(&database.shifted));
-            let (suspected, doubted) = (database.suspicion.is_open(), database.doubt.is_open());
+            let doubted = database.doubt.is_open() || database.lineage.is_doubted;
+            let suspected = database.suspicion.is_open();
             let snapshot = database.snapshot.clone();
             (snapshot, database.stale, lineage, shifted, suspected, doubted, Arc::clone(&database.made))
         };

@@ -121,6 +121,8 @@ impl Resolver<'_> {
         let writes = self.targets(&analysis.writes, &mut found);
         // A name that may mean several things is a doubt about what is shown, not about what is touched.
         found.assumed &= !matches!(analysis.output, Output::Nothing);
+        // A rule that was made a moment ago has what is written do more.
+        found.inferred |= writes.iter().any(|target| self.is_shifted(target.table()));
         self.columns(analysis, &reads, &writes, wire, &mut found);
         self.told_aside(analysis, &reads, &mut found);
         let called = self.called(analysis, &reads, wire);

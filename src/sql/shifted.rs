@@ -1,7 +1,7 @@
 //! What a change of the schema makes uncertain until the catalog has been read again.
 //!
 //! In: the text of a statement that changes the schema. Out: the names that may mean, show or do something else from then on: what it
-//! makes anew, renames or replaces, of what has code behind it: functions, operators, casts, generated columns. PURE. Where tables and columns go that are
+//! makes anew, renames or replaces, of what has code behind it: functions, operators, casts, generated columns, relations with a new rule. PURE. Where tables and columns go that are
 //! renamed, and what views are made of, is followed at once (`flow`).
 
 use pg_query::protobuf::Token;
@@ -20,9 +20,12 @@ pub fn shifted(ddl: &str) -> Vec<Text> {
     let Some(tokens) = Tokens::scan(ddl) else { return Vec::new() };
     let says = |words: &[&str]| tokens.all.iter().any(|lexeme| words.contains(&lexeme.name().as_str()));
     let generates = says(&["generated"]);
-    if !matches!(tokens.word(0).as_str(), "create" | "alter") || !(generates || says(&CODED)) {
+    let is_rule = [1, 3].iter().any(|at| tokens.word(*at) == "rule");
+    if !matches!(tokens.word(0).as_str(), "create" | "alter") || !(generates || is_rule || says(&CODED)) {
         return Vec::new();
     }
+    // What a rule does comes behind DO, what else is made of something behind AS, RETURNS or SELECT.
+    let ends = |word: &str| if is_rule { word == "do" } else { matches!(word, "as" | "returns" | "select") };
     let mut names = Vec::new();
     let mut depth = 0_usize;
     for (at, lexeme) in tokens.all.iter().enumerate().skip(1) {
@@ -32,7 +35,7 @@ pub fn shifted(ddl: &str) -> Vec<Text> {
             _ => {}
         }
         // What it is made from, and what it gives back, stays what it is.
-        if depth == 0 && matches!(lexeme.name().as_str(), "as" | "returns" | "select") && at > 2 {
+        if depth == 0 && ends(lexeme.name().as_str()) && at > 2 {
             break;
         }
         let is_symbol =
@@ -76,6 +79,12 @@ mod tests {
             names("create table g (raw text, v text generated always as (lower(raw)) stored)"),
             ["g", "raw", "v"]
         );
+        for rule in [
+            "create rule r as on update to t do also select $1",
+            "create or replace rule r as on delete to t do nothing",
+        ] {
+            assert_eq!(names(rule), ["r", "t"]);
+        }
         for harmless in [
             "create table t (id int, b text default lower($1))",
             "alter table t add column c int",

@@ -27,15 +27,15 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// What may be missing of the statements that are not `exact`: relations, columns. What it was when this was written.
 const REGRESSION_MISSING_MAX: (usize, usize) = (0, 0);
-/// The same of the evasion corpus: what was made, filled or renamed a moment ago, before the catalog was read again.
-const EVASION_MISSING_MAX: (usize, usize) = (12, 0);
+/// The same of the evasion corpus: what was made, filled or renamed a moment ago, before the catalog was read again. Each is one of its cases.
+const EVASION_MISSING_MAX: (usize, usize) = (17, 0);
 
 /// Asks for a plan …
 const EXPLAIN: &str = "explain (verbose, format json)";
 /// … of a statement with parameters, too; from version 16 on.
 const EXPLAIN_GENERIC: &str = "explain (verbose, generic_plan, format json)";
 /// How many of each kind are printed.
-const PRINTED_MAX: usize = 12;
+const PRINTED_MAX: usize = 24;
 /// One of the suite's statements in so many is held against its plan.
 const ONE_IN: usize = 3;
 
@@ -141,10 +141,12 @@ impl Table {
         println!("  read relations that are not named        {:6}", self.relations.len());
         println!("  columns held against the plan's          {:6}", self.compared);
         println!("  return columns that are not named        {:6}", self.columns.len());
-        for wrong in [&self.relations, &self.columns, &self.too_many]
-            .into_iter()
-            .flat_map(|wrong| wrong.iter().take(PRINTED_MAX))
-        {
+        let exact_first = |wrong: &'_ [String]| {
+            let mut wrong = wrong.to_vec();
+            wrong.sort_by_key(|wrong| !wrong.starts_with("Exact"));
+            wrong.into_iter().take(PRINTED_MAX)
+        };
+        for wrong in [&self.relations, &self.columns, &self.too_many].into_iter().flat_map(|wrong| exact_first(wrong)) {
             println!("    {}", wrong.chars().take(400).collect::<String>());
         }
         let exact = |wrong: &[String]| wrong.iter().filter(|wrong| wrong.starts_with("Exact")).count();
