@@ -37,12 +37,12 @@ fn a_name_that_code_is_given_as_a_value_is_followed() {
     psql(&sidecar.url(&name), RUNS).expect_success();
     doors::until_fresh(&sidecar, &name);
     let mut client = Client::session(&sidecar.address(), SUPERUSER, &name);
-    for (call, value) in [
-        ("select other.fills($1)", "other.sink"),
-        ("select other.runs($1)", "insert into other.idle select phone from shop.customers"),
+    for (call, value, ready) in [
+        ("select other.fills($1)", "other.sink", 2),
+        ("select other.runs($1)", "insert into other.idle select phone from shop.customers", 3),
     ] {
         client.say(&[parse("", call), bind("", "", &[Some(value)]), execute("", 0), sync()].concat());
-        client.hear_until_ready(1);
+        client.hear_until_ready(ready);
     }
     for table in ["sink", "idle"] {
         psql(&sidecar.url(&name), &format!("select v from other.{table}")).expect_success();
