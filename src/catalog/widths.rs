@@ -134,6 +134,7 @@ fn whole(relation: &Relation, form: Form) -> Option<u64> {
     }
     (!relation.columns.is_empty()).then_some(bytes)
 }
+
 impl Resolver<'_> {
     /// Whether one value of a relation may hold many rows' of others. Of a view that the catalog does not have yet that is not known.
     pub(super) fn is_collected(&self, target: &Target<'_>) -> bool {

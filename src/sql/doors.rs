@@ -265,23 +265,8 @@ fn calls(tokens: &Tokens<'_>, function: &str) -> Vec<Vec<Argument>> {
 
 /// What stands in the parenthesis that opens at `open`.
 fn arguments(tokens: &Tokens<'_>, open: usize) -> Vec<Argument> {
-    let mut found = Vec::new();
-    let mut depth = 0_usize;
-    for (at, lexeme) in tokens.all.iter().enumerate().skip(open) {
-        let begins = at == open || depth == 1 && lexeme.text == ",";
-        match lexeme.text {
-            "(" | "[" => depth += 1,
-            ")" | "]" => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-        if begins {
-            found.push(argument(tokens, at + 1));
-        }
-    }
-    found
+    let begins = |(at, depth, lexeme): &(usize, usize, &Lexeme<'_>)| *at == open || *depth == 1 && lexeme.text == ",";
+    tokens.within(open).filter(begins).map(|(at, ..)| argument(tokens, at + 1)).collect()
 }
 
 fn argument(tokens: &Tokens<'_>, at: usize) -> Argument {

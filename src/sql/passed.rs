@@ -49,16 +49,7 @@ pub(super) fn passed(tokens: &Tokens<'_>) -> Vec<Passed> {
 /// The names in a parenthesis that opens at `open`: neither types of casts, nor functions, nor what a point comes behind.
 fn names_given(tokens: &Tokens<'_>, open: usize) -> Vec<Text> {
     let mut names = BTreeSet::new();
-    let mut depth = 0_usize;
-    for (at, lexeme) in tokens.all.iter().enumerate().skip(open) {
-        match lexeme.text {
-            "(" | "[" => depth += 1,
-            ")" | "]" => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
+    for (at, _, lexeme) in tokens.within(open) {
         let is_column = lexeme.is_name()
             && !lexeme.fixed
             && tokens.word(at - 1) != "::"

@@ -92,6 +92,18 @@ impl<'t> Tokens<'t> {
         })
     }
 
+    /// What stands in the parenthesis or bracket that opens at `open`, itself first: where, and how deep.
+    pub(super) fn within(&self, open: usize) -> impl Iterator<Item = (usize, usize, &Lexeme<'t>)> {
+        self.all.iter().enumerate().skip(open).scan(0_usize, |depth, (at, lexeme)| {
+            match lexeme.text {
+                "(" | "[" => *depth += 1,
+                ")" | "]" => *depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            (*depth > 0).then_some((at, *depth, lexeme))
+        })
+    }
+
     /// Where `word` first stands outside any parentheses, from `from` on.
     pub(super) fn find(&self, from: usize, word: &str) -> Option<usize> {
         self.find_where(from, |lexeme| lexeme.text.eq_ignore_ascii_case(word))
