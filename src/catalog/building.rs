@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::called;
 use super::classification::{ByName, Classification, Level};
 use super::foreign::Foreign;
 use super::lineage::Lineage;
@@ -32,6 +33,11 @@ pub(super) fn relations(rows: &Rows, classification: &Classification, lineage: &
     for (oid, rules) in ruled(&rows.rules, &done) {
         if let Some(relation) = done.get_mut(oid) {
             relation.rare_mut().rules = rules;
+        }
+    }
+    for (oid, calls) in called::of_views(rows, &done) {
+        if let Some(view) = done.get_mut(oid) {
+            view.rare_mut().calls = calls;
         }
     }
     done

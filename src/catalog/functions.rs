@@ -107,13 +107,13 @@ impl Functions {
             by_name.entry(function.name.clone()).or_default().push(function);
             by_name.entry(format!("{}.{}", function.schema, function.name).into()).or_default().push(function);
         }
-        let mut follower = Follower { by_name: &by_name, find, done: HashMap::new() };
-        for name in by_name.keys() {
-            follower.shown(name, 0);
-        }
         let mut behind: HashMap<Text, Vec<Text>> = HashMap::new();
         for (name, schema, function) in operators {
             behind.entry(name.clone()).or_default().push(format!("{schema}.{function}").into());
+        }
+        let mut follower = Follower { by_name: &by_name, operators: &behind, find, done: HashMap::new() };
+        for name in by_name.keys() {
+            follower.shown(name, 0);
         }
         Functions { shown: follower.done, operators: behind, built_in: built_in.iter().cloned().collect() }
     }
@@ -144,11 +144,13 @@ impl Functions {
 
 struct Follower<'f, 'r> {
     by_name: &'f HashMap<Text, Vec<&'f Function>>,
+    /// As [`Functions`] has them.
+    operators: &'f HashMap<Text, Vec<Text>>,
     find: &'f Find<'f, 'r>,
     done: HashMap<Text, Shown>,
 }
 
-impl Follower<'_, '_> {
+impl<'f> Follower<'f, '_> {
     fn shown(&mut self, name: &Text, depth: usize) -> Shown {
         if let Some(known) = self.done.get(name) {
             return known.clone();
@@ -221,7 +223,9 @@ impl Follower<'_, '_> {
             shown.collects |= analysis.collects;
             shown.notifies.extend(analysis.doors.notifies.iter().cloned());
             shown.changes_schema |= analysis.effects.contains(&Effect::SchemaChanged);
-            for called in &analysis.functions {
+            let behind = named.iter().flat_map(|(_, found)| found).flat_map(|relation| relation.calls());
+            let behind = behind.chain(self.behind(&analysis.operators));
+            for called in analysis.functions.iter().chain(behind) {
                 let inner = self.shown(called, depth + 1);
                 shown.takes(inner);
                 shown.calls(called);
@@ -239,13 +243,16 @@ impl Follower<'_, '_> {
         shown.collects |= code.collects();
         shown.changes_schema |= code.changes_schema;
         shown.notifies.extend(code.notifies.iter().cloned());
+        let mut functions: BTreeSet<&Text> = code.functions.iter().collect();
         for name in &code.relations {
             for relation in (self.find)(name, function.search_path.as_deref()) {
                 shown.names(relation);
                 shown.columns.extend(relation.shows(None));
+                functions.extend(relation.calls());
             }
         }
-        for called in &code.functions {
+        functions.extend(self.behind(&code.operators));
+        for called in functions {
             let inner = self.shown(called, depth + 1);
             shown.takes(inner);
             shown.calls(called);
@@ -256,9 +263,16 @@ impl Follower<'_, '_> {
         shown.assumed = shown.opaque || !shown.columns.is_empty();
     }
 
+    /// The functions behind operators, of the users' own: of several of one name, all.
+    fn behind(&self, operators: &[Text]) -> Vec<&'f Text> {
+        operators.iter().filter_map(|name| self.operators.get(name)).flatten().collect()
+    }
+
     /// What a body writes may hold what it names, and what the functions show that it calls.
     fn fills(&self, code: &Code, function: &Function, shown: &mut Shown) {
-        let called = code.functions.iter().filter_map(|name| self.done.get(name));
+        let named = code.relations.iter().flat_map(|name| (self.find)(name, function.search_path.as_deref()));
+        let behind: Vec<&Text> = named.flat_map(Relation::calls).chain(self.behind(&code.operators)).collect();
+        let called = code.functions.iter().chain(behind).filter_map(|name| self.done.get(name));
         let called = called.flat_map(|inner| inner.columns.iter().cloned()).collect();
         shown.fills_by(code, called, &|name| (self.find)(name, function.search_path.as_deref()));
     }
@@ -338,12 +352,26 @@ impl Shown {
     }
 
     /// It calls one of PostgreSQL's own.
-    fn calls(&mut self, function: &str) {
+    pub(super) fn calls(&mut self, function: &str) {
         let own = function.strip_prefix("pg_catalog.").unwrap_or(function);
         self.opaque |= reads_anything(own);
         self.shows_setting |= own == "current_setting";
         self.reads_object |= matches!(own, "lo_get" | "loread" | "lo_export");
         self.reads_comment |= reads_comment(own);
+    }
+
+    /// What it does where nothing is returned of what it makes.
+    pub(super) fn unseen(self) -> Shown {
+        let Shown { sets_path, changes_schema, notifies, fills, makes, executes, is_open, comments, .. } = self;
+        Shown { sets_path, changes_schema, notifies, fills, makes, executes, is_open, comments, ..Shown::default() }
+    }
+
+    /// What it made, where it ran before.
+    pub(super) fn at_rest(self) -> Shown {
+        let Shown { columns, bases, size, opaque, assumed, collects, .. } = self;
+        let Shown { shows_setting, reads_object, reads_comment, .. } = self;
+        let shown = Shown { columns, bases, size, opaque, assumed, collects, ..Shown::default() };
+        Shown { shows_setting, reads_object, reads_comment, ..shown }
     }
 
     pub(super) fn names(&mut self, relation: &Relation) {

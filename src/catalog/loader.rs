@@ -21,7 +21,7 @@ use super::questions::{
     BUILT_IN, CASCADES, COMMENTS, COMPUTED, COUNTS, DEFINITIONS, DEPENDENCIES, DOMAINS, FOREIGN, FOREIGN_COLUMNS,
     FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED,
     READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS, TRIGGERS, UNIQUE,
-    UNNAMED, VERSION, VIEWS, WIDTHS, WRITTEN,
+    UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
 };
 use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
@@ -325,6 +325,7 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
             Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
         })
         .await?,
+        view_calls: read_all(client, VIEW_CALLS, &[], |row| Ok((row.try_get(0)?, text(row, 1)?))).await?,
         inherits: read_all(client, INHERITS, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
         unique: read_all(client, UNIQUE, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
         comments: read_all(client, COMMENTS, &[], three).await?,

@@ -6,6 +6,7 @@
 
 mod baited;
 mod building;
+mod called;
 mod classification;
 mod columns;
 mod computed;

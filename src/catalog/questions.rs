@@ -22,6 +22,13 @@ pub(super) const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass \
     and r.ev_class <> d.refobjid and c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
+/// Functions that a view's definition calls, those behind operators, and those of casts; PostgreSQL's own leave no trace there.
+pub(super) const VIEW_CALLS: &str = "select distinct r.ev_class, n.nspname || '.' || p.proname from pg_catalog.pg_depend d \
+    join pg_catalog.pg_rewrite r on d.classid = 'pg_catalog.pg_rewrite'::regclass and r.oid = d.objid and r.rulename = '_RETURN' \
+    left join pg_catalog.pg_operator o on d.refclassid = 'pg_catalog.pg_operator'::regclass and o.oid = d.refobjid \
+    join pg_catalog.pg_proc p on p.oid = case d.refclassid when 'pg_catalog.pg_proc'::regclass then d.refobjid else o.oprcode end \
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
+    where d.refclassid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) and n.nspname not in ('pg_catalog', 'information_schema')";
 pub(super) const INHERITS: &str = "select inhrelid, inhparent from pg_catalog.pg_inherits";
 pub(super) const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
     where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";

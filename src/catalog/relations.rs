@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::baited::Baited;
+use super::called::Call;
 use super::classification::{Classification, Level};
 use super::columns::{ByNumber, Columns};
 use crate::record::Text;
@@ -77,6 +78,8 @@ pub struct Rare {
     pub(super) told_reading: BTreeSet<Classified>,
     /// What its rules have a statement touch that writes it.
     pub(super) rules: Vec<Rule>,
+    /// Functions that run where a view is read.
+    pub(super) calls: Vec<Call>,
     /// Many rows' values may stand in one of its own.
     pub(super) is_collected: bool,
     /// The schema and name of the table whose subject column its own is, where it is another's: of what it is made from, or inherits.
@@ -91,6 +94,7 @@ static NOTHING_RARE: Rare = Rare {
     told: BTreeSet::new(),
     told_reading: BTreeSet::new(),
     rules: Vec::new(),
+    calls: Vec::new(),
     is_collected: false,
     subject_of: None,
 };
@@ -122,6 +126,11 @@ impl Relation {
     /// The same, to change.
     pub(super) fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    /// The functions that run where it is read, or ran when it was filled.
+    pub(super) fn calls(&self) -> impl Iterator<Item = &Text> {
+        self.rare().calls.iter().map(|call| &call.function)
     }
 
     /// Base relations behind a view; itself for any other.

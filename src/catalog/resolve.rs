@@ -46,7 +46,15 @@ pub(super) enum Target<'a> {
     Named { schema: Text, table: Text },
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// The relation, where it is in the snapshot.
+    pub(super) fn known(&self) -> Option<&'a Relation> {
+        match self {
+            Target::Known(relation) => Some(relation),
+            Target::Temporary { .. } | Target::Named { .. } => None,
+        }
+    }
+
     /// Schema and name, of what everybody sees.
     pub(super) fn parts(&self) -> Option<(Text, Text)> {
         match self {
@@ -196,6 +204,7 @@ impl Resolver<'_> {
         called.is_suspect = self.reads_suspected(analysis, reads, wire);
         called.opaque |= called.is_suspect;
         self.counted(analysis, reads, snapshot, &mut called);
+        self.call_behind(analysis, reads, wire, &mut called);
         if let Some(code) = &analysis.code {
             called.takes(snapshot.code(code));
         }

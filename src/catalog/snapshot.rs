@@ -6,10 +6,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use super::building;
+use super::called;
 use super::classification::Classification;
 use super::columns::Columns;
 use super::doubted::Written;
-use super::functions::{Function, Functions, Shown, holds_comments, reads_comment};
+use super::functions::{Function, Functions, Shown, holds_comments};
 use super::lineage::Lineage;
 pub use super::relations::{Classified, Oid, Relation};
 use super::relations::{Relations, place_of};
@@ -28,6 +29,8 @@ pub struct Rows {
     pub relations: Vec<Listed>,
     /// View, its definition.
     pub views: Vec<(Oid, Arc<View>)>,
+    /// View, and a function of the users', with its schema, that its definition calls: by name, or behind an operator or a cast.
+    pub view_calls: Vec<(Oid, Text)>,
     /// View, relation and column that it depends on (0: the relation as a whole).
     pub dependencies: Vec<(Oid, Oid, i16)>,
     /// Child, parent.
@@ -135,12 +138,14 @@ pub struct View {
     definition: String,
     followed: OnceLock<Option<sql::ViewColumns>>,
     collects: OnceLock<bool>,
+    calls: OnceLock<Option<Box<sql::ColumnCalls>>>,
+    reads_anything: OnceLock<Box<[Text]>>,
 }
 
 impl View {
     /// As PostgreSQL writes it. `made`: by which transaction.
     pub fn new(made: String, definition: String) -> View {
-        View { made, definition, followed: OnceLock::new(), collects: OnceLock::new() }
+        View { made, definition, ..View::default() }
     }
 
     /// The transaction that made it what it is.
@@ -151,6 +156,16 @@ impl View {
     /// Whether many rows may end in one value of its.
     pub(super) fn collects(&self) -> bool {
         *self.collects.get_or_init(|| sql::collects(&self.definition))
+    }
+
+    /// The functions that it calls, by the columns that come from them; `None` where that is not known.
+    pub(super) fn calls(&self) -> Option<&sql::ColumnCalls> {
+        self.calls.get_or_init(|| sql::view_calls(&self.definition).map(Box::new)).as_deref()
+    }
+
+    /// The functions of PostgreSQL's own that it calls, and which may read anything.
+    pub(super) fn reads_anything(&self) -> &[Text] {
+        self.reads_anything.get_or_init(|| called::reading_anything(&self.definition))
     }
 
     /// `None` where it cannot be followed. Wants as much stack as [`sql::analyze`].
@@ -316,16 +331,19 @@ impl Snapshot {
             collects: code.collects(),
             changes_schema: code.changes_schema,
             comments: code.comments,
-            reads_comment: code.relations.iter().any(holds_comments)
-                || code.functions.iter().any(|name| reads_comment(name.strip_prefix("pg_catalog.").unwrap_or(name))),
+            reads_comment: code.relations.iter().any(holds_comments),
             ..Shown::default()
         };
+        code.functions.iter().for_each(|name| shown.calls(name));
+        let mut functions: BTreeSet<&Text> = code.functions.iter().collect();
         for relation in code.relations.iter().flat_map(|name| self.meant(name, None)) {
             shown.names(relation);
             shown.columns.extend(relation.shows(None));
+            functions.extend(relation.calls());
         }
         let mut called: BTreeSet<Classified> = BTreeSet::new();
-        for inner in code.functions.iter().filter_map(|name| self.function(name)) {
+        let operators = code.operators.iter().flat_map(|name| self.operator(name));
+        for inner in functions.into_iter().filter_map(|name| self.function(name)).chain(operators) {
             called.extend(inner.columns.iter().cloned());
             shown.takes(inner.clone());
         }
@@ -336,12 +354,9 @@ impl Snapshot {
 
     /// What code fills that executes what it is given.
     pub(super) fn executed(&self, given: &sql::Code, shown: &mut Shown) {
-        let called: BTreeSet<Classified> = given
-            .functions
-            .iter()
-            .filter_map(|name| self.function(name))
-            .flat_map(|inner| inner.columns.iter().cloned())
-            .collect();
+        let operators = given.operators.iter().flat_map(|name| self.operator(name));
+        let called = given.functions.iter().filter_map(|name| self.function(name)).chain(operators);
+        let called: BTreeSet<Classified> = called.flat_map(|inner| inner.columns.iter().cloned()).collect();
         for code in shown.executes.clone() {
             let whole = code.with(given);
             shown.comments |= whole.comments;

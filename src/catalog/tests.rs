@@ -40,6 +40,7 @@ fn rows() -> Rows {
             view(3, "SELECT c.id AS who, c.email AS mail FROM shop.customers c;"),
             view(6, "SELECT something_odd(k.mail) OVER strange AS x FROM ROWS FROM (f()) k;"),
         ],
+        view_calls: Vec::new(),
         dependencies: vec![(3, 1, 1), (3, 1, 2), (6, 3, 2)],
         inherits: vec![(2, 1)],
         unique: vec![(1, 1)],

@@ -33,6 +33,9 @@ pub struct Code {
     pub makes: Vec<RelationName>,
     /// What is called, as written, in lower case unless quoted.
     pub functions: Vec<Text>,
+    /// Operators that it has; a cast is named `::` and its type.
+    #[serde(skip)]
+    pub operators: Vec<Text>,
     /// Channels that it notifies; `None` where one is put together.
     pub notifies: Vec<Option<Text>>,
     /// Columns of the row that set off a trigger which it assigns to; `None` where that is all of it.
@@ -126,13 +129,14 @@ impl Code {
     /// What it executes, with what it is given.
     pub fn with(&self, given: &Code) -> Code {
         let both = |one: &[RelationName], other: &[RelationName]| one.iter().chain(other).cloned().collect();
-        let functions = self.functions.iter().chain(&given.functions).cloned().collect();
+        let names = |one: &[Text], other: &[Text]| one.iter().chain(other).cloned().collect();
         Code {
             relations: both(&self.relations, &given.relations),
             writes: both(&self.writes, &given.writes),
             makes: both(&self.makes, &given.makes),
             alone: both(&self.alone, &given.alone),
-            functions,
+            functions: names(&self.functions, &given.functions),
+            operators: names(&self.operators, &given.operators),
             takes_all: self.takes_all || given.takes_all,
             fills_unnamed: self.fills_unnamed || given.fills_unnamed,
             comments: self.comments || given.comments,
@@ -172,6 +176,7 @@ impl Code {
 pub(super) struct Names {
     relations: BTreeSet<RelationName>,
     functions: BTreeSet<Text>,
+    operators: BTreeSet<Text>,
     passes: BTreeSet<Text>,
     writes: BTreeSet<RelationName>,
     makes: BTreeSet<RelationName>,
@@ -182,17 +187,19 @@ pub(super) struct Names {
 impl Names {
     /// Whether they are no more than are kept.
     pub(super) fn are_few(&self) -> bool {
-        self.relations.len() <= NAMES_MAX && self.functions.len() <= NAMES_MAX && self.alone.len() <= NAMES_MAX
+        let (relations, functions) = (self.relations.len(), self.functions.len());
+        [relations, functions, self.operators.len(), self.alone.len()].iter().all(|count| *count <= NAMES_MAX)
     }
 
     fn into_code(self) -> Code {
-        let Names { relations, functions, passes, writes, makes, alone, takes_all } = self;
+        let Names { relations, functions, operators, passes, writes, makes, alone, takes_all } = self;
         Code {
             relations: relations.into_iter().collect(),
             writes: writes.into_iter().collect(),
             makes: makes.into_iter().collect(),
             alone: alone.into_iter().collect(),
             functions: functions.into_iter().collect(),
+            operators: operators.into_iter().collect(),
             passes: passes.into_iter().collect(),
             takes_all,
             ..Code::default()
@@ -201,6 +208,7 @@ impl Names {
 
     /// `executed`: it is a text that code executes, in which `INTO` names no variable.
     pub(super) fn take(&mut self, tokens: &Tokens<'_>, executed: bool) {
+        self.operators.extend(tokens.operators());
         for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_name()) {
             let name = lexeme.name();
             let qualified = tokens.word(at + 1) == "." && tokens.all.get(at + 2).is_some_and(Lexeme::is_name);

@@ -33,6 +33,7 @@ pub use self::code::Code;
 pub use self::doors::{Doors, Stream, called};
 pub use self::flow::{Fate, Flow};
 pub use self::made::Made;
+pub use self::output::ColumnCalls;
 pub use self::passed::Passed;
 pub use self::replication::{is_of_a_database, replication};
 use self::seal::{Keys, Seal};
@@ -300,9 +301,17 @@ pub fn collects(query: &str) -> bool {
 
 /// The columns of a view's definition. `None` where they cannot be followed.
 pub fn view_columns(definition: &str) -> Option<ViewColumns> {
-    let definition = definition.trim().trim_end_matches(';');
-    if !statement::tree_is_safe(definition) {
-        return None;
-    }
-    output::of(definition).map(|outputs| ViewColumns { columns: outputs.by_column, single: outputs.single })
+    safe(definition)
+        .and_then(output::of)
+        .map(|outputs| ViewColumns { columns: outputs.by_column, single: outputs.single })
+}
+
+/// The functions that each column of a view comes from. `None` where that cannot be told column by column.
+pub fn view_calls(definition: &str) -> Option<ColumnCalls> {
+    safe(definition).and_then(output::calls)
+}
+
+/// A view's definition, where the other parser may see it.
+fn safe(definition: &str) -> Option<&str> {
+    Some(definition.trim().trim_end_matches(';')).filter(|definition| statement::tree_is_safe(definition))
 }

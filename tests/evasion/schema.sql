@@ -45,6 +45,12 @@ create function shop.price_of(which int) returns int language plpgsql stable as 
 create function shop.cursor_of() returns refcursor language plpgsql as $$ declare c refcursor := 'fc'; begin open c for select email from shop.customers; return c; end $$;
 create function shop.modern() returns setof text language sql stable begin atomic select email from shop.customers; end;
 create function shop.shout() returns void language plpgsql as $$ declare r record; begin for r in select email from shop.customers loop raise notice '%', r.email; end loop; end $$;
+create view shop.by_call as select v from shop.emails() as e(v);
+create view shop.called as select id, shop.email_of(id) as mail, shop.phone_of(id) as phone, title from shop.products;
+create view shop.over_called as select title, mail from shop.called;
+create materialized view shop.mails_called as select mail from shop.called;
+create view shop.as_xml as select query_to_xml('select email from shop.customers', false, false, '')::text as x;
+create view shop.priced as select id, shop.price_of(id) as price from shop.products;
 create procedure shop.tell(inout answer text) language plpgsql as $$ begin select string_agg(email, ',') into answer from shop.customers; end $$;
 create aggregate shop.glue(text) (sfunc = textcat, stype = text, initcond = '');
 create table shop.shadow (id int, what text);

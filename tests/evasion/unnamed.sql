@@ -152,3 +152,64 @@ drop table other.keys, other.opened
 drop cast (other.key as text)
 drop cast (other.lock as text)
 select pg_sleep(3)
+
+-- a view over a function, and views whose columns functions make
+--> inferred / assumed | email | 40
+select v from shop.by_call
+--> inferred / assumed | email | 5
+select mail from shop.called
+--> inferred / assumed | email, phone | 5
+select * from shop.called
+--> inferred / assumed | email | 5
+select mail from shop.over_called
+--> innocent
+select title from shop.over_called
+--> innocent
+select price from shop.priced
+-- the same by a function, a copy, and a view that was filled with it
+--> inferred / assumed | email | 5
+select mail from shop.mails_called
+create function other.mails() returns setof text language sql as $$ select mail from shop.called $$
+create function other.mails_too() returns setof text language plpgsql as $$ begin return query select mail from shop.called; end $$
+create table other.mails_copied as select mail from shop.called
+select pg_sleep(3)
+--> inferred / assumed | email | 5
+select other.mails()
+--> inferred / assumed | email | 5
+select other.mails_too()
+--> inferred / assumed | email | 5
+select mail from other.mails_copied
+--> inferred / assumed | email | 5
+select (c).mail from shop.called c
+--> inferred / assumed | email, phone | 5
+select c::text from shop.called c
+--> inferred / assumed | email | 5
+copy (select mail from shop.called) to stdout
+--> innocent
+select count(*) from shop.called where mail is not null
+--> inferred / assumed | email | 40
+select x from shop.as_xml
+drop function other.mails(), other.mails_too()
+drop table other.mails_copied
+
+-- an operator and a cast within a function's body
+create function other.peeks(int, int) returns text language sql as $$ select email from shop.customers where id = $1 $$
+create operator other.### (leftarg = int, rightarg = int, function = other.peeks)
+create type other.told as (v text)
+create function other.tells(int) returns other.told language sql as $$ select row(phone)::other.told from shop.customers where id = $1 $$
+create cast (int as other.told) with function other.tells(int)
+create function other.by_operator() returns text language sql as $$ select 1 operator(other.###) 2 $$
+create function other.by_operator_too() returns text language plpgsql as $$ begin return 1 operator(other.###) 2; end $$
+create function other.by_cast() returns other.told language sql as $$ select 1::other.told $$
+select pg_sleep(3)
+--> inferred / assumed | email | 1
+select other.by_operator()
+--> inferred / assumed | email | 1
+select other.by_operator_too()
+--> inferred / assumed | phone | 1
+select other.by_cast()
+drop function other.by_operator(), other.by_operator_too(), other.by_cast()
+drop cast (int as other.told)
+drop operator other.### (int, int)
+drop function other.peeks(int, int), other.tells(int)
+drop type other.told

@@ -4,6 +4,8 @@
 //! output expressions, followed through aliases, CTEs, sub-selects, joins and set operations; or nothing where the tree
 //! holds anything that is not followed here, which means the worst.
 
+// The functions that each column comes from.
+mod called;
 // PostgreSQL's dialect, with what comes most often read at once.
 mod dialect;
 // Conditions, groups and orders, which say nothing of it.
@@ -29,9 +31,10 @@ use sqlparser::ast::{
     Statement, Table, TableAlias, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, Value, Visitor, With,
 };
 
+pub use self::called::ColumnCalls;
 use self::expression::{args_refs, expr_refs};
 use self::names::Names;
-pub(super) use self::tree::{Tree, filled, of};
+pub(super) use self::tree::{Tree, calls, filled, of};
 use super::{ColumnRef, RelationName};
 
 /// What could not be followed.

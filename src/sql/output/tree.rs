@@ -16,7 +16,7 @@ use super::super::tokens::Tokens;
 use super::dialect::Postgres;
 use super::essential::Cut;
 use super::filling::{self, Filled};
-use super::{Named, Outputs, Scope, essential, relation_name, single, statement_columns, words};
+use super::{ColumnCalls, Named, Outputs, Scope, called, essential, relation_name, single, statement_columns, words};
 use crate::sql::RelationName;
 
 /// See the module.
@@ -70,6 +70,11 @@ pub(in crate::sql) fn of(text: &str) -> Option<Outputs> {
 /// What such a text fills in.
 pub(in crate::sql) fn filled(text: &str) -> Option<Filled> {
     Tree::new(&Tokens::scan(text)?, true).filled()
+}
+
+/// The functions that each column of such a text's result comes from.
+pub(in crate::sql) fn calls(text: &str) -> Option<ColumnCalls> {
+    called::calls(&parse(&Tokens::scan(text)?, Vec::new())?)
 }
 
 /// Every relation that a statement names.

@@ -1,0 +1,217 @@
+//! What views call: functions of the users', and those of PostgreSQL's own that read anything.
+//!
+//! In: rows of the catalog, and relations; then a statement. Out: a view's [`Call`]s, those of the views below it among them; and what they show of the
+//! columns that the statement returns. PURE. A function that makes no column that is returned runs all the same.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::functions::Shown;
+use super::relations::{Oid, Relation, Relations, place_of};
+use super::resolve::{Resolver, Target};
+use super::snapshot::{Rows, View};
+use crate::record::Text;
+use crate::session::event::Origin;
+use crate::sql::{Analysis, ColumnRef, Output};
+
+/// Calls of one view that are told by column. With more, each counts for any column.
+const CALLS_MAX: usize = 1_000;
+/// Views over views are followed so far.
+const DEPTH_MAX: usize = 16;
+
+/// A function that runs where a view is read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// As a function is named: with its schema, unless it is PostgreSQL's own.
+    pub(super) function: Text,
+    /// The column that it makes.
+    pub(super) makes: Makes,
+    /// Whether it ran already, when the view was filled.
+    pub(super) is_past: bool,
+}
+
+/// What of a view a call makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Makes {
+    /// A condition, an order.
+    Nothing,
+    Column(i16),
+    /// A column, and it is not known which.
+    Any,
+}
+
+/// By view.
+pub(super) fn of_views(rows: &Rows, relations: &Relations) -> HashMap<Oid, Vec<Call>> {
+    let views: HashMap<Oid, &View> = rows.views.iter().map(|(oid, view)| (*oid, &**view)).collect();
+    let mut all: BTreeMap<Oid, BTreeSet<Call>> = BTreeMap::new();
+    for (oid, function) in &rows.view_calls {
+        if let (Some(view), Some(relation)) = (views.get(oid), relations.get(*oid)) {
+            all.entry(*oid).or_default().extend(own(function, view, relation, is_filled(rows, *oid)));
+        }
+    }
+    for (oid, view) in &rows.views {
+        let Some(relation) = relations.get(*oid).filter(|_| !view.reads_anything().is_empty()) else { continue };
+        let is_past = is_filled(rows, *oid);
+        let calls = view.reads_anything().iter().flat_map(|function| own(function, view, relation, is_past));
+        all.entry(*oid).or_default().extend(calls);
+    }
+    if all.is_empty() {
+        return HashMap::new();
+    }
+    hand_on(rows, &views, relations, &mut all);
+    all.into_iter().map(|(oid, calls)| (oid, few(calls))).collect()
+}
+
+/// Whether a view is materialised.
+fn is_filled(rows: &Rows, oid: Oid) -> bool {
+    let place = place_of(&rows.relations, oid, |listed| listed.oid);
+    place.and_then(|place| rows.relations.get(place)).is_some_and(|listed| listed.kind == 'm')
+}
+
+/// A call that stands in the view itself.
+fn own(function: &Text, view: &View, relation: &Relation, is_past: bool) -> Vec<Call> {
+    let bare = function.rsplit_once('.').map_or(&**function, |(_, bare)| bare);
+    let call = |makes| Call { function: function.clone(), makes, is_past };
+    let numbers: Vec<i16> = relation.columns.in_order().into_iter().map(|(number, _)| number).collect();
+    let Some(calls) = view.calls().filter(|calls| calls.columns.len() == numbers.len()) else {
+        return vec![call(Makes::Any)];
+    };
+    let of_column = calls.columns.iter().zip(numbers).filter(|(names, _)| names.contains(bare));
+    let mut own: Vec<Call> = of_column.map(|(_, number)| call(Makes::Column(number))).collect();
+    if own.is_empty() {
+        // An operator's or a cast's function is not named.
+        own.push(call(if calls.aside.contains(bare) { Makes::Nothing } else { Makes::Any }));
+    }
+    own
+}
+
+/// What a view calls, the views over it call.
+fn hand_on(rows: &Rows, views: &HashMap<Oid, &View>, relations: &Relations, all: &mut BTreeMap<Oid, BTreeSet<Call>>) {
+    let pairs: BTreeSet<(Oid, Oid)> = rows.dependencies.iter().map(|(view, below, _)| (*view, *below)).collect();
+    for _ in 0..DEPTH_MAX {
+        let mut changed = false;
+        for (above, below) in &pairs {
+            let (Some(calls), Some(view)) = (all.get(below).cloned(), views.get(above)) else { continue };
+            let (Some(above), Some(below)) = (relations.get(*above), relations.get(*below)) else { continue };
+            let is_past = is_filled(rows, above.oid);
+            let handed = calls.iter().flat_map(|call| through(call, view, above, below));
+            let handed = handed.map(|call| Call { is_past: call.is_past || is_past, ..call });
+            let here = all.entry(above.oid).or_default();
+            let before = here.len();
+            here.extend(handed);
+            changed |= here.len() > before;
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// A call of the view `below`, as one of the view `above`.
+fn through(call: &Call, view: &View, above: &Relation, below: &Relation) -> Vec<Call> {
+    let one = |makes| Call { makes, ..call.clone() };
+    let columns = above.columns.in_order();
+    let followed = view.followed().filter(|followed| followed.columns.len() == columns.len());
+    let column = match call.makes {
+        Makes::Nothing => return vec![call.clone()],
+        Makes::Column(number) => below.column_named(number),
+        Makes::Any => None,
+    };
+    let Some(followed) = followed else { return vec![one(Makes::Any)] };
+    let shows = |found: &ColumnRef| {
+        let is_of = found.relation.as_ref().is_none_or(|name| name.name == below.parts.1);
+        is_of && column.is_none_or(|column| found.column.as_ref().is_none_or(|its| its == column))
+    };
+    let made = columns.iter().zip(&followed.columns).filter(|(_, (_, refs))| refs.iter().any(shows));
+    let mut calls: Vec<Call> = made.map(|((number, _), _)| one(Makes::Column(*number))).collect();
+    if calls.is_empty() {
+        calls.push(one(Makes::Nothing));
+    }
+    calls
+}
+
+fn few(calls: BTreeSet<Call>) -> Vec<Call> {
+    if calls.len() <= CALLS_MAX {
+        return calls.into_iter().collect();
+    }
+    calls.into_iter().map(|call| Call { makes: Makes::Any, ..call }).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+impl Resolver<'_> {
+    /// Takes what the views call that a statement reads.
+    pub(super) fn call_behind(
+        &self,
+        analysis: &Analysis,
+        reads: &[Target<'_>],
+        wire: Option<&[Origin]>,
+        called: &mut Shown,
+    ) {
+        for view in reads.iter().filter_map(Target::known) {
+            for call in &view.rare().calls {
+                let shown = self.snapshot.and_then(|snapshot| snapshot.function(&call.function)).cloned();
+                let mut shown = shown.unwrap_or_default();
+                shown.calls(&call.function);
+                match (returns(call, view, analysis, wire), call.is_past) {
+                    (true, true) => called.takes(shown.at_rest()),
+                    (true, false) => called.takes(shown),
+                    (false, true) => {}
+                    (false, false) => called.takes(shown.unseen()),
+                }
+            }
+        }
+    }
+}
+
+/// Whether what a call makes is returned, or goes anywhere else.
+fn returns(call: &Call, view: &Relation, analysis: &Analysis, wire: Option<&[Origin]>) -> bool {
+    let number = match call.makes {
+        Makes::Nothing => return false,
+        Makes::Column(number) => Some(number),
+        Makes::Any => None,
+    };
+    if !analysis.flows.is_empty() {
+        return true;
+    }
+    let is_it = |origin: &Origin| {
+        origin.table_oid == view.oid && number.is_none_or(|number| [0, number].contains(&origin.attribute))
+    };
+    let origins = wire.unwrap_or_default();
+    if origins.iter().any(is_it) {
+        return true;
+    }
+    // What is an expression, the text says.
+    if !origins.is_empty() && origins.iter().all(|origin| origin.table_oid != 0) {
+        return false;
+    }
+    let name = number.and_then(|number| view.column_named(number));
+    let is_named = |column: &ColumnRef| name.is_none_or(|name| column.column.as_ref().is_none_or(|its| its == name));
+    match &analysis.output {
+        Output::Columns(columns) => columns.iter().any(is_named),
+        Output::Unknown => true,
+        Output::Nothing => false,
+    }
+}
+
+/// PostgreSQL's own functions in a view's definition that may read anything, by their names.
+pub(super) fn reading_anything(definition: &str) -> Box<[Text]> {
+    let may = [
+        "_to_xml",
+        "pg_read_",
+        "lo_",
+        "loread",
+        "ts_stat",
+        "ts_rewrite",
+        "pg_logical_",
+        "current_setting",
+        "_description",
+    ];
+    if !may.iter().any(|part| definition.contains(part)) {
+        return Box::default();
+    }
+    let code = crate::sql::Code::of(definition);
+    let tells = |name: &&Text| {
+        let mut shown = Shown::default();
+        shown.calls(name);
+        shown != Shown::default()
+    };
+    code.functions.iter().filter(tells).cloned().collect()
+}
