@@ -1,15 +1,16 @@
-//! What views call: functions of the users', and those of PostgreSQL's own that read anything.
+//! What a statement calls: by name, by an operator, in code that it brings or gives; and what does not look like a call: what views call, of the users'
+//! own and of PostgreSQL's that reads anything, and functions of a row that are written as its columns.
 //!
-//! In: rows of the catalog, and relations; then a statement. Out: a view's [`Call`]s, those of the views below it among them; and what they show of the
-//! columns that the statement returns. PURE. A function that makes no column that is returned runs all the same.
+//! In: rows of the catalog, and relations; then a statement. Out: a view's [`Call`]s, those of the views below it among them; and what all of it shows, of
+//! views in the columns that the statement returns. PURE. A function that makes no column that is returned runs all the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::functions::Shown;
+use super::functions::{Shown, reads_anything};
 use super::relations::{Oid, Relation, Relations, place_of};
-use super::resolve::{Resolver, Target};
-use super::snapshot::{Rows, View};
-use crate::record::Text;
+use super::resolve::{Found, Resolver, Target, most};
+use super::snapshot::{Rows, Snapshot, View};
+use crate::record::{Kind, Parse, Text};
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Output};
 
@@ -137,14 +138,56 @@ fn few(calls: BTreeSet<Call>) -> Vec<Call> {
 }
 
 impl Resolver<'_> {
+    /// What the functions show that a statement calls, and the code that it brings.
+    pub(super) fn called(&self, analysis: &Analysis, reads: &[Target<'_>], wire: Option<&[Origin]>) -> Shown {
+        let reads_any = analysis.functions.iter().any(|name| reads_anything(name));
+        let mut called = Shown {
+            // Without a catalog, what a function does is not known; a block of code may do anything.
+            assumed: matches!(analysis.kind, Kind::Do | Kind::Call),
+            opaque: reads_any || self.shows_statistics(analysis, reads) || self.calls_shifted(analysis),
+            ..Shown::default()
+        };
+        // What a function or a trigger is made of does not run yet.
+        let Some(snapshot) = self.snapshot.filter(|_| analysis.doors.made.is_none()) else { return called };
+        // A statement for another server is known where it is a constant.
+        let elsewhere =
+            |name: &Text| !analysis.doors.elsewhere.is_empty() && (**name == *"dblink" || name.ends_with(".dblink"));
+        let here = analysis.functions.iter().filter(|name| !elsewhere(name));
+        let shown = here.filter_map(|name| snapshot.function(name));
+        let operators = analysis.operators.iter().flat_map(|name| snapshot.operator(name));
+        shown.for_each(|shown| called.takes(shown.clone()));
+        // Of several of one name the types say which is meant, and they are not known.
+        operators.for_each(|shown| called.takes(Shown { assumed: !shown.columns.is_empty(), ..shown.clone() }));
+        self.call_unheard_of(analysis, reads, snapshot, &mut called);
+        called.is_suspect = self.reads_suspected(analysis, reads, wire);
+        called.opaque |= called.is_suspect;
+        self.counted(analysis, reads, snapshot, &mut called);
+        self.call_behind(analysis, reads, wire, &mut called);
+        called_as_columns(analysis, reads, snapshot, &mut called);
+        if let Some(code) = &analysis.code {
+            called.takes(snapshot.code(code));
+        }
+        if let Some(given) = &analysis.doors.given {
+            snapshot.executed(given, &mut called);
+        }
+        analysis.doors.elsewhere.iter().for_each(|inner| self.run_elsewhere(inner, &mut called));
+        called
+    }
+
+    /// What another server shows, by the names that it is asked for: what they mean there may be more.
+    fn run_elsewhere(&self, inner: &Analysis, called: &mut Shown) {
+        let mut found = Found::default();
+        let reads = self.targets(&inner.reads, &mut found);
+        let writes = self.targets(&inner.writes, &mut found);
+        self.columns(inner, &reads, &writes, None, &mut found);
+        called.takes(self.called(inner, &reads, None));
+        called.assumed |= !found.columns.is_empty() || inner.parse == Parse::None;
+        called.size = called.size.max(most(&reads));
+        called.columns.extend(found.columns);
+    }
+
     /// Takes what the views call that a statement reads.
-    pub(super) fn call_behind(
-        &self,
-        analysis: &Analysis,
-        reads: &[Target<'_>],
-        wire: Option<&[Origin]>,
-        called: &mut Shown,
-    ) {
+    fn call_behind(&self, analysis: &Analysis, reads: &[Target<'_>], wire: Option<&[Origin]>, called: &mut Shown) {
         for view in reads.iter().filter_map(Target::known) {
             for call in &view.rare().calls {
                 let shown = self.snapshot.and_then(|snapshot| snapshot.function(&call.function)).cloned();
@@ -157,6 +200,18 @@ impl Resolver<'_> {
                     (false, false) => called.takes(shown.unseen()),
                 }
             }
+        }
+    }
+}
+
+/// Takes what `c.f` shows, where `c` has no column `f`: it is `f(c)`.
+fn called_as_columns(analysis: &Analysis, reads: &[Target<'_>], snapshot: &Snapshot, called: &mut Shown) {
+    let filled = analysis.flows.iter().flat_map(|flow| flow.columns.iter().flatten()).flat_map(|(_, refs)| refs);
+    let names = analysis.output.columns().iter().chain(filled).filter_map(|column| column.column.as_ref());
+    let functions = names.filter_map(|name| Some((name, snapshot.of_row(name)?)));
+    for (name, shown) in functions {
+        if !reads.iter().filter_map(Target::known).any(|relation| relation.has_column(name)) {
+            called.takes(shown.clone());
         }
     }
 }

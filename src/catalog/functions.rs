@@ -35,10 +35,12 @@ pub struct Function {
     pub in_extension: bool,
     /// The search path that it sets for itself.
     pub search_path: Option<Vec<Text>>,
-    /// What an aggregate is made of, with their schemas.
+    /// What an aggregate is made of, and casts that nobody names, with their schemas.
     pub calls: Vec<Text>,
     /// What its arguments are where none is given, as expressions.
     pub defaults: Option<String>,
+    /// Whether it takes a row, and may be written as a column of it.
+    pub takes_row: bool,
 }
 
 /// What a function may show.
@@ -91,6 +93,8 @@ pub struct Functions {
     shown: HashMap<Text, Shown>,
     /// Casts among them, as `::type`.
     operators: HashMap<Text, Vec<Text>>,
+    /// Without their schemas.
+    of_rows: HashSet<Text>,
     built_in: HashSet<Text>,
 }
 
@@ -111,11 +115,15 @@ impl Functions {
         for (name, schema, function) in operators {
             behind.entry(name.clone()).or_default().push(format!("{schema}.{function}").into());
         }
-        let mut follower = Follower { by_name: &by_name, operators: &behind, find, done: HashMap::new() };
+        let takes_row = functions.iter().filter(|function| function.takes_row);
+        let of_rows: HashSet<Text> = takes_row.map(|function| function.name.clone()).collect();
+        let mut follower =
+            Follower { by_name: &by_name, operators: &behind, of_rows: &of_rows, find, done: HashMap::new() };
         for name in by_name.keys() {
             follower.shown(name, 0);
         }
-        Functions { shown: follower.done, operators: behind, built_in: built_in.iter().cloned().collect() }
+        let shown = follower.done;
+        Functions { shown, operators: behind, of_rows, built_in: built_in.iter().cloned().collect() }
     }
 
     /// What a function of this name, with or without its schema, shows; `None` where it is PostgreSQL's own.
@@ -133,6 +141,11 @@ impl Functions {
         self.operators.get(name).into_iter().flatten().filter_map(|function| self.shown.get(function))
     }
 
+    /// What a function of this name shows that takes a row, and so may be written as one of its columns.
+    pub(super) fn of_row(&self, name: &Text) -> Option<&Shown> {
+        self.of_rows.get(name).and_then(|name| self.shown.get(name))
+    }
+
     /// Whether it is neither the users' nor PostgreSQL's own: made a moment ago, or no function.
     pub fn is_unheard_of(&self, name: &str) -> bool {
         let prefixes = ["pg_catalog.", "information_schema."];
@@ -146,6 +159,7 @@ struct Follower<'f, 'r> {
     by_name: &'f HashMap<Text, Vec<&'f Function>>,
     /// As [`Functions`] has them.
     operators: &'f HashMap<Text, Vec<Text>>,
+    of_rows: &'f HashSet<Text>,
     find: &'f Find<'f, 'r>,
     done: HashMap<Text, Shown>,
 }
@@ -225,6 +239,11 @@ impl<'f> Follower<'f, '_> {
             shown.changes_schema |= analysis.effects.contains(&Effect::SchemaChanged);
             let behind = named.iter().flat_map(|(_, found)| found).flat_map(|relation| relation.calls());
             let behind = behind.chain(self.behind(&analysis.operators));
+            let returned = analysis.output.columns().iter().filter_map(|column| column.column.as_ref());
+            let is_column =
+                |name: &Text| named.iter().flat_map(|(_, found)| found).any(|relation| relation.has_column(name));
+            let behind =
+                behind.chain(returned.filter(|name| !is_column(name)).filter_map(|name| self.of_rows.get(name)));
             for called in analysis.functions.iter().chain(behind) {
                 let inner = self.shown(called, depth + 1);
                 shown.takes(inner);
@@ -251,7 +270,10 @@ impl<'f> Follower<'f, '_> {
                 functions.extend(relation.calls());
             }
         }
-        functions.extend(self.behind(&code.operators));
+        let cast_to = |name: &RelationName| Text::from(format!("::{}", name.name));
+        let types: Vec<Text> = code.relations.iter().map(cast_to).collect();
+        functions.extend(self.behind(&code.operators).into_iter().chain(self.behind(&types)));
+        functions.extend(code.relations.iter().filter_map(|name| self.of_rows.get(&name.name)));
         for called in functions {
             let inner = self.shown(called, depth + 1);
             shown.takes(inner);

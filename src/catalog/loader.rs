@@ -18,10 +18,10 @@ use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
 use super::questions::{
-    BUILT_IN, CASCADES, COMMENTS, COMPUTED, COUNTS, DEFINITIONS, DEPENDENCIES, DOMAINS, FOREIGN, FOREIGN_COLUMNS,
-    FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED,
-    READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS, TRIGGERS, UNIQUE,
-    UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
+    BUILT_IN, CASCADES, CODE_WITHIN, COMMENTS, COMPUTED, COUNTS, DEFINITIONS, DEPENDENCIES, DOMAINS, FOREIGN,
+    FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS,
+    OPERATORS, PUBLISHED, READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS,
+    TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
 };
 use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
@@ -325,7 +325,7 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
             Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
         })
         .await?,
-        view_calls: read_all(client, VIEW_CALLS, &[], |row| Ok((row.try_get(0)?, text(row, 1)?))).await?,
+        view_calls: read_all(client, &with_code(VIEW_CALLS), &[], |row| Ok((row.try_get(0)?, text(row, 1)?))).await?,
         inherits: read_all(client, INHERITS, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
         unique: read_all(client, UNIQUE, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?,
         comments: read_all(client, COMMENTS, &[], three).await?,
@@ -343,6 +343,11 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
     add_rest(client, version, &mut rows).await?;
     add_widths(client, catalog, &mut rows).await?;
     Ok(rows)
+}
+
+/// A question about what calls the users' functions.
+fn with_code(question: &str) -> String {
+    question.replace("CODE_WITHIN", CODE_WITHIN)
 }
 
 /// The views. What has been the same since it was read last, and is over relations and columns that are called as they were, is not asked for again.
@@ -411,7 +416,7 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     let oids = client.query(FUNCTION_OIDS, &[]).await?;
     rows.function_oids =
         Arc::new(oids.iter().filter_map(|row| Some((row.try_get(0).ok()?, name(row, 1).ok()?))).collect());
-    for row in client.query(COMPUTED, &[]).await? {
+    for row in client.query(&with_code(COMPUTED), &[]).await? {
         rows.computed.push((row.try_get(0)?, row.try_get(1)?, name(&row, 2)?));
     }
     let domains: Vec<(u32, Text)> =
@@ -430,7 +435,7 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     for row in client.query(CASCADES, &[]).await? {
         rows.cascades.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
     }
-    for row in client.query(UNNAMED, &[]).await? {
+    for row in client.query(&with_code(UNNAMED), &[]).await? {
         rows.unnamed.push((row.try_get(0)?, name(&row, 1)?, row.try_get(2)?));
     }
     for row in client.query(RULES, &[]).await? {
@@ -515,6 +520,7 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
         search_path: path.map(schemas),
         calls: row.try_get::<_, Vec<&str>>(6)?.into_iter().map(Text::from).collect(),
         defaults: row.try_get(7)?,
+        takes_row: row.try_get(8)?,
     })
 }
 

@@ -22,13 +22,15 @@ pub(super) const DEPENDENCIES: &str = "select distinct r.ev_class, d.refobjid, d
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass \
     and r.ev_class <> d.refobjid and c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')";
-/// Functions that a view's definition calls, those behind operators, and those of casts; PostgreSQL's own leave no trace there.
-pub(super) const VIEW_CALLS: &str = "select distinct r.ev_class, n.nspname || '.' || p.proname from pg_catalog.pg_depend d \
-    join pg_catalog.pg_rewrite r on d.classid = 'pg_catalog.pg_rewrite'::regclass and r.oid = d.objid and r.rulename = '_RETURN' \
+/// The functions of the users' that something has in it, by its class and number: by name, behind an operator, or a cast's. PostgreSQL's own leave no
+/// trace there.
+pub(super) const CODE_WITHIN: &str = "(select d.classid, d.objid, d.objsubid, n.nspname || '.' || p.proname as function from pg_catalog.pg_depend d \
     left join pg_catalog.pg_operator o on d.refclassid = 'pg_catalog.pg_operator'::regclass and o.oid = d.refobjid \
     join pg_catalog.pg_proc p on p.oid = case d.refclassid when 'pg_catalog.pg_proc'::regclass then d.refobjid else o.oprcode end \
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-    where d.refclassid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) and n.nspname not in ('pg_catalog', 'information_schema')";
+    where d.refclassid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) and n.nspname not in ('pg_catalog', 'information_schema'))";
+pub(super) const VIEW_CALLS: &str = "select distinct r.ev_class, u.function from CODE_WITHIN u \
+    join pg_catalog.pg_rewrite r on u.classid = 'pg_catalog.pg_rewrite'::regclass and r.oid = u.objid and r.rulename = '_RETURN'";
 pub(super) const INHERITS: &str = "select inhrelid, inhparent from pg_catalog.pg_inherits";
 pub(super) const UNIQUE: &str = "select indrelid, indkey[0] from pg_catalog.pg_index \
     where indisunique and indisvalid and indnkeyatts = 1 and indpred is null and indexprs is null";
@@ -51,12 +53,17 @@ pub(super) const COMMENTS: &str = "select objoid, objsubid::int2, description fr
     where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0 and description like '%@%'";
 pub(super) const LABELS: &str = "select objoid, objsubid::int2, label from pg_catalog.pg_seclabel \
     where classoid = 'pg_catalog.pg_class'::regclass and objsubid > 0";
+/// Each with what an aggregate is made of, and with the casts that nobody names of its arguments and its result.
 pub(super) const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.lanname::text, coalesce(SQL_BODY, p.prosrc, ''), \
     exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'), \
     (select pg_catalog.substr(setting, 13) from pg_catalog.unnest(p.proconfig) setting where setting like 'search_path=%'), \
     array(select m.nspname || '.' || f.proname from pg_catalog.pg_aggregate a join pg_catalog.pg_proc f on f.oid in (a.aggtransfn, a.aggfinalfn, \
-    a.aggmtransfn, a.aggmfinalfn) join pg_catalog.pg_namespace m on m.oid = f.pronamespace where a.aggfnoid = p.oid and m.nspname <> 'pg_catalog'), \
-    case when p.pronargdefaults > 0 then pg_catalog.pg_get_expr(p.proargdefaults, 0) end \
+    a.aggmtransfn, a.aggmfinalfn) join pg_catalog.pg_namespace m on m.oid = f.pronamespace where a.aggfnoid = p.oid and m.nspname <> 'pg_catalog' \
+    union select m.nspname || '.' || f.proname from pg_catalog.pg_cast c join pg_catalog.pg_proc f on f.oid = c.castfunc \
+    join pg_catalog.pg_namespace m on m.oid = f.pronamespace where m.nspname <> 'pg_catalog' \
+    and (c.castcontext = 'i' and c.casttarget = any(p.proargtypes) or c.castcontext <> 'e' and c.casttarget = p.prorettype)), \
+    case when p.pronargdefaults > 0 then pg_catalog.pg_get_expr(p.proargdefaults, 0) end, \
+    exists (select from pg_catalog.pg_type t where t.oid = p.proargtypes[0] and t.typtype = 'c') \
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     join pg_catalog.pg_language l on l.oid = p.prolang where n.nspname not in ('pg_catalog', 'information_schema')";
 /// A trigger's arguments stand behind its code, as constants.
@@ -65,14 +72,10 @@ pub(super) const TRIGGERS: &str = "select t.tgrelid, p.prosrc || case when t.tgn
     where not t.tgisinternal union all \
     select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
 /// Up to version 14 what generates a column hangs on the column, and not on its default.
-pub(super) const COMPUTED: &str = "select a.adrelid, a.adnum, n.nspname || '.' || p.proname from pg_catalog.pg_attrdef a \
-    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = a.oid \
-    and d.refclassid = 'pg_catalog.pg_proc'::regclass join pg_catalog.pg_proc p on p.oid = d.refobjid \
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema') \
-    union select c.attrelid, c.attnum, n.nspname || '.' || p.proname from pg_catalog.pg_depend d join pg_catalog.pg_attribute c \
-    on d.classid = 'pg_catalog.pg_class'::regclass and c.attrelid = d.objid and c.attnum = d.objsubid and c.attgenerated <> '' \
-    join pg_catalog.pg_proc p on d.refclassid = 'pg_catalog.pg_proc'::regclass and p.oid = d.refobjid \
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname not in ('pg_catalog', 'information_schema')";
+pub(super) const COMPUTED: &str = "select a.adrelid, a.adnum, u.function from CODE_WITHIN u \
+    join pg_catalog.pg_attrdef a on u.classid = 'pg_catalog.pg_attrdef'::regclass and u.objid = a.oid \
+    union select c.attrelid, c.attnum, u.function from CODE_WITHIN u join pg_catalog.pg_attribute c \
+    on u.classid = 'pg_catalog.pg_class'::regclass and c.attrelid = u.objid and c.attnum = u.objsubid and c.attgenerated <> ''";
 /// Domains whose default calls a function, and types of somebody's own that one makes others of, or makes of others, where nobody names it: casts on
 /// assignment and implicit ones; and what has such a type: asked only where there are any, since every column is looked at.
 pub(super) const DOMAINS: &str = "select d.objid, n.nspname || '.' || p.proname from pg_catalog.pg_depend d \
@@ -92,9 +95,7 @@ pub(super) const GENERATED: &str = "select distinct d.refobjid, a.adnum, d.refob
     and (d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = a.oid \
     or d.classid = 'pg_catalog.pg_class'::regclass and d.objid = a.adrelid and d.objsubid = a.adnum)";
 /// Code by whatever depends on it, and whether that runs where rows are only read: triggers and policies, constraints of tables and domains, indexes; and event triggers.
-pub(super) const UNNAMED: &str = "with uses as (select d.classid, d.objid, n.nspname || '.' || p.proname as function from pg_catalog.pg_depend d \
-    join pg_catalog.pg_proc p on p.oid = d.refobjid join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-    where d.refclassid = 'pg_catalog.pg_proc'::regclass and n.nspname not in ('pg_catalog', 'information_schema')) \
+pub(super) const UNNAMED: &str = "with uses as (select * from CODE_WITHIN u) \
     select t.tgrelid, u.function, false from uses u join pg_catalog.pg_trigger t on u.classid = 'pg_catalog.pg_trigger'::regclass and t.oid = u.objid \
     union select r.polrelid, u.function, true from uses u join pg_catalog.pg_policy r on u.classid = 'pg_catalog.pg_policy'::regclass and r.oid = u.objid \
     union select coalesce(nullif(c.conrelid, 0), a.attrelid), u.function, false from uses u \

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::classification::Classification;
-use super::functions::{Shown, holds_statistics, reads_anything};
+use super::functions::{Shown, holds_statistics};
 use super::lineage::{Holds, Lineage};
 use super::snapshot::{Classified, Relation, Snapshot};
 use super::{Consequences, Context, PeopleRule, Understanding, widths};
@@ -180,55 +180,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// What the functions show that a statement calls, and the code that it brings.
-    fn called(&self, analysis: &Analysis, reads: &[Target<'_>], wire: Option<&[Origin]>) -> Shown {
-        let reads_any = analysis.functions.iter().any(|name| reads_anything(name));
-        let mut called = Shown {
-            // Without a catalog, what a function does is not known; a block of code may do anything.
-            assumed: matches!(analysis.kind, Kind::Do | Kind::Call),
-            opaque: reads_any || self.shows_statistics(analysis, reads) || self.calls_shifted(analysis),
-            ..Shown::default()
-        };
-        // What a function or a trigger is made of does not run yet.
-        let Some(snapshot) = self.snapshot.filter(|_| analysis.doors.made.is_none()) else { return called };
-        // A statement for another server is known where it is a constant.
-        let elsewhere =
-            |name: &Text| !analysis.doors.elsewhere.is_empty() && (**name == *"dblink" || name.ends_with(".dblink"));
-        let here = analysis.functions.iter().filter(|name| !elsewhere(name));
-        let shown = here.filter_map(|name| snapshot.function(name));
-        let operators = analysis.operators.iter().flat_map(|name| snapshot.operator(name));
-        shown.for_each(|shown| called.takes(shown.clone()));
-        // Of several of one name the types say which is meant, and they are not known.
-        operators.for_each(|shown| called.takes(Shown { assumed: !shown.columns.is_empty(), ..shown.clone() }));
-        self.call_unheard_of(analysis, reads, snapshot, &mut called);
-        called.is_suspect = self.reads_suspected(analysis, reads, wire);
-        called.opaque |= called.is_suspect;
-        self.counted(analysis, reads, snapshot, &mut called);
-        self.call_behind(analysis, reads, wire, &mut called);
-        if let Some(code) = &analysis.code {
-            called.takes(snapshot.code(code));
-        }
-        if let Some(given) = &analysis.doors.given {
-            snapshot.executed(given, &mut called);
-        }
-        analysis.doors.elsewhere.iter().for_each(|inner| self.run_elsewhere(inner, &mut called));
-        called
-    }
-
-    /// What another server shows, by the names that it is asked for: what they mean there may be more.
-    fn run_elsewhere(&self, inner: &Analysis, called: &mut Shown) {
-        let mut found = Found::default();
-        let reads = self.targets(&inner.reads, &mut found);
-        let writes = self.targets(&inner.writes, &mut found);
-        self.columns(inner, &reads, &writes, None, &mut found);
-        called.takes(self.called(inner, &reads, None));
-        called.assumed |= !found.columns.is_empty() || inner.parse == Parse::None;
-        called.size = called.size.max(most(&reads));
-        called.columns.extend(found.columns);
-    }
-
     /// Whether the planner's statistics are read: they hold the most common values of every column.
-    fn shows_statistics(&self, analysis: &Analysis, reads: &[Target<'_>]) -> bool {
+    pub(super) fn shows_statistics(&self, analysis: &Analysis, reads: &[Target<'_>]) -> bool {
         let bounds = |column: &ColumnRef| {
             column.column.as_deref().is_none_or(|name| {
                 ["most_common", "histogram", "stavalues", "stxd"].iter().any(|begin| name.starts_with(begin))
@@ -270,7 +223,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn columns(
+    pub(super) fn columns(
         &self,
         analysis: &Analysis,
         reads: &[Target<'_>],
@@ -496,7 +449,7 @@ impl Resolver<'_> {
     }
 
     /// The relations that names mean. An unqualified one may mean several, where what was SET is not known.
-    fn targets(&self, names: &[RelationName], found: &mut Found) -> Vec<Target<'_>> {
+    pub(super) fn targets(&self, names: &[RelationName], found: &mut Found) -> Vec<Target<'_>> {
         let mut targets = Vec::with_capacity(names.len());
         for name in names {
             let of_session = matches!(name.schema.as_deref(), None | Some("pg_temp"));
@@ -582,7 +535,7 @@ fn names(targets: &[Target<'_>]) -> Vec<Text> {
 }
 
 /// Rows of the largest of the relations that have anything classified; `None` where the server has not counted one of them.
-fn most(reads: &[Target<'_>]) -> Option<u64> {
+pub(super) fn most(reads: &[Target<'_>]) -> Option<u64> {
     let mut most = None;
     for target in reads {
         match target {

@@ -312,6 +312,11 @@ impl Snapshot {
         self.functions.shown(name)
     }
 
+    /// What a function of this name shows that may be written as a column of the row that it takes.
+    pub(super) fn of_row(&self, name: &Text) -> Option<&Shown> {
+        self.functions.of_row(name)
+    }
+
     /// What operators of this name show, where they are the users' own; a cast is named `::` and its type.
     pub fn operator(&self, name: &str) -> impl Iterator<Item = &Shown> {
         self.functions.behind_operator(name)
@@ -343,7 +348,9 @@ impl Snapshot {
         }
         let mut called: BTreeSet<Classified> = BTreeSet::new();
         let operators = code.operators.iter().flat_map(|name| self.operator(name));
-        for inner in functions.into_iter().filter_map(|name| self.function(name)).chain(operators) {
+        let of_rows = code.relations.iter().filter_map(|name| self.of_row(&name.name));
+        let named = functions.into_iter().filter_map(|name| self.function(name));
+        for inner in named.chain(operators).chain(of_rows) {
             called.extend(inner.columns.iter().cloned());
             shown.takes(inner.clone());
         }

@@ -62,6 +62,16 @@ pub enum Output {
     Nothing,
 }
 
+impl Output {
+    /// The columns that are known to reach the client.
+    pub fn columns(&self) -> &[ColumnRef] {
+        match self {
+            Output::Columns(columns) => columns,
+            Output::Unknown | Output::Nothing => &[],
+        }
+    }
+}
+
 /// One column, or all, of one relation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ColumnRef {

@@ -213,3 +213,36 @@ drop cast (int as other.told)
 drop operator other.### (int, int)
 drop function other.peeks(int, int), other.tells(int)
 drop type other.told
+
+-- a function of a row as its column, a cast that nobody names, a rule that calls, and columns that operators make
+set search_path to shop
+--> inferred / assumed | email | 10
+select p.mail_for from shop.products p
+--> inferred / assumed | email | 10
+select c.m from (select p.mail_for as m from shop.products p) c
+--> inferred / assumed | email | 10
+select p.id, p.mail_for as x from shop.products p where p.mail_for is not null
+--> inferred / assumed | phone | 1
+select shop.told_of(1)
+--> inferred / assumed | email | 1 | simple
+insert into shop.door values (1)
+--> inferred / assumed | email | 1
+select v from shop.defaults
+--> inferred / assumed | email | 2
+select g from shop.defaults
+
+-- the first of these in functions' bodies and in a copy
+set search_path to shop
+create function other.b1() returns setof text language sql as $$ select p.mail_for from shop.products p $$
+create function other.b2() returns setof text language plpgsql as $$ begin return query select p.mail_for from shop.products p; end $$
+create table other.b3 as select p.mail_for from shop.products p
+select pg_sleep(3)
+set search_path to shop
+--> inferred / assumed | email | 10
+select other.b1()
+--> inferred / assumed | email | 10
+select other.b2()
+--> inferred / assumed | email | 10
+select * from other.b3
+drop function other.b1(), other.b2()
+drop table other.b3
