@@ -157,7 +157,7 @@ impl Resolver<'_> {
     }
 
     /// What of the relations that are read is given to functions which write, or may.
-    fn passed(&self, analysis: &Analysis, reads: &[Target<'_>]) -> BTreeSet<Classified> {
+    pub(super) fn passed(&self, analysis: &Analysis, reads: &[Target<'_>]) -> BTreeSet<Classified> {
         let writes = |name: &Text| {
             let shown = self.snapshot.and_then(|snapshot| snapshot.function(name));
             shown.is_some_and(|shown| !shown.fills.is_empty() || !shown.makes.is_empty() || !shown.executes.is_empty())
@@ -488,7 +488,7 @@ impl Resolver<'_> {
             opaque: called.opaque || called.assumed,
             changes_schema: called.changes_schema,
             executes: !called.executes.is_empty(),
-            unfollowed: called.is_open,
+            unfollowed: false,
             made: analysis
                 .doors
                 .made

@@ -55,7 +55,7 @@ impl Snapshot {
 }
 
 /// Whether a text may write at all: most triggers need no reading.
-fn writes(code: &str) -> bool {
+pub(super) fn writes(code: &str) -> bool {
     let says = |word: &str| code.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
     says("into") || says("update") || says("execute") || says("perform") || says("call")
 }

@@ -2,7 +2,8 @@
 //!
 //! In: that such code ran; and of each relation something that changes whenever it is written, as the catalog is read. Out: whether any relation may
 //! have been filled, until the server has counted; and then those that were written meanwhile. Nothing is said of what they hold, and so nobody is
-//! counted for it: what is read of them is not exact, no more and no less. On servers that do not count, that holds for every relation from then on.
+//! counted for it: what is read of them is not exact, no more and no less. What had been counted before is kept with the lineage, so that a restart ends
+//! no doubt. On servers that do not count, it holds for every relation from then on.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -57,15 +58,25 @@ impl Doubt {
         false
     }
 
-    /// The catalog was read. Gives the relations that were written since it was open, where all of it is counted by now.
-    pub(super) fn was_read(&mut self, rows: &Rows) -> BTreeSet<(Text, Text)> {
-        let Some(open) = &mut self.open else { return BTreeSet::new() };
+    /// What was counted before it was raised, to be kept.
+    pub(super) fn counted_before(&self) -> Option<&Arc<Written>> {
+        self.open.as_ref()?.before.as_ref()
+    }
+
+    /// Goes on where it was before a restart: all that was written by then is counted in a while, too.
+    pub(super) fn resume(&mut self, before: Written) {
+        self.open = Some(Open { before: Some(Arc::new(before)), until: Instant::now() + COUNTED_AFTER });
+    }
+
+    /// The catalog was read. Gives the relations that were written since it was open, where all of it is counted by now, and that ends it.
+    pub(super) fn was_read(&mut self, rows: &Rows) -> Option<BTreeSet<(Text, Text)>> {
+        let open = self.open.as_mut()?;
         let (Some(now), Some(before)) = (&rows.written, &open.before) else {
             open.before = None;
-            return BTreeSet::new();
+            return None;
         };
         if self.reading_since.is_none_or(|since| since < open.until) {
-            return BTreeSet::new();
+            return None;
         }
         let mut written: BTreeSet<Oid> =
             now.iter().filter(|(oid, now)| before.get(oid) != Some(now)).map(|(oid, _)| *oid).collect();
@@ -78,7 +89,7 @@ impl Doubt {
         }
         self.open = None;
         let listed = |oid: &Oid| rows.relations.get(place_of(&rows.relations, *oid, |listed| listed.oid)?);
-        written.iter().filter_map(listed).map(|listed| (listed.schema.clone(), listed.name.clone())).collect()
+        Some(written.iter().filter_map(listed).map(|listed| (listed.schema.clone(), listed.name.clone())).collect())
     }
 }
 
@@ -88,7 +99,10 @@ impl Catalog {
         let mut databases = self.write();
         let Some(database) = databases.get_mut(database) else { return false };
         let is_new = database.doubt.raise(database.rows.written.as_ref());
-        let mut changed = is_new && Arc::make_mut(&mut database.lineage).doubt_what_is_no_relation();
+        if is_new {
+            Arc::make_mut(&mut database.lineage).doubt_what_is_no_relation();
+        }
+        let mut changed = is_new;
         // It holds from then on, over restarts.
         if database.snapshot.is_some() && database.rows.written.is_none() && !database.lineage.is_doubted {
             Arc::make_mut(&mut database.lineage).is_doubted = true;

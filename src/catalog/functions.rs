@@ -72,6 +72,10 @@ pub struct Shown {
     pub collects: bool,
     /// It executes more than its constants say, or is not read here: it may fill anything.
     pub is_open: bool,
+    /// It fills what it does not name, or what stands in a name that it puts together.
+    pub fills_unnamed: bool,
+    /// It may delete from what it names.
+    pub deletes: bool,
     /// It shows a setting.
     pub shows_setting: bool,
     /// It reads a large object.
@@ -216,7 +220,9 @@ impl<'f> Follower<'f, '_> {
             shown.opaque |= analysis.reads.iter().any(holds_statistics);
             shown.reads_comment |= analysis.reads.iter().any(holds_comments);
             if !analysis.writes.is_empty() {
-                self.fills(&Code::of(&body), function, shown);
+                let code = Code::of(&body);
+                shown.deletes |= code.deletes;
+                self.fills(&code, function, shown);
             }
             match &analysis.output {
                 Output::Columns(refs) if index == last => {
@@ -258,6 +264,8 @@ impl<'f> Follower<'f, '_> {
         shown.opaque |= code.dynamic || code.relations.iter().any(holds_statistics);
         shown.reads_comment |= code.relations.iter().any(holds_comments);
         shown.comments |= code.comments;
+        shown.deletes |= code.deletes;
+        shown.fills_unnamed |= code.fills_unnamed;
         shown.sets_path |= code.sets_path;
         shown.collects |= code.collects();
         shown.changes_schema |= code.changes_schema;
@@ -333,6 +341,8 @@ impl Shown {
             }
         }
         if code.fills_unnamed {
+            // Into which, no catalog says.
+            self.is_open |= !with.is_empty();
             self.fills_one_of(&code.alone, &with, find);
         }
     }
@@ -384,8 +394,10 @@ impl Shown {
 
     /// What it does where nothing is returned of what it makes.
     pub(super) fn unseen(self) -> Shown {
-        let Shown { sets_path, changes_schema, notifies, fills, makes, executes, is_open, comments, .. } = self;
-        Shown { sets_path, changes_schema, notifies, fills, makes, executes, is_open, comments, ..Shown::default() }
+        let Shown { sets_path, changes_schema, notifies, fills, makes, executes, is_open, .. } = self;
+        let Shown { comments, deletes, fills_unnamed, .. } = self;
+        let shown = Shown { sets_path, changes_schema, notifies, fills, makes, executes, is_open, ..Shown::default() };
+        Shown { comments, deletes, fills_unnamed, ..shown }
     }
 
     /// What it made, where it ran before.
@@ -423,6 +435,8 @@ impl Shown {
             self.executes.extend(is_new.then_some(code));
         }
         self.is_open |= inner.is_open;
+        self.deletes |= inner.deletes;
+        self.fills_unnamed |= inner.fills_unnamed;
         self.collects |= inner.collects;
         self.shows_setting |= inner.shows_setting;
         self.reads_object |= inner.reads_object;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
+use super::doubted::Written;
 use super::relations::{Classified, Relation, Relations};
 use super::snapshot::{Rows, Snapshot};
 use super::streams::Sent;
@@ -182,6 +183,9 @@ pub struct Kept {
     /// People are counted by this column: it need not be classified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     subject: bool,
+    /// Of a doubt that is open: what the server had counted before, by relation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    counted: Vec<(u32, i64)>,
 }
 
 /// That it may hold anything.
@@ -204,7 +208,21 @@ impl Kept {
             oid: None,
             number: None,
             subject: false,
+            counted: Vec::new(),
         }
+    }
+
+    /// A doubt that is open, and what had been counted before.
+    pub(super) fn open_doubt(database: &Text, before: &Written) -> Kept {
+        let mut counted: Vec<(u32, i64)> = before.iter().map(|(oid, count)| (*oid, *count)).collect();
+        counted.sort_unstable();
+        Kept { counted, ..Kept::bare(database, &Text::default(), &EVERY.into(), DOUBTED) }
+    }
+
+    /// What had been counted, where it is such a doubt.
+    pub(super) fn take_counted(&mut self) -> Option<Written> {
+        let is_one = self.schema.is_empty() && &*self.table == EVERY && !self.counted.is_empty();
+        is_one.then(|| std::mem::take(&mut self.counted).into_iter().collect())
     }
 }
 
@@ -231,6 +249,7 @@ pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &
             oid: Some(relation.oid),
             number: Some(number),
             subject,
+            counted: Vec::new(),
         };
         for (number, classified) in relation.classified.iter() {
             let marks = classified.iter().filter_map(|classified| mark(classified, classification));
@@ -324,25 +343,27 @@ impl Lineage {
         gone || *here != before
     }
 
-    /// Takes relations that code may have filled with anything. True where one was not.
-    pub(super) fn doubt(&mut self, relations: &BTreeSet<(Text, Text)>) -> bool {
-        let mut changed = false;
+    /// Takes relations that code may have filled with anything.
+    pub(super) fn doubt(&mut self, relations: &BTreeSet<(Text, Text)>) {
         for name in relations {
             if self.relations.len() >= MARKS_MAX && !self.relations.contains_key(name) {
                 tracing::warn!(relation = %name.1, "that it may hold anything is not remembered: {MARKS_MAX} are");
                 break;
             }
-            let holds = self.relations.entry(name.clone()).or_default();
-            changed |= !std::mem::replace(&mut holds.is_doubted, true);
+            self.relations.entry(name.clone()).or_default().is_doubted = true;
         }
-        changed
     }
 
-    /// The same of comments, sequences and large objects, which nobody counts. True where they were not.
-    pub(super) fn doubt_what_is_no_relation(&mut self) -> bool {
-        let was = std::mem::replace(&mut self.large_objects.is_doubted, true);
+    /// The same of comments, sequences and large objects, which nobody counts.
+    pub(super) fn doubt_what_is_no_relation(&mut self) {
+        self.large_objects.is_doubted = true;
         let others = ["pg_description", "pg_sequences"].map(|name| ("pg_catalog".into(), name.into()));
-        self.doubt(&others.into()) || !was
+        self.doubt(&others.into());
+    }
+
+    /// Whether there was code once of which it is not known what it did: it may have given anything any name, or any default.
+    pub(super) fn had_doubt(&self) -> bool {
+        self.large_objects.is_doubted
     }
 
     pub(super) fn fill_large_objects(&mut self, from: &[Classified], classification: &Classification) -> bool {
@@ -385,6 +406,7 @@ impl Lineage {
                     oid: None,
                     number: None,
                     subject: false,
+                    counted: Vec::new(),
                 });
             }
             let bare = |said: &str| Kept::bare(database, schema, table, said);

@@ -18,8 +18,8 @@ use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
 use super::questions::{
-    BUILT_IN, CASCADES, CODE_WITHIN, COMMENTS, COMPUTED, COUNTS, DEFINITIONS, DEPENDENCIES, DOMAINS, FOREIGN,
-    FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS,
+    BUILT_IN, CASCADES, CODE_WITHIN, COMMENTS, COMPUTED, COUNTS, DEFINITIONS, DEPENDENCIES, DEPENDENTS, DOMAINS,
+    FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS,
     OPERATORS, PUBLISHED, READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS,
     TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
 };
@@ -340,6 +340,10 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
         ..Rows::default()
     };
     add_views(client, before, &mut rows).await?;
+    if let Some(written) = rows.written.as_mut().and_then(Arc::get_mut) {
+        // A view is what its definition makes it.
+        written.extend(rows.views.iter().filter_map(|(oid, view)| Some((*oid, view.made().parse().ok()?))));
+    }
     add_rest(client, version, &mut rows).await?;
     add_widths(client, catalog, &mut rows).await?;
     Ok(rows)
@@ -434,6 +438,9 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     }
     for row in client.query(CASCADES, &[]).await? {
         rows.cascades.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
+    }
+    for row in client.query(DEPENDENTS, &[]).await? {
+        rows.dependents.push((row.try_get(0)?, row.try_get(1)?));
     }
     for row in client.query(&with_code(UNNAMED), &[]).await? {
         rows.unnamed.push((row.try_get(0)?, name(&row, 1)?, row.try_get(2)?));

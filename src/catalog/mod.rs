@@ -21,6 +21,7 @@ mod questions;
 mod relations;
 mod renamed;
 mod resolve;
+mod set_off;
 mod shifted;
 pub mod snapshot;
 mod streams;
@@ -198,6 +199,14 @@ struct Database {
 }
 
 impl Database {
+    /// Takes one thing that was kept before a restart.
+    fn restore(&mut self, mut kept: Kept) {
+        match kept.take_counted() {
+            Some(before) => self.doubt.resume(before),
+            None => Arc::make_mut(&mut self.lineage).restore(kept),
+        }
+    }
+
     /// Another snapshot is in force. True where its tables are to be written down anew.
     fn took(&mut self, name: &Text, snapshot: Snapshot, classification: &Classification) -> bool {
         self.subjects = to_be_read(&snapshot, classification, &self.unsettled);
@@ -384,10 +393,10 @@ impl Catalog {
         }
         let mut databases = self.write();
         if databases.len() < DATABASES_MAX {
-            let mut lineage = Lineage::default();
+            let mut new = Database::default();
             let mut kept = self.inner.kept.write().unwrap_or_else(PoisonError::into_inner);
-            kept.extract_if(.., |kept| **Lineage::database(kept) == *database).for_each(|kept| lineage.restore(kept));
-            databases.insert(database.into(), Database { lineage: Arc::new(lineage), ..Database::default() });
+            kept.extract_if(.., |kept| **Lineage::database(kept) == *database).for_each(|kept| new.restore(kept));
+            databases.insert(database.into(), new);
             self.inner.wake.notify_one();
         }
     }
@@ -441,7 +450,10 @@ impl Catalog {
     /// What is known of where classified columns went, of every database.
     pub fn kept(&self) -> Vec<Kept> {
         let mut kept = self.inner.kept.read().unwrap_or_else(PoisonError::into_inner).clone();
-        kept.extend(self.read().iter().flat_map(|(name, database)| database.lineage.kept(name)));
+        for (name, database) in self.read().iter() {
+            kept.extend(database.lineage.kept(name));
+            kept.extend(database.doubt.counted_before().map(|before| Kept::open_doubt(name, before)));
+        }
         kept
     }
 
@@ -454,9 +466,9 @@ impl Catalog {
     pub fn restore(&self, mut kept: Vec<Kept>) {
         let classification = self.inner.classification.load();
         for (name, database) in self.write().iter_mut() {
+            let read_since = std::mem::take(&mut Arc::make_mut(&mut database.lineage).identities);
+            kept.extract_if(.., |kept| Lineage::database(kept) == name).for_each(|kept| database.restore(kept));
             let lineage = Arc::make_mut(&mut database.lineage);
-            let read_since = std::mem::take(&mut lineage.identities);
-            kept.extract_if(.., |kept| Lineage::database(kept) == name).for_each(|kept| lineage.restore(kept));
             if database.snapshot.is_some() {
                 let before = lineage::remembered(&lineage.identities, &database.rows, &classification);
                 for renamed in renamed::learned(&before, &database.rows, &classification) {
@@ -521,10 +533,12 @@ impl Catalog {
         for renamed in &renamed {
             Arc::make_mut(&mut lineage).learn(renamed, false);
         }
-        let written = self.write().get_mut(database).map(|known| known.doubt.was_read(&rows)).unwrap_or_default();
-        if Arc::make_mut(&mut lineage).doubt(&written) {
+        let written = self.write().get_mut(database).and_then(|known| known.doubt.was_read(&rows));
+        if written.is_some() {
             self.inner.grew.store(true, Ordering::Relaxed);
         }
+        let written = written.unwrap_or_default();
+        Arc::make_mut(&mut lineage).doubt(&written);
         let mut snapshot = Snapshot::build(&rows, &classification, &lineage);
         if let Some(before) = &before {
             renamed::carry_subjects(before, &mut snapshot);

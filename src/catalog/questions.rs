@@ -60,7 +60,8 @@ pub(super) const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.l
     array(select m.nspname || '.' || f.proname from pg_catalog.pg_aggregate a join pg_catalog.pg_proc f on f.oid in (a.aggtransfn, a.aggfinalfn, \
     a.aggmtransfn, a.aggmfinalfn) join pg_catalog.pg_namespace m on m.oid = f.pronamespace where a.aggfnoid = p.oid and m.nspname <> 'pg_catalog' \
     union select m.nspname || '.' || f.proname from pg_catalog.pg_cast c join pg_catalog.pg_proc f on f.oid = c.castfunc \
-    join pg_catalog.pg_namespace m on m.oid = f.pronamespace where m.nspname <> 'pg_catalog' \
+    join pg_catalog.pg_namespace m on m.oid = f.pronamespace join pg_catalog.pg_type t on t.oid = c.casttarget \
+    where m.nspname <> 'pg_catalog' and t.typnamespace <> 'pg_catalog'::regnamespace \
     and (c.castcontext = 'i' and c.casttarget = any(p.proargtypes) or c.castcontext <> 'e' and c.casttarget = p.prorettype)), \
     case when p.pronargdefaults > 0 then pg_catalog.pg_get_expr(p.proargdefaults, 0) end, \
     exists (select from pg_catalog.pg_type t where t.oid = p.proargtypes[0] and t.typtype = 'c') \
@@ -149,11 +150,15 @@ pub(super) const MEMBERS: &str = "with recursive members(login, role) as (select
     join pg_catalog.pg_roles r on r.oid = m.role order by l.rolname, r.rolname";
 /// Whether the server counts what is written, and tells soon: up to version 14 a session that rests tells when it works again.
 pub(super) const COUNTS: &str = "select pg_catalog.current_setting('track_counts')::bool and pg_catalog.current_setting('server_version_num')::int4 >= 150000";
-/// What changes of a relation whenever rows are put into it, it is rewritten, or it gets a column.
+/// What changes of a relation whenever rows are put into it, it is rewritten, or it gets a column or a default.
 pub(super) const WRITTEN: &str = "select c.oid, pg_catalog.hashtextextended(pg_catalog.concat_ws(':', pg_catalog.pg_stat_get_tuples_inserted(c.oid) \
-    + pg_catalog.pg_stat_get_tuples_updated(c.oid), c.relfilenode, c.xmin), 0) from pg_catalog.pg_class c \
+    + pg_catalog.pg_stat_get_tuples_updated(c.oid), c.relfilenode, c.xmin, d.made), 0) from pg_catalog.pg_class c \
+    left join (select adrelid, pg_catalog.sum(xmin::text::int8) as made from pg_catalog.pg_attrdef group by adrelid) d on d.adrelid = c.oid \
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm', 'p') \
     and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast'";
+/// Foreign keys by which rows change with another table's.
+pub(super) const DEPENDENTS: &str = "select distinct confrelid, conrelid from pg_catalog.pg_constraint \
+    where contype = 'f' and (confdeltype in ('c', 'n', 'd') or confupdtype in ('c', 'n', 'd'))";
 /// Columns of foreign keys that are ON UPDATE CASCADE: the server puts the other table's values there.
 pub(super) const CASCADES: &str = "select c.conrelid, k.own, c.confrelid, k.other from pg_catalog.pg_constraint c, \
     rows from (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) k (own, other) where c.contype = 'f' and c.confupdtype = 'c'";

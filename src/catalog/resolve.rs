@@ -158,7 +158,8 @@ impl Resolver<'_> {
             (true, false, None) => self.people(analysis, &reads, &called),
         };
         let sent = self.sent(analysis, &writes, &found, &called);
-        let consequences = Consequences { sent, ..self.consequences(analysis, learned, &found, &called) };
+        let unfollowed = self.sets_off(analysis, &reads, &writes, &called);
+        let consequences = Consequences { sent, unfollowed, ..self.consequences(analysis, learned, &found, &called) };
         let mut relations_read = union(names(&reads), &called.bases);
         if let Some(streamed) = streamed {
             relations_read = union(relations_read, &streamed.relations);
@@ -348,7 +349,7 @@ impl Resolver<'_> {
 
     fn show_lineage(&self, relation: &Relation, column: Option<&str>, found: &mut Found) {
         let (schema, table) = &relation.parts;
-        found.inferred |= self.doubted && !matches!(&**schema, "pg_catalog" | "information_schema");
+        found.inferred |= self.is_doubted(schema);
         for holds in self.held(schema, table) {
             self.show_marks(holds, column, found);
             // In which of its columns is not known, since the catalog was read no more than before.
@@ -369,6 +370,14 @@ impl Resolver<'_> {
         if !relation.rare().copied_in.is_empty() {
             found.columns.extend(relation.rare().copied_in.iter().cloned());
             found.assumed = true;
+        }
+    }
+
+    /// Whether relations of a schema may hold anything. Those of the system's catalogs hold names and texts that nobody counts.
+    fn is_doubted(&self, schema: &str) -> bool {
+        match schema {
+            "pg_catalog" | "information_schema" => self.lineage.had_doubt(),
+            _ => self.doubted,
         }
     }
 
@@ -417,7 +426,7 @@ impl Resolver<'_> {
                 self.show_marks(holds, column, found);
             }
             (Target::Named { schema, table }, column) => {
-                found.inferred |= self.doubted && **schema != *"pg_catalog";
+                found.inferred |= self.is_doubted(schema);
                 self.held(schema, table).for_each(|holds| self.show_marks(holds, column, found));
                 self.show_below(schema, table, found);
                 let named = self.classification.named().find(|(s, t, ..)| s == &&**schema && t == &&**table);

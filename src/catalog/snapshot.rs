@@ -14,6 +14,7 @@ use super::functions::{Function, Functions, Shown, holds_comments};
 use super::lineage::Lineage;
 pub use super::relations::{Classified, Oid, Relation};
 use super::relations::{Relations, place_of};
+use super::set_off::SetOff;
 use super::streams::Sent;
 use crate::record::{Text, Texts};
 use crate::session::{Bait, Baits};
@@ -68,6 +69,8 @@ pub struct Rows {
     pub foreign_columns: Vec<(Oid, i16, Text)>,
     /// Tables that are published.
     pub published: Vec<Published>,
+    /// A relation, and one whose rows change with it, by a foreign key that cascades.
+    pub dependents: Vec<(Oid, Oid)>,
     /// A relation and its column, and those by whose key it is set when that changes.
     pub cascades: Vec<(Oid, i16, Oid, i16)>,
     /// Of each relation something that changes whenever it is written; `None` where the server does not count.
@@ -183,6 +186,8 @@ pub struct Snapshot {
     everything: Vec<Classified>,
     /// What event triggers read.
     told_on_ddl: BTreeSet<Classified>,
+    /// Where code runs that nobody can follow.
+    set_off: SetOff,
     /// What triggers send to whoever listens, by the relation that sets them off.
     sent: HashMap<Oid, Vec<Sent>>,
     function_oids: Arc<HashMap<Oid, Text>>,
@@ -201,6 +206,7 @@ impl Snapshot {
             functions: Functions::default(),
             everything: Vec::new(),
             told_on_ddl: BTreeSet::new(),
+            set_off: SetOff::default(),
             sent: HashMap::new(),
             function_oids: Arc::clone(&rows.function_oids),
             published: rows.published.clone(),
@@ -242,6 +248,7 @@ impl Snapshot {
             }
         }
         snapshot.tell(&rows.unnamed);
+        snapshot.set_off = snapshot.find_set_off(rows);
         snapshot
     }
 
@@ -259,6 +266,11 @@ impl Snapshot {
                 None => {}
             }
         }
+    }
+
+    /// Where code runs that nobody can follow, and that nobody names.
+    pub(super) fn set_off(&self) -> &SetOff {
+        &self.set_off
     }
 
     /// What code reads that is set off by a change of the schema.
@@ -336,6 +348,8 @@ impl Snapshot {
             collects: code.collects(),
             changes_schema: code.changes_schema,
             comments: code.comments,
+            deletes: code.deletes,
+            fills_unnamed: code.fills_unnamed,
             reads_comment: code.relations.iter().any(holds_comments),
             ..Shown::default()
         };

@@ -54,6 +54,7 @@ fn rows() -> Rows {
         }],
         computed: Vec::new(),
         cascades: Vec::new(),
+        dependents: Vec::new(),
         written: None,
         generated: Vec::new(),
         unnamed: Vec::new(),

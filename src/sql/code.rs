@@ -68,9 +68,12 @@ pub struct Code {
     /// Whether a text that it executes fills what it does not name.
     #[serde(skip)]
     pub fills_unnamed: bool,
-    /// Whether it executes more than its constants say.
+    /// Whether it executes more than its constants say, but for names and values that are put into them.
     #[serde(skip)]
     pub is_open: bool,
+    /// Whether it may delete.
+    #[serde(skip)]
+    pub deletes: bool,
 }
 
 impl Code {
@@ -102,6 +105,7 @@ impl Code {
             sets_path: dynamic || says("set_config") || says("search_path") || says("pg_settings"),
             changes_schema: dynamic || ["alter", "create", "drop"].iter().any(|word| says(word)),
             fills_unnamed: executed.fills_unnamed,
+            deletes: ["delete", "truncate", "merge"].iter().any(|word| says(word)) || executed.deletes,
             is_open: executed.is_open || (dynamic && executed::is_open(&tokens)),
             ..names.into_code()
         }
@@ -116,6 +120,7 @@ impl Code {
             comments: executed.comments,
             fills_unnamed: executed.fills_unnamed,
             is_open: executed.is_open || !names.are_few(),
+            deletes: executed.deletes,
             ..if names.are_few() { names.into_code() } else { Code::default() }
         })
     }
@@ -141,6 +146,7 @@ impl Code {
             fills_unnamed: self.fills_unnamed || given.fills_unnamed,
             comments: self.comments || given.comments,
             is_open: self.is_open || given.is_open,
+            deletes: self.deletes || given.deletes,
             ..Code::default()
         }
     }

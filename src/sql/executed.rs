@@ -20,6 +20,8 @@ pub(super) struct Executed {
     pub(super) fills_unnamed: bool,
     /// Whether one executes more than its own constants say.
     pub(super) is_open: bool,
+    /// Whether one may delete.
+    pub(super) deletes: bool,
 }
 
 /// See the module.
@@ -38,6 +40,7 @@ fn take(tokens: &Tokens<'_>, names: &mut Names, executed: &mut Executed, within:
         executed.comments |= says_comment(&text);
         executed.fills_unnamed |= fills_unnamed(&inner);
         executed.is_open |= is_open(&inner);
+        executed.deletes |= ["delete", "truncate", "merge"].iter().any(|word| inner.find(0, word).is_some());
         if within > 0 && names.are_few() {
             take(&inner, names, executed, within - 1);
         }
@@ -99,20 +102,120 @@ fn is_named(tokens: &Tokens<'_>, at: usize) -> bool {
     is_name(at) && next != "%" && (next != "." || is_name(at + 2)) && (next != "." || tokens.word(at + 3) != "%")
 }
 
-/// Whether an `EXECUTE` of its takes anything but constants.
+/// Whether an `EXECUTE` of its takes anything but constants, and names and values that are quoted and put into them.
 pub(super) fn is_open(tokens: &Tokens<'_>) -> bool {
     let is_execute = |(_, lexeme): &(usize, &Lexeme<'_>)| lexeme.text.eq_ignore_ascii_case("execute");
     tokens.all.iter().enumerate().filter(is_execute).any(|(at, _)| {
-        let mut taken = tokens.all.iter().skip(at + 1);
         // `EXECUTE FUNCTION` of a trigger; and of rights, ON.
-        if matches!(tokens.word(at + 1).as_str(), "function" | "procedure" | "on") {
+        let is_none = matches!(tokens.word(at + 1).as_str(), "function" | "procedure" | "on");
+        !is_none && template(tokens, at + 1).is_none_or(|template| !template.is_followed())
+    })
+}
+
+/// A name that is put into a text, quoted; no name of anybody's.
+const NAME: &str = "\"%I\"";
+/// A value.
+const VALUE: &str = "'%L'";
+
+/// A statement that an `EXECUTE` takes, with places where names and values are put in.
+#[derive(Default)]
+struct Template {
+    text: String,
+    has_places: bool,
+}
+
+/// What the `EXECUTE` takes that begins at `at`; `None` where more than a name or a value may be put in.
+fn template(tokens: &Tokens<'_>, mut at: usize) -> Option<Template> {
+    let mut template = Template::default();
+    while let Some(lexeme) = tokens.all.get(at) {
+        let word = lexeme.text.to_ascii_lowercase();
+        at = match word.as_str() {
+            ";" | "into" | "using" | "loop" => break,
+            "||" | "(" | ")" => at + 1,
+            "pg_catalog" if tokens.word(at + 1) == "." => at + 2,
+            "format" => {
+                let constant = tokens.all.get(at + 2).filter(|lexeme| lexeme.is_constant())?;
+                let is_whole = matches!(tokens.word(at + 3).as_str(), "," | ")");
+                template.put(&formatted(&content(constant).filter(|_| is_whole)?)?);
+                behind(tokens, at + 1)?
+            }
+            "quote_ident" | "quote_literal" | "quote_nullable" => {
+                template.put(if word == "quote_ident" { NAME } else { VALUE });
+                behind(tokens, at + 1)?
+            }
+            _ if lexeme.is_constant() => {
+                template.text.push_str(&content(lexeme)?);
+                at + 1
+            }
+            _ => return None,
+        };
+    }
+    Some(template)
+}
+
+/// What comes behind the parenthesis that opens at `open`.
+fn behind(tokens: &Tokens<'_>, open: usize) -> Option<usize> {
+    let last = tokens.within(open).last().map_or(open, |(at, ..)| at);
+    (tokens.word(open) == "(" && tokens.word(last + 1) == ")").then_some(last + 2)
+}
+
+/// What `format` makes of a text (PostgreSQL manual, format), its arguments left open; `None` where one of them is put in as it is.
+fn formatted(text: &str) -> Option<String> {
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, from)) = rest.split_once('%') {
+        made.push_str(before);
+        let place = from.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '$' | '-' | '*'));
+        let (kind, after) = place.split_at_checked(1)?;
+        made.push_str(match kind {
+            "%" => "%",
+            "I" => NAME,
+            "L" => VALUE,
+            _ => return None,
+        });
+        rest = after;
+    }
+    made.push_str(rest);
+    Some(made)
+}
+
+impl Template {
+    fn put(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.has_places = true;
+    }
+
+    /// Whether it is known what it reads and runs, whatever names are put in; what it fills that it does not name is told elsewhere. One that fills
+    /// reads nothing by such a name; one that only reads may.
+    fn is_followed(&self) -> bool {
+        const FIRST: [&str; 10] =
+            ["select", "with", "values", "table", "insert", "update", "delete", "merge", "lock", "analyze"];
+        if !self.has_places {
+            return true;
+        }
+        let Some(tokens) = Tokens::scan(&self.text) else { return false };
+        let all = 0..tokens.all.len();
+        let says = |at: usize, words: &[&str]| words.contains(&tokens.word(at).as_str());
+        let is_place = |at: &usize| tokens.all.get(*at).is_some_and(|lexeme| lexeme.text == NAME);
+        let goes_in = |at: usize| {
+            let first = if at > 1 && says(at - 1, &["."]) { at - 2 } else { at };
+            first > 0 && says(first - 1, &["into"])
+        };
+        let calls = all.clone().filter(is_place).any(|at| says(at + 1, &["("]) && !goes_in(at));
+        let is_several = tokens.all.iter().rev().skip(1).any(|lexeme| lexeme.text == ";");
+        if !says(0, &FIRST) || calls || is_several {
             return false;
         }
-        let is_end =
-            |word: &str| word == ";" || ["into", "using", "loop"].iter().any(|end| word.eq_ignore_ascii_case(end));
-        let is_other = |lexeme: &&Lexeme<'_>| !(lexeme.is_constant() || matches!(lexeme.text, "||" | "(" | ")"));
-        taken.find(is_other).is_some_and(|lexeme| !is_end(lexeme.text))
-    })
+        let locks = |at: usize| at > 0 && says(at - 1, &["for", "key"]);
+        let mut writing = all.clone().filter(|at| says(*at, &["insert", "into", "update", "delete", "merge"]));
+        if !writing.any(|at| !locks(at)) {
+            return true;
+        }
+        let is_own = |at: usize| at == 1 && says(0, &["delete"]);
+        let mut reading = all.clone().filter(|at| says(*at, &["select", "using", "join", "from", "table"]));
+        let from = reading.find(|at| !is_own(*at));
+        from.is_none_or(|from| all.clone().skip(from).all(|at| !is_place(&at)))
+    }
 }
 
 #[cfg(test)]
@@ -165,11 +268,34 @@ mod tests {
     fn what_is_executed_is_known_where_it_is_constants_alone() {
         let open = |code: &str| Code::of(&format!("begin {code} end")).is_open;
         assert!(!open("execute 'select 1' || ' from t' into x using y;") && !open("perform f(x);"));
+        for code in [
+            "execute format('select 1');",
+            "execute format('select count(*) from %I.%2$I where a = %L and b like ''x%%''', s, t, v) into n using m;",
+            "execute 'select ' || quote_ident(c) || ' from t where a = ' || pg_catalog.quote_literal(v);",
+            "execute format('insert into %I (a, b) values ($1, %L)', t, lower(v)) using new.a;",
+            "execute format('insert into %I.%I (a) values ($1)', s, t) using new.a;",
+            "execute ('update ' || quote_ident(t) || ' set a = 1 where b = ' || quote_nullable(x));",
+            "execute format('delete from %I where a = %L', t, v);",
+            "for r in execute format('select a from %I for update', t) loop null; end loop;",
+        ] {
+            assert!(!open(code), "{code}");
+        }
         assert!(!open("create trigger t before insert on a for each row execute function f();"));
         for code in [
             "execute x;",
             "execute 'select ' || x;",
-            "execute format('select 1');",
+            "execute format('select %s from t', x);",
+            "execute format(x, y);",
+            "execute format('select 1' || x, y);",
+            "execute format('create table %I (a int)', x);",
+            "execute format('select %I(1)', x);",
+            "execute format('select %I (a) from t', x);",
+            "execute format('insert into %I select a from %I', x, y);",
+            "execute 'insert into t select ' || quote_ident(x) || ' from u';",
+            "execute format('insert into t values (%L); drop table %I', x, y);",
+            "execute format('delete from t using %I', x);",
+            "execute format('do %L', x);",
+            "execute quote_ident(x) || y;",
             "execute 'do $$ begin execute x; end $$';",
         ] {
             assert!(open(code), "{code}");

@@ -246,3 +246,4 @@ select other.b2()
 select * from other.b3
 drop function other.b1(), other.b2()
 drop table other.b3
+select pg_sleep(3)

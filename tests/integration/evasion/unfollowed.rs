@@ -99,3 +99,86 @@ fn what_code_may_have_filled_is_not_exact_until_the_server_has_counted() {
     assert_eq!(certain("select v from other.idle"), [exact, inferred, again]);
     assert_eq!(certain("select email from shop.customers"), [inferred, again]);
 }
+
+/// Triggers whose texts name nothing, set off by way of a foreign key; and one that only puts its own row, in which there is nobody, somewhere.
+const BELLS: &str = "create table other.parent (id int primary key); create table other.bell (id int references other.parent on delete cascade);
+    create table other.quiet (id int); create table other.quiet_log (id int); create table other.sink (v text);
+    create function other.rings() returns trigger language plpgsql as
+      $$ begin execute convert_from(decode(tg_argv[0], 'hex'), 'UTF8'); return old; end $$;
+    create function other.logs() returns trigger language plpgsql as
+      $$ begin execute format('insert into other.%I select $1.*', tg_argv[0]) using new; return new; end $$;
+    create trigger logs after insert on other.quiet for each row execute function other.logs('quiet_log');
+    insert into other.parent values (1), (2); insert into other.bell values (1), (2)";
+
+#[test]
+fn what_a_trigger_may_have_filled_is_not_exact_whatever_set_it_off() {
+    let (name, mut sidecar, _policies) = set_up();
+    let hidden: String =
+        "insert into other.sink select phone from shop.customers".bytes().map(|byte| format!("{byte:02x}")).collect();
+    let rings = format!(
+        "create trigger rings after delete on other.bell for each row execute function other.rings('{hidden}')"
+    );
+    psql(&server::direct(shared(), &name), &format!("{BELLS}; {rings}")).expect_success();
+    psql(&sidecar.url(&name), "create table other.anything (v int)").expect_success();
+    doors::until_fresh(&sidecar, &name);
+    let ask = |sql: &str| psql(&sidecar.url(&name), sql).expect_success();
+    ask("insert into other.quiet values (1)");
+    ask("select id from other.quiet_log");
+    ask("select v from other.sink");
+    ask("delete from other.parent where id = 1");
+    ask("select v from other.sink");
+    ask("select id from other.quiet_log");
+    sidecar.stop();
+    let records = sidecar.records::<Statement>();
+    let certain = |beginning: &str| {
+        said(&records, beginning).into_iter().filter_map(|(_, certainty)| certainty).collect::<Vec<_>>()
+    };
+    let (exact, inferred) = (Certainty::Exact, Certainty::Inferred);
+    assert_eq!(certain("select v from other.sink"), [exact, inferred]);
+    assert_eq!(certain("select id from other.quiet_log"), [exact, inferred]);
+}
+
+/// Killed before the server has counted, it still asks for what was written; and for what was made into a view, or a default.
+#[test]
+fn a_doubt_outlives_a_kill() {
+    if server::major(shared()) < 15 {
+        return;
+    }
+    let (name, mut sidecar, _policies) = set_up();
+    psql(&sidecar.url(&name), RUNS).expect_success();
+    doors::until_fresh(&sidecar, &name);
+    let lineage_says = |sidecar: &crate::support::sidecar::Sidecar, word: &str| {
+        wait_for(word, || {
+            let kept = std::fs::read_dir(sidecar.log().join("journal")).ok()?.flatten();
+            let mut kept = kept.filter_map(|writer| std::fs::read_to_string(writer.path().join("lineage.json")).ok());
+            psql(&sidecar.url(&name), "select 1").expect_success();
+            kept.any(|kept| kept.contains(word)).then_some(())
+        });
+    };
+    let hidden: String =
+        "insert into other.sink select phone from shop.customers; create view other.seen as select 'a' as v; \
+        alter table other.gone alter v set default 'b'"
+            .bytes()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+    let runs = format!("select other.runs(convert_from('\\x{hidden}', 'UTF8'))");
+    psql(&sidecar.url(&name), &runs).expect_success();
+    lineage_says(&sidecar, "\"counted\"");
+    sidecar.kill();
+    sidecar.launch();
+    lineage_says(&sidecar, "\"sink\"");
+    for relation in ["sink", "seen", "gone", "idle"] {
+        psql(&sidecar.url(&name), &format!("select v from other.{relation}")).expect_success();
+    }
+    psql(&sidecar.url(&name), "select relname from pg_class limit 1").expect_success();
+    sidecar.stop();
+    let records = sidecar.records::<Statement>();
+    let certain = |beginning: &str| {
+        said(&records, beginning).into_iter().filter_map(|(_, certainty)| certainty).collect::<Vec<_>>()
+    };
+    let (exact, inferred) = (Certainty::Exact, Certainty::Inferred);
+    for (relation, expected) in [("sink", inferred), ("seen", inferred), ("gone", inferred), ("idle", exact)] {
+        assert_eq!(certain(&format!("select v from other.{relation}")), [expected], "{relation}");
+    }
+    assert_eq!(certain("select relname from pg_class"), [inferred]);
+}
