@@ -22,6 +22,7 @@
 //! The page cache outlives the process, so that kill -9 loses nothing appended. `fallocate` reserves blocks on
 //! ext4 and xfs; copy-on-write file systems may still run out of them: keep the log on one of the former.
 
+mod brief;
 mod codec;
 mod disk;
 mod lately;
@@ -72,8 +73,6 @@ const SIZES: Sizes =
 const RETRY: Duration = Duration::from_millis(10);
 /// What a thread keeps of its encoding buffer between calls, bytes.
 const BUFFER_BYTES_KEPT: usize = 256 << 10;
-/// What a caller keeps of its room for events.
-const EVENTS_KEPT: usize = 4;
 
 /// An event's number among all events of this writer, ever: from 1, without a gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -226,8 +225,8 @@ impl Intake {
     pub fn append(&self, events: &mut Vec<Event>) -> Result<Position, Unwritable> {
         let mut last = Position(0);
         while !events.is_empty() {
-            let appended = BUFFER.with_borrow_mut(|buffer| {
-                let count = encode(events, buffer);
+            let appended = ENTRY.with_borrow_mut(|(encoder, buffer)| {
+                let count = encode(events, encoder, buffer);
                 let result = self.shared.append(buffer, events, count);
                 if buffer.capacity() > BUFFER_BYTES_KEPT {
                     *buffer = Vec::new();
@@ -236,7 +235,6 @@ impl Intake {
             });
             last = appended.map_err(|reason| Unwritable { reason })?;
         }
-        events.shrink_to(EVENTS_KEPT);
         Ok(last)
     }
 
@@ -300,17 +298,17 @@ const EXTENSION: &str = "seg";
 const SPENT: &str = "spent";
 
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static ENTRY: RefCell<(codec::Encoder, Vec<u8>)> = const { RefCell::new((codec::Encoder::new(), Vec::new())) };
 }
 
 /// Encodes as many events as one entry takes, one at least, behind room for the entry's header; how many.
-fn encode(events: &[Event], buffer: &mut Vec<u8>) -> usize {
+fn encode(events: &[Event], encoder: &mut codec::Encoder, buffer: &mut Vec<u8>) -> usize {
     buffer.clear();
     buffer.resize(ENTRY_HEADER_BYTES, 0);
     let mut count = 0;
     for event in events {
         // What has no encoding (no event has none) stands there as nothing, which the reader tells as a gap.
-        codec::encode(event, buffer);
+        encoder.encode(event, buffer);
         count += 1;
         if buffer.len() >= ENTRY_BYTES_TARGET {
             break;

@@ -229,9 +229,10 @@ impl Session {
                 listens = true;
                 seated.listen(cx);
             }
-            let polled = match seated.word() {
-                Some(denial) => Poll::Ready(End::KeptOut(denial)),
-                None => relay.poll(cx, ledger, phase),
+            let polled = match (ledger.settle(), seated.word()) {
+                (Err(unwritable), _) => Poll::Ready(End::Unrecordable(unwritable)),
+                (Ok(()), Some(denial)) => Poll::Ready(End::KeptOut(denial)),
+                (Ok(()), None) => relay.poll(cx, ledger, phase),
             };
             if !is_served {
                 is_served = ledger.backend().inspect(|pid| seated.is_served_by(*pid)).is_some();

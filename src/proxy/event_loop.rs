@@ -25,6 +25,7 @@ use slab::Slab;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::together;
 use super::watched::Readiness;
 
 /// What the system tells of at once.
@@ -106,7 +107,7 @@ impl EventLoop {
         let remote = Remote(Arc::clone(&inbox));
         let run = move || {
             let _entered = timers.enter();
-            Turning { inbox, registry, tasks: Slab::new(), due: Vec::new() }.run(poll);
+            Turning { inbox, registry, tasks: Slab::new(), due: Vec::new(), joined: Vec::new() }.run(poll);
         };
         let thread = thread::Builder::new().name(name).spawn(run)?;
         Ok(EventLoop { remote, thread: Some(thread) })
@@ -232,6 +233,8 @@ struct Turning {
     tasks: Slab<Running>,
     /// Those to be polled in this turn.
     due: Vec<usize>,
+    /// Those of them that have joined in what is appended together, and are to be polled again.
+    joined: Vec<usize>,
 }
 
 impl Turning {
@@ -258,11 +261,35 @@ impl Turning {
             {
                 return;
             }
-            for at in 0..self.due.len() {
-                self.due.get(at).copied().into_iter().for_each(|index| self.step(index));
-            }
-            self.due.clear();
+            self.turn();
         }
+    }
+
+    /// Polls those that are due; and again, once all had their turn, those that joined in an append.
+    fn turn(&mut self) {
+        let several = self.due.len() > 1;
+        if several {
+            together::open();
+        }
+        for at in 0..self.due.len() {
+            let Some(&index) = self.due.get(at) else { break };
+            if let Some(running) = self.tasks.get_mut(index) {
+                running.is_due = false;
+                running.watched.iter().for_each(|readiness| readiness.begin_turn());
+            }
+            self.step(index);
+            if several && together::has_joined() {
+                self.joined.push(index);
+            }
+        }
+        self.due.clear();
+        if several {
+            together::close();
+        }
+        for at in 0..self.joined.len() {
+            self.joined.get(at).copied().into_iter().for_each(|index| self.step(index));
+        }
+        self.joined.clear();
     }
 
     /// False where it is over.
@@ -291,8 +318,6 @@ impl Turning {
 
     fn step(&mut self, index: usize) {
         let Some(running) = self.tasks.get_mut(index) else { return };
-        running.is_due = false;
-        running.watched.iter().for_each(|readiness| readiness.begin_turn());
         let Running { task, waker, .. } = running;
         let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut Context::from_waker(waker))));
         if !matches!(polled, Ok(Poll::Pending)) {

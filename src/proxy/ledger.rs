@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,7 +17,8 @@ use tokio::time::{self, Sleep};
 use uuid::{NoContext, Uuid};
 
 use super::gate::Gates;
-use crate::audit::{Intake, OnDisk, Position, Unwritable};
+use super::together::{self, Settled, Share};
+use crate::audit::{Intake, OnDisk, Position, Unwritable, UnwritableReason};
 use crate::clock::{Clock, Timestamp};
 use crate::quarantine::Quarantines;
 use crate::session::event::{Subject, Who};
@@ -26,6 +28,9 @@ use crate::wire::startup;
 
 /// How long until a journal that could not be written is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
+
+/// What a session keeps of its room for events.
+const EVENTS_KEPT: usize = 4;
 
 /// Which columns name a data subject.
 pub trait Subjects: Send + Sync {
@@ -75,6 +80,8 @@ pub struct Ledger {
 struct Page {
     stage: Stage,
     events: Vec<Event>,
+    /// Of what is appended together with others'.
+    share: Option<Share>,
     /// Written last, and not known to be on the disk, where that is promised.
     off_disk: Option<(Position, Awaited)>,
     /// Set while the journal cannot be written.
@@ -95,7 +102,7 @@ impl Ledger {
     pub fn open(stage: Stage, client_addr: String) -> Ledger {
         let at = stage.clock.now();
         let tracker = Tracker::new(session_id(at), client_addr, at);
-        let page = Page { stage, events: Vec::new(), off_disk: None, retry: None };
+        let page = Page { stage, events: Vec::new(), share: None, off_disk: None, retry: None };
         Ledger {
             tracker,
             subjects: SharedSubjectColumns::default(),
@@ -237,6 +244,14 @@ impl Ledger {
         self.between_messages
     }
 
+    /// To be called first thing in every poll: what was to be appended together with others' is, or is to be appended anew.
+    ///
+    /// # Errors
+    /// The session has to end.
+    pub fn settle(&mut self) -> Result<(), Unwritable> {
+        self.page.settle()
+    }
+
     /// Ready once the journal has everything that was shown.
     ///
     /// # Errors
@@ -260,6 +275,7 @@ impl Ledger {
 
 impl Page {
     fn poll_recorded(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unwritable>> {
+        self.settle()?;
         loop {
             if let Some(retry) = &mut self.retry {
                 ready!(retry.as_mut().poll(cx));
@@ -278,12 +294,28 @@ impl Page {
             if self.events.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            match self.stage.intake.append(&mut self.events) {
+            self.share = together::join(&mut self.events);
+            if self.share.is_some() {
+                return Poll::Pending;
+            }
+            let appended = self.stage.intake.append(&mut self.events);
+            self.events.shrink_to(EVENTS_KEPT);
+            match appended {
                 Ok(through) => self.wait_for_disk(through),
                 Err(unwritable) if unwritable.reason.may_pass() => self.retry_later(),
                 Err(unwritable) => return Poll::Ready(Err(unwritable)),
             }
         }
+    }
+
+    fn settle(&mut self) -> Result<(), Unwritable> {
+        let Some(share) = self.share.take() else { return Ok(()) };
+        match share.settle(&self.stage.intake, &mut self.events) {
+            Settled::Appended(through) => self.wait_for_disk(through),
+            Settled::GivenBack => {}
+            Settled::Lost => return Err(Unwritable { reason: UnwritableReason::System(ErrorKind::Other) }),
+        }
+        Ok(())
     }
 
     fn wait_for_disk(&mut self, through: Position) {

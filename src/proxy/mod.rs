@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Everything before and after the relay, and a relay with TLS, is waited for by tokio; a relay without by an event loop of our own
-//! (`workers`, `event_loop`, `watched`).
+//! (`workers`, `event_loop`, `watched`), and what several of them have for the journal in one turn of it is one entry there (`together`).
 
 mod admission;
 mod buffer;
@@ -36,6 +36,7 @@ mod scram;
 mod server;
 mod socket;
 mod terminate;
+mod together;
 mod turnstile;
 mod upstream;
 mod verifiers;

@@ -70,6 +70,10 @@ impl<V> ByName<V> {
         self.unnamed.iter().map(|value| (&*NO_NAME, value)).chain(self.named.iter().flat_map(|named| named.iter()))
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.unnamed.is_none() && self.named.as_ref().is_none_or(|named| named.is_empty())
+    }
+
     pub fn len(&self) -> usize {
         self.named.as_ref().map_or(0, |named| named.len()).saturating_add(usize::from(self.unnamed.is_some()))
     }
@@ -103,6 +107,7 @@ mod tests {
                     _ => {}
                 }
                 prop_assert_eq!(ours.len(), plain.len());
+                prop_assert_eq!(ours.is_empty(), plain.is_empty());
                 prop_assert_eq!(ours.contains(&name), plain.contains_key(&name));
                 prop_assert_eq!(ours.get(&name), plain.get(&name));
                 prop_assert_eq!(ours.get_mut(&name).copied(), plain.get(&name).copied());

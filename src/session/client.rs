@@ -185,6 +185,9 @@ impl Tracker {
             }
             _ => 0,
         };
+        if last && self.client.capture.is_empty() {
+            return self.client_message(header, piece.get(..captured).unwrap_or(piece), at, events);
+        }
         // The capture leaves `self` while the message it holds is worked on, without a copy.
         let mut capture = std::mem::take(&mut self.client.capture);
         let done = match capture.take(piece, last, captured) {

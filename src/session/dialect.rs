@@ -110,9 +110,14 @@ pub(super) fn may_change(text: &[u8], moved: bool) -> bool {
     false
 }
 
+/// Bytes of a text that are looked at together.
+const PIECE_BYTES: usize = 64;
+
 /// Whether a text is the same in every dialect.
 pub(super) fn is_plain(text: &[u8]) -> bool {
-    text.is_ascii() && !text.contains(&b'\\')
+    // All bytes of a piece at once: a branch each would cost more than to look at too many.
+    text.chunks(PIECE_BYTES)
+        .all(|piece| !piece.iter().fold(false, |found, byte| found | (!byte.is_ascii()) | (*byte == b'\\')))
 }
 
 fn ascii(byte: u8) -> char {

@@ -384,6 +384,9 @@ impl Names {
     /// The end of the transaction: all portals are gone. Gives those of which there is something to tell.
     pub fn remove_portals(&mut self) -> Vec<Portal> {
         self.savepoint = false;
+        if self.portals.is_empty() {
+            return Vec::new();
+        }
         let told = |portal: &Portal| portal.run.is_some() || !portal.executed;
         let mut portals: Vec<Portal> = self.portals.drain().filter(told).collect();
         portals.sort_by_key(|portal| portal.id);

@@ -211,6 +211,10 @@ impl Tracker {
             | kind::BACKEND_KEY_DATA => SMALL_CAPTURED_BYTES_MAX,
             _ => 0,
         };
+        if last && self.server.capture.is_empty() {
+            let body = piece.get(..captured).unwrap_or(piece);
+            return self.server_message(header, body, at, subjects, events).map(|()| true);
+        }
         let mut capture = std::mem::take(&mut self.server.capture);
         let done = match capture.take(piece, last, captured) {
             Some(body) => self.server_message(header, body, at, subjects, events),

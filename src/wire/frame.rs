@@ -196,6 +196,11 @@ pub struct Capture {
 const CAPTURE_KEPT_BYTES_MAX: usize = 256;
 
 impl Capture {
+    /// Whether no piece was taken since it was cleared: a body that comes whole needs no capture.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Takes a piece; gives the body's first `bytes_max` bytes when it is `last`. Call [`Capture::clear`] then.
     pub fn take<'a>(&'a mut self, piece: &'a [u8], last: bool, bytes_max: usize) -> Option<&'a [u8]> {
         if last && self.bytes.is_empty() {

@@ -75,7 +75,7 @@ impl<'a> SqlText<'a> {
     /// are not text. A text without a NUL, which the server will refuse, is taken to its end.
     fn read(captured: &'a [u8], unseen_bytes: u64, tail_bytes: u64) -> SqlText<'a> {
         let seen = u64::try_from(captured.len()).unwrap_or(u64::MAX);
-        match captured.iter().position(|byte| *byte == 0) {
+        match end_of_text(captured) {
             Some(end) => SqlText {
                 text: captured.get(..end).unwrap_or(captured),
                 text_bytes: u64::try_from(end).unwrap_or(u64::MAX),
@@ -86,6 +86,14 @@ impl<'a> SqlText<'a> {
                 text_bytes: seen.saturating_add(unseen_bytes).saturating_sub(tail_bytes).max(seen),
             },
         }
+    }
+}
+
+/// Where the first NUL is. It is the last byte, as a rule: whether there are others is looked at without a branch for each.
+fn end_of_text(captured: &[u8]) -> Option<usize> {
+    match captured.split_last() {
+        Some((0, before)) if !before.iter().fold(false, |found, byte| found | (*byte == 0)) => Some(before.len()),
+        _ => captured.iter().position(|byte| *byte == 0),
     }
 }
 
@@ -164,6 +172,9 @@ mod tests {
     fn texts_are_read_whole_or_cut_off() {
         let whole = query(b"select 1\0", 9);
         assert_eq!((whole.text, whole.text_bytes), (b"select 1".as_slice(), 8));
+        let two = query(b"select 1\0--\0", 12);
+        assert_eq!((two.text, two.text_bytes), (b"select 1".as_slice(), 8));
+        assert_eq!((query(b"\0", 1).text, query(b"", 0).text), (b"".as_slice(), b"".as_slice()));
         let cut = query(b"select", 9);
         assert_eq!((cut.text, cut.text_bytes), (b"select".as_slice(), 8));
         let (name, text) = parse(b"s1\0select $1\0\0\x01\0\0\0\x17", 22).unwrap();

@@ -1,59 +1,63 @@
 //! Events ⇄ the bytes inside an entry.
 //!
 //! In: events. Out: bytes, and back: what one session repeats in every event is encoded once and decoded once, and shared. A text goes
-//! through no serializer: element by element it would cost more than the encryption does.
+//! through no serializer: element by element it would cost more than the encryption does. Nor do the numbers of what every statement has ([`brief`]).
 //!
 //! ```text
 //! event   who:blob columns:blob event:postcard text:blob     of Ended the columns, of Begun the parameters, of it and Prepared the text
 //! blob    length:u32 bytes[length]                           who, columns: postcard
 //! ```
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::brief::{self, push};
 use crate::session::Event;
 use crate::session::event::{Origin, Who};
 use crate::wire::bind::Parameters;
 
-/// Appends an event. False, and nothing appended, where it cannot be encoded.
-pub fn encode(event: &Event, buffer: &mut Vec<u8>) -> bool {
-    let start = buffer.len();
-    let columns = match event {
-        Event::Ended(ended) => ended.columns.as_ref(),
-        _ => None,
-    };
-    let parameters = match event {
-        Event::Begun(begun) => begun.parameters.0.as_deref().unwrap_or_default(),
-        _ => &[],
-    };
-    let text = match event {
-        Event::Begun(begun) => &begun.text[..],
-        Event::Prepared(prepared) => &prepared.text[..],
-        _ => &[],
-    };
-    let encoded = push_blob(buffer, |buffer| WHO.with_borrow_mut(|who| who.push(event.who(), buffer)))
-        && push_blob(buffer, |buffer| {
-            buffer.extend_from_slice(parameters);
-            columns.is_none_or(|columns| COLUMNS.with_borrow_mut(|known| known.push(columns, buffer)))
-        })
-        && push(event, buffer)
-        && push_blob(buffer, |buffer| {
-            buffer.extend_from_slice(text);
-            true
-        });
-    if !encoded {
-        buffer.truncate(start);
-    }
-    encoded
+/// Encodes, and remembers what repeats.
+pub struct Encoder {
+    who: Repeated<Who>,
+    columns: Repeated<[Origin]>,
 }
 
-thread_local! {
-    static WHO: RefCell<Repeated<Who>> = const { RefCell::new(Repeated(Vec::new())) };
-    static COLUMNS: RefCell<Repeated<[Origin]>> = const { RefCell::new(Repeated(Vec::new())) };
+impl Encoder {
+    /// That remembers nothing yet.
+    pub const fn new() -> Encoder {
+        Encoder { who: Repeated(Vec::new()), columns: Repeated(Vec::new()) }
+    }
+
+    /// Appends an event. False, and nothing appended, where it cannot be encoded.
+    pub fn encode(&mut self, event: &Event, buffer: &mut Vec<u8>) -> bool {
+        let start = buffer.len();
+        let encoded = self.who.push_blob(event.who(), buffer)
+            && match event {
+                Event::Begun(begun) => {
+                    push_blob(begun.parameters.0.as_deref().unwrap_or_default(), buffer)
+                        && brief::begun(begun, buffer)
+                        && push_blob(&begun.text, buffer)
+                }
+                Event::Ended(ended) => {
+                    let columns = match &ended.columns {
+                        Some(columns) => self.columns.push_blob(columns, buffer),
+                        None => push_blob(&[], buffer),
+                    };
+                    columns && brief::ended(ended, buffer) && push_blob(&[], buffer)
+                }
+                Event::Prepared(prepared) => {
+                    push_blob(&[], buffer) && push(event, buffer) && push_blob(&prepared.text, buffer)
+                }
+                _ => push_blob(&[], buffer) && push(event, buffer) && push_blob(&[], buffer),
+            };
+        if !encoded {
+            buffer.truncate(start);
+        }
+        encoded
+    }
 }
 
 /// So many values of each kind are remembered by a thread …
@@ -70,7 +74,8 @@ impl<T: ?Sized> Repeated<T>
 where
     Arc<T>: Serialize,
 {
-    fn push(&mut self, value: &Arc<T>, buffer: &mut Vec<u8>) -> bool {
+    /// Appends what a value is encoded to, as a blob.
+    fn push_blob(&mut self, value: &Arc<T>, buffer: &mut Vec<u8>) -> bool {
         if self.0.is_empty() {
             self.0.resize_with(REPEATED_MAX, || None);
         }
@@ -78,40 +83,29 @@ where
         let place = Arc::as_ptr(value).cast::<u8>().addr() as u64;
         let slot = usize::try_from(place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).unwrap_or(0) % REPEATED_MAX;
         match self.0.get_mut(slot) {
-            Some(Some((known, bytes))) if Arc::ptr_eq(known, value) => {
-                buffer.extend_from_slice(bytes);
+            Some(Some((known, blob))) if Arc::ptr_eq(known, value) => {
+                buffer.extend_from_slice(blob);
                 true
             }
-            Some(slot) => {
+            slot => {
+                let Ok(bytes) = postcard::to_stdvec(value) else { return false };
                 let start = buffer.len();
-                let pushed = push(value, buffer);
-                let bytes = buffer.get(start..).filter(|bytes| pushed && bytes.len() <= REPEATED_BYTES_MAX);
-                *slot = bytes.map(|bytes| (Arc::clone(value), bytes.into()));
+                let pushed = push_blob(&bytes, buffer);
+                if let Some(slot) = slot.filter(|_| pushed) {
+                    let blob = buffer.get(start..).filter(|_| bytes.len() <= REPEATED_BYTES_MAX);
+                    *slot = blob.map(|blob| (Arc::clone(value), blob.into()));
+                }
                 pushed
             }
-            None => push(value, buffer),
         }
     }
 }
 
-fn push(value: &impl Serialize, buffer: &mut Vec<u8>) -> bool {
-    match postcard::to_extend(value, std::mem::take(buffer)) {
-        Ok(extended) => {
-            *buffer = extended;
-            true
-        }
-        Err(_) => false,
-    }
-}
-
-fn push_blob(buffer: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
-    let at = buffer.len();
-    buffer.extend_from_slice(&[0; 4]);
-    if !content(buffer) {
-        return false;
-    }
-    let Ok(length) = u32::try_from(buffer.len() - at - 4) else { return false };
-    buffer[at..at + 4].copy_from_slice(&length.to_le_bytes());
+/// Appends bytes behind their length. False, and nothing appended, where that is no u32.
+fn push_blob(content: &[u8], buffer: &mut Vec<u8>) -> bool {
+    let Ok(length) = u32::try_from(content.len()) else { return false };
+    buffer.extend_from_slice(&length.to_le_bytes());
+    buffer.extend_from_slice(content);
     true
 }
 
@@ -237,7 +231,8 @@ mod tests {
         fn what_is_encoded_is_decoded(text: Vec<u8>, number: u64, error: Option<String>) {
             let events = events(&text, number, error);
             let mut bytes = vec![9; 3];
-            prop_assert!(events.iter().all(|event| encode(event, &mut bytes)));
+            let mut encoder = Encoder::new();
+            prop_assert!(events.iter().all(|event| encoder.encode(event, &mut bytes)));
             let mut decoder = Decoder::default();
             let (first, rest) = decoder.decode(&bytes[3..]).unwrap();
             let (second, rest) = decoder.decode(rest).unwrap();
@@ -251,9 +246,62 @@ mod tests {
         fn what_was_cut_off_or_never_encoded_is_nothing_and_no_panic(bytes: Vec<u8>, keep in 0_usize..60) {
             let _ = Decoder::default().decode(&bytes);
             let mut whole = Vec::new();
-            encode(&events(b"select 4711", 1, None)[0], &mut whole);
+            Encoder::new().encode(&events(b"select 4711", 1, None)[0], &mut whole);
             prop_assert!(keep >= whole.len() || Decoder::default().decode(&whole[..keep]).is_none());
         }
+    }
+
+    /// Segments that were written before, and what reads them, have the serializer's bytes.
+    #[test]
+    fn what_is_written_straight_down_is_what_the_serializer_writes() {
+        let numbers = [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX];
+        let times = [0, -1, 1, 63, -64, 64, 1_795_000_000_000_000, i64::MIN, i64::MAX];
+        for (at, number) in numbers.into_iter().flat_map(|number| times.map(|time| (Timestamp(time), number))) {
+            let [Event::Begun(begun), Event::Ended(ended), _] = events(b"select 1", number, None) else { panic!() };
+            for protocol in [Protocol::Simple, Protocol::Extended, Protocol::Fastpath, Protocol::Replication] {
+                straight(&Event::Begun(Begun { protocol, at, ..begun.clone() }));
+            }
+            let plain = Ended { at, part: number as u32, sqlstate: None, told: Told::default(), ..ended.clone() };
+            for event in variations(&plain, number) {
+                straight(&Event::Ended(event));
+            }
+            straight(&Event::Ended(Ended { at, ..ended }));
+        }
+    }
+
+    /// What all of it may be, and each of what it rarely has.
+    fn variations(plain: &Ended, number: u64) -> Vec<Ended> {
+        use crate::session::event::{People, Raised, Sighted, TransactionStatus};
+
+        let people = Some(People { distinct: number, exact: number == 1, values: vec!["4711".to_owned()] });
+        let sighted =
+            Sighted { table_oid: 9, attribute: -1, what: "e-mail addresses".to_owned(), holds: true, count: 3, of: 4 };
+        let outcomes = Outcome::ALL.iter().map(|outcome| Ended { outcome: outcome.parse().unwrap(), ..plain.clone() });
+        let statuses =
+            [None, Some(TransactionStatus::Idle), Some(TransactionStatus::Open), Some(TransactionStatus::Failed)];
+        let statuses = statuses.map(|ready| Ended { ready, more: ready.is_none(), ..plain.clone() });
+        let rare = [
+            Ended { tag: "x".repeat(200), ..plain.clone() },
+            Ended { sqlstate: Some("42P01".to_owned()), ..plain.clone() },
+            Ended { error: Some("relation".to_owned()), ready: Some(TransactionStatus::Idle), ..plain.clone() },
+            Ended { told: Told { raised: Raised { count: number, bytes: 1 }, ..Told::default() }, ..plain.clone() },
+            Ended { told: Told { refused: true, ..Told::default() }, ..plain.clone() },
+            Ended { people, ..plain.clone() },
+            Ended { baits: ["bait".into()].into(), ..plain.clone() },
+            Ended { sighted: [sighted].into(), ..plain.clone() },
+        ];
+        outcomes.chain(statuses).chain(rare).collect()
+    }
+
+    fn straight(event: &Event) {
+        let mut written = vec![9];
+        let done = match event {
+            Event::Begun(begun) => brief::begun(begun, &mut written),
+            Event::Ended(ended) => brief::ended(ended, &mut written),
+            _ => false,
+        };
+        assert!(done);
+        assert_eq!(written.get(1..), postcard::to_stdvec(event).ok().as_deref(), "{event:?}");
     }
 
     #[test]
@@ -264,12 +312,13 @@ mod tests {
             let who = Arc::new(Who { client_addr: number.to_string(), ..Who::default() });
             for _ in 0..3 {
                 let (mut bytes, mut plain) = (vec![9], vec![9]);
-                assert!(repeated.push(&who, &mut bytes) && push(&who, &mut plain));
+                assert!(repeated.push_blob(&who, &mut bytes));
+                assert!(push_blob(&postcard::to_stdvec(&who).unwrap(), &mut plain));
                 assert_eq!(bytes, plain);
             }
         }
         let long = Arc::new(Who { client_addr: "x".repeat(REPEATED_BYTES_MAX), ..Who::default() });
-        assert!(repeated.push(&long, &mut Vec::new()));
+        assert!(repeated.push_blob(&long, &mut Vec::new()));
         assert_eq!(Arc::strong_count(&long), 1, "what is long is not held");
     }
 

@@ -7,11 +7,12 @@
 //! header  magic[8] version:u32 0:u32 first:u64 key_id[8] salt[32] crc32:u32 0:u32   what it is        72 bytes
 //!         passed:u64 first_at:i64 last_at:i64                                       what it lacks     24
 //!         zeros                                                                                       to 128
-//! entry   length:u32 crc32:u32 position:u64 events:u32 0:u32 ciphertext[length - 16] tag[16] padding to 8
+//! entry   length:u32 crc32:u32 position:u64 events:u32 sum:u32 ciphertext[length - 16] tag[16] padding to 8
 //! ```
 //!
 //! AES-256-GCM; the key is derived from the key file's and the segment's own random salt, the nonce is the position of
-//! the entry's first event, which no segment has twice. `length` is the word that makes an entry one.
+//! the entry's first event, which no segment has twice. `length` is the word that makes an entry one. `crc32`, without the key, is of the bytes from
+//! `position` on: where `sum` is 1, up to the ciphertext, and of the tag, which vouches for the ciphertext; where it is 0, as version 6 has it, of all.
 
 use ring::aead;
 
@@ -32,7 +33,11 @@ pub const ENTRY_OVERHEAD_BYTES_MAX: usize = ENTRY_HEADER_BYTES + TAG_BYTES + ALI
 pub const GAP_OFFSET: usize = 72;
 
 const MAGIC: [u8; 8] = *b"mitsukeI";
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
+/// The oldest that is read.
+const VERSION_MIN: u32 = 6;
+/// `sum` of an entry whose checksum leaves the ciphertext to the tag.
+const SUM_OF_TAG: u32 = 1;
 const TAG_BYTES: usize = 16;
 const CRC_OFFSET: usize = 64;
 
@@ -71,7 +76,7 @@ impl Header {
     pub fn decode(bytes: &[u8]) -> Option<Header> {
         let bytes: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
         let sound = bytes[..8] == MAGIC
-            && u32_at(bytes, 8)? == VERSION
+            && (VERSION_MIN..=VERSION).contains(&u32_at(bytes, 8)?)
             && u32_at(bytes, CRC_OFFSET)? == crc32fast::hash(&bytes[..CRC_OFFSET]);
         if !sound {
             return None;
@@ -116,13 +121,13 @@ impl Cipher {
         let Some((header, plain)) = buffer.split_at_mut_checked(ENTRY_HEADER_BYTES) else { return false };
         header[8..16].copy_from_slice(&first.0.to_le_bytes());
         header[16..20].copy_from_slice(&events.to_le_bytes());
-        header[20..24].fill(0);
+        header[20..24].copy_from_slice(&SUM_OF_TAG.to_le_bytes());
         let aad = aead::Aad::from(&header[8..20]);
         let Ok(tag) = self.0.seal_in_place_separate_tag(nonce(first), aad, plain) else { return false };
         let Ok(length) = u32::try_from(plain.len() + TAG_BYTES) else { return false };
         buffer.extend_from_slice(tag.as_ref());
         buffer[..4].copy_from_slice(&length.to_le_bytes());
-        let crc = crc32fast::hash(&buffer[8..]) ^ length;
+        let crc = checksum(&buffer[8..ENTRY_HEADER_BYTES], tag.as_ref()) ^ length;
         buffer[4..8].copy_from_slice(&crc.to_le_bytes());
         buffer.resize(buffer.len().next_multiple_of(ALIGNMENT), 0);
         true
@@ -187,7 +192,12 @@ fn entry(rest: &[u8], offset: usize) -> Option<RawEntry<'_>> {
     let length = u32_at(rest, 0)?;
     let end = ENTRY_HEADER_BYTES.checked_add(usize::try_from(length).ok()?)?;
     let whole = rest.get(..end)?;
-    if u32_at(rest, 4)? != crc32fast::hash(&whole[8..]) ^ length {
+    let summed = match u32_at(rest, 20)? {
+        0 => crc32fast::hash(&whole[8..]),
+        SUM_OF_TAG => checksum(&whole[8..ENTRY_HEADER_BYTES], whole[ENTRY_HEADER_BYTES..].last_chunk::<TAG_BYTES>()?),
+        _ => return None,
+    };
+    if u32_at(rest, 4)? != summed ^ length {
         return None;
     }
     Some(RawEntry {
@@ -197,6 +207,14 @@ fn entry(rest: &[u8], offset: usize) -> Option<RawEntry<'_>> {
         aad: &whole[8..20],
         sealed: &whole[ENTRY_HEADER_BYTES..],
     })
+}
+
+/// Of an entry's header behind the checksum, and of its tag.
+fn checksum(header: &[u8], tag: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header);
+    hasher.update(tag);
+    hasher.finalize()
 }
 
 /// The next place after `offset` where a whole entry lies.
@@ -211,4 +229,69 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed() -> (Cipher, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::load_or_create(&folder.path().join("key")).unwrap();
+        let cipher = Header::new(Position(7), &key).unwrap().cipher(&key);
+        let mut entry = [&[0; ENTRY_HEADER_BYTES][..], b"what happened"].concat();
+        assert!(cipher.seal(Position(7), 2, &mut entry));
+        (cipher, entry)
+    }
+
+    fn opened(cipher: &Cipher, body: &[u8]) -> Option<Option<Vec<u8>>> {
+        match look(body, 0) {
+            Found::Entry(entry) => {
+                assert_eq!((entry.first, entry.events), (Position(7), 2));
+                Some(cipher.open(&entry))
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_entry_of_the_version_before_is_read() {
+        let (cipher, mut entry) = sealed();
+        assert_eq!(opened(&cipher, &entry), Some(Some(b"what happened".to_vec())));
+        entry[20..24].fill(0);
+        assert_eq!(opened(&cipher, &entry), None, "its checksum is another");
+        let length = u32_at(&entry, 0).unwrap();
+        let crc = crc32fast::hash(&entry[8..ENTRY_HEADER_BYTES + length as usize]) ^ length;
+        entry[4..8].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(opened(&cipher, &entry), Some(Some(b"what happened".to_vec())));
+    }
+
+    #[test]
+    fn a_bit_that_is_not_as_it_was_is_no_event_wherever_it_is() {
+        let (cipher, entry) = sealed();
+        let length = ENTRY_HEADER_BYTES + u32_at(&entry, 0).unwrap() as usize;
+        for bit in 0..length * 8 {
+            let mut damaged = entry.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let found = opened(&cipher, &damaged);
+            // What the checksum leaves to the tag, the tag does not vouch for: it is known how many are missing.
+            assert!(matches!(found, None | Some(None)), "bit {bit}");
+            let is_text = (ENTRY_HEADER_BYTES..length - TAG_BYTES).contains(&(bit / 8));
+            assert_eq!(found.is_some(), is_text, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_another_version_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::load_or_create(&folder.path().join("key")).unwrap();
+        let header = Header::new(Position(7), &key).unwrap();
+        for (version, is_read) in [(5_u32, false), (6, true), (7, true), (8, false)] {
+            let mut bytes = header.encode();
+            bytes[8..12].copy_from_slice(&version.to_le_bytes());
+            let crc = crc32fast::hash(&bytes[..CRC_OFFSET]);
+            bytes[CRC_OFFSET..CRC_OFFSET + 4].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(Header::decode(&bytes).is_some(), is_read, "{version}");
+        }
+    }
 }
