@@ -11,8 +11,17 @@ use super::session::Open;
 use super::stage::Stage;
 use super::understood::Understood;
 use crate::catalog::{Consequences, Context, Understanding};
+use crate::clock::Timestamp;
 use crate::session::event::Origin;
 use crate::sql::{self, Analysis};
+
+/// A transaction is counted when the server is done with it, which is at most so long before its end is told of, µs.
+const COMMIT_MICROS: i64 = 1_000_000;
+
+/// When a transaction was not counted yet whose end was told of then.
+pub(super) fn before_commit(at: Timestamp) -> Timestamp {
+    at.plus_micros(-COMMIT_MICROS)
+}
 
 impl Stage {
     /// See the module; `None` where nothing is given, or nothing executes it.
@@ -43,7 +52,7 @@ impl Stage {
     }
 
     /// What a statement may have done that nobody saw has the catalog read again, and the server asked for what was written.
-    pub(super) fn suspect(&mut self, id: Uuid, database: &str, follows: &Consequences) {
+    pub(super) fn suspect(&mut self, id: Uuid, database: &str, begun: Timestamp, follows: &Consequences) {
         if follows.wants_catalog {
             self.catalog.read_again(database);
         }
@@ -57,7 +66,7 @@ impl Stage {
             own.is_suspected |= follows.changes_schema;
         }
         if follows.unfollowed {
-            self.lineage_changed |= self.catalog.was_not_followed(database);
+            self.lineage_changed |= self.catalog.was_not_followed(database, begun);
         }
         if follows.changes_schema {
             self.catalog.may_have_changed(database);

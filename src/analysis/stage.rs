@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::Config;
+use super::given::before_commit;
 use super::identity::{Identity, end_user};
 use super::parsers::{self, Analyses, Parsers, Pending};
 use super::passed::Passed;
@@ -347,7 +348,7 @@ impl Stage {
             }
             // The server counts what it filled when it is over.
             if let (true, Some(database)) = (std::mem::take(&mut own.is_unfollowed), fold.database()) {
-                self.lineage_changed |= self.catalog.was_not_followed(database);
+                self.lineage_changed |= self.catalog.was_not_followed(database, before_commit(at));
             }
         }
         if let Some(mut record) = fold.end(at, outcome) {
@@ -420,7 +421,7 @@ impl Stage {
             }
             self.catalog.schema_changed(&database, &names);
         }
-        self.suspect(id, &database, &understood.understanding.consequences);
+        self.suspect(id, &database, open.part_at, &understood.understanding.consequences);
     }
 
     /// Takes note of what a statement that succeeded leaves behind.

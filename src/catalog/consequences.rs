@@ -168,6 +168,10 @@ impl Resolver<'_> {
             let has = |target: &&Target<'_>| matches!(target, Target::Known(relation) if relation.has_column(name));
             let its: Vec<&Target<'_>> = reads.iter().filter(has).collect();
             its.iter().for_each(|target| self.show(target, Some(name), &mut passed));
+            // What a view calls makes its columns.
+            let calls = its.iter().filter_map(|target| target.known()).flat_map(|relation| relation.calls());
+            let made = calls.filter_map(|function| self.snapshot?.function(function));
+            passed.columns.extend(made.flat_map(|shown| shown.columns.iter().cloned()));
             // A row as a whole, or a column under a name that the statement gave it.
             if its.is_empty() {
                 reads.iter().for_each(|target| self.show(target, None, &mut passed));

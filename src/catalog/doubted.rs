@@ -5,17 +5,21 @@
 //! counted for it: what is read of them is not exact, no more and no less. What had been counted before is kept with the lineage, so that a restart ends
 //! no doubt. On servers that do not count, it holds for every relation from then on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Catalog;
 use super::relations::place_of;
 use super::snapshot::{Oid, Rows};
+use crate::clock::Timestamp;
 use crate::record::Text;
 
 /// A session that rests tells what it wrote after ten seconds (PostgreSQL's pgstat.c, `PGSTAT_IDLE_INTERVAL`); one that works, each second.
 const COUNTED_AFTER: Duration = Duration::from_secs(12);
+
+/// Readings of which it is remembered what had been counted: a statement is told of when it is over, and some may have begun since it did.
+const READINGS_MAX: usize = 8;
 
 /// Of each relation something that changes whenever it is written.
 pub(super) type Written = HashMap<Oid, i64>;
@@ -25,7 +29,9 @@ pub(super) type Written = HashMap<Oid, i64>;
 pub(super) struct Doubt {
     open: Option<Open>,
     /// When the reading began that is under way.
-    reading_since: Option<Instant>,
+    reading_since: Option<(Instant, Timestamp)>,
+    /// What the last readings had counted, and when each began.
+    readings: VecDeque<(Timestamp, Arc<Written>)>,
 }
 
 #[derive(Debug)]
@@ -41,17 +47,18 @@ impl Doubt {
         self.open.is_some()
     }
 
-    pub(super) fn reading_begins(&mut self) {
-        self.reading_since = Some(Instant::now());
+    pub(super) fn reading_begins(&mut self, at: Timestamp) {
+        self.reading_since = Some((Instant::now(), at));
     }
 
-    /// True where there was none.
-    fn raise(&mut self, before: Option<&Arc<Written>>) -> bool {
+    /// True where there was none. `begun`: when what raises it began, of which no reading before that has anything.
+    fn raise(&mut self, begun: Timestamp) -> bool {
         let until = Instant::now() + COUNTED_AFTER;
+        let before = self.readings.iter().rev().find(|(at, _)| *at < begun).map(|(_, written)| Arc::clone(written));
         match &mut self.open {
             Some(open) => open.until = until,
             None => {
-                self.open = Some(Open { before: before.cloned(), until });
+                self.open = Some(Open { before, until });
                 return true;
             }
         }
@@ -70,12 +77,16 @@ impl Doubt {
 
     /// The catalog was read. Gives the relations that were written since it was open, where all of it is counted by now, and that ends it.
     pub(super) fn was_read(&mut self, rows: &Rows) -> Option<BTreeSet<(Text, Text)>> {
+        if let (Some((_, at)), Some(written)) = (self.reading_since, &rows.written) {
+            self.readings.push_back((at, Arc::clone(written)));
+            self.readings.drain(..self.readings.len().saturating_sub(READINGS_MAX));
+        }
         let open = self.open.as_mut()?;
         let (Some(now), Some(before)) = (&rows.written, &open.before) else {
             open.before = None;
             return None;
         };
-        if self.reading_since.is_none_or(|since| since < open.until) {
+        if self.reading_since.is_none_or(|(since, _)| since < open.until) {
             return None;
         }
         let mut written: BTreeSet<Oid> =
@@ -94,11 +105,11 @@ impl Doubt {
 }
 
 impl Catalog {
-    /// Code ran that may have filled anything, with anything. True where there is more to keep.
-    pub fn was_not_followed(&self, database: &str) -> bool {
+    /// Code ran that may have filled anything, with anything; it began then, by the clock that readings go by. True where there is more to keep.
+    pub fn was_not_followed(&self, database: &str, begun: Timestamp) -> bool {
         let mut databases = self.write();
         let Some(database) = databases.get_mut(database) else { return false };
-        let is_new = database.doubt.raise(database.rows.written.as_ref());
+        let is_new = database.doubt.raise(begun);
         if is_new {
             Arc::make_mut(&mut database.lineage).doubt_what_is_no_relation();
         }

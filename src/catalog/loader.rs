@@ -85,7 +85,7 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
                 continue;
             }
             let changes = catalog.changes(&database);
-            catalog.reading_begins(&database);
+            catalog.reading_begins(&database, Clock::system().now());
             let next = match read(&catalog, &login, &database).await {
                 Ok(rows) => {
                     let (catalog, database) = (catalog.clone(), database.clone());

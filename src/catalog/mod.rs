@@ -482,6 +482,8 @@ impl Catalog {
             }
         }
         *self.inner.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
+        // A doubt that was open wants the server's counts.
+        self.inner.wake.notify_one();
         self.changed_now();
     }
 

@@ -28,8 +28,10 @@ impl Snapshot {
         let mut set_off = SetOff::default();
         let is_open = |function: &Text| self.function(function).is_some_and(|shown| shown.is_open);
         for (oid, _, on_reading) in rows.unnamed.iter().filter(|(_, function, _)| is_open(function)) {
-            set_off.by_ddl |= *oid == 0;
-            set_off.by_writing.insert(*oid);
+            match oid {
+                0 => set_off.by_ddl = true,
+                oid => drop(set_off.by_writing.insert(*oid)),
+            }
             set_off.by_reading.extend(on_reading.then_some(*oid));
         }
         let computed = rows.computed.iter().filter(|(_, _, function)| is_open(function));

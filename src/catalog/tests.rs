@@ -405,7 +405,7 @@ fn a_suspected_name_is_what_the_wire_says_where_that_is_a_table() {
     assert_eq!(run("select who from people", &[origin("who", 3, 1)]).0, everything, "a view");
     assert_eq!(run("select new from tickets", &[origin("new", 4, 9)]).0, everything, "a new column");
     let begun = catalog.read_again("shop");
-    catalog.reading_begins("shop");
+    catalog.reading_begins("shop", crate::clock::Timestamp(1));
     assert!(!catalog.was_read_since("shop", begun));
     catalog.put("shop", rows(), 0);
     assert!(catalog.was_read_since("shop", begun));

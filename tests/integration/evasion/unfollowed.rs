@@ -17,6 +17,11 @@ const RUNS: &str =
       $$ begin execute 'insert into ' || target || ' select email from shop.customers'; end $$;
     create table other.sink (v text); create table other.idle (v text); create table other.gone (v text)";
 
+/// A text, as bytes that name nothing.
+fn hidden(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The columns and the certainty of each record whose query begins so, in order.
 fn said(records: &[Statement], beginning: &str) -> Vec<(Vec<String>, Option<Certainty>)> {
     let mut of: Vec<&Statement> = records
@@ -65,8 +70,7 @@ fn what_code_may_have_filled_is_not_exact_until_the_server_has_counted() {
     doors::until_fresh(&sidecar, &name);
     let ask = |sidecar: &crate::support::sidecar::Sidecar, sql: &str| psql(&sidecar.url(&name), sql).expect_success();
     ask(&sidecar, "select v from other.idle where v <> 'before'");
-    let bytes = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let hidden = bytes("insert into other.sink select phone from shop.customers");
+    let hidden = hidden("insert into other.sink select phone from shop.customers");
     ask(&sidecar, &format!("select other.runs(convert_from('\\x{hidden}', 'UTF8'))"));
     let tables = ["sink", "idle"];
     let read = |sidecar: &crate::support::sidecar::Sidecar| {
@@ -113,8 +117,7 @@ const BELLS: &str = "create table other.parent (id int primary key); create tabl
 #[test]
 fn what_a_trigger_may_have_filled_is_not_exact_whatever_set_it_off() {
     let (name, mut sidecar, _policies) = set_up();
-    let hidden: String =
-        "insert into other.sink select phone from shop.customers".bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hidden = hidden("insert into other.sink select phone from shop.customers");
     let rings = format!(
         "create trigger rings after delete on other.bell for each row execute function other.rings('{hidden}')"
     );
@@ -155,12 +158,10 @@ fn a_doubt_outlives_a_kill() {
             kept.any(|kept| kept.contains(word)).then_some(())
         });
     };
-    let hidden: String =
+    let hidden = hidden(
         "insert into other.sink select phone from shop.customers; create view other.seen as select 'a' as v; \
-        alter table other.gone alter v set default 'b'"
-            .bytes()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+         alter table other.gone alter v set default 'b'",
+    );
     let runs = format!("select other.runs(convert_from('\\x{hidden}', 'UTF8'))");
     psql(&sidecar.url(&name), &runs).expect_success();
     lineage_says(&sidecar, "\"counted\"");
