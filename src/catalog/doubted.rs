@@ -77,7 +77,10 @@ impl Doubt {
 
     /// The catalog was read. Gives the relations that were written since it was open, where all of it is counted by now, and that ends it.
     pub(super) fn was_read(&mut self, rows: &Rows) -> Option<BTreeSet<(Text, Text)>> {
-        if let (Some((_, at)), Some(written)) = (self.reading_since, &rows.written) {
+        let last = self.readings.back().map(|(_, written)| written);
+        if let (Some((_, at)), Some(written)) = (self.reading_since, &rows.written)
+            && last != Some(written)
+        {
             self.readings.push_back((at, Arc::clone(written)));
             self.readings.drain(..self.readings.len().saturating_sub(READINGS_MAX));
         }
