@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::called;
 use super::classification::{ByName, Classification, Level};
+use super::computed::Computed;
 use super::foreign::Foreign;
 use super::lineage::Lineage;
 use super::relations::{Classified, Oid, Relation, Relations, Rule, place_of, places_by_name};
@@ -21,8 +22,13 @@ const VIEW_DEPTH_MAX: usize = 16;
 const RULED_MAX: usize = 1_000;
 
 /// Every relation.
-pub(super) fn relations(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Relations {
-    let mut builder = Builder::new(rows, classification, lineage);
+pub(super) fn relations(
+    rows: &Rows,
+    classification: &Classification,
+    lineage: &Lineage,
+    computed: &Computed,
+) -> Relations {
+    let mut builder = Builder::new(rows, classification, lineage, computed);
     // Tables before the views over them, which are to show what is below a table, too.
     let is_view = |place: &usize| rows.relations.get(*place).is_some_and(|listed| matches!(listed.kind, 'v' | 'm'));
     let (views, tables): (Vec<usize>, Vec<usize>) = (0..rows.relations.len()).partition(is_view);
@@ -72,6 +78,7 @@ struct Builder<'a> {
     classification: &'a Classification,
     levels: ByName<'a>,
     lineage: &'a Lineage,
+    computed: &'a Computed,
     listed: &'a [Listed],
     /// Places of these.
     by_name: Vec<u32>,
@@ -118,11 +125,17 @@ struct Subject {
 }
 
 impl<'a> Builder<'a> {
-    fn new(rows: &'a Rows, classification: &'a Classification, lineage: &'a Lineage) -> Builder<'a> {
+    fn new(
+        rows: &'a Rows,
+        classification: &'a Classification,
+        lineage: &'a Lineage,
+        computed: &'a Computed,
+    ) -> Builder<'a> {
         let mut builder = Builder {
             classification,
             levels: classification.by_name(),
             lineage,
+            computed,
             listed: &rows.relations,
             by_name: places_by_name(&rows.relations, |listed| (&listed.name, &listed.schema)),
             views: rows.views.iter().map(|(oid, view)| (*oid, &**view)).collect(),
@@ -179,7 +192,10 @@ impl<'a> Builder<'a> {
         relation.columns = listed.columns.clone();
         let columns = listed.columns.in_order();
         match self.views.get(&listed.oid).copied() {
-            Some(view) => self.view(view, &columns, &mut relation, depth),
+            Some(view) => {
+                self.view(view, &columns, &mut relation, depth);
+                self.compute(&mut relation);
+            }
             None => self.table(&columns, &mut relation, depth),
         }
         if let Some(done) = self.done.get_mut(place) {
@@ -199,6 +215,7 @@ impl<'a> Builder<'a> {
             }
         }
         self.fill(columns, relation);
+        self.compute(relation);
         relation.size = self.rows_below(oid);
         relation.is_foreign = self.foreign.has(oid);
         relation.widths = self.widths.of(oid).copied().collect();
@@ -256,6 +273,22 @@ impl<'a> Builder<'a> {
             if !changed {
                 return;
             }
+        }
+    }
+
+    /// What code puts into its columns.
+    fn compute(&self, relation: &mut Relation) {
+        for ((_, number), (columns, guessed)) in
+            self.computed.range((relation.oid, i16::MIN)..=(relation.oid, i16::MAX))
+        {
+            if *guessed {
+                relation.rare_mut().guessed.push(*number);
+            }
+            let present = relation.classified.of(*number);
+            present.extend(columns.iter().cloned());
+            present.sort_unstable();
+            present.dedup();
+            relation.filled = true;
         }
     }
 

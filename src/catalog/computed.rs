@@ -6,15 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bodies::Bodies;
 use super::snapshot::{Classified, Oid, Rows, Snapshot};
-use crate::sql::Code;
 
 /// By relation and attribute number: what may be there, and whether more is among it than is there, perhaps.
 pub(super) type Computed = BTreeMap<(Oid, i16), (BTreeSet<Classified>, bool)>;
 
 impl Snapshot {
     /// See the module.
-    pub(super) fn computed(&self, rows: &Rows) -> Computed {
+    pub(super) fn computed<'a>(&self, rows: &'a Rows, bodies: &Bodies<'a>) -> Computed {
         let mut computed = Computed::new();
         for (oid, number, function) in &rows.computed {
             let Some(shown) = self.function(function).filter(|shown| !shown.columns.is_empty()) else { continue };
@@ -26,7 +26,7 @@ impl Snapshot {
             if !names_the_row(code) {
                 continue;
             }
-            let code = Code::of(code);
+            let code = bodies.code(code);
             let Some(relation) = self.relation(*oid).filter(|_| !code.assigns.is_empty()) else { continue };
             for (into, from) in &code.copies {
                 let shown = relation.columns.get(from).and_then(|number| relation.classified.get(number));

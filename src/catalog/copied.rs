@@ -1,29 +1,35 @@
 //! Where what is written goes on to, by code that nobody names: triggers, rules, and functions behind defaults, constraints and indexes.
 //!
-//! In: rows of the catalog, and a snapshot that knows what functions show. Out: by relation, the classified columns that such code may copy into
-//! any of its own. PURE. Whatever set it off: the code is there, and so are the rows.
+//! In: rows of the catalog, and a snapshot that knows what functions show. Out: by each column of a relation, the classified columns that such code may
+//! copy there: into which of them is not followed. PURE. Whatever set it off: the code is there, and so are the rows.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use super::bodies::Bodies;
 use super::classification::Classification;
+use super::computed::Computed;
 use super::functions::Shown;
 use super::lineage::Lineage;
 use super::snapshot::{Classified, Oid, Relation, Rows, Snapshot};
 use crate::record::Text;
 use crate::sql::Code;
 
-/// By relation.
-pub(super) type Copied = HashMap<Oid, BTreeSet<Classified>>;
-
 impl Snapshot {
     /// See the module.
-    pub(super) fn copied(&self, rows: &Rows, lineage: &Lineage, classification: &Classification) -> Copied {
-        let mut copied = Copied::new();
+    pub(super) fn copied<'a>(
+        &self,
+        rows: &'a Rows,
+        bodies: &Bodies<'a>,
+        lineage: &Lineage,
+        classification: &Classification,
+    ) -> Computed {
+        let mut copied: HashMap<Oid, BTreeSet<Classified>> = HashMap::new();
         // One function is the trigger of many tables, as a rule.
-        let mut followed: HashMap<&str, (Code, Shown)> = HashMap::new();
+        let mut followed: HashMap<&str, (Arc<Code>, Shown)> = HashMap::new();
         for (oid, code) in rows.triggers.iter().filter(|(_, code)| writes(code)) {
             let (code, shown) = followed.entry(code).or_insert_with(|| {
-                let code = Code::of(code);
+                let code = bodies.code(code);
                 let shown = self.code(&code);
                 (code, shown)
             });
@@ -50,7 +56,11 @@ impl Snapshot {
                 copied.entry(into.oid).or_default().extend(with.iter().cloned());
             }
         }
-        copied
+        let columns = |oid: Oid| self.relation(oid).into_iter().flat_map(|relation| relation.columns.iter());
+        let anywhere = |(oid, all): (Oid, BTreeSet<Classified>)| {
+            columns(oid).map(move |(_, number)| ((oid, *number), (all.clone(), true)))
+        };
+        copied.into_iter().flat_map(anywhere).collect()
     }
 }
 

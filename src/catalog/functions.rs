@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::bodies::{Bodies, Statements};
 use super::snapshot::{Classified, Relation};
 use crate::record::Text;
-use crate::sql::{self, Code, Effect, Output, RelationName};
+use crate::sql::{Code, Effect, Output, RelationName};
 
 /// Functions that call functions are followed so deep.
 const CALL_DEPTH_MAX: usize = 16;
@@ -108,7 +109,8 @@ impl Functions {
         functions: &'a [Function],
         operators: &[(Text, Text, Text)],
         built_in: &[Text],
-        find: &Find<'_, 'a>,
+        bodies: &Bodies<'a>,
+        find: &Find<'_, '_>,
     ) -> Functions {
         let mut by_name: HashMap<Text, Vec<&Function>> = HashMap::new();
         for function in functions {
@@ -122,7 +124,7 @@ impl Functions {
         let takes_row = functions.iter().filter(|function| function.takes_row);
         let of_rows: HashSet<Text> = takes_row.map(|function| function.name.clone()).collect();
         let mut follower =
-            Follower { by_name: &by_name, operators: &behind, of_rows: &of_rows, find, done: HashMap::new() };
+            Follower { by_name: &by_name, operators: &behind, of_rows: &of_rows, bodies, find, done: HashMap::new() };
         for name in by_name.keys() {
             follower.shown(name, 0);
         }
@@ -159,16 +161,17 @@ impl Functions {
     }
 }
 
-struct Follower<'f, 'r> {
-    by_name: &'f HashMap<Text, Vec<&'f Function>>,
+struct Follower<'a, 'f, 'r> {
+    by_name: &'f HashMap<Text, Vec<&'a Function>>,
     /// As [`Functions`] has them.
     operators: &'f HashMap<Text, Vec<Text>>,
     of_rows: &'f HashSet<Text>,
+    bodies: &'f Bodies<'a>,
     find: &'f Find<'f, 'r>,
     done: HashMap<Text, Shown>,
 }
 
-impl<'f> Follower<'f, '_> {
+impl<'a, 'f> Follower<'a, 'f, '_> {
     fn shown(&mut self, name: &Text, depth: usize) -> Shown {
         if let Some(known) = self.done.get(name) {
             return known.clone();
@@ -187,17 +190,16 @@ impl<'f> Follower<'f, '_> {
         shown
     }
 
-    fn body(&mut self, function: &Function, shown: &mut Shown, depth: usize) {
+    fn body(&mut self, function: &'a Function, shown: &mut Shown, depth: usize) {
         for called in &function.calls {
             shown.takes(self.shown(called, depth + 1));
         }
         if let Some(defaults) = &function.defaults {
-            let body = format!("select {defaults}");
-            self.sql(&Function { body, ..function.clone() }, shown, depth);
+            self.sql(&Statements::of(&format!("select {defaults}")), function, shown, depth);
         }
         match &*function.language {
-            "sql" => self.sql(function, shown, depth),
-            "plpgsql" => self.code(Code::of(&function.body), function, shown, depth),
+            "sql" => self.sql(&self.bodies.in_sql(&function.body), function, shown, depth),
+            "plpgsql" => self.code(&self.bodies.code(&function.body), function, shown, depth),
             "c" | "internal" if function.in_extension => shown.opaque |= takes_sql(&function.name),
             "internal" if &*function.body == "aggregate_dummy" => {}
             _ => {
@@ -208,21 +210,18 @@ impl<'f> Follower<'f, '_> {
         }
     }
 
-    fn sql(&mut self, function: &Function, shown: &mut Shown, depth: usize) {
-        let body = plain(&function.body);
-        let analyses = sql::analyze(&body);
-        let last = analyses.len().saturating_sub(1);
-        for (index, analysis) in analyses.iter().enumerate() {
+    fn sql(&mut self, body: &Statements, function: &Function, shown: &mut Shown, depth: usize) {
+        let last = body.analyses.len().saturating_sub(1);
+        for (index, analysis) in body.analyses.iter().enumerate() {
             let path = function.search_path.as_deref();
             let named: Vec<(&RelationName, Vec<&Relation>)> =
                 analysis.reads.iter().chain(&analysis.writes).map(|name| (name, (self.find)(name, path))).collect();
             named.iter().flat_map(|(_, found)| found).for_each(|relation| shown.names(relation));
             shown.opaque |= analysis.reads.iter().any(holds_statistics);
             shown.reads_comment |= analysis.reads.iter().any(holds_comments);
-            if !analysis.writes.is_empty() {
-                let code = Code::of(&body);
+            if let Some(code) = body.code.as_ref().filter(|_| !analysis.writes.is_empty()) {
                 shown.deletes |= code.deletes;
-                self.fills(&code, function, shown);
+                self.fills(code, function, shown);
             }
             match &analysis.output {
                 Output::Columns(refs) if index == last => {
@@ -259,7 +258,7 @@ impl<'f> Follower<'f, '_> {
         }
     }
 
-    fn code(&mut self, code: Code, function: &Function, shown: &mut Shown, depth: usize) {
+    fn code(&mut self, code: &Arc<Code>, function: &Function, shown: &mut Shown, depth: usize) {
         shown.assumed = true;
         shown.opaque |= code.dynamic || code.relations.iter().any(holds_statistics);
         shown.reads_comment |= code.relations.iter().any(holds_comments);
@@ -274,7 +273,9 @@ impl<'f> Follower<'f, '_> {
         for name in &code.relations {
             for relation in (self.find)(name, function.search_path.as_deref()) {
                 shown.names(relation);
-                shown.columns.extend(relation.shows(None));
+                if !code.only_filled.contains(name) {
+                    shown.columns.extend(relation.shows(None));
+                }
                 functions.extend(relation.calls());
             }
         }
@@ -287,7 +288,7 @@ impl<'f> Follower<'f, '_> {
             shown.takes(inner);
             shown.calls(called);
         }
-        self.fills(&code, function, shown);
+        self.fills(code, function, shown);
         shown.may_execute(code);
         // What reads nothing classified hides nothing.
         shown.assumed = shown.opaque || !shown.columns.is_empty();
@@ -322,7 +323,7 @@ impl Shown {
         }
         let is_named = |column: &Text| code.takes_all || code.relations.iter().any(|name| name.name == *column);
         let mut with: BTreeSet<Classified> = BTreeSet::new();
-        for relation in code.relations.iter().flat_map(find) {
+        for relation in code.reads().flat_map(find) {
             let named = relation.columns.iter().filter(|(column, _)| is_named(column));
             with.extend(named.filter_map(|(_, number)| relation.classified.get(number)).flatten().cloned());
         }
@@ -376,10 +377,10 @@ impl Shown {
     }
 
     /// Code that may execute what it is given.
-    pub(super) fn may_execute(&mut self, code: Code) {
+    pub(super) fn may_execute(&mut self, code: &Arc<Code>) {
         self.is_open |= code.is_open;
         if code.dynamic {
-            self.executes.push(Arc::new(code));
+            self.executes.push(Arc::clone(code));
         }
     }
 
@@ -530,24 +531,4 @@ fn takes_sql(name: &str) -> bool {
         "pg_dirtyread",
     ];
     begins.iter().any(|begin| name.starts_with(begin)) || name == "xquery_table"
-}
-
-/// The body of `BEGIN ATOMIC`, and of `RETURN`, as statements.
-fn plain(body: &str) -> String {
-    let trimmed = body.trim();
-    let upper: String = trimmed.chars().take(12).collect::<String>().to_ascii_uppercase();
-    if upper == "BEGIN ATOMIC" {
-        let inside = trimmed.get(12..).unwrap_or_default().trim();
-        let end = inside.len().saturating_sub(3);
-        return match inside.get(end..) {
-            Some(last) if last.eq_ignore_ascii_case("end") => inside.get(..end).unwrap_or_default().to_owned(),
-            _ => inside.to_owned(),
-        };
-    }
-    match trimmed.get(..7) {
-        Some(word) if word.eq_ignore_ascii_case("return ") => {
-            format!("select {}", trimmed.get(7..).unwrap_or_default())
-        }
-        _ => body.to_owned(),
-    }
 }

@@ -1,12 +1,14 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `relations`, `renamed`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `bodies`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
 mod baited;
+mod bodies;
 mod building;
 mod called;
+mod carried;
 mod classification;
 mod columns;
 mod computed;
@@ -19,7 +21,6 @@ mod lineage;
 pub mod loader;
 mod questions;
 mod relations;
-mod renamed;
 mod resolve;
 mod set_off;
 mod shifted;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+use self::carried::Before;
 pub use self::classification::{Classification, Level};
 pub use self::consequences::{AtRisk, Consequences};
 use self::doubted::Doubt;
@@ -471,12 +473,9 @@ impl Catalog {
             let lineage = Arc::make_mut(&mut database.lineage);
             if database.snapshot.is_some() {
                 let before = lineage::remembered(&lineage.identities, &database.rows, &classification);
-                for renamed in renamed::learned(&before, &database.rows, &classification) {
-                    lineage.learn(&renamed, false);
-                }
+                let before = Before { snapshot: &before, inherits: &[] };
+                let (snapshot, _) = carried::build(Some(&before), &database.rows, &classification, lineage);
                 lineage.identities = read_since;
-                let mut snapshot = Snapshot::build(&database.rows, &classification, &database.lineage);
-                renamed::carry_subjects(&before, &mut snapshot);
                 database.took(name, snapshot, &classification);
                 self.inner.grew.store(true, Ordering::Relaxed);
             }
@@ -523,32 +522,25 @@ impl Catalog {
 
     /// Takes what was read of a database, by a reading that began after so many changes.
     fn put(&self, database: &str, rows: Rows, changes: u64) {
-        let known = self.read().get(database).map(|known| (Arc::clone(&known.lineage), known.snapshot.clone()));
-        let (mut lineage, before) = known.unwrap_or_default();
+        let all = |known: &Database| (Arc::clone(&known.lineage), known.snapshot.clone(), Arc::clone(&known.rows));
+        let (mut lineage, before, rows_before) = self.read().get(database).map(all).unwrap_or_default();
         let classification = self.inner.classification.load();
         let before = before.or_else(|| {
             let kept = (!lineage.identities.is_empty()).then_some(&lineage.identities)?;
             Some(Arc::new(lineage::remembered(kept, &rows, &classification)))
         });
-        let renamed =
-            before.as_ref().map(|before| renamed::learned(before, &rows, &classification)).unwrap_or_default();
-        for renamed in &renamed {
-            Arc::make_mut(&mut lineage).learn(renamed, false);
-        }
         let written = self.write().get_mut(database).and_then(|known| known.doubt.was_read(&rows));
         if written.is_some() {
             self.inner.grew.store(true, Ordering::Relaxed);
         }
         let written = written.unwrap_or_default();
         Arc::make_mut(&mut lineage).doubt(&written);
-        let mut snapshot = Snapshot::build(&rows, &classification, &lineage);
-        if let Some(before) = &before {
-            renamed::carry_subjects(before, &mut snapshot);
-        }
+        let before = before.as_deref().map(|snapshot| Before { snapshot, inherits: &rows_before.inherits });
+        let (snapshot, carried) = carried::build(before.as_ref(), &rows, &classification, Arc::make_mut(&mut lineage));
         if let Some(known) = self.write().get_mut(database) {
             Arc::make_mut(&mut known.lineage).doubt(&written);
-            for renamed in &renamed {
-                Arc::make_mut(&mut known.lineage).learn(renamed, false);
+            for carried in &carried {
+                Arc::make_mut(&mut known.lineage).learn(carried, false);
                 self.inner.grew.store(true, Ordering::Relaxed);
             }
             if known.took(&database.into(), snapshot, &classification) {

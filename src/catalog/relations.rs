@@ -70,8 +70,6 @@ pub struct Rare {
     pub(super) fills: Vec<(i16, Classified)>,
     /// Columns of which more is among what they show than is there, perhaps.
     pub(super) guessed: Vec<i16>,
-    /// What a trigger or a rule of another relation may copy into any of its columns.
-    pub(super) copied_in: Vec<Classified>,
     /// What code reads that runs where it is written, and nobody names.
     pub(super) told: BTreeSet<Classified>,
     /// And where it is read.
@@ -90,7 +88,6 @@ static NOTHING_RARE: Rare = Rare {
     bases: Vec::new(),
     fills: Vec::new(),
     guessed: Vec::new(),
-    copied_in: Vec::new(),
     told: BTreeSet::new(),
     told_reading: BTreeSet::new(),
     rules: Vec::new(),
@@ -139,6 +136,11 @@ impl Relation {
             [] => std::slice::from_ref(&self.name),
             bases => bases,
         }
+    }
+
+    /// Whether it holds rows of its own: it is no view.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.bases(), [base] if *base == self.name)
     }
 
     /// The table whose subject column its own is.

@@ -135,6 +135,8 @@ impl Resolver<'_> {
         self.told_aside(analysis, &reads, &mut found);
         let called = self.called(analysis, &reads, wire);
         found.takes(&called, self.snapshot);
+        // What a function reads was filled since it was followed, perhaps.
+        found.inferred |= self.state != CatalogState::Fresh && !called.bases.is_empty();
         let mut learned = self.learned(analysis, [&reads, &writes], &called);
         self.filled_at_once(analysis, &learned, &mut found);
         learned.extend(self.commented(&called, &found));
@@ -366,10 +368,6 @@ impl Resolver<'_> {
                 self.show_marks(holds, None, found);
             }
             found.assumed |= found.columns.len() > before;
-        }
-        if !relation.rare().copied_in.is_empty() {
-            found.columns.extend(relation.rare().copied_in.iter().cloned());
-            found.assumed = true;
         }
     }
 

@@ -5,7 +5,9 @@
 //! view.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
+use super::bodies::Bodies;
 use super::copied::writes;
 use super::functions::Shown;
 use super::relations::Oid;
@@ -24,7 +26,7 @@ pub(super) struct SetOff {
 
 impl Snapshot {
     /// See the module.
-    pub(super) fn find_set_off(&self, rows: &Rows) -> SetOff {
+    pub(super) fn find_set_off<'a>(&self, rows: &'a Rows, bodies: &Bodies<'a>) -> SetOff {
         let mut set_off = SetOff::default();
         let is_open = |function: &Text| self.function(function).is_some_and(|shown| shown.is_open);
         for (oid, _, on_reading) in rows.unnamed.iter().filter(|(_, function, _)| is_open(function)) {
@@ -39,9 +41,13 @@ impl Snapshot {
         // A view that is materialised runs what it calls when it is filled.
         let filled = rows.view_calls.iter().filter(|(_, function)| is_open(function));
         set_off.by_writing.extend(filled.map(|(oid, _)| *oid));
-        let mut followed: HashMap<&str, (Code, Shown)> = HashMap::new();
+        let mut followed: HashMap<&str, (Arc<Code>, Shown)> = HashMap::new();
         for (oid, code) in rows.triggers.iter().filter(|(_, code)| writes(code)) {
-            let (code, shown) = followed.entry(code).or_insert_with(|| self.followed(code));
+            let (code, shown) = followed.entry(code).or_insert_with(|| {
+                let code = bodies.code(code);
+                let shown = self.code(&code);
+                (code, shown)
+            });
             let holds_any = || self.relation(*oid).is_some_and(|relation| !relation.classified.is_empty());
             // It fills what it does not name with the row.
             if shown.is_open || code.fills_unnamed && holds_any() {
@@ -59,7 +65,7 @@ impl Snapshot {
     }
 
     /// By relation: those that have it written when they are.
-    fn sets_off(&self, rows: &Rows, followed: &HashMap<&str, (Code, Shown)>) -> HashMap<Oid, Vec<Oid>> {
+    fn sets_off(&self, rows: &Rows, followed: &HashMap<&str, (Arc<Code>, Shown)>) -> HashMap<Oid, Vec<Oid>> {
         let into = |shown: &Shown| -> Vec<Oid> {
             shown.fills.keys().filter_map(|(schema, name)| Some(self.named(schema, name)?.oid)).collect()
         };
@@ -73,12 +79,6 @@ impl Snapshot {
         let by_rules = rows.rules.iter().map(|(oid, _, touched)| (*touched, *oid));
         let views = rows.dependencies.iter().map(|(view, below, _)| (*below, *view));
         grouped(by_code.chain(by_keys).chain(by_rules).chain(views).chain(rows.inherits.iter().copied()))
-    }
-
-    fn followed(&self, code: &str) -> (Code, Shown) {
-        let code = Code::of(code);
-        let shown = self.code(&code);
-        (code, shown)
     }
 }
 

@@ -5,10 +5,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use super::bodies::Bodies;
 use super::building;
 use super::called;
 use super::classification::Classification;
 use super::columns::Columns;
+use super::computed::Computed;
 use super::doubted::Written;
 use super::functions::{Function, Functions, Shown, holds_comments};
 use super::lineage::Lineage;
@@ -22,6 +24,9 @@ use crate::sql;
 
 /// Classified columns that are kept as what anything may be.
 const EVERYTHING_MAX: usize = 1_000;
+
+/// Code that reads what code filled is followed through so many, one behind the other.
+const ROUNDS_MAX: usize = 64;
 
 /// What the loader read, as it was.
 #[derive(Clone, Debug, Default)]
@@ -184,6 +189,8 @@ pub struct Snapshot {
     functions: Functions,
     /// Everything classified, of tables.
     everything: Vec<Classified>,
+    /// What code puts into columns.
+    put: Computed,
     /// What event triggers read.
     told_on_ddl: BTreeSet<Classified>,
     /// Where code runs that nobody can follow.
@@ -198,13 +205,29 @@ pub struct Snapshot {
     members: Arc<HashMap<Text, Texts>>,
 }
 
+/// Everything classified, as far as it is kept.
+fn everything(relations: &Relations) -> Vec<Classified> {
+    let mut everything: BTreeSet<Classified> = BTreeSet::new();
+    for classified in relations.iter().flat_map(|relation| relation.classified.values()).flatten() {
+        if everything.len() >= EVERYTHING_MAX && everything.last().is_some_and(|last| last <= classified) {
+            continue;
+        }
+        everything.insert(classified.clone());
+        if everything.len() > EVERYTHING_MAX {
+            everything.pop_last();
+        }
+    }
+    everything.into_iter().collect()
+}
+
 impl Snapshot {
     /// Joins the rows, the classification, and what is known of where classified columns went.
     pub fn build(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Snapshot {
         let mut snapshot = Snapshot {
-            relations: building::relations(rows, classification, lineage),
+            relations: Relations::default(),
             functions: Functions::default(),
             everything: Vec::new(),
+            put: Computed::new(),
             told_on_ddl: BTreeSet::new(),
             set_off: SetOff::default(),
             sent: HashMap::new(),
@@ -214,42 +237,40 @@ impl Snapshot {
             login_paths: rows.login_paths.clone(),
             members: Arc::clone(&rows.members),
         };
-        let mut everything: BTreeSet<Classified> = BTreeSet::new();
-        for classified in snapshot.relations.iter().flat_map(|relation| relation.classified.values()).flatten() {
-            if everything.len() >= EVERYTHING_MAX && everything.last().is_some_and(|last| last <= classified) {
+        let bodies = Bodies::default();
+        let mut rounds = 0..ROUNDS_MAX;
+        while rounds.next().is_some() && snapshot.follow(rows, &bodies, classification, lineage) {}
+        snapshot.sent = snapshot.sent_by(&rows.triggers, &bodies);
+        snapshot.tell(&rows.unnamed);
+        snapshot.set_off = snapshot.find_set_off(rows, &bodies);
+        snapshot
+    }
+
+    /// One round: what code puts somewhere, views, functions and more code may read there. True where there was more of it.
+    fn follow<'a>(
+        &mut self,
+        rows: &'a Rows,
+        bodies: &Bodies<'a>,
+        classification: &Classification,
+        lineage: &Lineage,
+    ) -> bool {
+        self.relations = building::relations(rows, classification, lineage, &self.put);
+        self.everything = everything(&self.relations);
+        let find = |name: &sql::RelationName, path: Option<&[Text]>| self.meant(name, path);
+        let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, bodies, &find);
+        self.functions = functions;
+        let mut more = false;
+        let found = self.copied(rows, bodies, lineage, classification).into_iter().chain(self.computed(rows, bodies));
+        for (place, (columns, guessed)) in found {
+            let (known, is_guessed) = self.put.entry(place).or_default();
+            if columns.is_subset(known) && (*is_guessed || !guessed) {
                 continue;
             }
-            everything.insert(classified.clone());
-            if everything.len() > EVERYTHING_MAX {
-                everything.pop_last();
-            }
+            more = true;
+            known.extend(columns);
+            *is_guessed |= guessed;
         }
-        snapshot.everything = everything.into_iter().collect();
-        let find = |name: &sql::RelationName, path: Option<&[Text]>| snapshot.meant(name, path);
-        let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, &find);
-        snapshot.functions = functions;
-        let copied = snapshot.copied(rows, lineage, classification);
-        snapshot.sent = snapshot.sent_by(&rows.triggers);
-        for (oid, columns) in copied {
-            if let Some(relation) = snapshot.relations.get_mut(oid) {
-                relation.rare_mut().copied_in = columns.into_iter().collect();
-            }
-        }
-        for ((oid, number), (columns, guessed)) in snapshot.computed(rows) {
-            if let Some(relation) = snapshot.relations.get_mut(oid) {
-                if guessed {
-                    relation.rare_mut().guessed.push(number);
-                }
-                let present = relation.classified.of(number);
-                present.extend(columns);
-                present.sort_unstable();
-                present.dedup();
-                relation.filled = true;
-            }
-        }
-        snapshot.tell(&rows.unnamed);
-        snapshot.set_off = snapshot.find_set_off(rows);
-        snapshot
+        more
     }
 
     /// What functions read that run where nobody names them.
@@ -355,10 +376,14 @@ impl Snapshot {
         };
         code.functions.iter().for_each(|name| shown.calls(name));
         let mut functions: BTreeSet<&Text> = code.functions.iter().collect();
-        for relation in code.relations.iter().flat_map(|name| self.meant(name, None)) {
-            shown.names(relation);
-            shown.columns.extend(relation.shows(None));
-            functions.extend(relation.calls());
+        for name in &code.relations {
+            for relation in self.meant(name, None) {
+                shown.names(relation);
+                if !code.only_filled.contains(name) {
+                    shown.columns.extend(relation.shows(None));
+                }
+                functions.extend(relation.calls());
+            }
         }
         let mut called: BTreeSet<Classified> = BTreeSet::new();
         let operators = code.operators.iter().flat_map(|name| self.operator(name));
@@ -369,7 +394,7 @@ impl Snapshot {
             shown.takes(inner.clone());
         }
         shown.fills_by(code, called, &|name| self.meant(name, None));
-        shown.may_execute(code.clone());
+        shown.may_execute(&Arc::new(code.clone()));
         shown
     }
 
@@ -423,7 +448,12 @@ impl Snapshot {
 
     /// Those that hold rows of their own: no views.
     pub(super) fn tables(&self) -> impl Iterator<Item = &Relation> {
-        self.relations.iter().filter(|relation| matches!(relation.bases(), [base] if *base == relation.name))
+        self.relations.iter().filter(|relation| relation.is_table())
+    }
+
+    /// What code puts into columns, by relation and number.
+    pub(super) fn put(&self) -> impl Iterator<Item = (&(Oid, i16), &BTreeSet<Classified>)> {
+        self.put.iter().map(|(place, (put, _))| (place, put))
     }
 
     /// A snapshot of these alone.

@@ -5,12 +5,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::bodies::Bodies;
 use super::functions::Shown;
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::{Classified, Oid, Relation, Snapshot};
 use super::{AtRisk, Catalog, Consequences, PeopleRule, Understanding};
 use crate::record::{CatalogState, Certainty, Text};
-use crate::sql::{self, Analysis, Stream};
+use crate::sql::{Analysis, Stream};
 
 /// What is sent to whoever listens: the channel, `None` where it may be any, and what is classified in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,10 +23,10 @@ pub(super) struct Sent {
 impl Snapshot {
     /// What triggers send. Of the row that set one off, the columns that it names; all of them where it takes the row as a whole. What
     /// else it reads may be in it, too.
-    pub(super) fn sent_by(&self, triggers: &[(Oid, String)]) -> HashMap<Oid, Vec<Sent>> {
+    pub(super) fn sent_by<'a>(&self, triggers: &'a [(Oid, String)], bodies: &Bodies<'a>) -> HashMap<Oid, Vec<Sent>> {
         let mut sent: HashMap<Oid, Vec<Sent>> = HashMap::new();
         for (oid, code) in triggers {
-            let code = sql::Code::of(code);
+            let code = bodies.code(code);
             let Some(relation) = self.relation(*oid).filter(|_| !code.notifies.is_empty()) else { continue };
             let mut columns = self.code(&code).columns;
             let of_row = |schema: &Text| matches!(&**schema, "new" | "old");
@@ -36,7 +37,7 @@ impl Snapshot {
             if code.takes_rows {
                 columns.extend(relation.shows(None));
             }
-            let channels = code.notifies.into_iter();
+            let channels = code.notifies.iter().cloned();
             sent.entry(*oid).or_default().extend(channels.map(|channel| Sent { channel, columns: columns.clone() }));
         }
         sent
@@ -183,7 +184,9 @@ impl Streamed {
     fn one(&mut self, relation: &Relation) {
         self.relations.extend(relation.bases().iter().cloned());
         if !relation.classified.is_empty() {
-            self.uncounted |= relation.size.is_none();
+            // What code put there is of somebody who is counted where it came from.
+            let is_own = |classified: &Classified| classified.name.starts_with(&*relation.name);
+            self.uncounted |= relation.size.is_none() && relation.classified.values().flatten().any(is_own);
             self.most = self.most.max(relation.size).filter(|_| !self.uncounted);
         }
     }

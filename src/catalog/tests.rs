@@ -320,6 +320,50 @@ fn a_column_that_is_computed_holds_what_its_code_reads() {
     assert_eq!(shown(4, "note"), ["shop.orders.note"]);
 }
 
+/// A view over a table that a trigger fills, which a function reads, which a trigger of a third table reads and writes a fourth with: all of it is
+/// followed. And when the code is gone, and a partition no longer one, what is there stays what it is.
+#[test]
+fn what_code_fills_is_followed_to_its_end_and_stays_when_the_code_is_gone() {
+    let text = |text: &str| Text::from(text);
+    let reads = Function {
+        schema: text("shop"),
+        name: text("reads"),
+        language: text("plpgsql"),
+        body: "begin return (select n from shop.over); end".to_owned(),
+        ..Function::default()
+    };
+    let mut laid = Rows {
+        functions: vec![reads],
+        triggers: vec![
+            (4, "begin insert into shop.end select shop.reads(); return new; end".to_owned()),
+            (1, "begin insert into shop.first values (new.email); return new; end".to_owned()),
+        ],
+        ..rows()
+    };
+    laid.relations.push(listed(7, "shop", "first", 'r', None, &["n"]));
+    laid.relations.push(listed(8, "shop", "over", 'v', None, &["n"]));
+    laid.relations.push(listed(9, "shop", "end", 'r', None, &["n"]));
+    laid.views.push(view(8, "SELECT first.n FROM shop.first;"));
+    laid.dependencies.push((8, 7, 1));
+    let mut gone = Rows { triggers: Vec::new(), inherits: Vec::new(), ..laid.clone() };
+    gone.views.retain(|(oid, _)| *oid != 8);
+    gone.relations.retain(|listed| listed.oid != 8);
+    let catalog = catalog();
+    for rows in [laid, gone] {
+        catalog.put("shop", rows, 0);
+        let read = |text: &str| {
+            let understanding = catalog.understand(&sql::analyze(text).remove(0), &context("shop"), None);
+            (understanding.columns.iter().map(ToString::to_string).collect::<Vec<_>>(), understanding.certainty)
+        };
+        for end in ["select n from shop.first", "select n from shop.end"] {
+            let (columns, certainty) = read(end);
+            assert!(columns.contains(&"shop.customers.email".to_owned()), "{end}: {columns:?}");
+            assert_ne!(certainty, Certainty::Exact, "{end}");
+        }
+        assert_eq!(read("select email from shop.customers_2026").0, ["shop.customers_2026.email"]);
+    }
+}
+
 /// What a table was filled with stays in the catalog as it was read; once the table was emptied that is no more than a guess.
 #[test]
 fn what_was_emptied_since_the_catalog_was_read_is_in_doubt() {

@@ -28,6 +28,9 @@ pub struct Code {
     pub relations: Vec<RelationName>,
     /// Those of them that it may write.
     pub writes: Vec<RelationName>,
+    /// Those of these that rows are put into, and that stand nowhere else: nothing of them is read.
+    #[serde(skip)]
+    pub only_filled: Vec<RelationName>,
     /// Those of these that it may make.
     #[serde(skip)]
     pub makes: Vec<RelationName>,
@@ -151,6 +154,11 @@ impl Code {
         }
     }
 
+    /// What may be a relation that it reads.
+    pub fn reads(&self) -> impl Iterator<Item = &RelationName> {
+        self.relations.iter().filter(|name| !self.only_filled.contains(name))
+    }
+
     /// Whether many rows may end in one value.
     pub fn collects(&self) -> bool {
         let collects = |name: &Text| COLLECTING.contains(&doors::bare(name)) || &**name == "array";
@@ -185,6 +193,9 @@ pub(super) struct Names {
     operators: BTreeSet<Text>,
     passes: BTreeSet<Text>,
     writes: BTreeSet<RelationName>,
+    /// What rows are put into, and what stands elsewhere.
+    inserted: BTreeSet<RelationName>,
+    elsewhere: BTreeSet<RelationName>,
     makes: BTreeSet<RelationName>,
     pub(super) alone: BTreeSet<RelationName>,
     pub(super) takes_all: bool,
@@ -198,8 +209,11 @@ impl Names {
     }
 
     fn into_code(self) -> Code {
-        let Names { relations, functions, operators, passes, writes, makes, alone, takes_all } = self;
+        let Names { relations, functions, operators, passes, writes, inserted, elsewhere, makes, alone, takes_all } =
+            self;
+        let is_elsewhere = |name: &RelationName| elsewhere.contains(name) || alone.contains(name);
         Code {
+            only_filled: inserted.into_iter().filter(|name| !is_elsewhere(name)).collect(),
             relations: relations.into_iter().collect(),
             writes: writes.into_iter().collect(),
             makes: makes.into_iter().collect(),
@@ -215,6 +229,8 @@ impl Names {
     /// `executed`: it is a text that code executes, in which `INTO` names no variable.
     pub(super) fn take(&mut self, tokens: &Tokens<'_>, executed: bool) {
         self.operators.extend(tokens.operators());
+        // What was put in, it may have back.
+        let returns = tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case("returning"));
         for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_name()) {
             let name = lexeme.name();
             let qualified = tokens.word(at + 1) == "." && tokens.all.get(at + 2).is_some_and(Lexeme::is_name);
@@ -230,7 +246,9 @@ impl Names {
                     self.calls(format!("{name}.{second}").into(), tokens, at + 3);
                 }
                 let schema = std::mem::replace(&mut relation.name, second.into());
-                self.relations.insert(RelationName { schema: None, name: schema.clone() });
+                let first = RelationName { schema: None, name: schema.clone() };
+                self.elsewhere.insert(first.clone());
+                self.relations.insert(first);
                 relation.schema = Some(schema);
             }
             let made = is_made(tokens, at, behind);
@@ -239,6 +257,8 @@ impl Names {
             }
             // `INSERT INTO` names no variable either.
             let inserts = || at > 1 && matches!(tokens.word(at - 2).as_str(), "insert" | "merge");
+            let place = if !returns && is_filled(tokens, at) { &mut self.inserted } else { &mut self.elsewhere };
+            place.insert(relation.clone());
             if made || (before == "into" && (executed || qualified || inserts())) {
                 self.makes.insert(relation.clone());
             }
@@ -255,6 +275,13 @@ impl Names {
         }
         self.functions.insert(function);
     }
+}
+
+/// Whether a name is what rows are put into, or the part of it behind its schema.
+fn is_filled(tokens: &Tokens<'_>, at: usize) -> bool {
+    let word = |back: usize| at.checked_sub(back).map(|at| tokens.word(at)).unwrap_or_default();
+    let begin = if word(1) == "." { 3 } else { 1 };
+    word(begin) == "into" && word(begin + 1) == "insert"
 }
 
 /// Whether a name, which ends before `behind`, is what `CREATE TABLE … AS` or `CREATE VIEW … AS` makes.
@@ -372,6 +399,27 @@ mod tests {
         assert!(comments("begin execute 'COMMENT ' || 'ON table t is ' || x; end"));
         assert!(!comments("begin execute 'insert into t (comment, only) values ($1)'; end"));
         assert!(!comments("begin comment on table t is 'x'; end"));
+    }
+
+    #[test]
+    fn what_rows_are_only_put_into_is_not_read() {
+        let reads = |body: &str| {
+            let code = Code::of(body);
+            let names: Vec<_> = code.reads().map(|name| name.name.to_string()).filter(|name| name == "t").collect();
+            (code.writes.iter().filter(|name| &*name.name == "t").count(), !names.is_empty())
+        };
+        assert_eq!(reads("begin insert into s.t values ($1); insert into s.t (a) select b from u; end"), (1, false));
+        assert_eq!(reads("begin insert into t values ($1); end"), (1, false));
+        assert_eq!(reads("begin execute 'insert into s.t values (1)'; end"), (1, false));
+        assert_eq!(reads("begin insert into t values ($1) returning a into b; end"), (1, true));
+        assert_eq!(reads("begin insert into s.t select a from t; end"), (1, true));
+        assert_eq!(reads("begin insert into s.t select a from s.t; end"), (1, true));
+        assert_eq!(
+            reads("begin insert into t values (1) on conflict do update set a = t.a || excluded.a; end"),
+            (1, true)
+        );
+        assert_eq!(reads("begin update t set a = 1; end"), (1, true));
+        assert_eq!(reads("begin select a into s.t from u; end"), (1, true));
     }
 
     #[test]

@@ -110,6 +110,7 @@ drop trigger changed on shop.customers
 drop function other.changed()
 select pg_sleep(3)
 truncate other.log
+select pg_sleep(3)
 update shop.orders set total = total where id = 1
 --> innocent
 select id, what from other.log

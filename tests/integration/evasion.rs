@@ -1,6 +1,7 @@
 //! The evasion corpus: every way to get classified data out, and every innocent statement, through the real binary before a
 //! real server, by either protocol; what the log says of each is held against what is true.
 
+mod chains;
 mod corpus;
 mod doors;
 mod unfollowed;
@@ -57,7 +58,7 @@ const FAMILIES: [&str; 27] = [
 ];
 
 /// What code fills: most of these wait for the catalog, and so are run by themselves.
-const OF_CODE: [&str; 2] = ["filled", "executed"];
+const OF_CODE: [&str; 3] = ["filled", "executed", "gone"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum By {

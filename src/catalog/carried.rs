@@ -1,0 +1,96 @@
+//! What was known of a database, and what was read of it since says no more.
+//!
+//! In: what was known before, and what was read since. Out: a snapshot of it, and what is to be learned: of tables and columns that got another name
+//! or schema behind Mitsuke's back, followed by OID and number, that they hold what they held; so do those that code filled which is gone by now, and
+//! partitions that are none any more. PURE. Classified by the name it had: a new entry for the new name, where there is one, counts besides.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::classification::Classification;
+use super::lineage::{Learned, Lineage};
+use super::snapshot::{Classified, Oid, Rows, Snapshot};
+
+/// What was known before.
+pub(super) struct Before<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    /// Relations that inherited from others, and these.
+    pub(super) inherits: &'a [(Oid, Oid)],
+}
+
+/// See the module. What is to be learned, the lineage has learned.
+pub(super) fn build(
+    before: Option<&Before<'_>>,
+    rows: &Rows,
+    classification: &Classification,
+    lineage: &mut Lineage,
+) -> (Snapshot, Vec<Learned>) {
+    let Some(before) = before else { return (Snapshot::build(rows, classification, lineage), Vec::new()) };
+    let mut learned = renamed(before.snapshot, rows, classification);
+    learned.iter().for_each(|renamed| _ = lineage.learn(renamed, false));
+    let mut snapshot = Snapshot::build(rows, classification, lineage);
+    let inherits: HashSet<(Oid, Oid)> = rows.inherits.iter().copied().collect();
+    let parted = before.inherits.iter().filter(|edge| !inherits.contains(edge)).map(|(child, _)| *child).collect();
+    let left = left(before.snapshot, &snapshot, &parted, classification);
+    if !left.is_empty() {
+        left.iter().for_each(|left| _ = lineage.learn(left, false));
+        learned.extend(left);
+        snapshot = Snapshot::build(rows, classification, lineage);
+    }
+    carry_subjects(before.snapshot, &mut snapshot);
+    (snapshot, learned)
+}
+
+/// What is to be learned of names that changed.
+fn renamed(before: &Snapshot, after: &Rows, classification: &Classification) -> Vec<Learned> {
+    let tables = after.relations.iter().filter(|listed| matches!(listed.kind, 'r' | 'p' | 'f'));
+    let learned = tables.filter_map(|listed| {
+        let known = before.relation(listed.oid).filter(|known| !known.classified.is_empty())?;
+        let is_named_so = known.parts.0 == listed.schema && known.parts.1 == listed.name;
+        let mut learned = Learned::filled(listed.schema.clone(), listed.name.clone());
+        for (column, number) in listed.columns.iter() {
+            let is_the_same = is_named_so && known.column_named(*number) == Some(column);
+            if let Some(classified) = known.classified.get(number).filter(|_| !is_the_same) {
+                learned.fill(Some(column), classified, classification);
+            }
+        }
+        Some(learned)
+    });
+    learned.filter(Learned::says_something).collect()
+}
+
+/// What is to be learned of columns that code filled, and of relations that are parted from what they inherited from: a trigger that is
+/// dropped leaves what it wrote, and a partition that is detached keeps its rows.
+fn left(before: &Snapshot, after: &Snapshot, parted: &HashSet<Oid>, classification: &Classification) -> Vec<Learned> {
+    let mut held: BTreeMap<(Oid, i16), Vec<&Classified>> = BTreeMap::new();
+    for (place, put) in before.put() {
+        held.entry(*place).or_default().extend(put);
+    }
+    for relation in parted.iter().filter_map(|oid| before.relation(*oid)) {
+        for (number, classified) in relation.classified.iter() {
+            held.entry((relation.oid, number)).or_default().extend(classified);
+        }
+    }
+    let mut left: BTreeMap<Oid, Learned> = BTreeMap::new();
+    for ((oid, number), held) in held {
+        let Some(table) = after.relation(oid).filter(|relation| relation.is_table()) else { continue };
+        let Some(column) = table.column_named(number) else { continue };
+        let now = table.classified.get(&number).map(Vec::as_slice).unwrap_or_default();
+        let gone: Vec<Classified> = held.into_iter().filter(|held| !now.contains(held)).cloned().collect();
+        let learned = left.entry(oid).or_insert_with(|| Learned::filled(table.parts.0.clone(), table.parts.1.clone()));
+        learned.fill(Some(column), &gone, classification);
+    }
+    left.into_values().filter(Learned::says_something).collect()
+}
+
+/// Tables whose people are counted by a column that no entry names under their new name.
+fn carry_subjects(before: &Snapshot, after: &mut Snapshot) {
+    for relation in after.relations_mut() {
+        let known = before.relation(relation.oid).filter(|_| relation.subject.is_none());
+        if let Some(known) =
+            known.filter(|known| known.subject.is_some_and(|number| relation.column_named(number).is_some()))
+        {
+            (relation.subject, relation.subject_unique) = (known.subject, known.subject_unique);
+            relation.rare_mut().subject_of = Some(known.subject_table().clone());
+        }
+    }
+}
