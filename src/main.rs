@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use mitsuke::allocator::{self, MiMalloc};
+use mitsuke::allocator::{self, Allocator};
 
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     allocator::give_back_soon();

@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mitsuke::allocator::{self, MiMalloc};
+use mitsuke::allocator::{self, Allocator};
 use mitsuke::audit::{Checkpoint, Config, Durability, Key, Log, Retention, WhenUnwritable, Writer, compact};
 use mitsuke::clock::Timestamp;
 use mitsuke::record::{CatalogState, Certainty, Common, Kind, Outcome, Parse, Protocol, Statement, Text, Texts};
 
 // As the sidecar has it.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// 2026-08-01, microseconds.
 const BEGIN: i64 = 1_785_542_400_000_000;

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::kill::{child, given, tell, told_last};
 use super::*;
-use crate::allocator::{self, MiMalloc};
+use crate::allocator::{self, Allocator};
 use crate::record::Text;
 
 // As the sidecar has it.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// What the whole stage may take at any load, bytes.
 const STAGE_BYTES_MAX: u64 = 64 << 20;
