@@ -22,7 +22,8 @@ use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
 pub use self::reading::{Lies, Reader, last_commit, read};
-use super::{Error, Position, folder, schema};
+use super::schema::Part;
+use super::{Error, Position, folder};
 use crate::system;
 
 /// The extension of a journal's file.
@@ -39,9 +40,7 @@ const ALIGNMENT: usize = 8;
 const MARKER: [u8; 4] = *b"mFr1";
 const KIND_BATCH: u32 = 1;
 const KIND_COMMIT: u32 = 2;
-/// From so many rows on.
 const KIND_APART: u32 = 3;
-const APART_ROWS_MIN: usize = 64;
 /// What is written at a time, once it is so long, bytes.
 const WRITTEN_BYTES: usize = 256 << 10;
 /// Room for the next commit's bytes that is kept from the last, bytes.
@@ -128,7 +127,7 @@ impl Journal {
     /// The system refuses (a full disk), or a batch can't be encoded.
     pub fn commit(
         &mut self,
-        batches: impl Iterator<Item = Result<(&'static str, RecordBatch), Error>>,
+        batches: impl Iterator<Item = Result<(&'static str, Part), Error>>,
         commit: &Commit,
         sync: bool,
     ) -> Result<(), Error> {
@@ -149,7 +148,7 @@ impl Journal {
     fn append(
         &mut self,
         bytes: &mut Vec<u8>,
-        batches: impl Iterator<Item = Result<(&'static str, RecordBatch), Error>>,
+        batches: impl Iterator<Item = Result<(&'static str, Part), Error>>,
         commit: &Commit,
         sync: bool,
     ) -> Result<u64, Error> {
@@ -159,8 +158,8 @@ impl Journal {
         }
         let mut end = self.bytes;
         for batch in batches {
-            let (table, batch) = batch?;
-            push_batch(bytes, table, &batch)?;
+            let (table, part) = batch?;
+            push_part(bytes, table, &part)?;
             if bytes.len() >= WRITTEN_BYTES {
                 end = self.write(bytes, end)?;
                 bytes.clear();
@@ -190,27 +189,26 @@ impl Journal {
     }
 }
 
-fn push_batch(bytes: &mut Vec<u8>, table: &str, batch: &RecordBatch) -> Result<(), Error> {
+fn push_part(bytes: &mut Vec<u8>, table: &str, part: &Part) -> Result<(), Error> {
     let push_name = |bytes: &mut Vec<u8>| {
         bytes.extend_from_slice(&u32::try_from(table.len()).unwrap_or_default().to_le_bytes());
         bytes.extend_from_slice(table.as_bytes());
     };
-    if batch.num_rows() < APART_ROWS_MIN {
-        return push_frame(bytes, KIND_BATCH, |bytes| {
+    match part {
+        Part::Whole(batch) => push_frame(bytes, KIND_BATCH, |bytes| {
             push_name(bytes);
             push_stream(bytes, batch)
-        });
+        }),
+        Part::Apart(once, each) => push_frame(bytes, KIND_APART, |bytes| {
+            push_name(bytes);
+            let at = bytes.len();
+            bytes.extend_from_slice(&[0; 4]);
+            push_stream(bytes, once)?;
+            let length = u32::try_from(bytes.len() - at - 4).map_err(|_| too_long())?;
+            bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+            push_stream(bytes, each)
+        }),
     }
-    let (once, each) = schema::apart(batch)?;
-    push_frame(bytes, KIND_APART, |bytes| {
-        push_name(bytes);
-        let at = bytes.len();
-        bytes.extend_from_slice(&[0; 4]);
-        push_stream(bytes, &once)?;
-        let length = u32::try_from(bytes.len() - at - 4).map_err(|_| too_long())?;
-        bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
-        push_stream(bytes, &each)
-    })
 }
 
 fn push_stream(bytes: &mut Vec<u8>, batch: &RecordBatch) -> Result<(), Error> {
@@ -251,6 +249,7 @@ fn push_frame(
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema;
     use super::reading::Contents;
     use super::*;
     use crate::record::{Kind, Statement};
@@ -285,7 +284,7 @@ mod tests {
             })
             .unwrap();
             let whole = bytes.len();
-            push_batch(bytes, "statements", &batch).unwrap();
+            push_part(bytes, "statements", &Part::of(&records(200)).unwrap()).unwrap();
             assert!(
                 (bytes.len() - whole) * 3 < whole,
                 "what all rows have is there once: {} of {whole}",
@@ -312,7 +311,7 @@ mod tests {
                 })
                 .unwrap();
             }
-            push_batch(bytes, "statements", &batch).unwrap();
+            push_part(bytes, "statements", &Part::of(&records(70)).unwrap()).unwrap();
         });
         let rows: Vec<usize> = read(&path).unwrap().batches.iter().map(|(_, batch)| batch.num_rows()).collect();
         assert_eq!(rows, [70]);

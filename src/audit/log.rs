@@ -8,12 +8,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-
 use super::chain::{Chain, ToldGap};
 use super::compaction::{self, Compaction, Merged};
 use super::journal::{self, Commit, Journal};
 use super::retention::{self, Due, Retention};
+use super::schema::Part;
 use super::sealing::By;
 use super::{
     Checkpoint, Config, Durability, Error, Gap, Key, Place, Position, StoreConfig, folder, intake, parquet, schema,
@@ -62,8 +61,8 @@ impl<T: Table> Pending<T> {
     }
 
     /// The records as batches, each made when it is asked for.
-    fn batches(&self) -> impl Iterator<Item = Result<(&'static str, RecordBatch), Error>> {
-        schema::parts(&self.records).map(|records| Ok((T::NAME, schema::encode(records)?)))
+    fn batches(&self) -> impl Iterator<Item = Result<(&'static str, Part), Error>> {
+        schema::parts(&self.records).map(|records| Ok((T::NAME, Part::of(records)?)))
     }
 
     fn clear(&mut self) {
@@ -100,7 +99,7 @@ macro_rules! logged {
                 Ok(())
             }
 
-            fn batches(&self) -> impl Iterator<Item = Result<(&'static str, RecordBatch), Error>> {
+            fn batches(&self) -> impl Iterator<Item = Result<(&'static str, Part), Error>> {
                 std::iter::empty()$(.chain(self.$field.batches()))+
             }
 
@@ -125,6 +124,13 @@ macro_rules! logged {
 }
 
 logged!(Statement statements, Transaction transactions, Session sessions, Finding findings, Review reviews);
+
+fn number<T: Table>(last_seq: &mut u64, writer: &Text, record: &mut T) {
+    *last_seq += 1;
+    let common = record.common_mut();
+    common.seq = *last_seq;
+    common.writer = writer.clone();
+}
 
 /// The log of one writer, whose name is claimed ([`super::Writer`]).
 #[derive(Debug)]
@@ -263,23 +269,20 @@ impl Log {
 
     /// Gives a record its writer and its number. Every numbered record has to be appended before the next commit.
     pub fn number<T: Logged>(&mut self, record: &mut T) {
-        let pending = T::pending(&mut self.tables);
-        pending.last_seq += 1;
-        let common = record.common_mut();
-        common.seq = pending.last_seq;
-        common.writer = self.writer.clone();
+        number(&mut T::pending(&mut self.tables).last_seq, &self.writer, record);
     }
 
     /// Takes a record for the next commit; numbers it where that has not been done.
-    pub fn append<T: Logged>(&mut self, mut record: T) {
-        if record.common().seq == 0 {
-            self.number(&mut record);
-        }
-        let Pending { records, usual, .. } = T::pending(&mut self.tables);
+    pub fn append<T: Logged>(&mut self, record: T) {
+        let Pending { records, usual, last_seq, .. } = T::pending(&mut self.tables);
         if records.capacity() == 0 {
             records.reserve(*usual);
         }
+        // Numbered where it stays: a record is long, and is moved once.
         records.push(record);
+        if let Some(record) = records.last_mut().filter(|record| record.common().seq == 0) {
+            number(last_seq, &self.writer, record);
+        }
     }
 
     /// Makes everything appended durable, together with the checkpoint: after a crash there is both or neither.

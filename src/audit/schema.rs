@@ -5,24 +5,21 @@
 
 mod coded;
 mod coding;
+mod making;
 mod once;
 mod texts;
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, ListBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
-    UInt64Builder,
-};
-use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type,
+    DataType, Field as ArrowField, FieldRef, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type,
 };
 use arrow::error::ArrowError;
 
-use self::coding::Coding;
-pub(super) use self::once::{apart, together};
+use self::making::{Made, Making};
+pub(super) use self::once::together;
 pub(super) use self::texts::{longest, row_bytes};
 use crate::clock::Timestamp;
 use crate::record::{Column, FieldKind, Finding, Review, Session, Statement, Table, Text, Transaction, Value};
@@ -32,7 +29,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Records that are encoded column by column at once: so many stay in a processor's cache until all their columns are through.
 const BLOCK_RECORDS: usize = 256;
-/// From so many records on, a batch has dictionaries: of few, they would be more than what they save.
+/// From so many records on, a batch has dictionaries, and what all of them have lies apart: of few, that would be more than what it saves.
 const CODED_RECORDS_MIN: usize = 64;
 /// Columns whose texts are different ones: hashes, above all.
 const NEVER_CODED: [&str; 3] = ["literals", "subjects", "finding_id"];
@@ -134,94 +131,65 @@ pub fn parts<T: Table>(records: &[T]) -> impl Iterator<Item = &[T]> {
 /// # Errors
 /// More text than a batch can hold (2 GiB a column).
 pub fn encode<T: Table>(records: &[T]) -> Result<RecordBatch, ArrowError> {
+    let (once, each) = apart(records)?;
+    together(Some(&once), &each, schema_of::<T>(records.len())?)
+}
+
+/// Records as two batches: what all of them have, as one row, its texts as texts; and what each has. A column that is null in every record is in
+/// neither. [`together`] makes one of the two.
+///
+/// # Errors
+/// As [`encode`].
+pub fn apart<T: Table>(records: &[T]) -> Result<(RecordBatch, RecordBatch), ArrowError> {
     let coded = records.len() >= CODED_RECORDS_MIN;
-    let builder = |column: &Column<T>| Builder::new(column.kind, records.len(), coded && is_coded(column));
-    let mut builders: Vec<Builder<'_>> = T::columns().iter().map(builder).collect();
+    let making = |column| Making::new(column, records.len(), coded && is_coded(column));
+    let mut columns: Vec<Making<'_, T>> = T::columns().iter().map(making).collect();
     for block in records.chunks(BLOCK_RECORDS) {
-        for (column, builder) in T::columns().iter().zip(&mut builders) {
-            builder.extend(block.iter().map(|record| (column.get)(record)));
+        columns.iter_mut().for_each(|column| column.extend(block));
+    }
+    let (plain, schema) = (schema_of::<T>(0)?, schema_of::<T>(records.len())?);
+    let (mut once, mut each) = (Vec::new(), Vec::new());
+    for (column, (plain, field)) in columns.into_iter().zip(plain.fields().iter().zip(schema.fields())) {
+        match column.finish()? {
+            Made::Null => {}
+            Made::Once(row) => once.push((Arc::clone(plain), row)),
+            Made::Each(rows) => each.push((Arc::clone(field), rows)),
         }
     }
-    let schema = if coded { coded_schema::<T>() } else { schema::<T>() };
-    let columns: Result<Vec<ArrayRef>, ArrowError> = builders.into_iter().map(Builder::finish).collect();
-    RecordBatch::try_new(schema, columns?)
+    Ok((batch(once, 1)?, batch(each, records.len())?))
 }
 
-/// A column in the making.
-enum Builder<'v> {
-    U64(UInt64Builder),
-    Text(StringBuilder),
-    Coded(Coding<'v>),
-    Timestamp(TimestampMicrosecondBuilder),
-    Texts(ListBuilder<StringBuilder>),
-    /// How many each row has, `None` where it has no list; and all of them.
-    CodedLists(Vec<Option<usize>>, Coding<'v>),
-    U64s(ListBuilder<UInt64Builder>),
+fn schema_of<T: Table>(records: usize) -> Result<&'static SchemaRef, ArrowError> {
+    let table = tables().iter().find(|table| table.name == T::NAME);
+    let table = table.ok_or_else(|| ArrowError::SchemaError(format!("there is no table {}", T::NAME)))?;
+    Ok(if records >= CODED_RECORDS_MIN { &table.coded } else { &table.schema })
 }
 
-impl<'v> Builder<'v> {
-    fn new(kind: FieldKind, rows: usize, coded: bool) -> Builder<'v> {
-        match kind {
-            FieldKind::Text if coded => Builder::Coded(Coding::with_capacity(rows)),
-            FieldKind::Texts if coded => Builder::CodedLists(Vec::with_capacity(rows), Coding::with_capacity(rows)),
-            FieldKind::U64 => Builder::U64(UInt64Builder::with_capacity(rows)),
-            FieldKind::Text => Builder::Text(StringBuilder::with_capacity(rows, 0)),
-            FieldKind::Timestamp => {
-                Builder::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"))
-            }
-            FieldKind::Texts => Builder::Texts(ListBuilder::with_capacity(StringBuilder::new(), rows)),
-            FieldKind::U64s => Builder::U64s(ListBuilder::with_capacity(UInt64Builder::new(), rows)),
-        }
-    }
+/// Rows that may have no column.
+fn batch(columns: Vec<(FieldRef, ArrayRef)>, rows: usize) -> Result<RecordBatch, ArrowError> {
+    let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    let rows = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)
+}
 
-    fn extend(&mut self, values: impl Iterator<Item = Value<'v>>) {
-        match self {
-            Builder::U64(builder) => {
-                values.for_each(|value| builder.append_option(if let Value::U64(n) = value { Some(n) } else { None }));
-            }
-            Builder::Text(builder) => values.for_each(|value| {
-                builder.append_option(if let Value::Text(text) = value { Some(text) } else { None });
-            }),
-            Builder::Coded(coding) => values.for_each(|value| {
-                coding.append(if let Value::Text(text) = value { Some(text) } else { None });
-            }),
-            Builder::CodedLists(lengths, coding) => values.for_each(|value| {
-                let Value::Texts(texts) = value else { return lengths.push(None) };
-                texts.iter().for_each(|text| coding.append(Some(text)));
-                lengths.push(Some(texts.len()));
-            }),
-            Builder::Timestamp(builder) => values.for_each(|value| {
-                builder.append_option(if let Value::Timestamp(t) = value { Some(t.0) } else { None });
-            }),
-            Builder::Texts(builder) => values.for_each(|value| {
-                let Value::Texts(texts) = value else { return builder.append_null() };
-                texts.iter().for_each(|text| builder.values().append_value(text));
-                builder.append(true);
-            }),
-            Builder::U64s(builder) => values.for_each(|value| {
-                let Value::U64s(numbers) = value else { return builder.append_null() };
-                builder.values().append_slice(numbers);
-                builder.append(true);
-            }),
-        }
-    }
+/// Records as the journal has them.
+pub enum Part {
+    /// Few of them.
+    Whole(RecordBatch),
+    /// As [`apart`] makes them.
+    Apart(RecordBatch, RecordBatch),
+}
 
-    fn finish(self) -> Result<ArrayRef, ArrowError> {
-        Ok(match self {
-            Builder::Coded(coding) => coding.finish(),
-            Builder::CodedLists(lengths, coding) => {
-                let ends = OffsetBuffer::from_lengths(lengths.iter().map(|length| length.unwrap_or(0)));
-                let known: NullBuffer = lengths.iter().map(Option::is_some).collect();
-                let items = coding.finish();
-                let item = Arc::new(ArrowField::new("item", items.data_type().clone(), true));
-                Arc::new(ListArray::try_new(item, ends, items, Some(known))?)
-            }
-            Builder::U64(mut builder) => Arc::new(builder.finish()),
-            Builder::Text(mut builder) => Arc::new(builder.finish()),
-            Builder::Timestamp(mut builder) => Arc::new(builder.finish()),
-            Builder::Texts(mut builder) => Arc::new(builder.finish()),
-            Builder::U64s(mut builder) => Arc::new(builder.finish()),
-        })
+impl Part {
+    /// Of records.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn of<T: Table>(records: &[T]) -> Result<Part, ArrowError> {
+        match records.len() {
+            ..CODED_RECORDS_MIN => encode(records).map(Part::Whole),
+            _ => apart(records).map(|(once, each)| Part::Apart(once, each)),
+        }
     }
 }
 

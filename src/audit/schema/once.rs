@@ -1,40 +1,20 @@
-//! Columns in which all rows are the same ⇄ one row of them: most columns of most batches.
+//! One row of columns in which all rows are the same → that many rows of them: most columns of most batches.
 //!
-//! In: a batch. Out: a batch of one row that has those columns, their texts as texts, and the batch without them; and back. A column that
-//! is null in every row is in neither. Which rows are the same is told from the arrays, so that it does not matter who made them.
+//! In: a batch of one row that has those columns, their texts as texts, and a batch of the others; a column that is in neither is null in every
+//! row. Out: a batch of all of them.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, DictionaryArray, Int32Array, ListArray, RecordBatch,
-    RecordBatchOptions, UInt32Array, new_empty_array, new_null_array,
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, ListArray, RecordBatch, RecordBatchOptions, UInt32Array,
+    new_empty_array, new_null_array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimestampMicrosecondType, UInt64Type};
+use arrow::datatypes::{DataType, Field, Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 
-/// A batch apart: what all of its rows have, as one row, and what each has.
-///
-/// # Errors
-/// None of a batch that [`super::encode`] made.
-pub fn apart(batch: &RecordBatch) -> Result<(RecordBatch, RecordBatch), ArrowError> {
-    let (mut fields, mut row, mut varying) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, (field, column)) in batch.schema_ref().fields().iter().zip(batch.columns()).enumerate() {
-        if !is_once(column) {
-            varying.push(place);
-        } else if column.null_count() == 0 {
-            let plain = as_texts(field);
-            row.push(cast(&column.slice(0, 1), plain.data_type())?);
-            fields.push(plain);
-        }
-    }
-    let one = RecordBatchOptions::new().with_row_count(Some(1));
-    let once = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), row, &one)?;
-    Ok((once, batch.project(&varying)?))
-}
-
-/// The rows of [`apart`] with exactly this schema's columns; null, where neither has one.
+/// The rows of [`super::apart`] with exactly this schema's columns; null, where neither has one.
 ///
 /// # Errors
 /// A column's type cannot be cast.
@@ -54,59 +34,7 @@ pub fn together(once: Option<&RecordBatch>, each: &RecordBatch, schema: &SchemaR
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
 }
 
-/// Whether all rows are known to be the same.
-fn is_once(column: &ArrayRef) -> bool {
-    if column.null_count() > 0 || column.is_empty() {
-        return column.null_count() == column.len();
-    }
-    match column.data_type() {
-        DataType::UInt64 => are_equal::<UInt64Type>(column),
-        DataType::Timestamp(..) => are_equal::<TimestampMicrosecondType>(column),
-        DataType::Dictionary(..) => codes(column).is_some_and(|codes| codes.windows(2).all(|two| two[0] == two[1])),
-        DataType::List(_) => column.as_list_opt::<i32>().is_some_and(are_equal_lists),
-        _ => false,
-    }
-}
-
-fn are_equal<T: ArrowPrimitiveType>(column: &ArrayRef) -> bool {
-    let values = column.as_primitive_opt::<T>().map(|numbers| numbers.values().as_ref());
-    values.and_then(<[T::Native]>::split_first).is_some_and(|(first, rest)| rest.iter().all(|value| value == first))
-}
-
-/// Of texts that are codes; of others only where no row has any.
-fn are_equal_lists(lists: &ListArray) -> bool {
-    let ends = lists.value_offsets();
-    let (Some(from), Some(to)) = (ends.first(), ends.last()) else { return false };
-    let length = lists.value_length(0);
-    let place = |end: &i32| usize::try_from(*end).ok();
-    if length == 0 {
-        return from == to;
-    }
-    let (Some(from), Some(to), Some(each)) = (place(from), place(to), place(&length)) else { return false };
-    let items = codes(lists.values()).and_then(|codes| codes.get(from..to));
-    let same = |items: &[i32]| {
-        items.split_at_checked(each).is_some_and(|(first, rest)| rest.chunks(each).all(|item| item == first))
-    };
-    ends.windows(2).all(|two| two[1] - two[0] == length) && items.is_some_and(same)
-}
-
-/// A column's codes, if it has them and none is null.
-fn codes(column: &ArrayRef) -> Option<&[i32]> {
-    let codes = column.as_dictionary_opt::<Int32Type>()?.keys();
-    (codes.null_count() == 0).then(|| codes.values().as_ref())
-}
-
-/// A column, its codes as texts.
-fn as_texts(field: &Field) -> Field {
-    let data_type = match field.data_type() {
-        DataType::Dictionary(_, text) => text.as_ref().clone(),
-        DataType::List(item) => DataType::List(Arc::new(as_texts(item))),
-        other => other.clone(),
-    };
-    Field::new(field.name(), data_type, field.is_nullable())
-}
-
-/// So many rows of a column that has one.
+/// So many rows of a column that has one, which is not null.
 fn repeated(row: &ArrayRef, rows: usize, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     match data_type {
         // What each row is a code of is there already.
@@ -131,7 +59,7 @@ fn repeated(row: &ArrayRef, rows: usize, data_type: &DataType) -> Result<ArrayRe
 
 #[cfg(test)]
 mod tests {
-    use super::super::{conform, decode, encode, tables};
+    use super::super::{apart, conform, decode, encode, tables};
     use super::*;
     use crate::clock::Timestamp;
     use crate::record::{Kind, Statement, Text};
@@ -170,13 +98,13 @@ mod tests {
         for rows in [1, 2, 63, 64, 300] {
             let records = records(rows);
             let batch = encode(&records).unwrap();
-            let (once, each) = apart(&batch).unwrap();
+            let (once, each) = apart(&records).unwrap();
             for schema in [&table.coded, &table.schema] {
                 let again = together(Some(&once), &each, schema).unwrap();
                 assert_eq!(decode::<Statement>(&again).unwrap(), records, "{rows} rows");
                 assert_eq!(conform(&again, &table.schema).unwrap(), conform(&batch, &table.schema).unwrap());
             }
-            let names: Arc<Schema> = Arc::new(table.coded.project(&[0, 1, 7]).unwrap());
+            let names: SchemaRef = Arc::new(table.coded.project(&[0, 1, 7]).unwrap());
             let some = together(Some(&once), &each, &names).unwrap();
             assert_eq!(conform(&some, &names).unwrap(), conform(&batch, &names).unwrap(), "some columns of them");
         }
@@ -184,37 +112,31 @@ mod tests {
 
     #[test]
     fn only_what_differs_has_a_row_for_each() {
-        let batch = encode(&records(300)).unwrap();
-        let (once, each) = apart(&batch).unwrap();
+        let (once, each) = apart(&records(300)).unwrap();
         let names = |batch: &RecordBatch| -> Vec<String> {
             batch.schema().fields().iter().map(|field| field.name().clone()).collect()
         };
-        let varying = [
-            "seq",
-            "database",
-            "application_name",
-            "functions",
-            "rows_affected",
-            "literals",
-            "derived",
-            "baits",
-            "member_of",
-        ];
+        let varying =
+            ["seq", "database", "application_name", "functions", "rows_affected", "derived", "baits", "member_of"];
         assert_eq!(names(&each), varying);
         assert_eq!((once.num_rows(), each.num_rows()), (1, 300));
-        for known in
-            ["writer", "at", "statement_no", "db_user", "kind", "relations", "columns", "rows_returned", "subjects"]
-        {
+        for known in [
+            "writer",
+            "at",
+            "statement_no",
+            "db_user",
+            "kind",
+            "relations",
+            "columns",
+            "rows_returned",
+            "subjects",
+            "literals",
+        ] {
             assert!(names(&once).iter().any(|name| name == known), "{known}");
         }
-        assert!(once.num_columns() + each.num_columns() < batch.num_columns(), "what is null throughout is in neither");
-    }
-
-    #[test]
-    fn a_part_of_a_batch_is_one_too() {
-        let batch = encode(&records(300)).unwrap().slice(200, 70);
-        let (once, each) = apart(&batch).unwrap();
-        let again = together(Some(&once), &each, &tables()[0].schema).unwrap();
-        assert_eq!(decode::<Statement>(&again).unwrap(), records(300)[200..270]);
+        assert!(
+            once.num_columns() + each.num_columns() < tables()[0].schema.fields().len(),
+            "what is null throughout is in neither"
+        );
     }
 }
