@@ -7,7 +7,9 @@ use super::stage::Stage;
 use crate::policy::acting::Whom;
 use crate::policy::judged::tame;
 use crate::quarantine;
-use crate::record::{Action, Finding};
+use crate::record::{Action, Finding, Outcome};
+use crate::session::event::Ended;
+use crate::session::gate::Denial;
 
 impl Stage {
     /// One that was found beside the records' way.
@@ -51,4 +53,14 @@ impl Stage {
             tracing::error!(%error, "a quarantine could not be written; it holds until the sidecar stops");
         }
     }
+}
+
+/// The policy that denied or cut this.
+pub(super) fn acted(ended: &Ended) -> Option<&str> {
+    if !matches!(ended.outcome, Outcome::Denied | Outcome::Cut) {
+        return None;
+    }
+    let (policy, part) = Denial::policy_of(ended.error.as_deref()?)?;
+    let here = part.is_none_or(|part| u32::try_from(part).ok() == Some(ended.part));
+    here.then_some(policy)
 }

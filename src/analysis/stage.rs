@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::Config;
+use super::found::acted;
 use super::given::before_commit;
 use super::identity::{Identity, end_user};
 use super::parsers::{self, Analyses, Parsers, Pending};
@@ -25,7 +26,6 @@ use crate::policy::{PolicySet, SharedEngine};
 use crate::quarantine::Quarantines;
 use crate::record::{Finding, Outcome, Parse, Protocol, Session as SessionRecord, Statement, Text, TransactionOutcome};
 use crate::session::event::{Begun, Closed, Ended, Event, Prepared, Told, TransactionStatus};
-use crate::session::gate::Denial;
 use crate::sql::{self, Analysis, Effect};
 
 /// How long records may wait to be made durable in the record journal, and so to be seen by a query.
@@ -109,7 +109,7 @@ pub struct Stage {
     /// Events up to here had their records written before a crash: they only restore what was open.
     pub(super) emitted_through: Option<Position>,
     committed_at: Instant,
-    /// When the last entry came: time is asked for once an entry.
+    /// When the last entries came: time is asked for once a row of them.
     now: Instant,
     /// Set when the sidecar is stopping.
     stopping: Arc<AtomicBool>,
@@ -160,9 +160,11 @@ impl Stage {
     pub fn run(mut self, mut reader: IntakeReader, control: &Receiver<Control>) -> Result<(), StageError> {
         let mut live = false;
         loop {
-            control.try_iter().for_each(|order| self.order(order));
             let entry = reader.next(WAIT)?;
-            self.now = Instant::now();
+            if reader.begins_a_row() {
+                self.now = Instant::now();
+                control.try_iter().for_each(|order| self.order(order));
+            }
             if !live && entry.as_ref().is_none_or(|(position, _)| reader.was_live(*position)) {
                 live = true;
                 // What was open when the sidecar died is dead: its books are closed before anything new is taken.
@@ -382,8 +384,7 @@ impl Stage {
         if session.saved.transaction.is_none() {
             session.saved.transaction_no = session.saved.transaction_no.saturating_add(1);
         }
-        let baits =
-            ended.map_or_else(Default::default, |ended| understood.baits(&self.catalog, &database, &meant, ended));
+        let baits = ended.map(|ended| understood.baits(&self.catalog, &database, &meant, ended));
         let source = statement::Source {
             open,
             ended,
@@ -399,7 +400,7 @@ impl Stage {
             literals: self.config.literals,
             baits,
         };
-        let record = statement::record(&source, &self.key);
+        let record = statement::record(source, &self.key);
         self.passed.count(&record, &meant.fingerprint);
         // EXECUTE and FETCH have a text of their own; an error may tell of other columns, and what is not understood of any.
         let is_alike = ended.is_some_and(|ended| ended.outcome == Outcome::Ok)
@@ -586,14 +587,4 @@ impl Stage {
         }
         Ok(())
     }
-}
-
-/// The policy that denied or cut this.
-fn acted(ended: &Ended) -> Option<&str> {
-    if !matches!(ended.outcome, Outcome::Denied | Outcome::Cut) {
-        return None;
-    }
-    let (policy, part) = Denial::policy_of(ended.error.as_deref()?)?;
-    let here = part.is_none_or(|part| u32::try_from(part).ok() == Some(ended.part));
-    here.then_some(policy)
 }

@@ -30,12 +30,14 @@ pub(super) struct Source<'a> {
     pub(super) end_user: Option<Text>,
     pub(super) context: Option<Proof>,
     pub(super) literals: Literals,
-    /// Baits that it returned.
-    pub(super) baits: Texts,
+    /// Baits that it returned; `None` where its end was not seen.
+    pub(super) baits: Option<Texts>,
 }
 
 /// Makes the record.
-pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
+pub(super) fn record(mut source: Source<'_>, key: &Key) -> Statement {
+    let (role, end_user, baits) = (source.role.take(), source.end_user.take(), source.baits.take());
+    let source = &source;
     let Source { open, analysis, understood, whose, .. } = source;
     let understanding = &understood.understanding;
     let kind = if analysis.kind == Kind::Other { source.meant.kind } else { analysis.kind };
@@ -43,8 +45,9 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
         common: Common { at: open.part_at, session_id: Some(whose.session_id.clone()), ..Common::default() },
         statement_no: source.statement_no,
         transaction_no: Some(source.transaction_no),
-        role: source.role.clone(),
-        end_user: source.end_user.clone(),
+        role,
+        end_user,
+        baits,
         context: source.context,
         ticket: analysis.ticket.clone(),
         protocol: Some(open.protocol),
@@ -76,7 +79,6 @@ pub(super) fn record(source: &Source<'_>, key: &Key) -> Statement {
             record.columns = Some(Arc::default());
             record.level = None;
         }
-        record.baits = Some(source.baits.clone());
         add_end(&mut record, source, ended, kind);
         count_people(&mut record, source, ended, key);
         count_raised(&mut record, source, ended);

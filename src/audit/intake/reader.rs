@@ -26,6 +26,8 @@ const POLL_FOR: Duration = Duration::from_millis(100);
 const STINT: u32 = 8;
 /// … but it does so only for so many, and then catches up.
 const STINTS_MAX: u32 = 16;
+/// So many events are taken to have come at one time, if they are there already. They take a fraction of a millisecond, as a rule.
+const ROW: u32 = 32;
 
 /// What an earlier process left.
 pub(super) struct Recovered {
@@ -130,6 +132,8 @@ pub struct IntakeReader {
     busy: Instant,
     /// Entries taken from memory since it last slept.
     in_a_row: u32,
+    /// Events handed out since the last one that begins a row.
+    since: u32,
 }
 
 impl IntakeReader {
@@ -151,6 +155,7 @@ impl IntakeReader {
             ready,
             busy,
             in_a_row: 0,
+            since: 0,
         }
     }
 
@@ -159,6 +164,8 @@ impl IntakeReader {
     /// # Errors
     /// A segment of an earlier process cannot be read.
     pub fn next(&mut self, wait: Duration) -> Result<Option<(Position, Entry)>, Error> {
+        let goes_on = self.since < ROW && !(self.ready.is_empty() && self.lately.is_empty());
+        self.since = if goes_on { self.since + 1 } else { 0 };
         let mut deadline = None;
         loop {
             if let Some(next) = self.ready.pop_front() {
@@ -185,6 +192,12 @@ impl IntakeReader {
                 }
             }
         }
+    }
+
+    /// Whether what [`IntakeReader::next`] gave last may have come later than what it gave before: it was not there yet, or many were given
+    /// since. Others come in a row, and need no look at a clock.
+    pub fn begins_a_row(&self) -> bool {
+        self.since == 0
     }
 
     /// To be called after a checkpoint: makes of a segment that is spent the next one, cleared, and has the system forget the others.
