@@ -136,7 +136,7 @@ pub fn encode<T: Table>(records: &[T]) -> Result<RecordBatch, ArrowError> {
 }
 
 /// Records as two batches: what all of them have, as one row, its texts as texts; and what each has. A column that is null in every record is in
-/// neither. [`together`] makes one of the two.
+/// neither. `together` makes one of the two.
 ///
 /// # Errors
 /// As [`encode`].
