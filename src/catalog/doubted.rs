@@ -3,9 +3,9 @@
 //! In: that such code ran; and of each relation something that changes whenever it is written, as the catalog is read. Out: whether any relation may
 //! have been filled, until the server has counted; and then those that were written meanwhile. Nothing is said of what they hold, and so nobody is
 //! counted for it: what is read of them is not exact, no more and no less. What had been counted before is kept with the lineage, so that a restart ends
-//! no doubt. On servers that do not count, it holds for every relation from then on.
+//! no doubt. Where nothing had been, it is every relation there is; on servers that do not count, every one from then on.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,25 +16,29 @@ use crate::clock::Timestamp;
 use crate::record::Text;
 
 /// A session that rests tells what it wrote after ten seconds (PostgreSQL's pgstat.c, `PGSTAT_IDLE_INTERVAL`); one that works, each second.
-const COUNTED_AFTER: Duration = Duration::from_secs(12);
+pub(super) const COUNTED_AFTER: Duration = Duration::from_secs(12);
 
-/// Readings of which it is remembered what had been counted: a statement is told of when it is over, and some may have begun since it did.
+/// Readings of which it is remembered what had been counted: a statement is told of when it is over, and some may have begun since it did. The
+/// first one and the last are among them, and those between lie the closer the later they are.
 const READINGS_MAX: usize = 8;
+
+/// What had been counted before anything was, as it is kept: no relation has this OID.
+const NOTHING_COUNTED: [(Oid, i64); 1] = [(0, 0)];
 
 /// Of each relation something that changes whenever it is written.
 pub(super) type Written = HashMap<Oid, i64>;
 
 /// Of one database.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Doubt {
     open: Option<Open>,
     /// When the reading began that is under way.
-    reading_since: Option<(Instant, Timestamp)>,
-    /// What the last readings had counted, and when each began.
-    readings: VecDeque<(Timestamp, Arc<Written>)>,
+    reading_since: Option<Instant>,
+    /// What readings had counted, by when.
+    readings: Vec<(Timestamp, Arc<Written>)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     /// What had been written before; `None` where the server does not count.
     before: Option<Arc<Written>>,
@@ -47,13 +51,13 @@ impl Doubt {
         self.open.is_some()
     }
 
-    pub(super) fn reading_begins(&mut self, at: Timestamp) {
-        self.reading_since = Some((Instant::now(), at));
+    pub(super) fn reading_begins(&mut self) {
+        self.reading_since = Some(Instant::now());
     }
 
-    /// True where there was none. `begun`: when what raises it began, of which no reading before that has anything.
-    fn raise(&mut self, begun: Timestamp) -> bool {
-        let until = Instant::now() + COUNTED_AFTER;
+    /// True where there was none. `begun`: when what raises it began, of which no reading that was over by then has anything.
+    pub(super) fn raise(&mut self, begun: Timestamp, counted_after: Duration) -> bool {
+        let until = Instant::now() + counted_after;
         let before = self.readings.iter().rev().find(|(at, _)| *at < begun).map(|(_, written)| Arc::clone(written));
         match &mut self.open {
             Some(open) => open.until = until,
@@ -65,31 +69,49 @@ impl Doubt {
         false
     }
 
+    /// Takes what a reading has counted that was over then. Of more than are remembered, the one goes that is missed the least: its neighbours
+    /// lie closest to each other, for how long ago they were.
+    fn remember(&mut self, at: Timestamp, written: &Arc<Written>) {
+        if self.readings.last().is_some_and(|(_, last)| last == written) {
+            return;
+        }
+        self.readings.push((at, Arc::clone(written)));
+        if self.readings.len() <= READINGS_MAX {
+            return;
+        }
+        let ago = |place: usize| self.readings.get(place).map_or(0, |(then, _)| at.0.saturating_sub(then.0));
+        // How much longer ago than it must be the reading is that is found instead, in thousandths.
+        let missed = |place: &usize| {
+            let [earlier, later] = [ago(place.saturating_sub(1)), ago(place.saturating_add(1))];
+            earlier.saturating_sub(later).saturating_mul(1000).checked_div(earlier)
+        };
+        if let Some(place) = (1..READINGS_MAX).min_by_key(missed) {
+            self.readings.remove(place);
+        }
+    }
+
     /// What was counted before it was raised, to be kept.
     pub(super) fn counted_before(&self) -> Option<&Arc<Written>> {
         self.open.as_ref()?.before.as_ref()
     }
 
     /// Goes on where it was before a restart: all that was written by then is counted in a while, too.
-    pub(super) fn resume(&mut self, before: Written) {
-        self.open = Some(Open { before: Some(Arc::new(before)), until: Instant::now() + COUNTED_AFTER });
+    pub(super) fn resume(&mut self, before: Written, counted_after: Duration) {
+        self.open = Some(Open { before: Some(Arc::new(before)), until: Instant::now() + counted_after });
     }
 
     /// The catalog was read. Gives the relations that were written since it was open, where all of it is counted by now, and that ends it.
     pub(super) fn was_read(&mut self, rows: &Rows) -> Option<BTreeSet<(Text, Text)>> {
-        let last = self.readings.back().map(|(_, written)| written);
-        if let (Some((_, at)), Some(written)) = (self.reading_since, &rows.written)
-            && last != Some(written)
-        {
-            self.readings.push_back((at, Arc::clone(written)));
-            self.readings.drain(..self.readings.len().saturating_sub(READINGS_MAX));
+        if let Some(written) = &rows.written {
+            self.remember(rows.written_by, written);
         }
         let open = self.open.as_mut()?;
-        let (Some(now), Some(before)) = (&rows.written, &open.before) else {
+        let Some(now) = &rows.written else {
             open.before = None;
             return None;
         };
-        if self.reading_since.is_none_or(|(since, _)| since < open.until) {
+        let before = open.before.get_or_insert_with(|| Arc::new(NOTHING_COUNTED.into()));
+        if self.reading_since.is_none_or(|since| since < open.until) {
             return None;
         }
         let mut written: BTreeSet<Oid> =
@@ -112,7 +134,7 @@ impl Catalog {
     pub fn was_not_followed(&self, database: &str, begun: Timestamp) -> bool {
         let mut databases = self.write();
         let Some(database) = databases.get_mut(database) else { return false };
-        let is_new = database.doubt.raise(begun);
+        let is_new = database.doubt.raise(begun, COUNTED_AFTER);
         if is_new {
             Arc::make_mut(&mut database.lineage).doubt_what_is_no_relation();
         }

@@ -85,7 +85,7 @@ pub async fn keep_fresh(catalog: Catalog, config: Config, mut stop: watch::Recei
                 continue;
             }
             let changes = catalog.changes(&database);
-            catalog.reading_begins(&database, Clock::system().now());
+            catalog.reading_begins(&database);
             let next = match read(&catalog, &login, &database).await {
                 Ok(rows) => {
                     let (catalog, database) = (catalog.clone(), database.clone());
@@ -344,6 +344,7 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
         // A view is what its definition makes it.
         written.extend(rows.views.iter().filter_map(|(oid, view)| Some((*oid, view.made().parse().ok()?))));
     }
+    rows.written_by = Clock::system().now();
     add_rest(client, version, &mut rows).await?;
     add_widths(client, catalog, &mut rows).await?;
     Ok(rows)

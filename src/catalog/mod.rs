@@ -42,7 +42,7 @@ use tokio::sync::Notify;
 use self::carried::Before;
 pub use self::classification::{Classification, Level};
 pub use self::consequences::{AtRisk, Consequences};
-use self::doubted::Doubt;
+use self::doubted::{COUNTED_AFTER, Doubt};
 pub use self::lineage::{Kept, Own};
 use self::lineage::{Learned, Lineage};
 use self::resolve::Resolver;
@@ -204,7 +204,7 @@ impl Database {
     /// Takes one thing that was kept before a restart.
     fn restore(&mut self, mut kept: Kept) {
         match kept.take_counted() {
-            Some(before) => self.doubt.resume(before),
+            Some(before) => self.doubt.resume(before, COUNTED_AFTER),
             None => Arc::make_mut(&mut self.lineage).restore(kept),
         }
     }
@@ -529,11 +529,12 @@ impl Catalog {
             let kept = (!lineage.identities.is_empty()).then_some(&lineage.identities)?;
             Some(Arc::new(lineage::remembered(kept, &rows, &classification)))
         });
-        let written = self.write().get_mut(database).and_then(|known| known.doubt.was_read(&rows));
-        if written.is_some() {
-            self.inner.grew.store(true, Ordering::Relaxed);
+        let mut written = BTreeSet::new();
+        if let Some(known) = self.write().get_mut(database) {
+            let was_open = known.doubt.is_open();
+            written = known.doubt.was_read(&rows).unwrap_or_default();
+            self.inner.grew.fetch_or(was_open, Ordering::Relaxed);
         }
-        let written = written.unwrap_or_default();
         Arc::make_mut(&mut lineage).doubt(&written);
         let before = before.as_deref().map(|snapshot| Before { snapshot, inherits: &rows_before.inherits });
         let (snapshot, carried) = carried::build(before.as_ref(), &rows, &classification, Arc::make_mut(&mut lineage));

@@ -18,6 +18,7 @@ pub use super::relations::{Classified, Oid, Relation};
 use super::relations::{Relations, place_of};
 use super::set_off::SetOff;
 use super::streams::Sent;
+use crate::clock::Timestamp;
 use crate::record::{Text, Texts};
 use crate::session::{Bait, Baits};
 use crate::sql;
@@ -80,6 +81,8 @@ pub struct Rows {
     pub cascades: Vec<(Oid, i16, Oid, i16)>,
     /// Of each relation something that changes whenever it is written; `None` where the server does not count.
     pub(super) written: Option<Arc<Written>>,
+    /// When all of that had been read.
+    pub(super) written_by: Timestamp,
     /// The server's default search path.
     pub search_path: Vec<Text>,
     /// Search paths by `ALTER ROLE` and `ALTER DATABASE`.

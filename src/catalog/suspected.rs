@@ -5,7 +5,6 @@
 
 use super::Catalog;
 use super::resolve::{Resolver, Target};
-use crate::clock::Timestamp;
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Output};
 
@@ -55,13 +54,13 @@ impl Catalog {
     }
 
     /// A reading of the database begins.
-    pub(super) fn reading_begins(&self, database: &str, at: Timestamp) {
+    pub(super) fn reading_begins(&self, database: &str) {
         if let Some(database) = self.write().get_mut(database) {
             let suspicion = &mut database.suspicion;
             suspicion.at_reading = suspicion.raised;
             suspicion.begun = suspicion.begun.saturating_add(1);
             suspicion.is_pressing = false;
-            database.doubt.reading_begins(at);
+            database.doubt.reading_begins();
         }
     }
 

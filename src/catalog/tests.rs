@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::doubted::{Doubt, Written};
 use super::functions::Function;
 use super::snapshot::{Listed, View};
 use super::*;
+use crate::clock::Timestamp;
 use crate::sql;
 
 const CLASSIFICATION: &str = "\
@@ -56,6 +58,7 @@ fn rows() -> Rows {
         cascades: Vec::new(),
         dependents: Vec::new(),
         written: None,
+        written_by: Timestamp(0),
         generated: Vec::new(),
         unnamed: Vec::new(),
         triggers: Vec::new(),
@@ -449,9 +452,62 @@ fn a_suspected_name_is_what_the_wire_says_where_that_is_a_table() {
     assert_eq!(run("select who from people", &[origin("who", 3, 1)]).0, everything, "a view");
     assert_eq!(run("select new from tickets", &[origin("new", 4, 9)]).0, everything, "a new column");
     let begun = catalog.read_again("shop");
-    catalog.reading_begins("shop", crate::clock::Timestamp(1));
+    catalog.reading_begins("shop");
     assert!(!catalog.was_read_since("shop", begun));
     catalog.put("shop", rows(), 0);
     assert!(catalog.was_read_since("shop", begun));
     assert_eq!(run("select who from people", &[origin("who", 3, 1)]).0, 0);
+}
+
+/// Rows of which so much had been written of the relation 4, by then.
+fn counted(by: i64, written: i64) -> Rows {
+    Rows { written: Some(Arc::new(Written::from([(4, written), (5, 1)]))), written_by: Timestamp(by), ..rows() }
+}
+
+#[test]
+fn what_was_counted_before_is_of_a_reading_that_was_over_when_the_code_began() {
+    let doubt = |begun: i64| {
+        let catalog = Catalog::new(Classification::parse(CLASSIFICATION, Path::new("c.yaml")).unwrap());
+        catalog.seen("shop");
+        catalog.put("shop", counted(10, 1), 0);
+        catalog.put("shop", counted(20, 2), 0);
+        assert!(catalog.was_not_followed("shop", Timestamp(begun)));
+        let before = catalog.read().get("shop").and_then(|shop| shop.doubt.counted_before().cloned());
+        before.and_then(|before| before.get(&4).copied())
+    };
+    assert_eq!([5, 10, 11, 20, 21].map(doubt), [None, None, Some(1), Some(1), Some(2)]);
+}
+
+#[test]
+fn where_nothing_had_been_counted_before_every_relation_may_have_been_filled() {
+    let mut doubt = Doubt::default();
+    doubt.resume(Written::from([(4, 1), (5, 1)]), Duration::ZERO);
+    doubt.reading_begins();
+    let orders = (Text::from("shop"), Text::from("orders"));
+    assert_eq!(doubt.was_read(&counted(1, 2)), Some([orders.clone()].into()));
+    assert!(!doubt.is_open());
+    let mut doubt = Doubt::default();
+    assert!(doubt.raise(Timestamp(1), Duration::ZERO));
+    assert_eq!(doubt.was_read(&counted(2, 1)), None, "no reading began since");
+    assert!(doubt.counted_before().is_some(), "kept over a restart");
+    doubt.reading_begins();
+    let notes = (Text::from("public"), Text::from("notes"));
+    assert_eq!(doubt.was_read(&counted(3, 1)), Some([orders, notes].into()));
+}
+
+/// Code that ran for a day finds what had been counted when it began, or not long before, and the first reading is never forgotten.
+#[test]
+fn readings_are_remembered_the_closer_the_later_they_are() {
+    let mut doubt = Doubt::default();
+    const LAST: i64 = 10_000;
+    (1..=LAST).for_each(|minute| _ = doubt.was_read(&counted(minute, minute)));
+    let found = |ago: i64| {
+        let mut doubt = doubt.clone();
+        doubt.raise(Timestamp(LAST - ago), Duration::ZERO);
+        LAST - doubt.counted_before().expect("one was over by then").get(&4).copied().expect("counted")
+    };
+    assert_eq!(found(LAST - 2), LAST - 1);
+    for ago in [1, 2, 5, 10, 100, 1000, 5000] {
+        assert!((ago + 1..=ago * 12).contains(&found(ago)), "{ago} minutes: {}", found(ago));
+    }
 }

@@ -81,14 +81,15 @@ fn a_backend_terminated_while_nobody_reads_is_cut_off_where_it_was() {
     assert_eq!(closed(&events)[0].outcome, SessionOutcome::Lost);
 }
 
-/// Every buffer on the way is full: the backend is found waiting to send so often in a row that it is not between two pieces.
+/// Every buffer on the way is full: the backend is found waiting to send for so long that it is not between two pieces. The kernel asks a
+/// receiver that takes nothing again after a fifth of a second, and after twice as long each time; some bytes may find room then.
 fn until_nothing_is_taken(name: &str) {
     let waits = format!("select wait_event from pg_stat_activity where datname = '{name}'");
     let mut in_a_row = 0;
     for _ in 0..300 {
         let found = psql(&direct(shared(), "postgres"), &waits);
         in_a_row = if found.expect_success().trim() == "ClientWrite" { in_a_row + 1 } else { 0 };
-        if in_a_row == 5 {
+        if in_a_row == 20 {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
