@@ -278,14 +278,15 @@ impl<'a> Builder<'a> {
 
     /// What code puts into its columns.
     fn compute(&self, relation: &mut Relation) {
-        for ((_, number), (columns, guessed)) in
-            self.computed.range((relation.oid, i16::MIN)..=(relation.oid, i16::MAX))
-        {
-            if *guessed {
+        for ((_, number), put) in self.computed.range((relation.oid, i16::MIN)..=(relation.oid, i16::MAX)) {
+            if put.is_guessed {
                 relation.rare_mut().guessed.push(*number);
             }
+            if put.is_collected {
+                relation.rare_mut().is_collected = true;
+            }
             let present = relation.classified.of(*number);
-            present.extend(columns.iter().cloned());
+            present.extend(put.columns.iter().cloned());
             present.sort_unstable();
             present.dedup();
             relation.filled = true;

@@ -9,12 +9,15 @@ use std::collections::{BTreeMap, HashSet};
 use super::classification::Classification;
 use super::lineage::{Learned, Lineage};
 use super::snapshot::{Classified, Oid, Rows, Snapshot};
+use crate::record::Text;
 
 /// What was known before.
 pub(super) struct Before<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// Relations that inherited from others, and these.
     pub(super) inherits: &'a [(Oid, Oid)],
+    /// Whether it is what was written down before a restart: what is classified may have been decided anew since.
+    pub(super) is_written_down: bool,
 }
 
 /// See the module. What is to be learned, the lineage has learned.
@@ -30,7 +33,7 @@ pub(super) fn build(
     let mut snapshot = Snapshot::build(rows, classification, lineage);
     let inherits: HashSet<(Oid, Oid)> = rows.inherits.iter().copied().collect();
     let parted = before.inherits.iter().filter(|edge| !inherits.contains(edge)).map(|(child, _)| *child).collect();
-    let left = left(before.snapshot, &snapshot, &parted, classification);
+    let left = left(before, &snapshot, &parted, classification);
     if !left.is_empty() {
         left.iter().for_each(|left| _ = lineage.learn(left, false));
         learned.extend(left);
@@ -60,14 +63,17 @@ fn renamed(before: &Snapshot, after: &Rows, classification: &Classification) -> 
 
 /// What is to be learned of columns that code filled, and of relations that are parted from what they inherited from: a trigger that is
 /// dropped leaves what it wrote, and a partition that is detached keeps its rows.
-fn left(before: &Snapshot, after: &Snapshot, parted: &HashSet<Oid>, classification: &Classification) -> Vec<Learned> {
-    let mut held: BTreeMap<(Oid, i16), Vec<&Classified>> = BTreeMap::new();
-    for (place, put) in before.put() {
-        held.entry(*place).or_default().extend(put);
-    }
+fn left(before: &Before<'_>, after: &Snapshot, parted: &HashSet<Oid>, classification: &Classification) -> Vec<Learned> {
+    let still: Option<HashSet<&Text>> = before.is_written_down.then(|| {
+        let classified = after.tables().flat_map(|table| table.classified.values().flatten());
+        classified.map(|classified| &classified.name).collect()
+    });
+    let is_still = |held: &Classified| still.as_ref().is_none_or(|still| still.contains(&held.name));
+    let before = before.snapshot;
+    let mut held = before.put().clone();
     for relation in parted.iter().filter_map(|oid| before.relation(*oid)) {
         for (number, classified) in relation.classified.iter() {
-            held.entry((relation.oid, number)).or_default().extend(classified);
+            held.entry((relation.oid, number)).or_default().columns.extend(classified.iter().cloned());
         }
     }
     let mut left: BTreeMap<Oid, Learned> = BTreeMap::new();
@@ -75,9 +81,11 @@ fn left(before: &Snapshot, after: &Snapshot, parted: &HashSet<Oid>, classificati
         let Some(table) = after.relation(oid).filter(|relation| relation.is_table()) else { continue };
         let Some(column) = table.column_named(number) else { continue };
         let now = table.classified.get(&number).map(Vec::as_slice).unwrap_or_default();
-        let gone: Vec<Classified> = held.into_iter().filter(|held| !now.contains(held)).cloned().collect();
+        let is_gone = |held: &Classified| !now.contains(held) && is_still(held);
+        let gone: Vec<Classified> = held.columns.into_iter().filter(is_gone).collect();
         let learned = left.entry(oid).or_insert_with(|| Learned::filled(table.parts.0.clone(), table.parts.1.clone()));
         learned.fill(Some(column), &gone, classification);
+        learned.collects(held.is_collected && !gone.is_empty());
     }
     left.into_values().filter(Learned::says_something).collect()
 }

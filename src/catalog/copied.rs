@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::bodies::Bodies;
 use super::classification::Classification;
-use super::computed::Computed;
+use super::computed::{Computed, Put};
 use super::functions::Shown;
 use super::lineage::Lineage;
 use super::snapshot::{Classified, Oid, Relation, Rows, Snapshot};
@@ -24,7 +24,12 @@ impl Snapshot {
         lineage: &Lineage,
         classification: &Classification,
     ) -> Computed {
-        let mut copied: HashMap<Oid, BTreeSet<Classified>> = HashMap::new();
+        let mut copied: HashMap<Oid, Put> = HashMap::new();
+        let mut put = |into: Oid, columns: BTreeSet<Classified>, is_collected: bool| {
+            if !columns.is_empty() {
+                copied.entry(into).or_default().takes(Put { columns, is_guessed: true, is_collected });
+            }
+        };
         // One function is the trigger of many tables, as a rule.
         let mut followed: HashMap<&str, (Arc<Code>, Shown)> = HashMap::new();
         for (oid, code) in rows.triggers.iter().filter(|(_, code)| writes(code)) {
@@ -41,25 +46,22 @@ impl Snapshot {
             own.extend(held.iter().cloned());
             for (into, with) in &shown.fills {
                 let Some(into) = self.named(&into.0, &into.1).filter(|into| into.oid != *oid) else { continue };
-                let is_outright = code.takes_rows || code.dynamic || is_written_by(code, into);
-                let given = own.iter().filter(|own| is_outright || held.contains(own) || is_named(code, from, own));
-                let all: BTreeSet<Classified> = with.iter().chain(given).cloned().collect();
-                if !all.is_empty() {
-                    copied.entry(into.oid).or_default().extend(all);
-                }
+                let is_whole = code.takes_rows || code.dynamic;
+                let given = own.iter().filter(|own| is_whole || held.contains(own) || is_named(code, from, own));
+                put(into.oid, with.iter().chain(given).cloned().collect(), shown.collects);
             }
         }
         let computed = rows.computed.iter().map(|(_, _, function)| function);
         let unnamed: HashSet<&Text> = rows.unnamed.iter().map(|(_, function, _)| function).chain(computed).collect();
-        for (into, with) in unnamed.into_iter().filter_map(|name| self.function(name)).flat_map(|shown| &shown.fills) {
-            if let Some(into) = self.named(&into.0, &into.1).filter(|_| !with.is_empty()) {
-                copied.entry(into.oid).or_default().extend(with.iter().cloned());
+        for shown in unnamed.into_iter().filter_map(|name| self.function(name)) {
+            for (into, with) in &shown.fills {
+                if let Some(into) = self.named(&into.0, &into.1) {
+                    put(into.oid, with.clone(), shown.collects);
+                }
             }
         }
         let columns = |oid: Oid| self.relation(oid).into_iter().flat_map(|relation| relation.columns.iter());
-        let anywhere = |(oid, all): (Oid, BTreeSet<Classified>)| {
-            columns(oid).map(move |(_, number)| ((oid, *number), (all.clone(), true)))
-        };
+        let anywhere = |(oid, put): (Oid, Put)| columns(oid).map(move |(_, number)| ((oid, *number), put.clone()));
         copied.into_iter().flat_map(anywhere).collect()
     }
 }
@@ -68,11 +70,6 @@ impl Snapshot {
 pub(super) fn writes(code: &str) -> bool {
     let says = |word: &str| code.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
     says("into") || says("update") || says("execute") || says("perform") || says("call")
-}
-
-/// Whether code names a relation as one that it writes; else what it calls does so.
-fn is_written_by(code: &Code, into: &Relation) -> bool {
-    code.writes.iter().any(|name| name.name == into.parts.1)
 }
 
 /// Whether a classified column of the relation that sets code off is named there.

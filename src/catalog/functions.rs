@@ -484,29 +484,31 @@ pub(super) fn of_large_objects(oid: u32) -> Option<&'static str> {
 }
 
 /// PostgreSQL's functions that take a statement, a table's name or a file's, and may read anything by it.
+pub(super) const READING_ANYTHING: [&str; 19] = [
+    "query_to_xml",
+    "query_to_xml_and_xmlschema",
+    "table_to_xml",
+    "table_to_xml_and_xmlschema",
+    "schema_to_xml",
+    "schema_to_xml_and_xmlschema",
+    "database_to_xml",
+    "database_to_xml_and_xmlschema",
+    "cursor_to_xml",
+    "ts_stat",
+    "ts_rewrite",
+    "pg_read_file",
+    "pg_read_binary_file",
+    "lo_import",
+    "pg_logical_slot_get_changes",
+    "pg_logical_slot_peek_changes",
+    "pg_logical_slot_get_binary_changes",
+    "pg_logical_slot_peek_binary_changes",
+    "pg_logical_emit_message",
+];
+
+/// Whether it is one of these.
 pub(super) fn reads_anything(name: &str) -> bool {
-    const READ: [&str; 19] = [
-        "query_to_xml",
-        "query_to_xml_and_xmlschema",
-        "table_to_xml",
-        "table_to_xml_and_xmlschema",
-        "schema_to_xml",
-        "schema_to_xml_and_xmlschema",
-        "database_to_xml",
-        "database_to_xml_and_xmlschema",
-        "cursor_to_xml",
-        "ts_stat",
-        "ts_rewrite",
-        "pg_read_file",
-        "pg_read_binary_file",
-        "lo_import",
-        "pg_logical_slot_get_changes",
-        "pg_logical_slot_peek_changes",
-        "pg_logical_slot_get_binary_changes",
-        "pg_logical_slot_peek_binary_changes",
-        "pg_logical_emit_message",
-    ];
-    READ.contains(&name.strip_prefix("pg_catalog.").unwrap_or(name))
+    READING_ANYTHING.contains(&name.strip_prefix("pg_catalog.").unwrap_or(name))
 }
 
 /// Whether a relation of this name holds the planner's statistics: the most common values of every column are among them.

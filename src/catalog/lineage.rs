@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
+use super::computed::Computed;
 use super::doubted::Written;
 use super::relations::{Classified, Relation, Relations};
 use super::snapshot::{Rows, Snapshot};
@@ -263,13 +264,14 @@ pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &
     kept
 }
 
-/// The tables as they were when they were written down. One whose name means another table now is left out: another server may stand
-/// where that one was, and its OIDs say nothing.
+/// The tables as they were when they were written down, and what other tables' columns had come to them, by whatever way. One whose name means
+/// another table now is left out: another server may stand where that one was, and its OIDs say nothing.
 pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classification) -> Snapshot {
     let names = || now.relations.iter().map(|listed| (listed.oid, (&listed.schema, &listed.name)));
     let by_oid: HashMap<u32, (&Text, &Text)> = names().collect();
     let there: HashSet<(&Text, &Text)> = names().map(|(_, name)| name).collect();
     let mut tables: HashMap<u32, Relation> = HashMap::new();
+    let mut put = Computed::new();
     for kept in kept {
         let (Some(oid), Some(number), Some(column)) = (kept.oid, kept.number, &kept.column) else { continue };
         let name = (&kept.schema, &kept.table);
@@ -282,10 +284,13 @@ pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classificat
         if kept.subject {
             relation.subject = Some(number);
         } else if let Some(classified) = classified(&(kept.from.clone(), kept.level.clone()), classification) {
+            if *classified.name != format!("{}.{column}", relation.name) {
+                put.entry((oid, number)).or_default().columns.insert(classified.clone());
+            }
             relation.classified.of(number).push(classified);
         }
     }
-    Snapshot::of_tables(Relations::of(tables.into_values().collect()))
+    Snapshot::of_tables(Relations::of(tables.into_values().collect()), put)
 }
 
 impl Lineage {

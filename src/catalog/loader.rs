@@ -15,13 +15,13 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Socket};
 
 use super::columns::Kinds;
-use super::functions::Function;
+use super::functions::{Function, READING_ANYTHING};
 use super::lineage::Lineage;
 use super::questions::{
-    BUILT_IN, CASCADES, CODE_WITHIN, COMMENTS, COMPUTED, COUNTS, DEFINITIONS, DEPENDENCIES, DEPENDENTS, DOMAINS,
-    FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS,
-    OPERATORS, PUBLISHED, READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS, STATISTICS,
-    TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
+    BUILT_IN, CASCADES, CODE_WITHIN, COMMENTS, COMPUTED, COUNTS, DEFAULTS_OF_OWN, DEFINITIONS, DEPENDENCIES,
+    DEPENDENTS, DOMAINS, FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS,
+    MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED, READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS,
+    SETTINGS, STATISTICS, TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
 };
 use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
@@ -424,8 +424,14 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     for row in client.query(&with_code(COMPUTED), &[]).await? {
         rows.computed.push((row.try_get(0)?, row.try_get(1)?, name(&row, 2)?));
     }
-    let domains: Vec<(u32, Text)> =
+    let mut domains: Vec<(u32, Text)> =
         read_all(client, DOMAINS, &[], |row| Ok((row.try_get(0)?, row.try_get::<_, &str>(1)?.into()))).await?;
+    for row in client.query(DEFAULTS_OF_OWN, &[&READING_ANYTHING.as_slice()]).await? {
+        match row.try_get(2)? {
+            0 => rows.computed.push((row.try_get(0)?, row.try_get(1)?, name(&row, 3)?)),
+            domain => domains.push((domain, name(&row, 3)?)),
+        }
+    }
     if !domains.is_empty() {
         let types: Vec<u32> = domains.iter().map(|(domain, _)| *domain).collect();
         for row in client.query(OF_DOMAINS, &[&types]).await? {

@@ -258,9 +258,10 @@ impl Catalog {
         let classification = self.inner.classification.load();
         let known = |database: &Database| {
             let (lineage, shifted) = (Arc::clone(&database.lineage), Arc::clone(&database.shifted));
-            let doubted = database.doubt.is_open() || database.lineage.is_doubted;
             let suspected = database.suspicion.is_open();
             let snapshot = database.snapshot.clone();
+            let is_unfinished = snapshot.as_ref().is_some_and(|snapshot| snapshot.is_unfinished());
+            let doubted = database.doubt.is_open() || database.lineage.is_doubted || is_unfinished;
             (snapshot, database.stale, lineage, shifted, suspected, doubted, Arc::clone(&database.made))
         };
         let (snapshot, stale, lineage, shifted, suspected, doubted, made) =
@@ -473,7 +474,7 @@ impl Catalog {
             let lineage = Arc::make_mut(&mut database.lineage);
             if database.snapshot.is_some() {
                 let before = lineage::remembered(&lineage.identities, &database.rows, &classification);
-                let before = Before { snapshot: &before, inherits: &[] };
+                let before = Before { snapshot: &before, inherits: &[], is_written_down: true };
                 let (snapshot, _) = carried::build(Some(&before), &database.rows, &classification, lineage);
                 lineage.identities = read_since;
                 database.took(name, snapshot, &classification);
@@ -525,6 +526,7 @@ impl Catalog {
         let all = |known: &Database| (Arc::clone(&known.lineage), known.snapshot.clone(), Arc::clone(&known.rows));
         let (mut lineage, before, rows_before) = self.read().get(database).map(all).unwrap_or_default();
         let classification = self.inner.classification.load();
+        let is_written_down = before.is_none();
         let before = before.or_else(|| {
             let kept = (!lineage.identities.is_empty()).then_some(&lineage.identities)?;
             Some(Arc::new(lineage::remembered(kept, &rows, &classification)))
@@ -536,7 +538,8 @@ impl Catalog {
             self.inner.grew.fetch_or(was_open, Ordering::Relaxed);
         }
         Arc::make_mut(&mut lineage).doubt(&written);
-        let before = before.as_deref().map(|snapshot| Before { snapshot, inherits: &rows_before.inherits });
+        let before =
+            before.as_deref().map(|snapshot| Before { snapshot, inherits: &rows_before.inherits, is_written_down });
         let (snapshot, carried) = carried::build(before.as_ref(), &rows, &classification, Arc::make_mut(&mut lineage));
         if let Some(known) = self.write().get_mut(database) {
             Arc::make_mut(&mut known.lineage).doubt(&written);

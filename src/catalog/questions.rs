@@ -67,9 +67,10 @@ pub(super) const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.l
     exists (select from pg_catalog.pg_type t where t.oid = p.proargtypes[0] and t.typtype = 'c') \
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     join pg_catalog.pg_language l on l.oid = p.prolang where n.nspname not in ('pg_catalog', 'information_schema')";
-/// A trigger's arguments stand behind its code, as constants.
+/// A trigger's arguments stand behind its code, as constants; and the word for its row where all rows of a statement are a table to it.
 pub(super) const TRIGGERS: &str = "select t.tgrelid, p.prosrc || case when t.tgnargs > 0 then E'\\n;' || (select pg_catalog.string_agg(pg_catalog.quote_literal(a), ',') \
-    from pg_catalog.regexp_split_to_table(pg_catalog.encode(t.tgargs, 'escape'), '\\\\000') a where a <> '') else '' end from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
+    from pg_catalog.regexp_split_to_table(pg_catalog.encode(t.tgargs, 'escape'), '\\\\000') a where a <> '') else '' end \
+    || case when t.tgnewtable is not null or t.tgoldtable is not null then E'\\n;new' else '' end from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
     where not t.tgisinternal union all \
     select r.ev_class, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.rulename <> '_RETURN'";
 /// Up to version 14 what generates a column hangs on the column, and not on its default.
@@ -77,6 +78,15 @@ pub(super) const COMPUTED: &str = "select a.adrelid, a.adnum, u.function from CO
     join pg_catalog.pg_attrdef a on u.classid = 'pg_catalog.pg_attrdef'::regclass and u.objid = a.oid \
     union select c.attrelid, c.attnum, u.function from CODE_WITHIN u join pg_catalog.pg_attribute c \
     on u.classid = 'pg_catalog.pg_class'::regclass and c.attrelid = u.objid and c.attnum = u.objsubid and c.attgenerated <> ''";
+/// Defaults, of domains too, that call one of PostgreSQL's own functions of the names given: its number stands in the tree, and nowhere else. What is a
+/// constant, the time, or a sequence's next value is not looked through.
+pub(super) const DEFAULTS_OF_OWN: &str = "with own as materialized (select p.oid, p.proname::text as name from pg_catalog.pg_proc p \
+    where p.pronamespace = 'pg_catalog'::regnamespace and p.proname = any($1)), \
+    defaults as materialized (select d.* from (select adrelid as relation, adnum as number, 0::oid as type, adbin::text as tree from pg_catalog.pg_attrdef \
+    union all select 0, 0, oid, typdefaultbin::text from pg_catalog.pg_type where typdefaultbin is not null) d \
+    where d.tree !~ '^\\{(CONST|SQLVALUEFUNCTION|FUNCEXPR :funcid (1299|1574)) ' \
+    and d.tree ~ (select ':funcid (' || pg_catalog.string_agg(oid::text, '|') || ') ' from own)) \
+    select d.relation, d.number, d.type, o.name from defaults d join own o on d.tree like '%:funcid ' || o.oid || ' %'";
 /// Domains whose default calls a function, and types of somebody's own that one makes others of, or makes of others, where nobody names it: casts on
 /// assignment and implicit ones; and what has such a type: asked only where there are any, since every column is looked at.
 pub(super) const DOMAINS: &str = "select d.objid, n.nspname || '.' || p.proname from pg_catalog.pg_depend d \

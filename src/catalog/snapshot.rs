@@ -194,6 +194,8 @@ pub struct Snapshot {
     everything: Vec<Classified>,
     /// What code puts into columns.
     put: Computed,
+    /// There is more of it, perhaps, behind so much code that it is not followed further.
+    is_unfinished: bool,
     /// What event triggers read.
     told_on_ddl: BTreeSet<Classified>,
     /// Where code runs that nobody can follow.
@@ -231,6 +233,7 @@ impl Snapshot {
             functions: Functions::default(),
             everything: Vec::new(),
             put: Computed::new(),
+            is_unfinished: false,
             told_on_ddl: BTreeSet::new(),
             set_off: SetOff::default(),
             sent: HashMap::new(),
@@ -241,8 +244,10 @@ impl Snapshot {
             members: Arc::clone(&rows.members),
         };
         let bodies = Bodies::default();
-        let mut rounds = 0..ROUNDS_MAX;
-        while rounds.next().is_some() && snapshot.follow(rows, &bodies, classification, lineage) {}
+        snapshot.is_unfinished = (0..ROUNDS_MAX).all(|_| snapshot.follow(rows, &bodies, classification, lineage));
+        if snapshot.is_unfinished {
+            tracing::warn!("code reads what code fills, more than {ROUNDS_MAX} one behind the other: nothing is exact");
+        }
         snapshot.sent = snapshot.sent_by(&rows.triggers, &bodies);
         snapshot.tell(&rows.unnamed);
         snapshot.set_off = snapshot.find_set_off(rows, &bodies);
@@ -264,16 +269,15 @@ impl Snapshot {
         self.functions = functions;
         let mut more = false;
         let found = self.copied(rows, bodies, lineage, classification).into_iter().chain(self.computed(rows, bodies));
-        for (place, (columns, guessed)) in found {
-            let (known, is_guessed) = self.put.entry(place).or_default();
-            if columns.is_subset(known) && (*is_guessed || !guessed) {
-                continue;
-            }
-            more = true;
-            known.extend(columns);
-            *is_guessed |= guessed;
+        for (place, put) in found {
+            more |= self.put.entry(place).or_default().takes(put);
         }
         more
+    }
+
+    /// Whether code may have filled more than is known.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.is_unfinished
     }
 
     /// What functions read that run where nobody names them.
@@ -455,13 +459,13 @@ impl Snapshot {
     }
 
     /// What code puts into columns, by relation and number.
-    pub(super) fn put(&self) -> impl Iterator<Item = (&(Oid, i16), &BTreeSet<Classified>)> {
-        self.put.iter().map(|(place, (put, _))| (place, put))
+    pub(super) fn put(&self) -> &Computed {
+        &self.put
     }
 
     /// A snapshot of these alone.
-    pub(super) fn of_tables(relations: Relations) -> Snapshot {
-        Snapshot { relations, ..Snapshot::default() }
+    pub(super) fn of_tables(relations: Relations, put: Computed) -> Snapshot {
+        Snapshot { relations, put, ..Snapshot::default() }
     }
 
     /// Each relation, to change.

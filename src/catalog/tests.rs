@@ -511,3 +511,31 @@ fn readings_are_remembered_the_closer_the_later_they_are() {
         assert!((ago + 1..=ago * 12).contains(&found(ago)), "{ago} minutes: {}", found(ago));
     }
 }
+
+/// Triggers that hand on what they are given, so many one behind the other that it is not followed to the end.
+#[test]
+fn where_code_is_not_followed_to_its_end_nothing_is_exact() {
+    let read = |links: u32| {
+        let mut rows = rows();
+        rows.relations
+            .extend((100..=100 + links).map(|oid| listed(oid, "shop", &format!("t{oid}"), 'r', None, &["v"])));
+        rows.relations.push(listed(900, "shop", "aside", 'r', None, &["v"]));
+        let into = |oid: u32| format!("begin insert into shop.t{oid} values (new.v); return new; end");
+        rows.triggers.push((1, "begin insert into shop.t100 values (new.email); return new; end".into()));
+        rows.triggers.extend((100..100 + links).map(|oid| (oid, into(oid + 1))));
+        let catalog = Catalog::new(Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless"));
+        catalog.seen("shop");
+        catalog.put("shop", rows, 0);
+        let read = |oid: u32, table: &str| {
+            let text = format!("select v from shop.{table}");
+            let wire = [origin("v", oid, 1)];
+            let read = catalog.understand(&sql::analyze(&text).remove(0), &context("shop"), Some(&wire));
+            (read.columns.len(), read.certainty)
+        };
+        (read(100 + links, &format!("t{}", 100 + links)), read(900, "aside").1)
+    };
+    assert_eq!(read(50), ((1, Certainty::Assumed), Certainty::Exact));
+    let ((_, end), aside) = read(80);
+    assert_ne!(end, Certainty::Exact);
+    assert_eq!(aside, Certainty::Inferred);
+}

@@ -304,12 +304,12 @@ pub(super) fn says_comment(text: &str) -> bool {
     })
 }
 
-/// `new` or `old`, but for a column of it, and for what a trigger returns.
+/// `new`, `new.*` or `old`, but for a column of it, and for what a trigger returns.
 fn takes_rows(tokens: &Tokens<'_>) -> bool {
     tokens.all.iter().enumerate().any(|(at, lexeme)| {
         let is_row = lexeme.is_name() && matches!(lexeme.name().as_str(), "new" | "old");
         let is_returned = at > 0 && tokens.word(at - 1) == "return";
-        is_row && tokens.word(at + 1) != "." && !is_returned
+        is_row && (tokens.word(at + 1) != "." || tokens.word(at + 2) == "*") && !is_returned
     })
 }
 
@@ -374,7 +374,12 @@ mod tests {
         assert!(Code::of("begin execute 'select 1'; end").dynamic);
         let sends = Code::of("begin perform pg_notify('a', new.id::text); notify b; return new; end");
         assert_eq!((sends.notifies.as_slice(), sends.takes_rows), (&[Some("a".into()), Some("b".into())][..], false));
-        assert!(Code::of("begin perform pg_notify('a', row_to_json(new)::text); return new; end").takes_rows);
+        for row in ["new", "new.*", "old . *"] {
+            assert!(
+                Code::of(&format!("begin perform pg_notify('a', row_to_json({row})::text); return new; end"))
+                    .takes_rows
+            );
+        }
         assert!(Code::of("unterminated ' string").dynamic);
         let changes = |body: &str| Code::of(body).changes_schema;
         let makes = |body: &str| {

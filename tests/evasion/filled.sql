@@ -239,3 +239,50 @@ alter table other.child inherit other.parent
 --> inferred / assumed | phone | 40
 select v from other.parent
 drop table other.child, other.parent
+
+-- by a default that is one of PostgreSQL's own functions, which leaves no trace in its dependencies; of a domain, too
+create table other.as_xml (id int, v xml default query_to_xml('select email from shop.customers', true, false, ''))
+create domain other.whole as text default table_to_xml('shop.customers', true, false, '')::text
+create table other.of_domain (id int, v other.whole)
+create table other.dated (id serial, at timestamptz default now(), v text default upper('x') || current_user)
+select pg_sleep(3)
+insert into other.as_xml (id) values (1)
+insert into other.of_domain (id) values (1)
+insert into other.dated (id) values (1)
+--> assumed | name, email, phone, my_number | 40 | from 16
+select v from other.as_xml
+--> assumed | name, email, phone, my_number | 40 | from 16
+select v from other.of_domain
+--> innocent
+select id, at, v from other.dated
+drop table other.as_xml, other.of_domain, other.dated
+drop domain other.whole
+
+-- a trigger puts what it names of its row into another table, all of it where it takes that as a whole, and nothing else
+create table other.touched (id int, at timestamptz)
+create table other.touches (at timestamptz)
+create table other.mailed (v text)
+create table other.starred (id int, v text)
+create table other.at_once (v text)
+create function other.touch() returns trigger language plpgsql as $$ begin insert into other.touched values (new.id, now()); insert into other.touches values (now()); return new; end $$
+create function other.mail() returns trigger language plpgsql as $$ begin insert into other.mailed values (new.email); return new; end $$
+create function other.star() returns trigger language plpgsql as $$ begin insert into other.starred select x.a, x.c from (select new.*) x (a, b, c, d, e, f, g); return new; end $$
+create function other.once() returns trigger language plpgsql as $$ begin insert into other.at_once select x.c from fresh x (a, b, c, d, e, f, g); return null; end $$
+create trigger touch after update on shop.customers for each row execute function other.touch()
+create trigger mail after update on shop.customers for each row execute function other.mail()
+create trigger star after update on shop.customers for each row execute function other.star()
+create trigger once after update on shop.customers referencing new table as fresh for each statement execute function other.once()
+select pg_sleep(3)
+update shop.customers set city = city
+--> innocent
+select id, at from other.touched
+--> innocent
+select at from other.touches
+--> inferred / assumed | email | 40
+select v from other.mailed
+--> assumed | name, email, phone, my_number | 40
+select v from other.starred
+--> assumed | name, email, phone, my_number | 40
+select v from other.at_once
+drop function other.touch(), other.mail(), other.star(), other.once() cascade
+drop table other.touched, other.touches, other.mailed, other.starred, other.at_once

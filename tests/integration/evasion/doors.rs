@@ -350,6 +350,49 @@ fn a_renamed_table_is_counted_by_its_subject_after_a_restart() {
     assert_eq!((&last[3].0, last[3].1), (&email, 40));
 }
 
+/// A trigger, a rule's table and a default that filled a table before a restart, and were gone by the next start: what they wrote is there.
+#[test]
+fn what_code_left_that_went_while_mitsuke_was_not_there_is_still_known() {
+    let (name, mut sidecar, _policies) = set_up();
+    let ask = |sidecar: &Sidecar, sql: &str| psql(&sidecar.url(&name), sql).expect_success();
+    let behind = |sql: &str| psql(&direct(shared(), &name), sql).expect_success();
+    ask(
+        &sidecar,
+        "create table other.noted (v text);
+         create function other.notes() returns trigger language plpgsql as
+           $$ begin insert into other.noted values (new.email); return new; end $$;
+         create trigger notes after update on shop.customers for each row execute function other.notes();
+         create table other.defaulted (id int, v text default shop.email_of(3)); create table other.quiet (v text)",
+    );
+    behind(
+        "update shop.customers set city = city; insert into other.defaulted (id) values (1); insert into other.quiet values ('x')",
+    );
+    until_fresh(&sidecar, &name);
+    wait_for("the tables to be written down", || {
+        ask(&sidecar, "select 1");
+        let writers = std::fs::read_dir(sidecar.log().join("journal")).ok()?;
+        let mut lineages =
+            writers.flatten().filter_map(|writer| std::fs::read_to_string(writer.path().join("lineage.json")).ok());
+        lineages.any(|lineage| lineage.contains("\"noted\"") && lineage.contains("\"defaulted\"")).then_some(())
+    });
+    sidecar.kill();
+    behind("drop function other.notes() cascade; alter table other.defaulted alter v drop default");
+    sidecar.launch();
+    let tables = ["noted", "defaulted", "quiet"];
+    tables.iter().for_each(|table| _ = ask(&sidecar, &format!("select v from other.{table}")));
+    sidecar.kill();
+    sidecar.launch();
+    tables.iter().for_each(|table| _ = ask(&sidecar, &format!("select v from other.{table}")));
+    sidecar.stop();
+    for (table, people) in [("noted", 40), ("defaulted", 1), ("quiet", 0)] {
+        let records = of(&sidecar, &format!("select v from other.{table}"));
+        let found = records.iter().map(said).map(|(columns, people, certainty)| {
+            (columns.contains(&"shop.customers.email".to_owned()), people, certainty == Certainty::Exact)
+        });
+        assert_eq!(found.collect::<Vec<_>>(), [(people > 0, people, people == 0); 2], "{table}");
+    }
+}
+
 /// A setting that the server reports (PostgreSQL manual, "Asynchronous Operations") tells the client what it was set to, whatever the result is.
 #[test]
 fn a_reported_setting_is_a_way_out() {
