@@ -531,11 +531,10 @@ impl Catalog {
             let kept = (!lineage.identities.is_empty()).then_some(&lineage.identities)?;
             Some(Arc::new(lineage::remembered(kept, &rows, &classification)))
         });
-        let mut written = BTreeSet::new();
+        let (mut written, mut was_open) = (BTreeSet::new(), false);
         if let Some(known) = self.write().get_mut(database) {
-            let was_open = known.doubt.is_open();
+            was_open = known.doubt.is_open();
             written = known.doubt.was_read(&rows).unwrap_or_default();
-            self.inner.grew.fetch_or(was_open, Ordering::Relaxed);
         }
         Arc::make_mut(&mut lineage).doubt(&written);
         let before =
@@ -543,6 +542,8 @@ impl Catalog {
         let (snapshot, carried) = carried::build(before.as_ref(), &rows, &classification, Arc::make_mut(&mut lineage));
         if let Some(known) = self.write().get_mut(database) {
             Arc::make_mut(&mut known.lineage).doubt(&written);
+            // Not before it is there: else it is written down without it, and no more.
+            self.inner.grew.fetch_or(was_open, Ordering::Relaxed);
             for carried in &carried {
                 Arc::make_mut(&mut known.lineage).learn(carried, false);
                 self.inner.grew.store(true, Ordering::Relaxed);
