@@ -155,9 +155,9 @@ impl Resolver<'_> {
         let here = analysis.functions.iter().filter(|name| !elsewhere(name));
         let shown = here.filter_map(|name| snapshot.function(name));
         let operators = analysis.operators.iter().flat_map(|name| snapshot.operator(name));
-        shown.for_each(|shown| called.takes(shown.clone()));
+        shown.for_each(|shown| called.runs(shown));
         // Of several of one name the types say which is meant, and they are not known.
-        operators.for_each(|shown| called.takes(Shown { assumed: !shown.columns.is_empty(), ..shown.clone() }));
+        operators.for_each(|shown| called.runs(&Shown { assumed: !shown.columns.is_empty(), ..shown.clone() }));
         self.call_unheard_of(analysis, reads, snapshot, &mut called);
         called.is_suspect = self.reads_suspected(analysis, reads, wire);
         called.opaque |= called.is_suspect;
@@ -193,11 +193,11 @@ impl Resolver<'_> {
                 let shown = self.snapshot.and_then(|snapshot| snapshot.function(&call.function)).cloned();
                 let mut shown = shown.unwrap_or_default();
                 shown.calls(&call.function);
-                match (returns(call, view, analysis, wire), call.is_past) {
+                match (returns(call, view, analysis, wire) && !shown.keeps, call.is_past) {
                     (true, true) => called.takes(shown.at_rest()),
                     (true, false) => called.takes(shown),
                     (false, true) => {}
-                    (false, false) => called.takes(shown.unseen()),
+                    (false, false) => called.runs_aside(&shown),
                 }
             }
         }
@@ -211,7 +211,7 @@ fn called_as_columns(analysis: &Analysis, reads: &[Target<'_>], snapshot: &Snaps
     let functions = names.filter_map(|name| Some((name, snapshot.of_row(name)?)));
     for (name, shown) in functions {
         if !reads.iter().filter_map(Target::known).any(|relation| relation.has_column(name)) {
-            called.takes(shown.clone());
+            called.runs(shown);
         }
     }
 }

@@ -45,7 +45,9 @@ impl Snapshot {
             if reads_anything(function) {
                 let columns = self.everything().iter().cloned().collect();
                 put(*oid, *number, Put { columns, is_guessed: true, is_collected: true });
-            } else if let Some(shown) = self.function(function).filter(|shown| !shown.columns.is_empty()) {
+            } else if let Some(shown) =
+                self.function(function).filter(|shown| !shown.keeps && !shown.columns.is_empty())
+            {
                 let columns = shown.columns.clone();
                 put(*oid, *number, Put { columns, is_guessed: shown.assumed, is_collected: shown.collects });
             }

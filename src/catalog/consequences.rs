@@ -484,12 +484,13 @@ impl Resolver<'_> {
         let calls =
             |names: &[&str]| analysis.functions.iter().chain(in_code()).any(|name| names.contains(&own_name(name)));
         let all = |into: bool| if into { found.columns.iter().cloned().collect() } else { Vec::new() };
+        let may_be_any = |is_so: fn(&Shown) -> bool| is_so(called) || called.aside.as_deref().is_some_and(is_so);
         Consequences {
             learned,
             large_objects: all(calls(&["lo_from_bytea", "lo_put", "lowrite", "lo_import"])),
             settings: all(calls(&["set_config"]) || called.sets_path),
-            sets_path: called.sets_path || called.opaque,
-            opaque: called.opaque || called.assumed,
+            sets_path: called.sets_path || may_be_any(|shown| shown.opaque),
+            opaque: may_be_any(|shown| shown.opaque || shown.assumed),
             changes_schema: called.changes_schema,
             executes: !called.executes.is_empty(),
             unfollowed: false,

@@ -42,6 +42,8 @@ pub struct Function {
     pub defaults: Option<String>,
     /// Whether it takes a row, and may be written as a column of it.
     pub takes_row: bool,
+    /// Whether it returns a truth value, or nothing: none of what it reads.
+    pub keeps: bool,
 }
 
 /// What a function may show.
@@ -87,6 +89,10 @@ pub struct Shown {
     pub comments: bool,
     /// It names a relation that may be any until the catalog has been read.
     pub is_suspect: bool,
+    /// It returns none of what it reads.
+    pub keeps: bool,
+    /// What code shows that runs with it, and returns none of that: it may say it in a notice, or an error.
+    pub aside: Option<Box<Shown>>,
 }
 
 /// The relations that a name may mean, by a search path.
@@ -186,6 +192,7 @@ impl<'a, 'f> Follower<'a, 'f, '_> {
         for function in functions {
             self.body(function, &mut shown, depth);
         }
+        shown.keeps = functions.iter().all(|function| function.keeps);
         self.done.insert(name.clone(), shown.clone());
         shown
     }
@@ -270,11 +277,13 @@ impl<'a, 'f> Follower<'a, 'f, '_> {
         shown.changes_schema |= code.changes_schema;
         shown.notifies.extend(code.notifies.iter().cloned());
         let mut functions: BTreeSet<&Text> = code.functions.iter().collect();
+        let mut reads_classified = false;
         for name in &code.relations {
             for relation in (self.find)(name, function.search_path.as_deref()) {
                 shown.names(relation);
                 if !code.only_filled.contains(name) {
-                    shown.columns.extend(relation.shows(None));
+                    reads_classified |= !relation.classified.is_empty();
+                    shown.columns.extend(taken(code, name, relation));
                 }
                 functions.extend(relation.calls());
             }
@@ -291,7 +300,7 @@ impl<'a, 'f> Follower<'a, 'f, '_> {
         self.fills(code, function, shown);
         shown.may_execute(code);
         // What reads nothing classified hides nothing.
-        shown.assumed = shown.opaque || !shown.columns.is_empty();
+        shown.assumed = shown.opaque || reads_classified || !shown.columns.is_empty();
     }
 
     /// The functions behind operators, of the users' own: of several of one name, all.
@@ -321,11 +330,9 @@ impl Shown {
         if code.writes.is_empty() && !code.fills_unnamed && !passes {
             return;
         }
-        let is_named = |column: &Text| code.takes_all || code.relations.iter().any(|name| name.name == *column);
         let mut with: BTreeSet<Classified> = BTreeSet::new();
-        for relation in code.reads().flat_map(find) {
-            let named = relation.columns.iter().filter(|(column, _)| is_named(column));
-            with.extend(named.filter_map(|(_, number)| relation.classified.get(number)).flatten().cloned());
+        for name in code.reads() {
+            find(name).into_iter().for_each(|relation| with.extend(taken(code, name, relation)));
         }
         with.extend(called);
         // What it calls is given what it has read.
@@ -401,6 +408,21 @@ impl Shown {
         Shown { comments, deletes, fills_unnamed, ..shown }
     }
 
+    /// Takes what a function shows that is called.
+    pub(super) fn runs(&mut self, called: &Shown) {
+        match called.keeps {
+            true => self.runs_aside(called),
+            false => self.takes(called.clone()),
+        }
+    }
+
+    /// The same where nothing is returned of what it makes.
+    pub(super) fn runs_aside(&mut self, called: &Shown) {
+        self.bases.extend(called.bases.iter().cloned());
+        self.takes(called.clone().unseen());
+        self.aside.get_or_insert_default().takes(called.clone());
+    }
+
     /// What it made, where it ran before.
     pub(super) fn at_rest(self) -> Shown {
         let Shown { columns, bases, size, opaque, assumed, collects, .. } = self;
@@ -445,6 +467,17 @@ impl Shown {
         self.comments |= inner.comments;
         self.is_suspect |= inner.is_suspect;
     }
+}
+
+/// The classified columns of a relation that code may take which names it: those that it names too, all where it takes rows as a whole.
+pub(super) fn taken<'r>(
+    code: &Code,
+    name: &RelationName,
+    relation: &'r Relation,
+) -> impl Iterator<Item = Classified> + use<'r> {
+    let taken: Vec<i16> =
+        relation.columns.iter().filter(|(column, _)| code.takes(name, column)).map(|(_, number)| *number).collect();
+    taken.into_iter().filter_map(|number| relation.classified.get(&number)).flatten().cloned()
 }
 
 /// Whether it is one of PostgreSQL's functions that show a comment.

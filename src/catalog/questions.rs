@@ -64,7 +64,8 @@ pub(super) const FUNCTIONS: &str = "select n.nspname::text, p.proname::text, l.l
     where m.nspname <> 'pg_catalog' and t.typnamespace <> 'pg_catalog'::regnamespace \
     and (c.castcontext = 'i' and c.casttarget = any(p.proargtypes) or c.castcontext <> 'e' and c.casttarget = p.prorettype)), \
     case when p.pronargdefaults > 0 then pg_catalog.pg_get_expr(p.proargdefaults, 0) end, \
-    exists (select from pg_catalog.pg_type t where t.oid = p.proargtypes[0] and t.typtype = 'c') \
+    exists (select from pg_catalog.pg_type t where t.oid = p.proargtypes[0] and t.typtype = 'c'), \
+    p.prorettype in ('pg_catalog.bool'::regtype, 'pg_catalog.void'::regtype) \
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
     join pg_catalog.pg_language l on l.oid = p.prolang where n.nspname not in ('pg_catalog', 'information_schema')";
 /// A trigger's arguments stand behind its code, as constants; and the word for its row where all rows of a statement are a table to it.

@@ -111,6 +111,13 @@ impl Found {
         self.assumed = true;
     }
 
+    /// With what code reads that runs as well, and returns none of it.
+    fn with_aside(&self, called: &Shown, snapshot: Option<&Snapshot>) -> Found {
+        let mut all = self.again();
+        called.aside.iter().for_each(|aside| all.takes(aside, snapshot));
+        all
+    }
+
     fn takes(&mut self, called: &Shown, snapshot: Option<&Snapshot>) {
         self.columns.extend(called.columns.iter().cloned());
         self.inferred |= !called.columns.is_empty();
@@ -139,7 +146,7 @@ impl Resolver<'_> {
         found.inferred |= self.state != CatalogState::Fresh && !called.bases.is_empty();
         let mut learned = self.learned(analysis, [&reads, &writes], &called);
         self.filled_at_once(analysis, &learned, &mut found);
-        learned.extend(self.commented(&called, &found));
+        learned.extend(self.commented(&called, &found.with_aside(&called, self.snapshot)));
         self.show_shifted(analysis, &reads, wire, &mut found);
         let brought_back = self.brought_back(analysis, &called, &mut found);
         let streamed = self.streamed(analysis, &mut found);
@@ -159,15 +166,16 @@ impl Resolver<'_> {
             },
             (true, false, None) => self.people(analysis, &reads, &called),
         };
+        let all = found.with_aside(&called, self.snapshot);
         let sent = self.sent(analysis, &writes, &found, &called);
         let unfollowed = self.sets_off(analysis, &reads, &writes, &called);
-        let consequences = Consequences { sent, unfollowed, ..self.consequences(analysis, learned, &found, &called) };
+        let consequences = Consequences { sent, unfollowed, ..self.consequences(analysis, learned, &all, &called) };
         let mut relations_read = union(names(&reads), &called.bases);
         if let Some(streamed) = streamed {
             relations_read = union(relations_read, &streamed.relations);
         }
-        let at_risk = self.at_risk(analysis, &reads, &writes, &found);
-        let raised = self.raised(analysis, &reads, &writes, &found);
+        let at_risk = self.at_risk(analysis, &reads, &writes, &all);
+        let raised = self.raised(analysis, &reads, &writes, &all);
         Understanding {
             relations_read,
             relations_written: union(names(&writes), &ruled(analysis, &writes)),

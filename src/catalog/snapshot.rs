@@ -12,7 +12,7 @@ use super::classification::Classification;
 use super::columns::Columns;
 use super::computed::Computed;
 use super::doubted::Written;
-use super::functions::{Function, Functions, Shown, holds_comments};
+use super::functions::{Function, Functions, Shown, holds_comments, taken};
 use super::lineage::Lineage;
 pub use super::relations::{Classified, Oid, Relation};
 use super::relations::{Relations, place_of};
@@ -157,6 +157,13 @@ impl View {
     /// As PostgreSQL writes it. `made`: by which transaction.
     pub fn new(made: String, definition: String) -> View {
         View { made, definition, ..View::default() }
+    }
+
+    /// Reads all that is wanted of it as a rule.
+    pub(super) fn prepare(&self) {
+        self.followed();
+        self.collects();
+        self.reads_anything();
     }
 
     /// The transaction that made it what it is.
@@ -367,7 +374,7 @@ impl Snapshot {
         self.functions.is_unheard_of(function)
     }
 
-    /// What a block of code shows: all of every relation it names, and what the functions show that it calls.
+    /// What a block of code shows: of every relation that it names what it takes, and what the functions show that it calls.
     pub fn code(&self, code: &sql::Code) -> Shown {
         let mut shown = Shown {
             opaque: code.dynamic,
@@ -387,7 +394,7 @@ impl Snapshot {
             for relation in self.meant(name, None) {
                 shown.names(relation);
                 if !code.only_filled.contains(name) {
-                    shown.columns.extend(relation.shows(None));
+                    shown.columns.extend(taken(code, name, relation));
                 }
                 functions.extend(relation.calls());
             }

@@ -162,7 +162,9 @@ impl Resolver<'_> {
         let mut sent: Vec<Sent> =
             own.map(|channel| Sent { channel: channel.clone(), columns: found.columns.clone() }).collect();
         let by_code = analysis.code.iter().flat_map(|code| &code.notifies).chain(&called.notifies);
-        sent.extend(by_code.map(|channel| Sent { channel: channel.clone(), columns: called.columns.clone() }));
+        let aside = called.aside.iter().flat_map(|aside| &aside.columns);
+        let columns: BTreeSet<Classified> = called.columns.iter().chain(aside).cloned().collect();
+        sent.extend(by_code.map(|channel| Sent { channel: channel.clone(), columns: columns.clone() }));
         if let Some(snapshot) = self.snapshot {
             let written = writes.iter().filter_map(Target::parts);
             sent.extend(written.flat_map(|(schema, name)| snapshot.sent_from(&schema, &name)).cloned());

@@ -301,7 +301,7 @@ fn a_column_that_is_computed_holds_what_its_code_reads() {
         body: "select email from shop.customers where id = $1".to_owned(),
         ..Function::default()
     };
-    let fills = "begin if new.note = '' then new.id := (select c.id from shop.customers c); end if; return new; end";
+    let fills = "begin if new.note = '' then new.id := (select c.email from shop.customers c); end if; return new; end";
     let rows = Rows {
         functions: vec![mail_of],
         computed: vec![(5, 1, text("shop.mail_of"))],

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::executed::{self, Executed};
 use super::tokens::{COLLECTING, Lexeme, Tokens};
+use super::whole_rows::whole_rows;
 use super::{RelationName, doors};
 use crate::record::Text;
 
@@ -52,6 +53,9 @@ pub struct Code {
     /// Whether it takes all columns of anything.
     #[serde(skip)]
     pub takes_all: bool,
+    /// Names of relations of which it may take rows as a whole, sorted.
+    #[serde(skip)]
+    pub whole: Vec<Text>,
     /// Whether it executes what it puts together, or could not be read.
     pub dynamic: bool,
     /// Whether it may change what names mean after it.
@@ -85,7 +89,7 @@ impl Code {
         let Some(tokens) = Tokens::scan(body) else { return Code::opaque(body) };
         let says = |word: &str| tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case(word));
         let dynamic = says("execute");
-        let mut names = Names { takes_all: takes_all(&tokens), ..Names::default() };
+        let mut names = Names::default();
         names.take(&tokens, false);
         let executed = if dynamic { executed::texts(&tokens, &mut names) } else { Executed::default() };
         if !names.are_few() {
@@ -146,6 +150,7 @@ impl Code {
             functions: names(&self.functions, &given.functions),
             operators: names(&self.operators, &given.operators),
             takes_all: self.takes_all || given.takes_all,
+            whole: self.whole.iter().chain(&given.whole).cloned().collect::<BTreeSet<_>>().into_iter().collect(),
             fills_unnamed: self.fills_unnamed || given.fills_unnamed,
             comments: self.comments || given.comments,
             is_open: self.is_open || given.is_open,
@@ -157,6 +162,12 @@ impl Code {
     /// What may be a relation that it reads.
     pub fn reads(&self) -> impl Iterator<Item = &RelationName> {
         self.relations.iter().filter(|name| !self.only_filled.contains(name))
+    }
+
+    /// Whether it may take this column of a relation that it names.
+    pub fn takes(&self, relation: &RelationName, column: &str) -> bool {
+        let is_whole = || self.whole.binary_search(&relation.name).is_ok();
+        self.takes_all || is_whole() || self.relations.iter().any(|name| *name.name == *column)
     }
 
     /// Whether many rows may end in one value.
@@ -198,7 +209,8 @@ pub(super) struct Names {
     elsewhere: BTreeSet<RelationName>,
     makes: BTreeSet<RelationName>,
     pub(super) alone: BTreeSet<RelationName>,
-    pub(super) takes_all: bool,
+    takes_all: bool,
+    whole: BTreeSet<Text>,
 }
 
 impl Names {
@@ -209,8 +221,8 @@ impl Names {
     }
 
     fn into_code(self) -> Code {
-        let Names { relations, functions, operators, passes, writes, inserted, elsewhere, makes, alone, takes_all } =
-            self;
+        let Names { relations, functions, operators, passes, writes, inserted, elsewhere, makes, .. } = self;
+        let Names { alone, takes_all, whole, .. } = self;
         let is_elsewhere = |name: &RelationName| elsewhere.contains(name) || alone.contains(name);
         Code {
             only_filled: inserted.into_iter().filter(|name| !is_elsewhere(name)).collect(),
@@ -222,6 +234,7 @@ impl Names {
             operators: operators.into_iter().collect(),
             passes: passes.into_iter().collect(),
             takes_all,
+            whole: whole.into_iter().collect(),
             ..Code::default()
         }
     }
@@ -229,6 +242,8 @@ impl Names {
     /// `executed`: it is a text that code executes, in which `INTO` names no variable.
     pub(super) fn take(&mut self, tokens: &Tokens<'_>, executed: bool) {
         self.operators.extend(tokens.operators());
+        self.takes_all |= takes_all(tokens);
+        self.whole.extend(whole_rows(tokens));
         // What was put in, it may have back.
         let returns = tokens.all.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case("returning"));
         for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_name()) {
@@ -313,10 +328,15 @@ fn takes_rows(tokens: &Tokens<'_>) -> bool {
     })
 }
 
-/// `*` that is no product.
-pub(super) fn takes_all(tokens: &Tokens<'_>) -> bool {
-    let is_all =
-        |at: usize| matches!(tokens.word(at.saturating_sub(1)).as_str(), "select" | "," | "." | "all" | "distinct");
+/// `*` that is no product, nor what `count(*)` counts.
+fn takes_all(tokens: &Tokens<'_>) -> bool {
+    let is_all = |at: usize| {
+        let before = at.checked_sub(1).map(|before| tokens.word(before)).unwrap_or_default();
+        let is_begun = matches!(before.as_str(), "select" | "," | "." | "all" | "distinct" | "returning");
+        // `distinct on (…) *`.
+        let is_ended = matches!(tokens.word(at + 1).as_str(), "from" | "into" | "," | ")" | ";" | "");
+        is_begun || before != "(" && is_ended
+    };
     tokens.all.iter().enumerate().any(|(at, lexeme)| lexeme.text == "*" && is_all(at))
 }
 
@@ -381,6 +401,17 @@ mod tests {
             );
         }
         assert!(Code::of("unterminated ' string").dynamic);
+        for all in [
+            "select *",
+            "delete from c where id = 1 returning * into r",
+            "select distinct on (a) * from c",
+            "select c.* from c",
+        ] {
+            assert!(Code::of(all).takes_all, "{all}");
+        }
+        for none in ["select count(*) from c", "select (a) * 2, a * b from c", "select count(*), 2 * 3"] {
+            assert!(!Code::of(none).takes_all, "{none}");
+        }
         let changes = |body: &str| Code::of(body).changes_schema;
         let makes = |body: &str| {
             let code = Code::of(body);

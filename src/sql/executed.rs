@@ -5,7 +5,7 @@
 //! variable holds, nothing is known, and that is said.
 
 use super::RelationName;
-use super::code::{Names, says_comment, takes_all};
+use super::code::{Names, says_comment};
 use super::tokens::{Lexeme, Tokens};
 
 /// Texts within texts within a text are read.
@@ -36,7 +36,6 @@ fn take(tokens: &Tokens<'_>, names: &mut Names, executed: &mut Executed, within:
         let Some(inner) = Tokens::scan(&text) else { continue };
         names.alone.extend(alone(&inner));
         names.take(&inner, true);
-        names.takes_all |= takes_all(&inner);
         executed.comments |= says_comment(&text);
         executed.fills_unnamed |= fills_unnamed(&inner);
         executed.is_open |= is_open(&inner);

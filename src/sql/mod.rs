@@ -23,6 +23,7 @@ pub mod seal;
 mod shape;
 mod statement;
 mod tokens;
+mod whole_rows;
 mod shifted;
 #[cfg(test)]
 mod tests;

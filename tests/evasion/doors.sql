@@ -1,5 +1,5 @@
 -- in a notice
---> assumed | name, email, phone, my_number | 40
+--> assumed | email | 40
 do $$ declare r record; begin for r in select email from shop.customers loop raise notice '%', r.email; end loop; end $$
 --> inferred / assumed | email | 40
 select shop.shout()

@@ -286,3 +286,22 @@ select v from other.starred
 select v from other.at_once
 drop function other.touch(), other.mail(), other.star(), other.once() cascade
 drop table other.touched, other.touches, other.mailed, other.starred, other.at_once
+
+-- a row as a whole, by its name or the one that it goes by, in code that fills
+create table other.rows (v text)
+create function other.takes_rows() returns void language plpgsql as $$ begin insert into other.rows select c::text from shop.customers c; end $$
+create function other.takes_columns() returns void language plpgsql as $$ begin insert into other.rows select x.d from (table shop.customers) x (a, b, c, d, e, f, g); end $$
+select pg_sleep(3)
+select other.takes_rows()
+--> inferred / assumed | name, email, phone, my_number | 40
+select v from other.rows
+truncate other.rows
+select other.takes_columns()
+--> inferred / assumed | phone | 40
+select v from other.rows
+truncate other.rows
+do $$ begin insert into other.rows select customers::text from shop.customers; end $$
+--> inferred / assumed | name, email, phone, my_number | 40
+select v from other.rows
+drop function other.takes_rows(), other.takes_columns()
+drop table other.rows

@@ -115,3 +115,43 @@ rollback
 -- a search that is rewritten by a query
 --> assumed | email | 1
 select ts_rewrite('a'::tsquery, 'select ''a''::tsquery, plainto_tsquery(''simple'', email) from shop.customers where id = 7')
+
+-- what a body in PL/pgSQL names of a relation, or takes as a row; and functions that return a truth value, or nothing
+create function other.finds(int) returns int language plpgsql as $$ declare n int; begin select c.id into n from shop.customers c where c.id = $1; return n; end $$
+create function other.counts() returns bigint language plpgsql as $$ declare n bigint; begin select count(*) into n from shop.customers; update shop.customers set city = city where id = 1; return n; end $$
+create function other.knows(text) returns boolean language plpgsql as $$ begin return exists (select from shop.customers where email = $1); end $$
+create function other.checks(text) returns void language plpgsql as $$ declare r shop.customers; begin select * into r from shop.customers where email = $1; end $$
+create function other.as_row(int) returns text language plpgsql as $$ begin return (select c::text from shop.customers c where c.id = $1); end $$
+create function other.as_json(int) returns jsonb language plpgsql as $$ begin return (select to_jsonb(customers) from shop.customers where id = $1); end $$
+create function other.by_place() returns setof text language plpgsql as $$ begin return query select x.c from (table shop.customers) x (a, b, c, d, e, f, g); end $$
+create function other.as_record(int) returns text language plpgsql as $$ declare r shop.customers%rowtype; begin select * into r from shop.customers where id = $1; return r.phone; end $$
+create function other.one_column(int) returns text language plpgsql as $$ declare r record; begin for r in select c.phone from shop.customers c where c.id = $1 loop return r.phone; end loop; end $$
+create function other.has_back(int) returns text language plpgsql as $$ declare r record; begin update shop.customers set city = city where id = $1 returning * into r; return r::text; end $$
+create function other.first_of(int) returns setof text language plpgsql as $$ declare r record; begin for r in select distinct on (city) * from shop.customers where id = $1 loop return next r::text; end loop; end $$
+create function other.tells(int) returns boolean language plpgsql as $$ begin raise notice '%', (select email from shop.customers where id = $1); return true; end $$
+select pg_sleep(3)
+--> innocent
+select other.finds(3)
+--> innocent
+select other.counts()
+--> innocent
+select other.knows('person3@example.com')
+--> innocent
+select other.checks('person3@example.com')
+--> assumed | name, email, phone, my_number | 1
+select other.as_row(3)
+--> assumed | name, email, phone, my_number | 1
+select other.as_json(3)
+--> assumed | email | 40
+select other.by_place()
+--> assumed | phone | 1
+select other.as_record(3)
+--> assumed | phone | 1
+select other.one_column(3)
+--> assumed | name, email, phone, my_number | 1
+select other.has_back(3)
+--> assumed | name, email, phone, my_number | 1
+select other.first_of(3)
+--> assumed | email | 1
+select other.tells(3)
+drop function other.finds(int), other.counts(), other.knows(text), other.checks(text), other.as_row(int), other.as_json(int), other.by_place(), other.as_record(int), other.one_column(int), other.has_back(int), other.first_of(int), other.tells(int)
