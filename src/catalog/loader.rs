@@ -351,8 +351,7 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
     Ok(rows)
 }
 
-/// Has the views' definitions followed while the server answers the rest: a quarter of what a large database takes. Whoever needs one meanwhile follows
-/// it, or waits.
+/// Has the views' definitions followed while the server answers the rest. Whoever needs one meanwhile follows it, or waits.
 fn follow_ahead(rows: &Rows) {
     let views: Vec<Arc<View>> = rows.views.iter().map(|(_, view)| Arc::clone(view)).collect();
     drop(tokio::task::spawn_blocking(move || views.iter().for_each(|view| view.prepare())));

@@ -142,6 +142,8 @@ impl Resolver<'_> {
         self.told_aside(analysis, &reads, &mut found);
         let called = self.called(analysis, &reads, wire);
         found.takes(&called, self.snapshot);
+        // What code reads no plan of the server's shows.
+        found.inferred |= called.aside.as_ref().is_some_and(|aside| aside.opaque || !aside.bases.is_empty());
         // What a function reads was filled since it was followed, perhaps.
         found.inferred |= self.state != CatalogState::Fresh && !called.bases.is_empty();
         let mut learned = self.learned(analysis, [&reads, &writes], &called);
