@@ -255,6 +255,8 @@ impl Tracker {
                     (None, Some(Event::Ended(ended))) if ended.ready.is_none() && self.server.reports_late() => {
                         ended.bytes_out = ended.bytes_out.saturating_add(header.total_bytes());
                     }
+                    // What it tells at the login, no statement has set.
+                    (None, _) if !self.server.ready => {}
                     // One up to 13, at once: the statement that sets it has shown nothing yet.
                     (None, _) => self.loose_out = self.loose_out.saturating_add(header.total_bytes()),
                 }

@@ -174,3 +174,21 @@ fn a_result_is_heard_out_after_a_half_close() {
     assert_eq!(ended(&events)[0].rows_returned, 20_000);
     assert_eq!(closed(&events)[0].outcome, SessionOutcome::Closed);
 }
+
+/// What the server says at the login, its settings among that, is not the first statement's: people are estimated by its bytes.
+#[test]
+fn what_the_server_says_at_the_login_is_no_statements() {
+    let name = database();
+    let through = Through::start();
+    let mut client = Client::session(&through.address(), SUPERUSER, &name);
+    for ready in [2, 3] {
+        client.say(&query("select 1"));
+        client.hear_until_ready(ready);
+    }
+    client.say(&terminate());
+    client.hear_to_the_end();
+    let events = through.stop();
+    let bytes: Vec<u64> = ended(&events).iter().map(|end| end.bytes_out).collect();
+    assert_eq!(bytes.len(), 2, "{bytes:?}");
+    assert_eq!(bytes[0], bytes[1]);
+}
