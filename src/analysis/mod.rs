@@ -25,7 +25,7 @@ pub use self::identity::{Identity, Source, read_keys};
 pub use self::parsers::{Analyses, Parsers};
 pub use self::passed::Passed;
 pub use self::stage::{Control, Rooms, Stage, StageError};
-pub(crate) use self::statement::people_streamed;
+pub(crate) use self::statement::{in_rows, people_streamed};
 
 use std::path::PathBuf;
 use std::time::Duration;

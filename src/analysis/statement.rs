@@ -176,14 +176,22 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
             downgrade(record);
             people_streamed(ended.bytes_out, most)
         }
-        (_, Some(distinct)) => distinct,
-        (rule, None) => {
+        (_, Some(distinct)) if understanding.counts_all => distinct,
+        (rule, counted) => {
             if rule != PeopleRule::EachRowOne {
                 downgrade(record);
             }
-            rows
+            in_rows(rows, rule).max(counted.unwrap_or(0))
         }
     });
+}
+
+/// How many people may be in so many rows.
+pub fn in_rows(rows: u64, rule: PeopleRule) -> u64 {
+    match rule {
+        PeopleRule::AtMostInRow(most) => rows.saturating_mul(u64::from(most)),
+        _ => rows,
+    }
 }
 
 /// How many people may be in so many bytes of a stream.

@@ -4,7 +4,7 @@
 //! cannot be followed may be anything that it depends on.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::called;
 use super::classification::{ByName, Classification, Level};
@@ -356,7 +356,7 @@ impl<'a> Builder<'a> {
                     shown
                 }
                 // What it is made from could not be followed: it may be anything that the view depends on.
-                None => self.anything(&dependencies),
+                None => self.anything(&dependencies, view.takes_rows()),
             };
             if !shown.is_empty() {
                 *relation.classified.of(*number) = shown;
@@ -364,6 +364,14 @@ impl<'a> Builder<'a> {
             widths.extend(refs.and_then(|refs| self.width(refs)).map(|width| (*number, width)));
         }
         relation.widths = widths.into();
+        let joined = followed.map(|followed| self.joined(followed)).unwrap_or_default();
+        if !joined.is_empty() {
+            relation.rare_mut().joined = joined;
+        }
+        let in_row = followed.map_or(1, |followed| self.people_in_row(&followed.columns));
+        if in_row > 1 {
+            relation.rare_mut().people_in_row = in_row;
+        }
         if !relation.classified.is_empty() && (is_collected || view.collects()) {
             relation.rare_mut().is_collected = true;
         }
@@ -374,10 +382,13 @@ impl<'a> Builder<'a> {
     fn shown(&self, refs: &[sql::ColumnRef]) -> Option<(Vec<Classified>, Option<Subject>)> {
         let mut shown = BTreeSet::new();
         let mut subject = None;
-        for found in refs {
-            let name = found.relation.as_ref()?;
-            let column = found.column.as_ref()?;
-            let below = self.meant(name)?;
+        for found in refs.iter().filter(|found| self.is_meant(found)) {
+            let below = self.meant(found.relation.as_ref()?)?;
+            let Some(column) = &found.column else {
+                // A row as a whole.
+                shown.extend(below.classified.values().flatten().cloned());
+                continue;
+            };
             let number = below.columns.get(column)?;
             shown.extend(below.classified.get(number).into_iter().flatten().cloned());
             if found.plain && refs.len() == 1 && below.subject == Some(*number) {
@@ -387,9 +398,67 @@ impl<'a> Builder<'a> {
         Some((shown.into_iter().collect(), subject))
     }
 
+    fn is_meant(&self, found: &sql::ColumnRef) -> bool {
+        let has = |name: &sql::RelationName, column: &str| self.meant(name).map(|relation| relation.has_column(column));
+        found.is_meant(has) != Some(false)
+    }
+
+    /// The tables whose rows are joined to that of the first subject column of a view, by their own subject columns.
+    fn joined(&self, followed: &sql::ViewColumns) -> Vec<(Text, Text)> {
+        let mut rows: BTreeMap<u16, &Relation> = BTreeMap::new();
+        let mut first = None;
+        for (_, refs) in &followed.columns {
+            for found in refs.iter().filter(|found| found.sought.is_none()) {
+                let Some(below) = found.relation.as_ref().and_then(|name| self.meant(name)) else { continue };
+                rows.insert(found.row, below);
+                let subject = below.subject.and_then(|number| below.column_named(number));
+                let is_subject =
+                    found.plain && refs.len() == 1 && subject.is_some() && subject == found.column.as_ref();
+                first = first.or(is_subject.then_some(found.row));
+            }
+        }
+        let mut covered: BTreeSet<u16> = first.into_iter().collect();
+        let is_subject = |(row, column): &(u16, Text)| {
+            rows.get(row).is_some_and(|of| of.subject.and_then(|number| of.column_named(number)) == Some(column))
+        };
+        let links = followed.joined.iter().filter(|joined| is_subject(&joined.of) && is_subject(&joined.to));
+        let links: Vec<(u16, u16)> = links.map(|joined| (joined.of.0, joined.to.0)).collect();
+        for _ in 0..links.len() {
+            let more = links.iter().filter(|(_, to)| covered.contains(to)).map(|(of, _)| *of);
+            covered = covered.iter().copied().chain(more.collect::<Vec<_>>()).collect();
+        }
+        let others = covered.iter().filter(|row| Some(**row) != first).filter_map(|row| rows.get(row));
+        let mut joined: Vec<(Text, Text)> = others
+            .flat_map(|below| [&below.parts, below.subject_table()].into_iter().chain(&below.rare().joined))
+            .cloned()
+            .collect();
+        joined.sort_unstable();
+        joined.dedup();
+        joined
+    }
+
+    /// Of how many people one row may be: as often as one relation is read with something classified.
+    fn people_in_row(&self, columns: &[(Option<String>, Vec<sql::ColumnRef>)]) -> u16 {
+        let mut rows: BTreeMap<Oid, BTreeMap<u16, u16>> = BTreeMap::new();
+        for found in columns.iter().flat_map(|(_, refs)| refs).filter(|found| self.is_meant(found)) {
+            let Some(below) = found.relation.as_ref().and_then(|name| self.meant(name)) else { continue };
+            let number = found.column.as_ref().and_then(|column| below.columns.get(column));
+            let is_shown = match number {
+                Some(number) => below.classified.contains_key(number),
+                None => !below.classified.is_empty(),
+            };
+            if is_shown {
+                rows.entry(below.oid).or_default().insert(found.row, below.rare().people_in_row);
+            }
+        }
+        rows.values().map(|rows| rows.values().fold(0, |all: u16, own| all.saturating_add(*own))).max().unwrap_or(1)
+    }
+
     /// The width of the one column that these references are.
     fn width(&self, refs: &[sql::ColumnRef]) -> Option<u16> {
-        let [sql::ColumnRef { relation: Some(name), column: Some(column), plain: true }] = refs else { return None };
+        let [sql::ColumnRef { relation: Some(name), column: Some(column), plain: true, .. }] = refs else {
+            return None;
+        };
         let below = self.meant(name)?;
         let number = below.columns.get(column)?;
         below.widths.iter().find(|(its, _)| its == number).map(|(_, width)| *width)
@@ -412,11 +481,13 @@ impl<'a> Builder<'a> {
         self.done.get(found? as usize)?.as_ref()
     }
 
-    fn anything(&self, dependencies: &[(Oid, i16)]) -> Vec<Classified> {
+    /// The server keeps no dependency on a row as a whole, where there is one on a column of it.
+    fn anything(&self, dependencies: &[(Oid, i16)], takes_rows: bool) -> Vec<Classified> {
         let mut shown = BTreeSet::new();
         for (oid, number) in dependencies {
             let Some(below) = self.done(*oid) else { continue };
             match number {
+                _ if takes_rows => shown.extend(below.classified.values().flatten().cloned()),
                 0 => shown.extend(below.classified.values().flatten().cloned()),
                 number => shown.extend(below.classified.get(number).into_iter().flatten().cloned()),
             }

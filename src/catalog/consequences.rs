@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Catalog;
-use super::functions::{Shown, holds_comments, reads_comment};
+use super::functions::{Shown, holds_comments, reads_anything, reads_comment};
 use super::lineage::{Holds, Learned, Own};
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::{Classified, Snapshot};
@@ -198,7 +198,9 @@ impl Resolver<'_> {
             learned.over = reads.iter().filter_map(Target::parts).collect();
         }
         let functions: Vec<Classified> = called.columns.iter().cloned().collect();
-        learned.fill(None, &functions, self.classification);
+        if !self.only_returns(analysis, reads) {
+            learned.fill(None, &functions, self.classification);
+        }
         let all: Vec<&Target<'_>> = reads.iter().collect();
         let Some(columns) = flow.columns.as_ref().and_then(|columns| self.expanded(columns, analysis, &all)) else {
             let mut found = Found::default();
@@ -219,6 +221,17 @@ impl Resolver<'_> {
             learned.fill(name.as_deref(), &found, self.classification);
         }
         learned
+    }
+
+    /// Whether all that it calls of the users' own is in RETURNING.
+    fn only_returns(&self, analysis: &Analysis, reads: &[Target<'_>]) -> bool {
+        let Some(snapshot) = self.snapshot.filter(|_| !analysis.returned.is_empty()) else { return false };
+        let mut others = analysis.functions.iter().filter(|name| !analysis.returned.contains(name));
+        let is_made_by_code = analysis.code.is_some() || analysis.doors.given.is_some();
+        !is_made_by_code
+            && analysis.operators.iter().all(|name| snapshot.operator(name).next().is_none())
+            && !others.any(|name| snapshot.function(name).is_some() || reads_anything(name) || self.is_shifted(name))
+            && reads.iter().filter_map(Target::known).all(|relation| relation.calls().next().is_none())
     }
 
     /// The relation, without what it is filled with.
@@ -253,7 +266,7 @@ impl Resolver<'_> {
         let mut expanded = Vec::with_capacity(columns.len());
         for (name, refs) in columns {
             let star = match (&name, &refs[..]) {
-                (None, [ColumnRef { relation: Some(relation), column: None, plain: true }]) => Some(relation),
+                (None, [ColumnRef { relation: Some(relation), column: None, plain: true, .. }]) => Some(relation),
                 _ => None,
             };
             let Some(relation) = star else {

@@ -232,7 +232,12 @@ impl<'a, 'f> Follower<'a, 'f, '_> {
             }
             match &analysis.output {
                 Output::Columns(refs) if index == last => {
-                    for column in refs {
+                    let has = |name: &RelationName, column: &str| {
+                        let mut of_name = named.iter().filter(|(its, _)| *its == name).flat_map(|(_, found)| found);
+                        let first = of_name.next()?;
+                        Some(first.has_column(column) || of_name.any(|relation| relation.has_column(column)))
+                    };
+                    for column in refs.iter().filter(|column| column.is_meant(has) != Some(false)) {
                         let of = |name: &&RelationName| column.relation.as_ref().is_none_or(|its| its == *name);
                         let meant = named.iter().filter(|(name, _)| of(name)).flat_map(|(_, found)| found);
                         meant.for_each(|relation| shown.columns.extend(relation.shows(column.column.as_deref())));

@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `bodies`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `bodies`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `people`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -19,6 +19,7 @@ mod foreign;
 mod functions;
 mod lineage;
 pub mod loader;
+mod people;
 mod questions;
 mod relations;
 mod resolve;
@@ -103,8 +104,8 @@ pub enum PeopleRule {
     Nobody,
     /// Every row returned is one data subject of its own (a unique subject column, one table, no join).
     EachRowOne,
-    /// Every row returned is taken for one data subject, because it can't be known.
-    AtMostOneEachRow,
+    /// Every row returned is taken for so many data subjects, because it can't be known.
+    AtMostInRow(u16),
     /// Rows and messages say nothing of people: a stream of blocks or changes, bounded by how many there are.
     Streamed {
         /// As of `Estimated`.
@@ -134,6 +135,8 @@ pub struct Understanding {
     pub personal: bool,
     /// How people are counted.
     pub people: PeopleRule,
+    /// Whether the subject columns of the result are of all people in it: then the wire counts them.
+    pub counts_all: bool,
     /// How far `columns` can be relied on.
     pub certainty: Certainty,
     /// What was known of the catalog.

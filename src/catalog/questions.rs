@@ -84,7 +84,7 @@ pub(super) const COMPUTED: &str = "select a.adrelid, a.adnum, u.function from CO
 pub(super) const DEFAULTS_OF_OWN: &str = "with own as materialized (select p.oid, p.proname::text as name from pg_catalog.pg_proc p \
     where p.pronamespace = 'pg_catalog'::regnamespace and p.proname = any($1)), \
     defaults as materialized (select d.* from (select adrelid as relation, adnum as number, 0::oid as type, adbin::text as tree from pg_catalog.pg_attrdef \
-    union all select 0, 0, oid, typdefaultbin::text from pg_catalog.pg_type where typdefaultbin is not null) d \
+    union all select 0::oid, 0::int2, oid, typdefaultbin::text from pg_catalog.pg_type where typdefaultbin is not null) d \
     where d.tree !~ '^\\{(CONST|SQLVALUEFUNCTION|FUNCEXPR :funcid (1299|1574)) ' \
     and d.tree ~ (select ':funcid (' || pg_catalog.string_agg(oid::text, '|') || ') ' from own)) \
     select d.relation, d.number, d.type, o.name from defaults d join own o on d.tree like '%:funcid ' || o.oid || ' %'";

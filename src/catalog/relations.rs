@@ -62,7 +62,7 @@ pub struct Relation {
 }
 
 /// What few relations have.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Rare {
     /// Base relations behind a view; of any other none are told.
     pub(super) bases: Vec<Text>,
@@ -80,6 +80,10 @@ pub struct Rare {
     pub(super) calls: Vec<Call>,
     /// Many rows' values may stand in one of its own.
     pub(super) is_collected: bool,
+    /// Of how many people one row may be: of a view that pairs them, more than one.
+    pub(super) people_in_row: u16,
+    /// Of a view: other tables whose rows in it are of the same people as its subject column's, since they are joined by theirs.
+    pub(super) joined: Vec<(Text, Text)>,
     /// The schema and name of the table whose subject column its own is, where it is another's: of what it is made from, or inherits.
     pub(super) subject_of: Option<(Text, Text)>,
 }
@@ -93,6 +97,8 @@ static NOTHING_RARE: Rare = Rare {
     rules: Vec::new(),
     calls: Vec::new(),
     is_collected: false,
+    people_in_row: 1,
+    joined: Vec::new(),
     subject_of: None,
 };
 
@@ -122,7 +128,7 @@ impl Relation {
 
     /// The same, to change.
     pub(super) fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
+        self.rare.get_or_insert_with(|| Box::new(NOTHING_RARE.clone()))
     }
 
     /// The functions that run where it is read, or ran when it was filled.

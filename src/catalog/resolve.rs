@@ -5,14 +5,16 @@
 //! so. Without a snapshot, names alone are judged: an unqualified table is taken for the one schema whose table of that
 //! name the classification names, else for the first schema of the search path that was SET, else for `public`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::classification::Classification;
 use super::functions::{Shown, holds_statistics};
 use super::lineage::{Holds, Lineage};
+use super::people::InRow;
 use super::snapshot::{Classified, Relation, Snapshot};
-use super::{Consequences, Context, PeopleRule, Understanding, widths};
+use super::{Consequences, Context, PeopleRule, Understanding};
 use crate::record::{CatalogState, Certainty, Kind, Parse, Text};
 use crate::session::event::Origin;
 use crate::sql::{Analysis, Code, ColumnRef, Output, RelationName, Stream};
@@ -37,6 +39,7 @@ pub(super) struct Resolver<'a> {
 }
 
 /// A relation that a statement names.
+#[derive(Clone)]
 pub(super) enum Target<'a> {
     /// In the snapshot.
     Known(&'a Relation),
@@ -159,14 +162,15 @@ impl Resolver<'_> {
             (false, true) => Certainty::Inferred,
             (false, false) => Certainty::Exact,
         };
+        let in_row = if personal { self.in_row(analysis, &reads, &writes, wire) } else { InRow::NOBODY };
         let people = match (personal, brought_back, &streamed) {
             (false, ..) => PeopleRule::Nobody,
             (true, true, _) => PeopleRule::Estimated { most: None, each: None },
             (true, false, Some(streamed)) => match analysis.doors.stream {
-                Some(Stream::Publications(_)) => PeopleRule::AtMostOneEachRow,
+                Some(Stream::Publications(_)) => PeopleRule::AtMostInRow(1),
                 _ => PeopleRule::Streamed { most: streamed.most },
             },
-            (true, false, None) => self.people(analysis, &reads, &called),
+            (true, false, None) => self.people(analysis, &reads, &called, &in_row),
         };
         let all = found.with_aside(&called, self.snapshot);
         let sent = self.sent(analysis, &writes, &found, &called);
@@ -185,6 +189,7 @@ impl Resolver<'_> {
             level: level.and_then(|level| self.classification.name(level)).cloned(),
             personal,
             people,
+            counts_all: in_row.counts_all,
             certainty,
             state: self.state,
             consequences,
@@ -215,25 +220,6 @@ impl Resolver<'_> {
         };
         let is_shown = !matches!(analysis.output, Output::Nothing);
         values && analysis.reads.iter().any(holds_statistics) || is_shown && reads.iter().any(is_behind)
-    }
-
-    fn people(&self, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> PeopleRule {
-        let own = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.function(name).is_some());
-        let calls = analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call);
-        let held = reads.iter().any(|target| self.is_collected(target));
-        if analysis.collects || held || calls || called.opaque || !called.columns.is_empty() {
-            let most = if called.opaque { None } else { most(reads).max(called.size) };
-            let plain = !calls && !held && !called.opaque && called.columns.is_empty();
-            let each = plain.then(|| widths::each(analysis, reads)).flatten();
-            return PeopleRule::Estimated { most, each };
-        }
-        let unique = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
-        let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
-        let reads_only = matches!(analysis.kind, Kind::Select | Kind::CopyOut);
-        match unique && analysis.single && plain && reads_only {
-            true => PeopleRule::EachRowOne,
-            false => PeopleRule::AtMostOneEachRow,
-        }
     }
 
     pub(super) fn columns(
@@ -320,28 +306,57 @@ impl Resolver<'_> {
         rest
     }
 
-    pub(super) fn text_column(&self, column: &ColumnRef, analysis: &Analysis, all: &[&Target<'_>], found: &mut Found) {
+    /// Whether a name in a text means this column; nothing where that is not known.
+    pub(super) fn is_meant(&self, column: &ColumnRef) -> Option<bool> {
+        column.is_meant(|name, column| {
+            // It may have it since a moment ago.
+            let targets = self.targets(std::slice::from_ref(name), &mut Found::default());
+            let has = |target: &Target<'_>| {
+                let relation = target.known().filter(|relation| !relation.columns.is_empty())?;
+                let may = || self.marked(relation, column).is_some() || self.is_shifted(column);
+                let has = relation.has_column(column);
+                (has || !may()).then_some(has)
+            };
+            let all: Option<Vec<bool>> = targets.iter().map(has).collect();
+            Some(all?.contains(&true))
+        })
+    }
+
+    /// The relations that a column in a text may be of: those of its name, or any.
+    pub(super) fn targets_of<'t>(
+        &'t self,
+        column: &ColumnRef,
+        analysis: &Analysis,
+        all: &[&'t Target<'t>],
+        found: &mut Found,
+    ) -> Vec<Cow<'t, Target<'t>>> {
         let named = column.relation.as_ref();
         let here = named.filter(|name| analysis.reads.contains(name) || analysis.writes.contains(name));
         // Whose column is renamed is among neither.
-        let own = here.or(named.filter(|_| all.is_empty()));
-        let own = own.map(|name| self.targets(std::slice::from_ref(name), found));
-        let targets: Vec<&Target<'_>> = match &own {
-            Some(own) => own.iter().collect(),
-            None => all.to_vec(),
-        };
+        match here.or(named.filter(|_| all.is_empty())) {
+            Some(name) => self.targets(std::slice::from_ref(name), found).into_iter().map(Cow::Owned).collect(),
+            None => all.iter().map(|target| Cow::Borrowed(*target)).collect(),
+        }
+    }
+
+    pub(super) fn text_column(&self, column: &ColumnRef, analysis: &Analysis, all: &[&Target<'_>], found: &mut Found) {
+        if self.is_meant(column) == Some(false) {
+            return;
+        }
+        let named = column.relation.as_ref();
+        let targets = self.targets_of(column, analysis, all, found);
         for target in &targets {
             self.show(target, column.column.as_deref(), found);
         }
         // `c.row_to_json` is a function of the row, where the table has no such column. Or it has it since a moment ago.
         let lacks = |name: &Text| {
-            let known = |target: &&Target<'_>| {
-                matches!(target, Target::Known(relation)
+            let known = |target: &Cow<'_, Target<'_>>| {
+                matches!(&**target, Target::Known(relation)
                 if !relation.has_column(name) && self.marked(relation, name).is_none())
             };
             !targets.is_empty() && targets.iter().all(known)
         };
-        if named.is_some() && column.column.as_ref().is_some_and(lacks) {
+        if named.is_some() && column.sought.is_none() && column.column.as_ref().is_some_and(lacks) {
             found.assumed = true;
             targets.iter().for_each(|target| self.show(target, None, found));
         }

@@ -176,6 +176,11 @@ impl View {
         *self.collects.get_or_init(|| sql::collects(&self.definition))
     }
 
+    /// Whether it may take a row as a whole, which PostgreSQL writes as `c.*`.
+    pub(super) fn takes_rows(&self) -> bool {
+        self.definition.contains(".*")
+    }
+
     /// The functions that it calls, by the columns that come from them; `None` where that is not known.
     pub(super) fn calls(&self) -> Option<&sql::ColumnCalls> {
         self.calls.get_or_init(|| sql::view_calls(&self.definition).map(Box::new)).as_deref()

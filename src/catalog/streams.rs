@@ -101,6 +101,7 @@ impl Catalog {
             level: level.and_then(|level| classification.name(level)).cloned(),
             personal,
             people: if personal { PeopleRule::Estimated { most: None, each: None } } else { PeopleRule::Nobody },
+            counts_all: true,
             certainty,
             state: match (&snapshot, stale) {
                 (None, _) => CatalogState::None,

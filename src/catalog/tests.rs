@@ -121,7 +121,7 @@ fn the_wire_decides_where_every_column_is_plain() {
 fn an_expression_is_followed_in_the_text() {
     let found = understand("select lower(email) from customers", "shop", Some(&[origin("lower", 0, 0)]));
     assert_eq!(columns(&found), ["shop.customers.email"]);
-    assert_eq!((found.certainty, found.people), (Certainty::Inferred, PeopleRule::AtMostOneEachRow));
+    assert_eq!((found.certainty, found.people), (Certainty::Inferred, PeopleRule::AtMostInRow(1)));
     let counted = understand("select count(*) from customers", "shop", Some(&[origin("count", 0, 0)]));
     assert!(counted.columns.is_empty() && !counted.personal);
 }

@@ -3,6 +3,8 @@
 //! In: what a statement puts in, and the widths of columns by the server's statistics. Out: bytes a row; nothing where it is not known what a function
 //! makes of a column, or how wide one is: then the worst is assumed. PURE.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::resolve::{Resolver, Target};
 use super::snapshot::Relation;
 use crate::record::Text;
@@ -66,7 +68,7 @@ const CUTTING: [&str; 18] = [
 const CUT_BYTES: u64 = 2;
 
 /// See the module.
-pub(super) fn each(analysis: &Analysis, reads: &[Target<'_>]) -> Option<u64> {
+pub(super) fn each(analysis: &Analysis, reads: &[Target<'_>], is_meant: impl Fn(&ColumnRef) -> bool) -> Option<u64> {
     let Output::Columns(columns) = &analysis.output else { return None };
     let functions = || analysis.functions.iter().map(|name| name.strip_prefix("pg_catalog.").unwrap_or(name));
     if functions().any(|name| CUTTING.contains(&name)) {
@@ -75,12 +77,18 @@ pub(super) fn each(analysis: &Analysis, reads: &[Target<'_>]) -> Option<u64> {
     if !functions().all(|name| COLLECTING.contains(&name) || KEEPING.contains(&name)) {
         return None;
     }
-    let form = if functions().any(|name| name.contains("json")) { Form::Json } else { Form::Text };
-    let mut bytes = SEPARATOR_BYTES;
-    for column in columns.iter().filter(|column| !column.plain) {
-        bytes = bytes.saturating_add(of(column, reads, form)?);
+    let collecting = || functions().filter(|name| COLLECTING.contains(name));
+    let is_json = collecting().next().is_some() && collecting().all(|name| name.contains("json"));
+    let form = if is_json { Form::Json } else { Form::Text };
+    // What is of one row stands in one value, as a rule: of several rows, the narrowest.
+    let mut rows: BTreeMap<u16, (BTreeSet<&Option<Text>>, u64)> = BTreeMap::new();
+    for column in columns.iter().filter(|column| !column.plain && is_meant(column)) {
+        let (met, bytes) = rows.entry(column.row).or_insert((BTreeSet::new(), SEPARATOR_BYTES));
+        if met.insert(&column.column) {
+            *bytes = bytes.saturating_add(of(column, reads, form)?);
+        }
     }
-    (bytes > SEPARATOR_BYTES).then_some(bytes)
+    rows.into_values().map(|(_, bytes)| bytes).filter(|bytes| *bytes > SEPARATOR_BYTES).min()
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::draft::Draft;
+use super::draft::{Draft, PeopleFlow};
 use crate::catalog::Catalog;
 use crate::policy::acting::{self, FLOWING};
 use crate::policy::condition::{Bounds, Condition, Tri};
@@ -101,11 +101,12 @@ impl Acting {
             let rows = progress.rows.saturating_sub(progress.rows_told);
             let bytes = progress.bytes_out.saturating_sub(progress.bytes_told);
             let untold = draft.so_far(rows, progress.people, bytes);
+            let flow = draft.people_flow(progress.people);
             let permit = engine.permit_for(&record);
             if let Some((id, people)) = permit {
                 record.permit = Some(id);
                 // Past that, it is not covered any more.
-                next.at("persons", people.saturating_add(1), &record, progress);
+                next.at("persons", people.saturating_add(1), &record, flow);
             }
             let moment = Moment::new(record.common.at, &self.timezone);
             let known = |column: &str| acting::is_flowing(column) || draft.knows(column);
@@ -116,7 +117,7 @@ impl Acting {
                 if over && concerns(rule, &record, &moment, &known) {
                     return Going::Cut(Denial::by_policy(&policy.id, &policy.title, None));
                 }
-                next.of_rule(rule, figure, &record, progress);
+                next.of_rule(rule, figure, &record, flow);
             }
         }
         Going::On { rows: next.rows, people: next.people, bytes: next.bytes }
@@ -131,17 +132,17 @@ struct Next {
 }
 
 impl Next {
-    fn of_rule(&mut self, rule: &Rule<Statement>, figure: Option<u64>, record: &Statement, progress: &Progress<'_>) {
+    fn of_rule(&mut self, rule: &Rule<Statement>, figure: Option<u64>, record: &Statement, flow: PeopleFlow) {
         for condition in [&rule.when, &rule.unless].into_iter().flatten() {
             for column in FLOWING {
                 match condition.bounds(column) {
                     Bounds::At(values) => {
                         let ahead = values.into_iter().find(|value| *value > flowed(record, column));
                         if let Some(value) = ahead {
-                            self.at(column, value, record, progress);
+                            self.at(column, value, record, flow);
                         }
                     }
-                    Bounds::Anywhere => self.at(column, flowed(record, column).saturating_add(1), record, progress),
+                    Bounds::Anywhere => self.at(column, flowed(record, column).saturating_add(1), record, flow),
                 }
             }
         }
@@ -149,17 +150,18 @@ impl Next {
             && let Measure::Sum(column) = &window.measure
         {
             let room = window.above.saturating_sub(figure).saturating_add(1);
-            self.at(column.name, flowed(record, column.name).saturating_add(room), record, progress);
+            self.at(column.name, flowed(record, column.name).saturating_add(room), record, flow);
         }
     }
 
     /// Something may change when a column comes to this value.
-    fn at(&mut self, column: &str, value: u64, record: &Statement, progress: &Progress<'_>) {
+    fn at(&mut self, column: &str, value: u64, record: &Statement, flow: PeopleFlow) {
         let before = value.saturating_sub(1);
-        match (column, progress.people) {
+        match (column, flow) {
             // Nobody's rows: nobody comes.
             ("persons" | "personal_rows", _) if record.personal_rows == Some(0) => {}
-            ("persons", Some(_)) => self.people = self.people.min(before),
+            ("persons", PeopleFlow::Counted) => self.people = self.people.min(before),
+            ("persons", PeopleFlow::InRows(people)) => self.rows = self.rows.min(before / people),
             ("bytes_out", _) => self.bytes = self.bytes.min(before),
             _ => self.rows = self.rows.min(before),
         }

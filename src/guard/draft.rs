@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::books::Books;
-use crate::analysis::{Identity, people_streamed};
+use crate::analysis::{Identity, in_rows, people_streamed};
 use crate::catalog::{Catalog, Consequences, PeopleRule, Understanding};
 use crate::clock::Timestamp;
 use crate::policy::acting;
@@ -28,12 +28,22 @@ pub struct Draft {
     end_user_known: bool,
     /// Whether it returns what is personal.
     personal: bool,
-    /// Whether it is a stream, which has people by its bytes; and how many at most, where that is known.
-    streamed: Option<Option<u64>>,
+    /// How many people are in what it returns, and whether the wire counts all of them.
+    people: PeopleRule,
+    counts_all: bool,
     meant: Arc<Analysis>,
     context: crate::catalog::Context,
     /// What it leaves behind, if it succeeds.
     pub follows: Consequences,
+}
+
+/// Where the people of a result come from.
+#[derive(Clone, Copy, Debug)]
+pub enum PeopleFlow {
+    /// The wire counts them.
+    Counted,
+    /// Every row is so many.
+    InRows(u64),
 }
 
 /// Who wants something, when, and how.
@@ -64,7 +74,8 @@ impl Draft {
                     role_known: !books.any_role(),
                     end_user_known: end_user.is_some() && understood,
                     personal: false,
-                    streamed: None,
+                    people: PeopleRule::AtMostInRow(1),
+                    counts_all: false,
                     meant: Arc::clone(&meant),
                     context,
                     follows: Consequences::default(),
@@ -97,7 +108,8 @@ impl Draft {
             role_known: !books.any_role(),
             end_user_known: end_user.is_some(),
             personal: false,
-            streamed: None,
+            people: PeopleRule::AtMostInRow(1),
+            counts_all: false,
             meant: Arc::clone(analysis),
             context: crate::catalog::Context::default(),
             follows: Consequences::default(),
@@ -114,7 +126,8 @@ impl Draft {
             role_known: false,
             end_user_known: false,
             personal: true,
-            streamed: None,
+            people: PeopleRule::AtMostInRow(1),
+            counts_all: false,
             meant: analysis,
             context: crate::catalog::Context::default(),
             follows: Consequences::default(),
@@ -134,10 +147,9 @@ impl Draft {
         self.follows.clone_from(&understanding.consequences);
         // Of what is not understood every row may be somebody's.
         self.personal = understanding.personal || !self.understood;
-        self.streamed = match understanding.people {
-            PeopleRule::Streamed { most } if self.understood => Some(most),
-            _ => None,
-        };
+        if self.understood {
+            (self.people, self.counts_all) = (understanding.people, understanding.counts_all);
+        }
     }
 
     /// Understood again, with what RowDescription says; what was not known stays so.
@@ -154,10 +166,22 @@ impl Draft {
         let mut record = self.record.clone();
         record.rows_returned = Some(rows);
         record.personal_rows = Some(if self.personal { rows } else { 0 });
-        let counted = people.unwrap_or_else(|| self.streamed.map_or(rows, |most| people_streamed(bytes_out, most)));
+        let counted = match (self.people, people) {
+            (_, Some(counted)) if self.counts_all => counted,
+            (PeopleRule::Streamed { most }, _) => people_streamed(bytes_out, most),
+            (rule, counted) => in_rows(rows, rule).max(counted.unwrap_or(0)),
+        };
         record.persons = Some(if self.personal { counted } else { 0 });
         record.bytes_out = Some(bytes_out);
         record
+    }
+
+    /// What it takes for one more person in the record so far.
+    pub fn people_flow(&self, people: Option<u64>) -> PeopleFlow {
+        match people {
+            Some(_) if self.counts_all => PeopleFlow::Counted,
+            _ => PeopleFlow::InRows(in_rows(1, self.people).max(1)),
+        }
     }
 
     /// Of baits that were found so far, those that it can have returned.

@@ -43,7 +43,7 @@ impl Renamed {
         let alters = |flow: &&crate::sql::Flow| flow.fate == Fate::Filled && !flow.inserts;
         for flow in analysis.flows.iter().filter(|_| analysis.kind == Kind::Ddl).filter(alters) {
             let Some([(name, refs)]) = flow.columns.as_deref() else { continue };
-            let [ColumnRef { relation: Some(relation), column, plain: true }] = &refs[..] else { continue };
+            let [ColumnRef { relation: Some(relation), column, plain: true, .. }] = &refs[..] else { continue };
             self.readings = None;
             match (name, column) {
                 (Some(new), Some(old)) => {
@@ -102,10 +102,16 @@ impl Renamed {
             _ => &mut [],
         };
         for column in refs {
+            let sought = column.sought.as_deref_mut();
+            let names = sought.map(|sought| {
+                sought.before.iter_mut().for_each(rename);
+                &mut sought.name
+            });
             column.relation.iter_mut().for_each(rename);
-            let olds = column.column.as_ref().and_then(|name| self.columns.get(name));
-            if let Some(old) = olds.and_then(|olds| olds.get(number)) {
-                column.column = Some(old.clone());
+            for name in column.column.iter_mut().chain(names) {
+                if let Some(old) = self.columns.get(name).and_then(|olds| olds.get(number)) {
+                    *name = old.clone();
+                }
             }
         }
         before

@@ -282,7 +282,7 @@ async fn only_sessions_that_a_policy_can_concern_ask() {
 #[tokio::test]
 async fn a_result_is_cut_at_the_limit_and_looked_at_when_it_matters() {
     let mut scene = Scene::new(&["on: progress\naction: cut\nwhen: persons > 1000\n"]);
-    scene.allowed("select email from shop.customers").await;
+    scene.allowed("select id, email from shop.customers").await;
     assert_eq!(scene.look(1, Some(1)), Going::On { rows: u64::MAX, people: 1_000, bytes: u64::MAX });
     assert!(!is_cut(&scene.look(5_000, Some(1_000))));
     assert!(is_cut(&scene.look(5_000, Some(1_001))));
@@ -291,6 +291,13 @@ async fn a_result_is_cut_at_the_limit_and_looked_at_when_it_matters() {
     assert!(is_cut(&scene.look(1_001, None)));
     scene.allowed("select generate_series(1, 100000)").await;
     assert_eq!(scene.look(90_000, None), Going::TO_THE_END);
+    // A count of some people says nothing of others in the same rows: each row is one, or as many as are put into it.
+    scene.allowed("select a.id, b.email from shop.customers a, shop.customers b").await;
+    assert_eq!(scene.look(1, Some(1)), Going::On { rows: 1_000, people: u64::MAX, bytes: u64::MAX });
+    assert!(is_cut(&scene.look(1_001, Some(1))));
+    scene.allowed("select a.email, b.email from shop.customers a, shop.customers b").await;
+    assert_eq!(scene.look(1, None), Going::On { rows: 500, people: u64::MAX, bytes: u64::MAX });
+    assert!(is_cut(&scene.look(501, None)));
 }
 
 #[tokio::test]
@@ -303,11 +310,11 @@ async fn a_window_and_a_permit_move_the_limit() {
     let mut ended = Statement { db_user: Some("clerk".into()), persons: Some(70), ..Statement::default() };
     ended.common.at = Timestamp(500_000);
     scene.engine.lock().statement(&mut ended);
-    scene.allowed("select email from shop.customers").await;
+    scene.allowed("select id, email from shop.customers").await;
     assert_eq!(scene.look(1, Some(1)), Going::On { rows: u64::MAX, people: 30, bytes: u64::MAX });
     assert!(is_cut(&scene.look(31, Some(31))));
     // Covered up to the permit's number.
-    scene.allowed("select number from shop.cards").await;
+    scene.allowed("select customer_id, number from shop.cards").await;
     assert!(!is_cut(&scene.look(400, Some(400))));
     assert!(!is_cut(&scene.look(500, Some(500))));
     assert!(is_cut(&scene.look(501, Some(501))));

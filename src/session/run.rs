@@ -154,7 +154,7 @@ impl Run {
             Some(before) => Some(before.iter().chain(columns.origins.iter()).cloned().collect()),
         };
         let next = Counting::start(&columns.origins, |column| formats.is_binary(column), subjects);
-        if let Some(people) = std::mem::replace(&mut self.people, next).and_then(|counting| counting.people()) {
+        if let Some(people) = std::mem::replace(&mut self.people, next).map(|counting| counting.people()) {
             self.earlier_people = Some(add(self.earlier_people.take(), people));
         }
         self.end_sampling();
@@ -251,7 +251,7 @@ impl Run {
 
     /// The people of all its results.
     pub fn take_people(&mut self) -> Option<People> {
-        let last = self.people.take().and_then(|counting| counting.people());
+        let last = self.people.take().map(|counting| counting.people());
         match (self.earlier_people.take(), last) {
             (Some(earlier), Some(last)) => Some(add(Some(earlier), last)),
             (earlier, last) => earlier.or(last),

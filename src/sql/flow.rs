@@ -186,9 +186,7 @@ fn altered(tokens: &Tokens<'_>) -> Option<Flow> {
         at += 1;
     }
     let (from, at) = relation(tokens, at)?;
-    let star = |relation: &RelationName| {
-        Some(vec![(None, vec![ColumnRef { relation: Some(relation.clone()), column: None, plain: true }])])
-    };
+    let star = |relation: &RelationName| Some(vec![(None, vec![ColumnRef::new(Some(relation.clone()), None, true)])]);
     if tokens.are(at, &["set", "schema"]) {
         let into = RelationName { schema: Some(tokens.word(at + 2).into()), name: from.name.clone() };
         return Some(Flow { columns: star(&from), ..Flow::new(into, Fate::Filled) });
@@ -210,7 +208,7 @@ fn altered(tokens: &Tokens<'_>) -> Option<Flow> {
     }
     let at = if tokens.word(at + 1) == "column" { at + 2 } else { at + 1 };
     let (old, new) = (tokens.word(at), tokens.word(at + 2));
-    let source = ColumnRef { relation: Some(from.clone()), column: Some(old.into()), plain: true };
+    let source = ColumnRef::new(Some(from.clone()), Some(old.into()), true);
     Some(Flow { columns: Some(vec![(Some(new.into()), vec![source])]), ..Flow::new(from, Fate::Filled) })
 }
 
@@ -262,7 +260,7 @@ fn retyped(tokens: &Tokens<'_>, from: usize, relation: RelationName) -> Option<F
                 columns.push((column.clone(), Vec::new()));
             }
             (_, name) if is_using && lexeme.is_name() => {
-                let source = ColumnRef { relation: Some(relation.clone()), column: Some(name.into()), plain: false };
+                let source = ColumnRef::new(Some(relation.clone()), Some(name.into()), false);
                 columns.last_mut().into_iter().for_each(|(_, refs)| refs.push(source.clone()));
             }
             _ => {}

@@ -19,6 +19,7 @@ mod output;
 mod passed;
 mod plain;
 mod replication;
+mod returning;
 pub mod seal;
 mod shape;
 mod statement;
@@ -35,6 +36,7 @@ pub use self::doors::{Doors, Stream, called};
 pub use self::flow::{Fate, Flow};
 pub use self::made::Made;
 pub use self::output::ColumnCalls;
+use self::output::Outputs;
 pub use self::passed::Passed;
 pub use self::replication::{is_of_a_database, replication};
 use self::seal::{Keys, Seal};
@@ -82,6 +84,50 @@ pub struct ColumnRef {
     pub column: Option<Text>,
     /// True where the column goes out as it is, one value a row, and false inside any expression.
     pub plain: bool,
+    /// The row that it is of: columns of one row are of one person. Every relation in FROM has its own, and so has what picks a row of several, `max`
+    /// or a sub-select; 0 where it is not known.
+    pub row: u16,
+    /// What has to be so for the name to mean this column; `None` where it can mean no other.
+    pub sought: Option<Box<Sought>>,
+}
+
+impl ColumnRef {
+    /// A column that is meant for certain, of a row of which nothing is known.
+    pub fn new(relation: Option<RelationName>, column: Option<Text>, plain: bool) -> ColumnRef {
+        ColumnRef { relation, column, plain, row: 0, sought: None }
+    }
+
+    /// Whether the name means this column, by what a catalog says of the relations that it depends on: whether they have a column, where that is known.
+    pub fn is_meant(&self, has: impl Fn(&RelationName, &str) -> Option<bool>) -> Option<bool> {
+        let Some(sought) = self.sought.as_deref() else { return Some(true) };
+        let before = || sought.before.iter().map(|relation| has(relation, &sought.name));
+        let own = self.relation.as_ref().zip(self.column.as_ref()).filter(|_| sought.perhaps);
+        let own = own.map_or(Some(true), |(relation, column)| has(relation, column));
+        if own == Some(false) || before().any(|has| has == Some(true)) {
+            return Some(false);
+        }
+        (own.is_some() && before().all(|has| has.is_some())).then_some(true)
+    }
+}
+
+/// A name that stands without a relation's: it is looked for in the relations of its query, then in those of the query around it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Sought {
+    /// The name.
+    pub name: Text,
+    /// Relations that are asked first: where one of these has it, it is that.
+    pub before: Vec<RelationName>,
+    /// Whether the relation that it would be of may lack it.
+    pub perhaps: bool,
+}
+
+/// Two rows within one of a result: wherever there is the one, a column of it is what a column of the other is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Its row, by [`ColumnRef::row`], and its column.
+    pub of: (u16, Text),
+    /// The other's.
+    pub to: (u16, Text),
 }
 
 /// What a statement does to the session, for the statements after it.
@@ -168,6 +214,8 @@ pub struct Analysis {
     pub writes: Vec<RelationName>,
     /// Functions called, as written, lower case, sorted, distinct.
     pub functions: Vec<Text>,
+    /// Those of them that RETURNING alone calls: what they show goes into nothing that is written.
+    pub returned: Vec<Text>,
     /// What reaches the client.
     pub output: Output,
     /// What it does to the session.
@@ -181,6 +229,10 @@ pub struct Analysis {
     pub ticket: Option<Text>,
     /// Whether no row of the one relation that is read can come out twice.
     pub single: bool,
+    /// Rows that are joined, of those that the columns are of which reach the client.
+    pub joined: Vec<Joined>,
+    /// How many rows of one relation may stand in one row of the result, where it is not known which columns reach the client: as often as it is named.
+    pub named: u16,
     /// Whether many rows may end in one value: `json_agg`, `array(select …)`.
     pub collects: bool,
     /// What a DO block names.
@@ -206,12 +258,15 @@ impl Analysis {
             reads: Vec::new(),
             writes: Vec::new(),
             functions: Vec::new(),
+            returned: Vec::new(),
             output: Output::Unknown,
             effects: Vec::new(),
             comment_tags: Vec::new(),
             seal: Seal::Unchecked,
             ticket: None,
             single: false,
+            joined: Vec::new(),
+            named: 1,
             collects: false,
             code: None,
             operators: Vec::new(),
@@ -303,6 +358,8 @@ pub struct ViewColumns {
     pub columns: Vec<(Option<String>, Vec<ColumnRef>)>,
     /// See [`Analysis::single`].
     pub single: bool,
+    /// See [`Analysis::joined`].
+    pub joined: Vec<Joined>,
 }
 
 /// Whether many rows may end in one value of what a query gives.
@@ -312,9 +369,11 @@ pub fn collects(query: &str) -> bool {
 
 /// The columns of a view's definition. `None` where they cannot be followed.
 pub fn view_columns(definition: &str) -> Option<ViewColumns> {
-    safe(definition)
-        .and_then(output::of)
-        .map(|outputs| ViewColumns { columns: outputs.by_column, single: outputs.single })
+    safe(definition).and_then(output::of).map(|Outputs { by_column, single, joined, .. }| ViewColumns {
+        columns: by_column,
+        single,
+        joined,
+    })
 }
 
 /// The functions that each column of a view comes from. `None` where that cannot be told column by column.

@@ -11,6 +11,7 @@ use pg_query::protobuf::summary_result::Context;
 use super::merge::{self, Merge};
 use super::modifying::Modifying;
 use super::output::{self, Tree};
+use super::returning::returning;
 use super::tokens::{Lexeme, Tokens, comment_tags, ticket};
 use super::{Analysis, Code, Doors, Effect, Output, RelationName, fingerprint, flow, kept_setting};
 use crate::record::{Kind, Parse, Text};
@@ -56,7 +57,7 @@ fn within(text: &str, depth: usize) -> Analysis {
         return analysis;
     };
     analysis.parse = Parse::Summary;
-    relations(&summary, &mut analysis);
+    relations(&summary, &tokens, &mut analysis);
     if analysis.kind == Kind::Ddl && tokens.word(0) == "alter" {
         analysis.functions = flow::computing(&tokens);
     }
@@ -79,6 +80,7 @@ fn within(text: &str, depth: usize) -> Analysis {
         analysis.effects.push(Effect::Execute { name });
     }
     let inner = (depth < WITHIN_MAX).then(|| inner(&tokens)).flatten().map(|text| within(text, depth + 1));
+    analysis.named = named(&tokens, &analysis.reads);
     if merge::is_in(&tokens) {
         merge(&mut analysis, &tokens, text, inner.as_ref(), modifying.as_ref());
     }
@@ -166,6 +168,8 @@ fn finish(
             analysis.output = inner.output;
             analysis.parse = inner.parse;
             analysis.single = inner.single;
+            analysis.joined = inner.joined;
+            analysis.named = inner.named;
             analysis.flows.extend(inner.flows);
         }
         ("create" | "select" | "with", _) if analysis.kind == Kind::Ddl => {
@@ -222,12 +226,28 @@ fn tree(
     }
     analysis.parse = Parse::Full;
     analysis.single = outputs.single;
+    analysis.joined.clone_from(&outputs.joined);
     analysis.output =
         if outputs.has_no_column() && analysis.kind != Kind::Select && tokens.find(0, "returning").is_none() {
             Output::Nothing
         } else {
             Output::Columns(outputs.into_columns())
         };
+}
+
+/// How often the relation is named that is named most often, not counting columns of it; and what picks a row of several by itself.
+fn named(tokens: &Tokens<'_>, relations: &[RelationName]) -> u16 {
+    let is_behind = |at: usize, token| tokens.all.get(at + 1).is_some_and(|next| next.token == token);
+    let times = |relation: &RelationName| {
+        let is_it = |(at, lexeme): &(usize, &Lexeme<'_>)| {
+            lexeme.is_name() && !is_behind(*at, Token::Ascii46) && *lexeme.name() == *relation.name
+        };
+        tokens.all.iter().enumerate().filter(is_it).count()
+    };
+    let most = relations.iter().map(times).max().unwrap_or(0).max(1);
+    let picks = |(at, lexeme): &(usize, &Lexeme<'_>)| is_behind(*at, Token::Ascii40) && output::picks(lexeme.text);
+    let picked = tokens.all.iter().enumerate().filter(picks).count();
+    u16::try_from(most.saturating_mul(picked.max(1))).unwrap_or(u16::MAX)
 }
 
 fn within_limits(tokens: &Tokens<'_>) -> bool {
@@ -248,7 +268,7 @@ fn qualified(name: &RelationName) -> String {
     }
 }
 
-fn relations(summary: &pg_query::SummaryResult, analysis: &mut Analysis) {
+fn relations(summary: &pg_query::SummaryResult, tokens: &Tokens<'_>, analysis: &mut Analysis) {
     let (mut reads, mut writes) = (BTreeSet::new(), BTreeSet::new());
     for table in &summary.tables {
         let schema = Some(table.schema_name.as_str()).filter(|schema| !schema.is_empty()).map(Text::from);
@@ -264,10 +284,17 @@ fn relations(summary: &pg_query::SummaryResult, analysis: &mut Analysis) {
             reads.insert(name)
         };
     }
+    let mut functions: BTreeSet<Text> =
+        summary.functions.iter().map(|function| function.name.to_lowercase().into()).collect();
+    let returning = returning(tokens, &summary.cte_names);
+    if returning.is_open && analysis.code.is_none() {
+        analysis.code = Some(Code::opaque(tokens.text));
+    }
+    analysis.returned = returning.functions.difference(&functions).cloned().collect();
+    reads.extend(returning.reads);
+    functions.extend(returning.functions);
     analysis.reads = reads.into_iter().collect();
     analysis.writes = writes.into_iter().collect();
-    let functions: BTreeSet<Text> =
-        summary.functions.iter().map(|function| function.name.to_lowercase().into()).collect();
     analysis.functions = functions.into_iter().collect();
 }
 
@@ -285,9 +312,7 @@ fn copied_columns(tokens: &Tokens<'_>, analysis: &Analysis) -> Output {
         }
     };
     let columns = names.into_iter();
-    Output::Columns(
-        columns.map(|column| super::ColumnRef { relation: Some(relation.clone()), column, plain: true }).collect(),
-    )
+    Output::Columns(columns.map(|column| super::ColumnRef::new(Some(relation.clone()), column, true)).collect())
 }
 
 /// The statement within PREPARE, DECLARE, EXPLAIN and COPY (…).

@@ -10,7 +10,7 @@ fn one(text: &str) -> Analysis {
     analyses.remove(0)
 }
 
-/// `table.column` for each column that reaches the client, `*` for all, `~` before what is not plain.
+/// `table.column` for each column that reaches the client, `*` for all, `~` before what is not plain, `?` before what depends on the catalog.
 fn columns(text: &str) -> String {
     match one(text).output {
         Output::Unknown => "unknown".to_owned(),
@@ -19,7 +19,8 @@ fn columns(text: &str) -> String {
             let shown = columns.iter().map(|column| {
                 let relation = column.relation.as_ref().map_or("?", |relation| &relation.name);
                 let name = column.column.as_deref().unwrap_or("*");
-                format!("{}{relation}.{name}", if column.plain { "" } else { "~" })
+                let sought = if column.sought.is_some() { "?" } else { "" };
+                format!("{sought}{}{relation}.{name}", if column.plain { "" } else { "~" })
             });
             shown.collect::<Vec<_>>().join(" ")
         }
@@ -47,11 +48,10 @@ fn columns_that_reach_the_client_are_followed() {
         ("with s as (select id, email as e from customers) select e from s", "customers.email"),
         ("with customers as (select 1 as email) select email from customers", ""),
         ("with recursive t(n) as (select 1 union all select n + 1 from t) select n from t", ""),
-        ("select c from customers c", "~customers.*"),
+        ("select c from customers c", "?~customers.* ?customers.c"),
         ("select email from customers union select note from orders", "customers.email orders.note"),
-        ("select (select email from customers where id = o.id) from orders o", "~customers.email"),
         ("select o.id from orders o where exists (select 1 from customers)", "orders.id"),
-        ("select json_agg(c) from customers c", "~customers.*"),
+        ("select json_agg(c) from customers c", "?~customers.* ?~customers.c"),
         ("select row_to_json(c.*) from customers c", "~customers.*"),
         ("insert into orders values (1)", "nothing"),
         ("insert into customers (email) values ('x') returning id, email", "customers.email customers.id"),
@@ -75,7 +75,7 @@ fn columns_that_reach_the_client_are_followed() {
             "select case when name = 'x' then email else phone end from customers",
             "~customers.email ~customers.name ~customers.phone",
         ),
-        ("select email, total from customers, orders", "?.email ?.total"),
+        ("select email, total from customers, orders", "?customers.email ?customers.total ?orders.email ?orders.total"),
         ("select generate_series(1, 3)", ""),
         ("select g from generate_series(1, 3) g", ""),
         ("begin", "nothing"),
@@ -84,6 +84,37 @@ fn columns_that_reach_the_client_are_followed() {
         ("select '' || date \"a\" from customers", "unknown"),
         ("select c.user, 1 from customers c", "customers.user"),
         ("select lower(c.current_user || 'x') from customers c", "~customers.current_user"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(columns(text), expected, "{text}");
+    }
+}
+
+/// Where a name may mean several, each is there, with what it depends on.
+#[test]
+fn names_mean_columns_of_the_query_around_rows_and_parts_of_them() {
+    let cases = [
+        // A name that the table within may lack is one of the query around it.
+        ("select (select email from customers where id = o.id) from orders o", "?~customers.email ?~orders.email"),
+        ("select (select email from (select 1) as x) from customers", "~customers.email"),
+        (
+            "select (select email from (select id as email from orders) as x) from customers",
+            "?~customers.id ?~orders.id",
+        ),
+        ("select (select (c).email from orders o) from customers c", "?~customers.c ~customers.email ?~orders.c"),
+        ("select x.a from orders o, (select id as a from customers) x", "customers.id"),
+        (
+            "select c.email from only customers c join only orders on true where c.id in (select id from only staff)",
+            "customers.email",
+        ),
+        ("select lower(shop.customers.email) from other.customers, shop.customers", "~customers.email"),
+        ("select j.email from (customers c join orders o on true) as j", "?customers.email ?orders.email"),
+        ("select (row(id, email)).f2 from customers", "~customers.email"),
+        ("select u from (values (1, 'a')) as v (t, u)", ""),
+        (
+            "select email from (select id, email from orders union all select * from customers) x",
+            "~customers.* orders.email",
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(columns(text), expected, "{text}");
@@ -288,7 +319,8 @@ fn a_merge_reads_its_source_and_fills_what_it_names() {
         let of = sources.iter().filter(|(its, _)| its.as_deref() == Some(name)).flat_map(|(_, refs)| refs);
         of.filter_map(|found| found.column.as_deref()).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!((filled("p"), filled("id"), filled("r")), ("b".into(), "a".into(), "c d".into()));
+    // What `y` lacks would be of `t`.
+    assert_eq!((filled("p"), filled("id"), filled("r")), ("b".into(), "a".into(), "c c d d".into()));
     assert_eq!(columns("merge into t using v on true when matched then delete returning v.a, t.*"), "t.* v.a");
     assert_eq!(columns("merge into t using v on true when matched then delete returning merge_action()"), "nothing");
     assert_eq!(names(&one("explain analyze merge into t using v on true when matched then delete").reads), "v");
@@ -337,7 +369,7 @@ fn what_writes_within_with_fills_what_it_names() {
         ("with i as (insert into t (p) select b from v returning p) select p from i".to_owned(), "t: p < b", "t.p"),
         (
             "with i as (insert into t (p) select b from v returning p) update o set k = p, l = 1 from i".to_owned(),
-            "t: p < b; o: k < p p b, l < ",
+            "t: p < b; o: k < p b, l < ",
             "nothing",
         ),
         (
@@ -358,7 +390,7 @@ fn what_writes_within_with_fills_what_it_names() {
         ),
         (
             "create table k as with i as (insert into t (p) select b from v returning p) select 1".to_owned(),
-            "k: * < ; t: anything",
+            "k: ?column? < ; t: anything",
             "nothing",
         ),
         ("copy (insert into t (p) select b from v returning p) to stdout".to_owned(), "t: p < b", "t.p"),
@@ -384,4 +416,20 @@ fn operators_and_types_that_something_is_cast_to_are_told() {
     let text = "select a % 7, count(*), t.*, d::other.hole, cast(e as hole), f::int, g::pg_catalog.text from t where x != 1 and b <= c";
     assert_eq!(told(text), ["%", "<=", "<>", "::hole"]);
     assert_eq!(told("select a as hole, b * c from t"), ["*"]);
+}
+
+/// What a column is made from does not grow without bound.
+#[test]
+fn names_that_double_with_every_query_around_end_as_unknown() {
+    let nested = |step: &dyn Fn(&str) -> String| {
+        let text = (0..30).fold("select a from t".to_owned(), |text, _| step(&text));
+        one(&text).output
+    };
+    assert_eq!(nested(&|text| format!("select a || a as a from ({text}) x")), Output::Unknown);
+    assert_eq!(nested(&|text| format!("select x.*, x.* from ({text}) x")), Output::Unknown);
+    assert_eq!(nested(&|text| format!("with x as ({text}) select c.a || d.a as a from x c, x d")), Output::Unknown);
+    let many = |count: usize, of: &dyn Fn(usize) -> String| (0..count).map(of).collect::<Vec<_>>().join(", ");
+    let (names, tables) = (many(3_000, &|n| format!("c{n}")), many(3_000, &|n| format!("t{n}")));
+    assert_eq!(one(&format!("select {names} from {tables}")).output, Output::Unknown);
+    assert_eq!(one(&format!("select (select {names} from {tables} limit 1) from {tables}")).output, Output::Unknown);
 }

@@ -67,3 +67,9 @@ select email, city, count(*) from shop.customers group by grouping sets ((email)
 select email, count(*) from shop.customers group by rollup (email)
 --> exact / inferred | email | 40
 select email from shop.customers group by email having count(*) > 0
+
+-- several people in one row
+--> inferred | email, phone | 3
+select min(email), max(email), min(phone), max(phone) from shop.customers
+--> inferred | email | 3
+select lag(email) over (order by id), email, lead(email) over (order by id) from shop.customers order by id offset 2 limit 1

@@ -249,9 +249,9 @@ select pg_sleep(3)
 insert into other.as_xml (id) values (1)
 insert into other.of_domain (id) values (1)
 insert into other.dated (id) values (1)
---> assumed | name, email, phone, my_number | 40 | from 16
+--> assumed | name, email, phone, my_number | 40
 select v from other.as_xml
---> assumed | name, email, phone, my_number | 40 | from 16
+--> assumed | name, email, phone, my_number | 40
 select v from other.of_domain
 --> innocent
 select id, at, v from other.dated

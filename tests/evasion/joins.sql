@@ -43,3 +43,27 @@ select c.email, v.ip from shop.customers c join shop.visits v on v.customer_id =
 select customer_id, ship_to from shop.orders
 --> inferred | shop.orders.ship_to | 40
 select ship_to from shop.orders
+
+-- one person's key beside others' addresses counts nobody but its own
+--> inferred | email | 40
+select a.id, b.email from shop.customers a, shop.customers b where a.id = 1
+--> inferred | shop.orders.ship_to | 40
+select c.id, o.ship_to from shop.customers c, shop.orders o where c.id = 1
+--> inferred | shop.orders.ship_to | 40
+select c.id, o.ship_to from shop.customers c join shop.orders o on true where c.id = 1
+--> inferred | email | 40
+with c as (select * from shop.customers) select a.id, b.email from c a, c b where a.id = 1
+--> inferred | email | 40
+select o.customer_id, c.email from shop.orders o right join shop.customers c on c.id = o.customer_id and o.id = 1
+
+-- joined by their keys, they are the same
+--> exact | shop.orders.ship_to | 40
+select c.id, o.ship_to from shop.customers c join shop.orders o on o.customer_id = c.id
+--> exact | email, shop.orders.ship_to | 40
+select c.id, c.email, o.ship_to from shop.customers c left join shop.orders o on (o.customer_id = c.id)
+--> exact | email | 2
+select a.id, a.email, b.id, b.email from shop.customers a join shop.customers b on b.id = a.id + 1 where a.id = 1
+
+-- several people in one row
+--> inferred | email | 3
+select a.email, b.email, c.email from shop.customers a, shop.customers b, shop.customers c where a.id = 1 and b.id = 2 and c.id = 3

@@ -47,3 +47,15 @@ select id, email from only shop.staff
 select id, email from shop.managers
 --> inferred | shop.managers.email | 2
 select upper(email) from shop.managers
+
+-- a view that takes a row as a whole, beside a column of it
+--> exact | name, email, phone, my_number | 40
+select id, j from shop.as_json
+--> inferred | name, email, phone, my_number | 40
+select lower(j::text) from shop.as_json
+
+-- the table alone
+--> exact | shop.managers.email | 2
+select id, email from only shop.managers
+--> inferred | email | 40
+select lower(email) from only shop.customers

@@ -25,6 +25,7 @@ create view shop.contacts as select id, email as mail, city from shop.customers;
 create view shop.contact_names as select c.id, c.mail, k.name from shop.contacts c join shop.customers k using (id);
 create view shop.cities as select city, count(*) as people from shop.customers group by city;
 create view shop.loud as select upper(email) as loud from shop.customers;
+create view shop.as_json as select id, to_json(c) as j from shop.customers c;
 create view shop.everyone as select * from shop.customers;
 create view shop.both as select id, email from shop.customers union all select id, email from shop.staff;
 create view shop.barrier with (security_barrier) as select name, phone from shop.customers where id > 0;

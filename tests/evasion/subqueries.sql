@@ -93,3 +93,17 @@ select title = any (select email from shop.customers) from shop.products
 select exists (select 1 from shop.customers where email like 'person1%')
 --> innocent
 select count(*) filter (where email like 'p%') from shop.customers where id = 1
+
+-- several people in one row
+--> inferred | email | 4
+select (select email from shop.customers where id = 1), (select email from shop.customers where id = 2), (select email from shop.customers where id = 3), (select email from shop.customers where id = 4)
+
+-- a column of the query around, where the one within lacks it
+--> inferred | email | 40
+select (select email from (select 1) as one) from shop.customers
+--> inferred | email | 40
+select (select (c).email from shop.orders limit 1) from shop.customers c
+--> inferred | email | 40
+select (select upper(mail) from shop.products limit 1) from (select email as mail from shop.customers) c
+--> inferred | shop.staff.email | 1
+select (select email from shop.staff limit 1) from shop.customers where id = 1

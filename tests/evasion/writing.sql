@@ -92,3 +92,13 @@ create table other.third as with a as (insert into other.first select name from 
 --> inferred / assumed | email, name | 80
 select v from other.first
 drop table other.first, other.second, other.third
+
+-- what RETURNING reads and calls
+--> inferred | email | 1
+insert into shop.notes (body) values ('x') returning (select email from shop.customers where id = 3)
+--> inferred / assumed | email | 1
+update shop.products set price = price where id = 1 returning shop.email_of(id)
+--> innocent
+select * from shop.products
+--> inferred | phone | 1
+with n as (insert into shop.notes (body) values ('x') returning id, (select phone from shop.customers where id = 3)) select * from n

@@ -4,6 +4,7 @@
 mod chains;
 mod corpus;
 mod doors;
+mod drawn;
 mod unfollowed;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,7 @@ const REGISTER_BITS: u32 = 14;
 pub(super) struct Counting {
     /// By their numbers, rising.
     columns: Vec<Column>,
+    people: Seen,
     row: RowReader,
     value: Open,
     /// A part of a row has come, and not its end.
@@ -39,14 +40,22 @@ struct Column {
     type_oid: u32,
     binary: bool,
     /// Of values that come whole …
+    /// Whether equal people have other bytes here than in another column: then their text is what counts.
+    is_canonical: bool,
+    /// Of the value before: rows of one person often come one behind the other.
+    last: Option<u64>,
+    baits: Watch,
+}
+
+/// The people of all subject columns together: who stands in two of them is one.
+#[derive(Debug)]
+struct Seen {
+    /// Of values that come whole …
     keys: ahash::RandomState,
     /// … and of those whose pieces are cut anywhere.
     long_keys: RandomState,
-    seen: Distinct,
-    /// Of the value before: rows of one person often come one behind the other.
-    last: Option<u64>,
+    distinct: Distinct,
     values: Vec<String>,
-    baits: Watch,
 }
 
 /// A value whose pieces are still coming.
@@ -67,16 +76,24 @@ impl Counting {
         if subjects.columns.is_empty() {
             return None;
         }
-        let found: Vec<Column> = columns
+        let people = Seen {
+            keys: ahash::RandomState::new(),
+            long_keys: RandomState::new(),
+            distinct: Distinct::new(EXACT_PEOPLE_MAX, REGISTER_BITS),
+            values: Vec::new(),
+        };
+        let mut found: Vec<Column> = columns
             .iter()
             .enumerate()
             .filter(|(_, origin)| origin.table_oid != 0)
             .filter(|(_, origin)| subjects.columns.contains_key(&(origin.table_oid, origin.attribute)))
             .take(SUBJECT_COLUMNS_MAX)
-            .map(|(number, origin)| Column::start(number, origin, is_binary(number), subjects))
+            .map(|(number, origin)| Column::start(number, origin, is_binary(number), subjects, &people.keys))
             .collect();
+        let is_of_one_kind = found.windows(2).all(|pair| matches!(pair, [one, other] if one.has_bytes_of(other)));
+        found.iter_mut().for_each(|column| column.is_canonical = !is_of_one_kind);
         let (row, value) = (RowReader::default(), Open::default());
-        (!found.is_empty()).then(|| Box::new(Counting { columns: found, row, value, is_within: false }))
+        (!found.is_empty()).then(|| Box::new(Counting { columns: found, people, row, value, is_within: false }))
     }
 
     /// Takes a piece of a DataRow's body; `last` ends the row. Tells `sprung` of baits that are in it.
@@ -91,10 +108,10 @@ impl Counting {
 
     fn piece(&mut self, piece: &[u8], last: bool, sprung: &mut Vec<Text>) {
         self.is_within = !last;
-        let Counting { columns, row, value, .. } = self;
+        let Counting { columns, people, row, value, .. } = self;
         row.push(piece, |number, part| {
             if let Some(column) = columns.iter_mut().find(|column| column.number == number) {
-                column.part(part, value, sprung);
+                column.part(part, value, people, sprung);
             }
         });
         if last {
@@ -126,8 +143,13 @@ impl Counting {
                 number = number.saturating_add(1);
                 if is_it {
                     match bytes {
-                        Some(bytes) if bytes.len() <= SUBJECT_BYTES_MAX => column.whole(bytes, sprung),
-                        Some(bytes) => column.part(Part::Bytes { bytes, last: true }, &mut self.value, sprung),
+                        Some(bytes) if bytes.len() <= SUBJECT_BYTES_MAX => {
+                            column.whole(bytes, &mut self.people, sprung)
+                        }
+                        Some(bytes) => {
+                            let whole = Part::Bytes { bytes, last: true };
+                            column.part(whole, &mut self.value, &mut self.people, sprung);
+                        }
                         None => {}
                     }
                     break;
@@ -139,77 +161,86 @@ impl Counting {
 
     /// The count so far, as [`Counting::people`] has it.
     pub(super) fn count(&self) -> u64 {
-        self.columns.iter().map(|column| column.seen.count()).max().unwrap_or(0)
+        self.people.distinct.count()
     }
 
     /// Whether that is no estimate.
     pub(super) fn is_exact(&self) -> bool {
-        self.columns.iter().all(|column| column.seen.is_exact())
+        self.people.distinct.is_exact()
     }
 
-    /// The count of the column that had most.
-    pub(super) fn people(self) -> Option<People> {
-        let most = self.columns.into_iter().max_by_key(|column| column.seen.count())?;
-        Some(People { distinct: most.seen.count(), exact: most.seen.is_exact(), values: most.values })
+    /// The people of all of them.
+    pub(super) fn people(self) -> People {
+        let Seen { distinct, values, .. } = self.people;
+        People { distinct: distinct.count(), exact: distinct.is_exact(), values }
     }
 }
 
 impl Column {
-    fn start(number: usize, origin: &Origin, binary: bool, subjects: &SubjectColumns) -> Column {
-        let keys = ahash::RandomState::new();
+    fn start(
+        number: usize,
+        origin: &Origin,
+        binary: bool,
+        subjects: &SubjectColumns,
+        keys: &ahash::RandomState,
+    ) -> Column {
         Column {
             number: u16::try_from(number).unwrap_or(u16::MAX),
             type_oid: origin.type_oid,
             binary,
-            baits: subjects.baits.watch(origin, binary, &keys),
-            keys,
-            long_keys: RandomState::new(),
-            seen: Distinct::new(EXACT_PEOPLE_MAX, REGISTER_BITS),
+            baits: subjects.baits.watch(origin, binary, keys),
+            is_canonical: false,
             last: None,
-            values: Vec::new(),
         }
     }
 
-    fn part(&mut self, part: Part<'_>, open: &mut Open, sprung: &mut Vec<Text>) {
+    /// Whether equal values have equal bytes.
+    fn has_bytes_of(&self, other: &Column) -> bool {
+        (self.type_oid, self.binary) == (other.type_oid, other.binary) || !self.binary && !other.binary
+    }
+
+    fn part(&mut self, part: Part<'_>, open: &mut Open, people: &mut Seen, sprung: &mut Vec<Text>) {
         let Part::Bytes { bytes, last } = part else { return };
         if last && open.is_empty() && bytes.len() <= SUBJECT_BYTES_MAX {
-            return self.whole(bytes, sprung);
+            return self.whole(bytes, people, sprung);
         }
-        open.push(bytes, &self.long_keys);
+        open.push(bytes, &people.long_keys);
         if !last {
             return;
         }
         match open.long.take() {
             Some(hasher) => {
-                self.seen.insert(hasher.finish());
+                people.distinct.insert(hasher.finish());
             }
-            None => self.whole(&open.bytes, sprung),
+            None => self.whole(&open.bytes, people, sprung),
         }
         open.clear();
     }
 
-    /// Values of one column come in one type and one format, so that equal ones have equal bytes: their text is made of those alone that are
-    /// kept.
+    /// Values of one type and one format have equal bytes where they are equal: their text is made of those alone that are kept.
     #[inline]
-    fn whole(&mut self, bytes: &[u8], sprung: &mut Vec<Text>) {
-        let mut hasher = self.keys.build_hasher();
-        hasher.write(bytes);
-        let hash = hasher.finish();
+    fn whole(&mut self, bytes: &[u8], people: &mut Seen, sprung: &mut Vec<Text>) {
+        let hash = people.hash(bytes);
         if self.last != Some(hash) {
             self.last = Some(hash);
             if self.baits.may_have(hash) {
-                self.baits.look(bytes, &self.keys, sprung);
+                self.baits.look(bytes, &people.keys, sprung);
             }
-            if self.seen.insert(hash) {
-                self.keep(bytes);
+            let canonical = || Canonical::of(self.type_oid, self.binary, bytes).into_text();
+            let text = self.is_canonical.then(canonical);
+            let person = text.as_ref().map_or(hash, |text| people.hash(text.as_bytes()));
+            if people.distinct.insert(person) && people.values.len() < SUBJECTS_MAX {
+                people.values.push(text.unwrap_or_else(canonical));
             }
         }
     }
+}
 
-    fn keep(&mut self, bytes: &[u8]) {
-        if self.values.len() < SUBJECTS_MAX {
-            self.values.push(Canonical::of(self.type_oid, self.binary, bytes).into_text());
-        }
+impl Seen {
+    fn hash(&self, bytes: &[u8]) -> u64 {
+        let mut hasher = self.keys.build_hasher();
+        hasher.write(bytes);
+        hasher.finish()
     }
 }
 
@@ -290,21 +321,32 @@ mod tests {
         for step in [1, 2, 5, 100] {
             let mut counting = Counting::start(&columns, |_| false, &subjects(&[(10, 1)])).unwrap();
             count(&mut counting, &rows, step);
-            let people = counting.people().unwrap();
+            let people = counting.people();
             assert_eq!((people.distinct, people.exact), (2, true));
             assert_eq!(people.values, ["7", "8"]);
         }
     }
 
     #[test]
-    fn of_several_subject_columns_the_one_with_most_counts() {
+    fn who_stands_in_one_of_several_subject_columns_is_counted_once() {
         let columns = [origin(10, 1, 23), origin(20, 1, 23)];
         let mut counting = Counting::start(&columns, |_| true, &subjects(&[(10, 1), (20, 1)])).unwrap();
-        let rows: Vec<_> = (0..5i32).map(|id| row(&[Some(&[0, 0, 0, 1]), Some(&id.to_be_bytes())])).collect();
+        let rows: Vec<_> = (0..5i32).map(|id| row(&[Some(&[0, 0, 0, 7]), Some(&id.to_be_bytes())])).collect();
         count(&mut counting, &rows, 3);
-        let people = counting.people().unwrap();
-        assert_eq!((people.distinct, people.values.len()), (5, 5));
-        assert_eq!(people.values[4], "4");
+        let people = counting.people();
+        assert_eq!((people.distinct, people.values), (6, ["7", "0", "1", "2", "3", "4"].map(str::to_owned).to_vec()));
+    }
+
+    /// A number of four bytes and one of eight, and a text.
+    #[test]
+    fn people_are_the_same_in_columns_of_other_types() {
+        let columns = [origin(10, 1, 23), origin(20, 1, 20), origin(30, 1, 25)];
+        let mut counting = Counting::start(&columns, |_| true, &subjects(&[(10, 1), (20, 1), (30, 1)])).unwrap();
+        let one = |id: i32| {
+            row(&[Some(&id.to_be_bytes()), Some(&i64::from(id).to_be_bytes()), Some(id.to_string().as_bytes())])
+        };
+        count(&mut counting, &[one(1), one(2), one(1)], 100);
+        assert_eq!((counting.count(), counting.people().distinct), (2, 2));
     }
 
     /// However it is cut, and where it ends too early.
@@ -328,10 +370,10 @@ mod tests {
             .map(|step| {
                 let mut counting = Counting::start(&columns, |_| false, &subjects(&[(10, 1), (20, 1)])).unwrap();
                 count(&mut counting, &rows, step);
-                counting.people().unwrap()
+                counting.people()
             })
             .collect();
-        assert_eq!((found[0].distinct, &found[0]), (4, &found[1]));
+        assert_eq!((found[0].distinct, &found[0]), (6, &found[1]));
         assert_eq!(found[1], found[2]);
     }
 
@@ -342,7 +384,7 @@ mod tests {
         for step in [1, 7, 300, 10_000] {
             let mut counting = Counting::start(&[origin(10, 1, 25)], |_| false, &subjects(&[(10, 1)])).unwrap();
             count(&mut counting, &[row(&[Some(&a)]), row(&[Some(&b)]), row(&[Some(&a)])], step);
-            let people = counting.people().unwrap();
+            let people = counting.people();
             assert_eq!((people.distinct, people.values.len()), (2, 0), "{step}");
         }
     }

@@ -1,9 +1,9 @@
 //! What of a statement says which columns come out, and what does not: conditions, groups and orders do not.
 //!
 //! In: the tokens of one statement that PostgreSQL's grammar has taken. Out: the ranges of them that the other parser need not see. Those are WHERE,
-//! ON of a join, GROUP BY, HAVING, WINDOW, ORDER BY, LIMIT, OFFSET, FETCH and FOR, each with all that belongs to it, and FILTER and OVER of a call,
+//! ON of a join that is more than an equality, GROUP BY, HAVING, WINDOW, ORDER BY, LIMIT, OFFSET, FETCH and FOR, each with all that belongs to it, and FILTER and OVER of a call,
 //! where no query stands in them; they are half of most statements. Of the queries in a condition, themselves alone are left. And in the lists of SELECT and RETURNING, what is no more than
-//! names: one word stands for all that is one behind the other ([`Names`]). Nothing is left out of a statement with ON CONFLICT or
+//! names: one word stands for all that is one behind the other ([`Names`]). ONLY, too, is left out. Nothing is left out of a statement with ON CONFLICT or
 //! MERGE, nor outside a query's own parentheses. Where a range were wrong, the two parsers would name different relations, or one would take the
 //! rest for no statement: that means the worst.
 
@@ -13,6 +13,9 @@ use pg_query::protobuf::Token;
 
 use super::super::tokens::{Lexeme, Tokens};
 use super::names::Names;
+
+/// `(a.b = c.d) and (e.f = g.h)`, and ON. Of a longer condition nothing is looked at.
+const EQUALITY_TOKENS_MAX: usize = 24;
 
 /// What stands within parentheses or brackets, or the statement as a whole.
 #[derive(Default)]
@@ -47,8 +50,22 @@ impl Clause {
         }
     }
 
+    /// Whether it says of a join no more than which columns are equal: then whose rows these are.
+    fn equals(&self, all: &[Lexeme<'_>], end: usize) -> bool {
+        let is_part = |lexeme: &Lexeme<'_>| {
+            use Token::{And, Ascii40, Ascii41, Ascii46, Ascii61, Ident};
+            matches!(lexeme.token, Ident | Ascii46 | Ascii61 | And | Ascii40 | Ascii41)
+        };
+        self.joins()
+            && end - self.start <= EQUALITY_TOKENS_MAX
+            && all.get(self.start + 1..end).is_some_and(|all| all.iter().all(is_part))
+    }
+
     /// What is left out of it where it ends, before which so many queries had begun.
-    fn ended(self, end: usize, queries: usize) -> Option<Cut> {
+    fn ended(self, all: &[Lexeme<'_>], end: usize, queries: usize) -> Option<Cut> {
+        if self.equals(all, end) {
+            return None;
+        }
         match self.kept_until {
             Some(start) => Some(Cut { range: start..end, instead: None }),
             None => (self.queries == queries).then_some(Cut { range: self.start..end, instead: None }),
@@ -103,7 +120,7 @@ pub(super) fn cuts(tokens: &Tokens<'_>) -> Vec<Cut> {
         let is_word = !matches!(before, Some(Token::Ascii46 | Token::As));
         let begins = level.is_query && is_word && begins_clause(lexeme.token, before, behind);
         if begins || ends_clause(lexeme.token, behind, level.clause.as_ref(), is_word) {
-            found.extend(level.clause.take().and_then(|clause| clause.ended(at, queries)));
+            found.extend(level.clause.take().and_then(|clause| clause.ended(all, at, queries)));
         }
         if begins {
             level.clause = Some(Clause { start: at, token: lexeme.token, queries, kept_until: None });
@@ -119,6 +136,11 @@ pub(super) fn cuts(tokens: &Tokens<'_>) -> Vec<Cut> {
             found.extend(cut);
         }
         match lexeme.token {
+            // Whether a table's children are read as well changes none of its columns, and the other parser does not know the word.
+            Token::Only if is_word && behind != Some(Token::Ascii40) => {
+                let is_in_from = levels.last().is_some_and(|level| level.is_query && level.clause.is_none());
+                found.extend(is_in_from.then_some(Cut { range: at..at + 1, instead: None }));
+            }
             Token::Ascii41 | Token::Ascii93 if levels.len() > 1 => {
                 let was_query = levels.pop().is_some_and(|level| level.is_query);
                 if let Some(clause) = condition(&mut levels).filter(|_| was_query && has_conditions) {
@@ -129,7 +151,7 @@ pub(super) fn cuts(tokens: &Tokens<'_>) -> Vec<Cut> {
             _ => {}
         }
     }
-    found.extend(levels.pop().and_then(|level| level.clause?.ended(all.len(), queries)));
+    found.extend(levels.pop().and_then(|level| level.clause?.ended(all, all.len(), queries)));
     found
 }
 

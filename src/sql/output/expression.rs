@@ -6,6 +6,8 @@ use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Query, Value,
 };
 
+use super::rows::picks;
+use super::scope::Relation;
 use super::{ColumnRef, Followed, Scope, Unfollowed, everything, folded, loosened, names, qualified, query_columns};
 
 fn all_refs<'e>(exprs: impl IntoIterator<Item = &'e Expr>, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
@@ -78,23 +80,60 @@ pub(super) fn expr_refs(expr: &Expr, scope: Scope<'_>) -> Followed<Vec<ColumnRef
     }
 }
 
-/// `(c).email` of a row of FROM is that column. Of another row, which of its columns it is cannot be told.
+/// `(c).email` of a row of FROM is that column, unless `c` is a column itself. Of another row, which of its columns it is cannot be told.
 fn field_refs(root: &Expr, chain: &[AccessExpr], scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
+    if let (Some(parts), Some(AccessExpr::Dot(Expr::Identifier(field)))) = (parts_of_row(bare(root)), chain.first()) {
+        // The parts of a row go by numbers.
+        let number = folded(field).strip_prefix('f').and_then(|number| number.parse::<usize>().ok());
+        return expr_refs(
+            number.and_then(|number| parts.get(number.checked_sub(1)?).copied()).ok_or(Unfollowed)?,
+            scope,
+        );
+    }
     let refs = expr_refs(root, scope)?;
     let Some(AccessExpr::Dot(field)) = chain.first() else { return Ok(refs) };
     if refs.iter().all(|found| found.column.is_some()) {
         return Ok(refs);
     }
-    let mut row = root;
-    while let Expr::Nested(inner) = row {
-        row = inner;
-    }
-    match (row, field) {
-        (Expr::Identifier(alias), Expr::Identifier(field)) if scope.is_table(&folded(alias)) => {
-            Ok(scope.column(Some(&folded(alias)), &folded(field), false))
+    match (row(root, scope), bare(root), field) {
+        (Some(_), Expr::Identifier(alias), Expr::Identifier(field)) => {
+            let of_column = refs.into_iter().filter(|found| found.column.is_some());
+            Ok(of_column.chain(scope.column(Some(&folded(alias)), &folded(field), false)).collect())
         }
         _ => Err(Unfollowed),
     }
+}
+
+/// What `row(a, b)` is put together from.
+fn parts_of_row<'e>(expr: &'e Expr) -> Option<Vec<&'e Expr>> {
+    match expr {
+        Expr::Tuple(parts) => Some(parts.iter().collect()),
+        Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) => {
+            let [name] = &name.0[..] else { return None };
+            let part = |arg: &'e FunctionArg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(part)) => Some(part),
+                _ => None,
+            };
+            let parts = list.args.iter().map(part).collect::<Option<Vec<&'e Expr>>>();
+            parts.filter(|_| name.as_ident().is_some_and(|name| name.quote_style.is_none() && folded(name) == "row"))
+        }
+        _ => None,
+    }
+}
+
+/// The relation whose row an expression is, `c` or `(c)`.
+fn row<'s>(expr: &Expr, scope: Scope<'s>) -> Option<&'s Relation> {
+    match bare(expr) {
+        Expr::Identifier(alias) => scope.relation(&folded(alias)),
+        _ => None,
+    }
+}
+
+fn bare(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
 }
 
 fn function_refs(function: &Function, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
@@ -116,11 +155,11 @@ fn function_refs(function: &Function, scope: Scope<'_>) -> Followed<Vec<ColumnRe
     };
     // `mode() within group (order by email)` returns one of them.
     refs.extend(all_refs(function.within_group.iter().map(|order| &order.expr), scope)?);
-    Ok(refs)
+    Ok(if picks(&name) { scope.rows.picked(refs) } else { refs })
 }
 
 fn subquery_refs(query: &Query, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
-    let inner = Scope { ctes: scope.ctes, relations: &[], outer: Some(&scope) };
+    let inner = Scope { relations: &[], outer: Some(&scope), ..scope };
     let columns = query_columns(query, inner)?;
     Ok(columns.iter().flat_map(|column| &column.refs).map(loosened).collect())
 }

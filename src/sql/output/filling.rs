@@ -5,7 +5,7 @@
 use sqlparser::ast::{AssignmentTarget, ObjectName, SetExpr, Statement, TableWithJoins, Update, UpdateTableFromKind};
 
 use super::expression::expr_refs;
-use super::{ColumnRef, Followed, Scope, Unfollowed, ctes, folded, from_relations, loosened, query_columns};
+use super::{ColumnRef, Followed, Rows, Scope, Unfollowed, ctes, folded, from_relations, loosened, query_columns};
 use crate::record::Text;
 
 /// Names of the columns, in order, where the statement has them; and each column's name and sources.
@@ -13,7 +13,12 @@ pub(crate) type Filled = (Vec<Text>, Vec<(Option<Text>, Vec<ColumnRef>)>);
 
 /// See the module; `None` where it cannot be followed.
 pub(super) fn filled(statement: &Statement) -> Option<Filled> {
-    let none = Scope { ctes: &[], relations: &[], outer: None };
+    let rows = Rows::default();
+    filled_in(statement, &rows).filter(|_| !rows.are_too_many())
+}
+
+fn filled_in(statement: &Statement, rows: &Rows) -> Option<Filled> {
+    let none = Scope::of_nothing(rows);
     match statement {
         // WITH before it.
         Statement::Query(query) => {
@@ -53,7 +58,7 @@ fn assigned(update: &Update, outer: Scope<'_>) -> Followed<Vec<(Option<Text>, Ve
         let from: &Vec<TableWithJoins> = from;
         relations.extend(from_relations(from, outer)?);
     }
-    let scope = Scope { ctes: outer.ctes, relations: &relations, outer: Some(&outer) };
+    let scope = Scope { relations: &relations, outer: Some(&outer), ..outer };
     let mut columns = Vec::new();
     for assignment in &update.assignments {
         let refs: Vec<ColumnRef> = expr_refs(&assignment.value, scope)?.iter().map(loosened).collect();

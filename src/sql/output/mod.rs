@@ -14,10 +14,18 @@ mod essential;
 mod expression;
 // What INSERT and UPDATE fill in.
 mod filling;
+// Rows that are joined.
+mod joins;
+// The names of columns that have none of their own.
+mod label;
 // Items of a list that are no more than names.
 mod names;
 // Whether each row of one table comes out once at most.
 mod single;
+// Which columns are of one row.
+mod rows;
+// What a name means.
+mod scope;
 // One statement's tree, made once.
 mod tree;
 // PostgreSQL's tokens as the other parser has them.
@@ -33,9 +41,16 @@ use sqlparser::ast::{
 
 pub use self::called::ColumnCalls;
 use self::expression::{args_refs, expr_refs};
+use self::label::label;
 use self::names::Names;
+pub(in crate::sql) use self::rows::picks;
+use self::rows::{Rows, aligned};
+use self::scope::{Relation, Scope, Source};
 pub(super) use self::tree::{Tree, calls, filled, of};
-use super::{ColumnRef, RelationName};
+use super::{ColumnRef, Joined, RelationName};
+
+/// As many columns as a result has in PostgreSQL, and more: with them, it is not followed.
+const COLUMNS_MAX: usize = 4_096;
 
 /// What could not be followed.
 struct Unfollowed;
@@ -49,23 +64,11 @@ struct Column {
     refs: Vec<ColumnRef>,
 }
 
-/// Something in FROM, under the name it goes by.
-struct Relation {
-    alias: String,
-    source: Source,
-}
-
-enum Source {
-    Table(RelationName),
-    Derived(Vec<Column>),
-}
-
-/// What names mean at one place: the CTEs, the relations of FROM, and those of the queries around it.
-#[derive(Clone, Copy)]
-struct Scope<'a> {
-    ctes: &'a [(String, Vec<Column>)],
-    relations: &'a [Relation],
-    outer: Option<&'a Scope<'a>>,
+impl Column {
+    /// Whether it goes by this name.
+    fn is(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name)
+    }
 }
 
 /// What the tree says of a statement.
@@ -76,6 +79,7 @@ pub(super) struct Outputs {
     pub(super) relations: BTreeSet<RelationName>,
     /// Whether no row of the one relation in FROM can come out twice.
     pub(super) single: bool,
+    pub(super) joined: Vec<Joined>,
 }
 
 impl Outputs {
@@ -129,9 +133,9 @@ fn statement_columns(statement: &Statement, scope: Scope<'_>) -> Followed<Vec<Co
         Statement::Query(query) => query_columns(query, scope),
         Statement::Insert(insert) => {
             let TableObject::TableName(name) = &insert.table else { return Err(Unfollowed) };
-            let mut relations = vec![table(name, None)?];
-            if let Some(alias) = &insert.table_alias {
-                relations.push(Relation { alias: folded(&alias.alias), source: Source::Table(required(name)?) });
+            let mut relations = vec![table(name, None, scope.rows)?];
+            if let (Some(alias), [own]) = (&insert.table_alias, &mut relations[..]) {
+                own.alias = folded(&alias.alias);
             }
             returned(insert.returning.as_deref(), &relations, scope)
         }
@@ -155,7 +159,7 @@ fn statement_columns(statement: &Statement, scope: Scope<'_>) -> Followed<Vec<Co
 }
 
 fn returned(items: Option<&[SelectItem]>, relations: &[Relation], outer: Scope<'_>) -> Followed<Vec<Column>> {
-    let scope = Scope { ctes: outer.ctes, relations, outer: Some(&outer) };
+    let scope = Scope { relations, outer: Some(&outer), ..outer };
     items.map_or(Ok(Vec::new()), |items| projection(items, scope))
 }
 
@@ -164,7 +168,7 @@ fn query_columns(query: &Query, outer: Scope<'_>) -> Followed<Vec<Column>> {
         return Err(Unfollowed);
     }
     let ctes = ctes(query.with.as_ref(), outer)?;
-    let scope = Scope { ctes: &ctes, relations: outer.relations, outer: outer.outer };
+    let scope = Scope { ctes: &ctes, ..outer };
     set_columns(&query.body, scope)
 }
 
@@ -190,23 +194,22 @@ fn set_columns(body: &SetExpr, scope: Scope<'_>) -> Followed<Vec<Column>> {
         SetExpr::Select(select) => select_columns(select, scope),
         SetExpr::Query(query) => query_columns(query, scope),
         SetExpr::SetOperation { left, right, .. } => {
-            let mut columns = set_columns(left, scope)?;
-            for (index, column) in set_columns(right, scope)?.into_iter().enumerate() {
-                match columns.get_mut(index) {
-                    Some(merged) => merged.refs.extend(column.refs),
-                    None => columns.push(column),
+            let left = set_columns(left, scope)?;
+            let right = aligned(&left, set_columns(right, scope)?);
+            Ok(put_together(left, right))
+        }
+        SetExpr::Values(values) => {
+            let mut columns: Vec<Column> = Vec::new();
+            for row in &values.rows {
+                for (index, expr) in row.content.iter().enumerate() {
+                    let refs = expr_refs(expr, scope)?;
+                    match columns.get_mut(index) {
+                        Some(column) => column.refs.extend(refs),
+                        None => columns.push(Column { name: Some(format!("column{}", index + 1)), refs }),
+                    }
                 }
             }
             Ok(columns)
-        }
-        SetExpr::Values(values) => {
-            let mut column = Column::default();
-            for row in &values.rows {
-                for expr in row.content.iter() {
-                    column.refs.extend(expr_refs(expr, scope)?);
-                }
-            }
-            Ok(vec![column])
         }
         SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
             statement_columns(statement, scope)
@@ -216,13 +219,29 @@ fn set_columns(body: &SetExpr, scope: Scope<'_>) -> Followed<Vec<Column>> {
             if let (None, Some(columns)) = (&relation.schema, scope.cte(&relation.name)) {
                 return Ok(columns.to_vec());
             }
-            Ok(vec![Column {
-                name: None,
-                refs: vec![ColumnRef { relation: Some(relation), column: None, plain: true }],
-            }])
+            Ok(everything(&Relation::table(relation, scope.rows)))
         }
         SetExpr::Merge(_) => Err(Unfollowed),
     }
+}
+
+/// The columns of two queries that are put together, which go by the first one's names.
+fn put_together(mut left: Vec<Column>, right: Vec<Column>) -> Vec<Column> {
+    let is_star = |column: &Column| column.name.is_none() && column.refs.iter().any(|found| found.column.is_none());
+    if left.iter().chain(&right).any(is_star) {
+        // How many a star is, is not known: any of the second one's may be any of the first one's.
+        let refs: Vec<ColumnRef> = right.into_iter().flat_map(|column| column.refs).collect();
+        let any = refs.iter().map(loosened);
+        left.iter_mut().for_each(|column| column.refs.extend(any.clone()));
+        return left;
+    }
+    for (index, column) in right.into_iter().enumerate() {
+        match left.get_mut(index) {
+            Some(merged) => merged.refs.extend(column.refs),
+            None => left.push(column),
+        }
+    }
+    left
 }
 
 fn select_columns(select: &Select, outer: Scope<'_>) -> Followed<Vec<Column>> {
@@ -230,7 +249,7 @@ fn select_columns(select: &Select, outer: Scope<'_>) -> Followed<Vec<Column>> {
         return Err(Unfollowed);
     }
     let relations = from_relations(&select.from, outer)?;
-    let scope = Scope { ctes: outer.ctes, relations: &relations, outer: Some(&outer) };
+    let scope = Scope { relations: &relations, outer: Some(&outer), ..outer };
     projection(&select.projection, scope)
 }
 
@@ -250,6 +269,9 @@ fn projection(items: &[SelectItem], scope: Scope<'_>) -> Followed<Vec<Column>> {
             }
             _ => return Err(Unfollowed),
         }
+        if columns.len() > COLUMNS_MAX || scope.rows.are_too_many() {
+            return Err(Unfollowed);
+        }
     }
     Ok(columns)
 }
@@ -265,7 +287,7 @@ fn names(value: &Value) -> Option<&str> {
 fn everything(relation: &Relation) -> Vec<Column> {
     match &relation.source {
         Source::Table(name) => {
-            let all = ColumnRef { relation: Some(name.clone()), column: None, plain: true };
+            let all = ColumnRef { row: relation.row, ..ColumnRef::new(Some(name.clone()), None, true) };
             vec![Column { name: None, refs: vec![all] }]
         }
         Source::Derived(columns) => columns.clone(),
@@ -273,20 +295,22 @@ fn everything(relation: &Relation) -> Vec<Column> {
 }
 
 fn column(expr: &Expr, alias: Option<String>, scope: Scope<'_>) -> Followed<Column> {
-    let (name, refs) = match expr {
-        Expr::Identifier(ident) => (Some(folded(ident)), scope.column(None, &folded(ident), true)),
-        Expr::CompoundIdentifier(parts) => (parts.last().map(folded), qualified(parts, scope, true)),
-        expr => (None, expr_refs(expr, scope)?),
+    let refs = match expr {
+        Expr::Identifier(ident) => scope.column(None, &folded(ident), true),
+        Expr::CompoundIdentifier(parts) => qualified(parts, scope, true),
+        expr => expr_refs(expr, scope)?,
     };
-    Ok(Column { name: alias.or(name), refs })
+    Ok(Column { name: alias.or_else(|| label(expr)), refs })
 }
 
 fn from_relations(from: &[TableWithJoins], outer: Scope<'_>) -> Followed<Vec<Relation>> {
     let mut relations = Vec::new();
     for item in from {
+        let first = relations.len();
         relations.extend(factor(&item.relation, &relations, outer)?);
-        for Join { relation, .. } in &item.joins {
+        for Join { relation, join_operator, .. } in &item.joins {
             let more = factor(relation, &relations, outer)?;
+            joins::join(join_operator, relations.get(first..).unwrap_or_default(), &more, outer);
             relations.extend(more);
         }
     }
@@ -294,26 +318,26 @@ fn from_relations(from: &[TableWithJoins], outer: Scope<'_>) -> Followed<Vec<Rel
 }
 
 fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>) -> Followed<Vec<Relation>> {
-    // LATERAL, and functions, see what stands before them.
-    let scope = Scope { ctes: outer.ctes, relations: before, outer: Some(&outer) };
+    // LATERAL, and functions, see what stands before them; a sub-select by itself does not.
+    let scope = Scope { relations: before, outer: Some(&outer), ..outer };
     let named = |alias: &Option<TableAlias>, columns: Vec<Column>| {
         let columns = alias.as_ref().map_or_else(|| columns.clone(), |alias| renamed(columns.clone(), alias));
         let alias = alias.as_ref().map_or_else(String::new, |alias| folded(&alias.name));
-        vec![Relation { alias, source: Source::Derived(columns) }]
+        vec![Relation { alias, source: Source::Derived(columns), row: 0 }]
     };
     match factor {
         TableFactor::Table { name, alias, args: None, .. } => {
-            let [part] = &name.0[..] else { return Ok(vec![table(name, alias.as_ref())?]) };
+            let [part] = &name.0[..] else { return Ok(vec![table(name, alias.as_ref(), outer.rows)?]) };
             let single = part.as_ident().map(folded).ok_or(Unfollowed)?;
             match outer.cte(&single) {
                 Some(columns) => {
-                    let mut relation = named(alias, columns.to_vec());
+                    let mut relation = named(alias, outer.rows.anew(columns));
                     if let (Some(first), None) = (relation.first_mut(), alias) {
                         first.alias = single;
                     }
                     Ok(relation)
                 }
-                None => Ok(vec![table(name, alias.as_ref())?]),
+                None => Ok(vec![table(name, alias.as_ref(), outer.rows)?]),
             }
         }
         TableFactor::Table { name, alias, args: Some(args), .. } => {
@@ -334,111 +358,17 @@ fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>) -> Follow
             }
             Ok(named(alias, vec![Column { name: None, refs }]))
         }
-        TableFactor::Derived { subquery, alias, .. } => Ok(named(alias, query_columns(subquery, scope)?)),
+        TableFactor::Derived { lateral, subquery, alias, .. } => {
+            Ok(named(alias, query_columns(subquery, if *lateral { scope } else { outer })?))
+        }
         TableFactor::NestedJoin { table_with_joins, alias: None } => {
             from_relations(std::slice::from_ref(table_with_joins), outer)
         }
+        TableFactor::NestedJoin { table_with_joins, alias } => {
+            let joined = from_relations(std::slice::from_ref(table_with_joins), outer)?;
+            Ok(named(alias, joined.iter().flat_map(everything).collect()))
+        }
         _ => Err(Unfollowed),
-    }
-}
-
-impl Scope<'_> {
-    fn cte(&self, name: &str) -> Option<&[Column]> {
-        self.ctes.iter().rev().find(|(cte, _)| cte == name).map(|(_, columns)| &columns[..])
-    }
-
-    fn relation(&self, alias: &str) -> Option<&Relation> {
-        let mut scope = Some(self);
-        while let Some(here) = scope {
-            if let Some(found) = here.relations.iter().find(|relation| relation.alias == alias) {
-                return Some(found);
-            }
-            scope = here.outer;
-        }
-        None
-    }
-
-    /// Whether a table goes by this name, and nothing else of the same query has a column of it.
-    fn is_table(&self, alias: &str) -> bool {
-        let is_alone = |relation: &&Relation| relation.alias == alias && matches!(relation.source, Source::Table(_));
-        self.relations.len() == 1 && self.relations.iter().all(|relation| is_alone(&relation))
-    }
-
-    /// What `name`, of the relation `of` or of any, is made from. Errs on the side of too much.
-    fn column(&self, of: Option<&str>, name: &str, plain: bool) -> Vec<ColumnRef> {
-        let relations: Vec<&Relation> = match of.map(|alias| self.relation(alias)) {
-            // As most are.
-            Some(Some(Relation { source: Source::Table(table), .. })) => {
-                return vec![one(Some(table.clone()), name, plain)];
-            }
-            Some(found) => found.into_iter().collect(),
-            None => self.relations.iter().collect(),
-        };
-        let mut refs = Vec::new();
-        let mut tables = Vec::new();
-        let mut found = false;
-        // A row as a whole, which has the column of its own name, too, where there is one.
-        let is_row = |relation: &Relation| of.is_none() && relation.alias == name;
-        for relation in &relations {
-            match &relation.source {
-                Source::Table(_) if is_row(relation) => {}
-                Source::Table(table) => tables.push(table),
-                Source::Derived(columns) => {
-                    let known = columns.iter().any(|column| column.name.as_deref() == Some(name));
-                    // A column without a name of its own may be any.
-                    let meant = columns.iter().filter(|column| match &column.name {
-                        Some(its) => its == name,
-                        None => !known && !is_row(relation),
-                    });
-                    for column in meant {
-                        found = true;
-                        refs.extend(column.refs.iter().map(|its| narrowed(its, name, plain)));
-                    }
-                }
-            }
-        }
-        if relations.iter().any(|relation| is_row(relation)) {
-            found = true;
-            refs.extend(relations.iter().filter(|relation| is_row(relation)).flat_map(|relation| {
-                everything(relation).into_iter().flat_map(|column| column.refs).map(|found| loosened(&found))
-            }));
-        }
-        match (&tables[..], found) {
-            ([], true) => {}
-            ([table], false) => refs.push(one(Some((*table).clone()), name, plain)),
-            ([_, ..], _) => refs.push(one(None, name, plain)),
-            ([], false) => match self.outer {
-                // Not of this query: of one around it.
-                Some(outer) if of.is_none() => refs = outer.column(of, name, plain),
-                _ => refs.push(one(None, name, plain)),
-            },
-        }
-        refs
-    }
-}
-
-/// A column of a derived table that is itself a `*` is the column of that name.
-fn narrowed(found: &ColumnRef, name: &str, plain: bool) -> ColumnRef {
-    let plain = plain && found.plain;
-    match (&found.column, found.plain) {
-        (None, true) => ColumnRef { relation: found.relation.clone(), column: Some(name.into()), plain },
-        _ => ColumnRef { plain, ..found.clone() },
-    }
-}
-
-fn loosened(found: &ColumnRef) -> ColumnRef {
-    ColumnRef { plain: false, ..found.clone() }
-}
-
-fn one(relation: Option<RelationName>, name: &str, plain: bool) -> ColumnRef {
-    ColumnRef { relation, column: Some(name.into()), plain }
-}
-
-fn qualified(parts: &[Ident], scope: Scope<'_>, plain: bool) -> Vec<ColumnRef> {
-    match parts {
-        [.., relation, column] => scope.column(Some(&folded(relation)), &folded(column), plain),
-        [column] => scope.column(None, &folded(column), plain),
-        [] => Vec::new(),
     }
 }
 
@@ -452,20 +382,30 @@ fn renamed(columns: Vec<Column>, alias: &TableAlias) -> Vec<Column> {
     columns.into_iter().map(|column| Column { name: names.next().or(column.name), refs: column.refs }).collect()
 }
 
-fn table(name: &ObjectName, alias: Option<&TableAlias>) -> Followed<Relation> {
-    let relation = required(name)?;
-    match alias {
-        // Columns under other names cannot be told apart without the catalog.
-        Some(alias) if !alias.columns.is_empty() => {
-            let all = vec![ColumnRef { relation: Some(relation), column: None, plain: false }];
-            let columns =
-                alias.columns.iter().map(|column| Column { name: Some(folded(&column.name)), refs: all.clone() });
-            let mut columns: Vec<Column> = columns.collect();
-            columns.push(Column { name: None, refs: all.clone() });
-            Ok(Relation { alias: folded(&alias.name), source: Source::Derived(columns) })
-        }
-        Some(alias) => Ok(Relation { alias: folded(&alias.name), source: Source::Table(relation) }),
-        None => Ok(Relation { alias: relation.name.to_string(), source: Source::Table(relation) }),
+fn table(name: &ObjectName, alias: Option<&TableAlias>, rows: &Rows) -> Followed<Relation> {
+    let mut table = Relation::table(required(name)?, rows);
+    let Some(alias) = alias else { return Ok(table) };
+    // Columns under other names cannot be told apart without the catalog.
+    if !alias.columns.is_empty() {
+        let all: Vec<ColumnRef> = everything(&table).iter().flat_map(|column| &column.refs).map(loosened).collect();
+        let names = alias.columns.iter().map(|column| Some(folded(&column.name)));
+        let columns = names.chain(std::iter::once(None)).map(|name| Column { name, refs: all.clone() });
+        table.source = Source::Derived(columns.collect());
+    }
+    table.alias = folded(&alias.name);
+    Ok(table)
+}
+
+fn loosened(found: &ColumnRef) -> ColumnRef {
+    ColumnRef { plain: false, ..found.clone() }
+}
+
+fn qualified(parts: &[Ident], scope: Scope<'_>, plain: bool) -> Vec<ColumnRef> {
+    match parts {
+        [schema, relation, column] => scope.of_schema(&folded(schema), &folded(relation), &folded(column), plain),
+        [.., relation, column] => scope.column(Some(&folded(relation)), &folded(column), plain),
+        [column] => scope.column(None, &folded(column), plain),
+        [] => Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use pg_query::protobuf::Token;
 
 use super::super::tokens::Lexeme;
 use super::essential::around_call;
+use super::rows::picks;
 use super::{Column, Scope};
 
 /// The word. Of each column named it has four parts: what it is to its item, the relation or nothing, the column or nothing, and the item's other
@@ -19,8 +20,10 @@ const END: char = '\0';
 
 /// Of a call, and more of it comes.
 const ARGUMENT: &str = ",";
-/// The last of a call, or a call without any.
+/// The last of a call, or a call without any …
 const LAST: &str = ")";
+/// … and of one that picks a row of several.
+const PICKED: &str = ">";
 
 impl Names {
     /// Takes what is no more than names, from `start` on, and tells where it ends.
@@ -60,10 +63,23 @@ pub(super) fn columns(word: &str, scope: Scope<'_>) -> Vec<Column> {
         if mark != ARGUMENT {
             let own = if mark.is_empty() { column } else { "" };
             let name = [other, own].into_iter().find(|name| !name.is_empty()).map(str::to_owned);
-            columns.push(Column { name, refs: std::mem::take(&mut refs) });
+            let refs = std::mem::take(&mut refs);
+            let refs = if mark == PICKED { scope.rows.picked(refs) } else { refs };
+            columns.push(Column { name, refs });
         }
     }
     columns
+}
+
+/// The name of the first of these columns.
+pub(super) fn first_label(word: &str) -> Option<String> {
+    let mut parts = word.split_terminator(END);
+    loop {
+        let (mark, _, column, other) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if mark != ARGUMENT {
+            return [other, column].into_iter().find(|name| !name.is_empty()).map(str::to_owned);
+        }
+    }
 }
 
 /// Puts the item that begins `at` behind `word`, and tells where it ends; nothing where it is more than names.
@@ -75,7 +91,8 @@ fn item(all: &[Lexeme<'_>], at: usize, word: &mut String) -> Option<usize> {
     let (mark, last, mut end) = match is_call {
         true => {
             let (last, end) = arguments(all, at, word)?;
-            (LAST, last, around_call(all, end).unwrap_or(end))
+            let mark = if picks(&first.name()) { PICKED } else { LAST };
+            (mark, last, around_call(all, end).unwrap_or(end))
         }
         false => {
             let (column, end) = column(all, at)?;
@@ -91,6 +108,8 @@ fn item(all: &[Lexeme<'_>], at: usize, word: &mut String) -> Option<usize> {
         Some(_) => 1,
         None => 0,
     };
+    // A call goes by its function's name.
+    let other = other.or(is_call.then_some(first));
     let ends = [Token::Ascii44, Token::From, Token::Ascii41, Token::Ascii59];
     if end < all.len() && !ends.into_iter().any(|token| is(all, end, token)) {
         return None;

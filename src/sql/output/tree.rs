@@ -16,7 +16,9 @@ use super::super::tokens::Tokens;
 use super::dialect::Postgres;
 use super::essential::Cut;
 use super::filling::{self, Filled};
-use super::{ColumnCalls, Named, Outputs, Scope, called, essential, relation_name, single, statement_columns, words};
+use super::{
+    ColumnCalls, Named, Outputs, Rows, Scope, called, essential, relation_name, single, statement_columns, words,
+};
 use crate::sql::RelationName;
 
 /// See the module.
@@ -56,10 +58,10 @@ impl<'t> Tree<'t> {
 /// What of a statement reaches the client.
 fn outputs(statement: &Statement, tokens: &Tokens<'_>) -> Option<Outputs> {
     let relations = alone(statement, tokens).unwrap_or_else(|| all(statement));
-    let scope = Scope { ctes: &[], relations: &[], outer: None };
-    let columns = statement_columns(statement, scope).ok()?;
+    let rows = Rows::default();
+    let columns = statement_columns(statement, Scope::of_nothing(&rows)).ok().filter(|_| !rows.are_too_many())?;
     let by_column = columns.into_iter().map(|column| (column.name, column.refs)).collect();
-    Some(Outputs { by_column, relations, single: single::statement(statement) })
+    Some(Outputs { by_column, relations, single: single::statement(statement), joined: rows.into_joined() })
 }
 
 /// Reads `text`, which must be one statement that the other parser may see; `None` where the parser or the following of names fails.

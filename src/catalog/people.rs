@@ -1,0 +1,194 @@
+//! How many people are in a result: whose the columns are that the wire counts, and of how many one row may be.
+//!
+//! In: a statement's columns with the rows that they are of, the relations, and the result's origins. Out: an [`InRow`], and the [`PeopleRule`]. PURE. A
+//! count of one relation's subject column says nothing of another's rows, nor of the same one's that is read once more beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::functions::Shown;
+use super::resolve::{Found, Resolver, Target, most};
+use super::snapshot::Relation;
+use super::{PeopleRule, widths};
+use crate::record::{Kind, Text};
+use crate::session::event::Origin;
+use crate::sql::{Analysis, ColumnRef, Output};
+
+/// What a row of a result has of people.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InRow {
+    /// Of so many at most.
+    pub(super) most: u16,
+    /// Whether every row of a relation that shows anybody shows its subject column, too, on the wire.
+    pub(super) counts_all: bool,
+}
+
+impl InRow {
+    /// Of a result that has none.
+    pub(super) const NOBODY: InRow = InRow { most: 1, counts_all: true };
+}
+
+/// One row of a relation, within a row of the result.
+#[derive(Default)]
+struct Row {
+    of: Text,
+    /// Anybody's columns are shown.
+    shows: bool,
+    /// What is shown is of the people whose the subject column is.
+    is_own: bool,
+    /// The relation's subject column …
+    subject: Option<Text>,
+    /// … which comes out as it is.
+    has_subject: bool,
+    people: u16,
+}
+
+/// Its number, and its relation.
+type Key = (u16, Text);
+
+impl Resolver<'_> {
+    /// How people are counted, where functions and values that hold many leave it to the rows.
+    pub(super) fn people(
+        &self,
+        analysis: &Analysis,
+        reads: &[Target<'_>],
+        called: &Shown,
+        in_row: &InRow,
+    ) -> PeopleRule {
+        let own = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.function(name).is_some());
+        let calls = analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call);
+        let held = reads.iter().any(|target| self.is_collected(target));
+        if analysis.collects || held || calls || called.opaque || !called.columns.is_empty() {
+            let most = if called.opaque { None } else { most(reads).max(called.size) };
+            let plain = !calls && !held && !called.opaque && called.columns.is_empty();
+            let each =
+                plain.then(|| widths::each(analysis, reads, |column| self.is_meant(column) != Some(false))).flatten();
+            return PeopleRule::Estimated { most, each };
+        }
+        let unique = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
+        let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
+        let reads_only = matches!(analysis.kind, Kind::Select | Kind::CopyOut);
+        match unique && analysis.single && plain && reads_only {
+            true => PeopleRule::EachRowOne,
+            false => PeopleRule::AtMostInRow(in_row.most),
+        }
+    }
+
+    /// See [`InRow`].
+    pub(super) fn in_row(
+        &self,
+        analysis: &Analysis,
+        reads: &[Target<'_>],
+        writes: &[Target<'_>],
+        wire: Option<&[Origin]>,
+    ) -> InRow {
+        let all: Vec<&Target<'_>> = reads.iter().chain(writes).collect();
+        let on_wire = |relation: &Relation| {
+            let is_it =
+                |origin: &&Origin| origin.table_oid == relation.oid && Some(origin.attribute) == relation.subject;
+            wire.unwrap_or_default().iter().filter(is_it).count()
+        };
+        let refs = match &analysis.output {
+            Output::Columns(refs) => refs,
+            Output::Nothing => return InRow::NOBODY,
+            Output::Unknown => {
+                let mut showing = all.iter().filter(|target| self.shows(target, None).next().is_some());
+                let (first, second) = (showing.next().and_then(|target| target.known()), showing.next());
+                let counts_all = first.is_some_and(|relation| {
+                    analysis.named == 1 && second.is_none() && self.is_own(relation, None) && on_wire(relation) > 0
+                });
+                return InRow { most: analysis.named, counts_all };
+            }
+        };
+        let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
+        for column in refs.iter().filter(|column| self.is_meant(column) != Some(false)) {
+            for target in self.targets_of(column, analysis, &all, &mut Found::default()) {
+                self.add(column, &target, &mut rows);
+            }
+        }
+        let covered = self.covered(analysis, &rows);
+        let mut people: BTreeMap<&Text, u16> = BTreeMap::new();
+        let mut counts_all = true;
+        for (key, row) in rows.iter().filter(|(_, row)| row.shows) {
+            counts_all &= covered.contains(key) && row.is_own && row.people <= 1;
+            let its = people.entry(&row.of).or_default();
+            *its = its.saturating_add(row.people);
+        }
+        // Where the text has more of one relation's than come on the wire, which of them come is not known.
+        let of_relation =
+            |relation: &Relation| rows.values().filter(|row| row.has_subject && row.of == relation.name).count();
+        let mut known = all.iter().filter_map(|target| target.known());
+        counts_all &= known.all(|relation| on_wire(relation) >= of_relation(relation));
+        InRow { most: people.into_values().max().unwrap_or(1).max(1), counts_all }
+    }
+
+    /// The rows whose people are counted: by their own subject column, or by one that is joined to it.
+    fn covered<'r>(&self, analysis: &Analysis, rows: &'r BTreeMap<Key, Row>) -> BTreeSet<&'r Key> {
+        let mut covered: BTreeSet<&Key> = rows.iter().filter(|(_, row)| row.has_subject).map(|(key, _)| key).collect();
+        let of = |(number, column): &(u16, Text)| {
+            let mut its = rows.iter().filter(|((its, _), _)| its == number);
+            its.find(|(_, row)| row.subject.as_ref() == Some(column)).map(|(key, _)| key)
+        };
+        loop {
+            let before = covered.len();
+            for joined in &analysis.joined {
+                if let (Some(own), Some(other)) = (of(&joined.of), of(&joined.to))
+                    && covered.contains(other)
+                {
+                    covered.insert(own);
+                }
+            }
+            if covered.len() == before {
+                return covered;
+            }
+        }
+    }
+
+    /// Takes a column of a relation for the row that it is of.
+    fn add(&self, column: &ColumnRef, target: &Target<'_>, rows: &mut BTreeMap<Key, Row>) {
+        let name = column.column.as_deref();
+        let of = target.known().map_or_else(|| target.table().clone(), |relation| relation.name.clone());
+        let row = rows.entry((column.row, of.clone())).or_insert_with(|| Row {
+            of,
+            is_own: true,
+            people: 1,
+            ..Row::default()
+        });
+        let relation = target.known();
+        if self.shows(target, name).next().is_some() {
+            row.shows = true;
+            row.is_own &= relation.is_none_or(|relation| self.is_own(relation, name));
+            row.people = relation.map_or(1, |relation| relation.rare().people_in_row);
+        }
+        let subject = match target {
+            Target::Known(relation) => {
+                relation.subject.and_then(|number| relation.column_named(number)).map(|name| &**name)
+            }
+            Target::Named { schema, table } => self.classification.subject(schema, table),
+            Target::Temporary { .. } => None,
+        };
+        row.has_subject |= column.plain && subject.is_some_and(|subject| name.is_none_or(|name| name == subject));
+        row.subject = subject.map(Text::from);
+    }
+
+    /// What a column of a relation shows of anybody, or all of them.
+    fn shows(&self, target: &Target<'_>, column: Option<&str>) -> impl Iterator<Item = Text> + use<> {
+        let mut found = Found::default();
+        self.show(target, column, &mut found);
+        let personal = |level| self.classification.is_personal(level);
+        let shown: Vec<Text> =
+            found.columns.into_iter().filter(|shown| personal(shown.level)).map(|shown| shown.name).collect();
+        shown.into_iter()
+    }
+
+    /// Whether what a relation's column shows is of those whose its subject column is: of the table that it is from, too.
+    fn is_own(&self, relation: &Relation, column: Option<&str>) -> bool {
+        let is_of = |shown: &str, (schema, table): &(Text, Text)| {
+            let rest = shown.strip_prefix(&**schema).and_then(|rest| rest.strip_prefix('.'));
+            let rest = rest.and_then(|rest| rest.strip_prefix(&**table));
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        let mut shown = self.shows(&Target::Known(relation), column);
+        let own = [&relation.parts, relation.subject_table()];
+        shown.all(|shown| own.into_iter().chain(&relation.rare().joined).any(|table| is_of(&shown, table)))
+    }
+}
