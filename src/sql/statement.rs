@@ -3,7 +3,7 @@
 //! In: the text of one statement. Out: its [`Analysis`]. A text that the grammar refuses keeps its kind, as far as its
 //! first word tells, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pg_query::protobuf::Token;
 use pg_query::protobuf::summary_result::Context;
@@ -238,13 +238,13 @@ fn tree(
 /// How often the relation is named that is named most often, not counting columns of it; and what picks a row of several by itself.
 fn named(tokens: &Tokens<'_>, relations: &[RelationName]) -> u16 {
     let is_behind = |at: usize, token| tokens.all.get(at + 1).is_some_and(|next| next.token == token);
-    let times = |relation: &RelationName| {
-        let is_it = |(at, lexeme): &(usize, &Lexeme<'_>)| {
-            lexeme.is_name() && !is_behind(*at, Token::Ascii46) && *lexeme.name() == *relation.name
-        };
-        tokens.all.iter().enumerate().filter(is_it).count()
-    };
-    let most = relations.iter().map(times).max().unwrap_or(0).max(1);
+    let mut times: BTreeMap<&str, usize> = relations.iter().map(|relation| (&*relation.name, 0)).collect();
+    for (at, lexeme) in tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_name()) {
+        if let Some(times) = times.get_mut(&*lexeme.name()).filter(|_| !is_behind(at, Token::Ascii46)) {
+            *times += 1;
+        }
+    }
+    let most = times.into_values().max().unwrap_or(0).max(1);
     let picks = |(at, lexeme): &(usize, &Lexeme<'_>)| is_behind(*at, Token::Ascii40) && output::picks(lexeme.text);
     let picked = tokens.all.iter().enumerate().filter(picks).count();
     u16::try_from(most.saturating_mul(picked.max(1))).unwrap_or(u16::MAX)

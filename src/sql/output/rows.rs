@@ -8,7 +8,7 @@ use super::{Column, ColumnRef};
 use crate::sql::Joined;
 
 /// References of one statement. With more, its columns are not followed.
-const REFS_MAX: usize = 1 << 16;
+const REFS_MAX: usize = 1 << 14;
 
 /// Gives each row a number, from 1, and remembers which of them are joined. Counts the references that are made, too.
 #[derive(Debug, Default)]
