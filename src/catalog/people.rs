@@ -31,6 +31,8 @@ impl InRow {
 #[derive(Default)]
 struct Row {
     of: Text,
+    /// The table whose the people are.
+    table: Text,
     /// Anybody's columns are shown.
     shows: bool,
     /// What is shown is of the people whose the subject column is.
@@ -105,50 +107,43 @@ impl Resolver<'_> {
                 self.add(column, &target, &mut rows);
             }
         }
-        let covered = self.covered(analysis, &rows);
-        let mut people: BTreeMap<&Text, u16> = BTreeMap::new();
+        let pairs = joined(analysis, &rows);
+        let (same, covered) = (same_people(&pairs), covered(&pairs, &rows));
+        // By the table whose the people are: of rows that are joined by their subject columns, one.
+        let mut people: BTreeMap<(&Text, &Key), u16> = BTreeMap::new();
         let mut counts_all = true;
         for (key, row) in rows.iter().filter(|(_, row)| row.shows) {
             counts_all &= covered.contains(key) && row.is_own && row.people <= 1;
-            let its = people.entry(&row.of).or_default();
-            *its = its.saturating_add(row.people);
+            let its = people.entry((&row.table, same.get(key).copied().unwrap_or(key))).or_default();
+            *its = row.people.max(*its);
+        }
+        let mut by_table: BTreeMap<&Text, u16> = BTreeMap::new();
+        for ((table, _), count) in people {
+            let its = by_table.entry(table).or_default();
+            *its = its.saturating_add(count);
         }
         // Where the text has more of one relation's than come on the wire, which of them come is not known.
         let of_relation =
             |relation: &Relation| rows.values().filter(|row| row.has_subject && row.of == relation.name).count();
         let mut known = all.iter().filter_map(|target| target.known());
         counts_all &= known.all(|relation| on_wire(relation) >= of_relation(relation));
-        InRow { most: people.into_values().max().unwrap_or(1).max(1), counts_all }
-    }
-
-    /// The rows whose people are counted: by their own subject column, or by one that is joined to it.
-    fn covered<'r>(&self, analysis: &Analysis, rows: &'r BTreeMap<Key, Row>) -> BTreeSet<&'r Key> {
-        let mut covered: BTreeSet<&Key> = rows.iter().filter(|(_, row)| row.has_subject).map(|(key, _)| key).collect();
-        let of = |(number, column): &(u16, Text)| {
-            let mut its = rows.iter().filter(|((its, _), _)| its == number);
-            its.find(|(_, row)| row.subject.as_ref() == Some(column)).map(|(key, _)| key)
-        };
-        loop {
-            let before = covered.len();
-            for joined in &analysis.joined {
-                if let (Some(own), Some(other)) = (of(&joined.of), of(&joined.to))
-                    && covered.contains(other)
-                {
-                    covered.insert(own);
-                }
-            }
-            if covered.len() == before {
-                return covered;
-            }
-        }
+        InRow { most: by_table.into_values().max().unwrap_or(1).max(1), counts_all }
     }
 
     /// Takes a column of a relation for the row that it is of.
     fn add(&self, column: &ColumnRef, target: &Target<'_>, rows: &mut BTreeMap<Key, Row>) {
         let name = column.column.as_deref();
         let of = target.known().map_or_else(|| target.table().clone(), |relation| relation.name.clone());
+        let table = target.known().map_or_else(
+            || of.clone(),
+            |relation| {
+                let (schema, table) = relation.subject_table();
+                format!("{schema}.{table}").into()
+            },
+        );
         let row = rows.entry((column.row, of.clone())).or_insert_with(|| Row {
             of,
+            table,
             is_own: true,
             people: 1,
             ..Row::default()
@@ -191,4 +186,43 @@ impl Resolver<'_> {
         let own = [&relation.parts, relation.subject_table()];
         shown.all(|shown| own.into_iter().chain(&relation.rare().joined).any(|table| is_of(&shown, table)))
     }
+}
+
+/// A row, and one that is of the same people wherever the first one is there.
+type Joined<'r> = (&'r Key, &'r Key);
+
+/// The rows that a statement joins by their subject columns.
+fn joined<'r>(analysis: &Analysis, rows: &'r BTreeMap<Key, Row>) -> Vec<Joined<'r>> {
+    let of = |(number, column): &(u16, Text)| {
+        let mut its = rows.range((*number, Text::default())..).take_while(|((its, _), _)| its == number);
+        its.find(|(_, row)| row.subject.as_ref() == Some(column)).map(|(key, _)| key)
+    };
+    analysis.joined.iter().filter_map(|joined| of(&joined.of).zip(of(&joined.to))).collect()
+}
+
+/// The rows whose people are counted: by their own subject column, or by one that is joined to it.
+fn covered<'r>(pairs: &[Joined<'r>], rows: &'r BTreeMap<Key, Row>) -> BTreeSet<&'r Key> {
+    let mut covered: BTreeSet<&Key> = rows.iter().filter(|(_, row)| row.has_subject).map(|(key, _)| key).collect();
+    loop {
+        let before = covered.len();
+        for (own, other) in pairs {
+            let is_covered = covered.contains(other);
+            covered.extend(is_covered.then_some(*own));
+        }
+        if covered.len() == before {
+            return covered;
+        }
+    }
+}
+
+/// Of each row that is joined to others, the one that stands for all of them.
+fn same_people<'r>(pairs: &[Joined<'r>]) -> BTreeMap<&'r Key, &'r Key> {
+    let mut same: BTreeMap<&Key, &Key> = BTreeMap::new();
+    for (one, other) in pairs {
+        let [first, second] = [one, other].map(|key| same.get(*key).copied().unwrap_or(*key));
+        let (kept, left) = (first.min(second), first.max(second));
+        same.values_mut().filter(|of| **of == left).for_each(|of| *of = kept);
+        same.extend([(*one, kept), (*other, kept), (left, kept)]);
+    }
+    same
 }

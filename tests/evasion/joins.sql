@@ -67,3 +67,7 @@ select a.id, a.email, b.id, b.email from shop.customers a join shop.customers b 
 -- several people in one row
 --> inferred | email | 3
 select a.email, b.email, c.email from shop.customers a, shop.customers b, shop.customers c where a.id = 1 and b.id = 2 and c.id = 3
+--> inferred | email | 2
+select v.mail, c.email from shop.contacts v, shop.customers c where v.id = 1 and c.id = 2
+--> inferred | email | 40
+select v.mail, c.email from shop.contacts v join shop.customers c on c.id = v.id

@@ -339,9 +339,12 @@ fn a_renamed_table_is_counted_by_its_subject_after_a_restart() {
     ask(&sidecar, "select id, email from other.staff");
     sidecar.kill();
     sidecar.launch();
+    // People are counted on the wire once the catalog is there.
+    until_fresh(&sidecar, &name);
     ask(&sidecar, "select k.number, k.email from shop.clients k, shop.clients l where l.number <= 2");
     sidecar.stop();
-    let records = of(&sidecar, "select");
+    let mut records = of(&sidecar, "select");
+    records.retain(|record| record.query.as_deref().is_some_and(|query| !query.starts_with("select id as call_")));
     let last: Vec<_> = records[records.len() - 4..].iter().map(said).collect();
     let email = vec!["shop.customers.email".to_owned()];
     assert_eq!((&last[0].0, last[0].1), (&email, 80));
