@@ -10,6 +10,7 @@ use super::resolve::{Found, Resolver, Target, most};
 use super::snapshot::Relation;
 use super::{PeopleRule, widths};
 use crate::record::{Kind, Text};
+use crate::session::SUBJECT_COLUMNS_MAX;
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Output};
 
@@ -127,7 +128,17 @@ impl Resolver<'_> {
             |relation: &Relation| rows.values().filter(|row| row.has_subject && row.of == relation.name).count();
         let mut known = all.iter().filter_map(|target| target.known());
         counts_all &= known.all(|relation| on_wire(relation) >= of_relation(relation));
+        counts_all &= self.subjects(wire) <= SUBJECT_COLUMNS_MAX;
         InRow { most: by_table.into_values().max().unwrap_or(1).max(1), counts_all }
+    }
+
+    /// How many subject columns a result has.
+    fn subjects(&self, wire: Option<&[Origin]>) -> usize {
+        let is_subject = |origin: &&Origin| {
+            let relation = self.snapshot.and_then(|snapshot| snapshot.relation(origin.table_oid));
+            relation.is_some_and(|relation| relation.subject == Some(origin.attribute))
+        };
+        wire.unwrap_or_default().iter().filter(is_subject).count()
     }
 
     /// Takes a column of a relation for the row that it is of.

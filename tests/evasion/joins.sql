@@ -71,3 +71,5 @@ select a.email, b.email, c.email from shop.customers a, shop.customers b, shop.c
 select v.mail, c.email from shop.contacts v, shop.customers c where v.id = 1 and c.id = 2
 --> inferred | email | 40
 select v.mail, c.email from shop.contacts v join shop.customers c on c.id = v.id
+--> inferred | email | 9
+select t1.id, t1.email, t2.id, t2.email, t3.id, t3.email, t4.id, t4.email, t5.id, t5.email, t6.id, t6.email, t7.id, t7.email, t8.id, t8.email, t9.id, t9.email from shop.customers t1, shop.customers t2, shop.customers t3, shop.customers t4, shop.customers t5, shop.customers t6, shop.customers t7, shop.customers t8, shop.customers t9 where t1.id = 1 and t2.id = 2 and t3.id = 3 and t4.id = 4 and t5.id = 5 and t6.id = 6 and t7.id = 7 and t8.id = 8 and t9.id = 9
