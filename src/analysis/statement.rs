@@ -160,15 +160,17 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
         return downgrade(record);
     }
     record.persons = Some(match (understanding.people, counted) {
-        (PeopleRule::Estimated { most, each }, counted) => {
+        (PeopleRule::Estimated { most, each, in_row }, counted) => {
             downgrade(record);
-            let estimated = match each {
-                Some(each) => estimate_by_width(rows, in_values(rows, ended, source.open.protocol), each, most),
+            let estimated = match (each, in_row) {
+                // What they say aside is counted with what is raised.
+                (_, Some(_)) => in_rows(rows, understanding.people),
+                (Some(each), None) => estimate_by_width(rows, in_values(rows, ended, source.open.protocol), each, most),
                 // A block of code says something beside its end.
-                None if matches!(record.kind, Some(Kind::Do | Kind::Call)) && ended.bytes_out > END_BYTES => {
+                (None, None) if matches!(record.kind, Some(Kind::Do | Kind::Call)) && ended.bytes_out > END_BYTES => {
                     estimate(rows, ended.bytes_out, most).max(1)
                 }
-                None => estimate(rows, ended.bytes_out, most),
+                (None, None) => estimate(rows, ended.bytes_out, most),
             };
             counted.unwrap_or(0).max(estimated)
         }
@@ -189,7 +191,9 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
 /// How many people may be in so many rows.
 pub fn in_rows(rows: u64, rule: PeopleRule) -> u64 {
     match rule {
-        PeopleRule::AtMostInRow(most) => rows.saturating_mul(u64::from(most)),
+        PeopleRule::AtMostInRow(most) | PeopleRule::Estimated { in_row: Some(most), .. } => {
+            rows.saturating_mul(u64::from(most))
+        }
         _ => rows,
     }
 }

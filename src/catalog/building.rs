@@ -77,6 +77,8 @@ fn ruled(rules: &[(Oid, char, Oid)], relations: &Relations) -> HashMap<Oid, Vec<
 struct Builder<'a> {
     classification: &'a Classification,
     levels: ByName<'a>,
+    /// The columns that it names, by table.
+    named: HashMap<(&'a str, &'a str), Vec<&'a str>>,
     lineage: &'a Lineage,
     computed: &'a Computed,
     listed: &'a [Listed],
@@ -134,6 +136,7 @@ impl<'a> Builder<'a> {
         let mut builder = Builder {
             classification,
             levels: classification.by_name(),
+            named: classification.named().map(|(schema, table, columns, _)| ((schema, table), columns)).collect(),
             lineage,
             computed,
             listed: &rows.relations,
@@ -212,6 +215,14 @@ impl<'a> Builder<'a> {
             if let Some(level) = level {
                 let name = format!("{}.{column}", relation.name).into();
                 relation.classified.of(*number).push(Classified { name, level });
+            }
+        }
+        for column in self.named.get(&(&*schema, &*name)).into_iter().flatten() {
+            let is_absent = !relation.columns.contains_key(column);
+            let level = is_absent.then(|| self.classification.level(&schema, &name, column)).flatten();
+            if let Some(level) = level {
+                let absent = Classified { name: format!("{}.{column}", relation.name).into(), level };
+                relation.rare_mut().absent.push((Text::from(*column), absent));
             }
         }
         self.fill(columns, relation);
@@ -417,16 +428,17 @@ impl<'a> Builder<'a> {
                 first = first.or(is_subject.then_some(found.row));
             }
         }
-        let mut covered: BTreeSet<u16> = first.into_iter().collect();
-        let is_subject = |(row, column): &(u16, Text)| {
-            rows.get(row).is_some_and(|of| of.subject.and_then(|number| of.column_named(number)) == Some(column))
+        let subject_of = |row: &u16| -> Option<(u16, Text)> {
+            let of = rows.get(row)?;
+            Some((*row, of.subject.and_then(|number| of.column_named(number))?.clone()))
         };
-        let links = followed.joined.iter().filter(|joined| is_subject(&joined.of) && is_subject(&joined.to));
-        let links: Vec<(u16, u16)> = links.map(|joined| (joined.of.0, joined.to.0)).collect();
-        for _ in 0..links.len() {
-            let more = links.iter().filter(|(_, to)| covered.contains(to)).map(|(of, _)| *of);
-            covered = covered.iter().copied().chain(more.collect::<Vec<_>>()).collect();
-        }
+        let links = sql::Links::of(&followed.joined);
+        let first_one = first.as_ref().and_then(subject_of);
+        let is_joined = |row: &u16| {
+            let reached = subject_of(row).map(|subject| links.reached(&subject)).unwrap_or_default();
+            first_one.as_ref().is_some_and(|first| reached.contains(first))
+        };
+        let covered: BTreeSet<u16> = rows.keys().copied().filter(is_joined).collect();
         let others = covered.iter().filter(|row| Some(**row) != first).filter_map(|row| rows.get(row));
         let mut joined: Vec<(Text, Text)> = others
             .flat_map(|below| [&below.parts, below.subject_table()].into_iter().chain(&below.rare().joined))

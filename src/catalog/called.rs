@@ -144,7 +144,10 @@ impl Resolver<'_> {
         let mut called = Shown {
             // Without a catalog, what a function does is not known; a block of code may do anything.
             assumed: matches!(analysis.kind, Kind::Do | Kind::Call),
-            opaque: reads_any || self.shows_statistics(analysis, reads) || self.calls_shifted(analysis),
+            opaque: reads_any
+                || self.shows_statistics(analysis, reads)
+                || self.calls_shifted(analysis)
+                || self.reads_long_values(analysis),
             ..Shown::default()
         };
         // What a function or a trigger is made of does not run yet.
@@ -171,7 +174,14 @@ impl Resolver<'_> {
             snapshot.executed(given, &mut called);
         }
         analysis.doors.elsewhere.iter().for_each(|inner| self.run_elsewhere(inner, &mut called));
+        self.shift_within(snapshot, &mut called);
         called
+    }
+
+    /// Whether it reads a table's long values where the server keeps them, and it is not known which table's.
+    fn reads_long_values(&self, analysis: &Analysis) -> bool {
+        let is_known = |oid: u32| self.snapshot.is_some_and(|snapshot| snapshot.relation(oid).is_some());
+        analysis.reads.iter().any(|name| name.is_of_toast() && !name.of_toast().is_some_and(is_known))
     }
 
     /// What another server shows, by the names that it is asked for: what they mean there may be more.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::bodies::{Bodies, Statements};
 use super::snapshot::{Classified, Relation};
-use crate::record::Text;
-use crate::sql::{Code, Effect, Output, RelationName};
+use crate::record::{Kind, Text};
+use crate::sql::{Code, Effect, Output, RelationName, bare};
 
 /// Functions that call functions are followed so deep.
 const CALL_DEPTH_MAX: usize = 16;
@@ -53,6 +53,8 @@ pub struct Shown {
     pub columns: BTreeSet<Classified>,
     /// Base relations that it reads or writes.
     pub bases: BTreeSet<Text>,
+    /// What it names, by [`hash`]: relations that may be others by now, columns, functions.
+    pub names: BTreeSet<u32>,
     /// Rows of the largest of them that has anything classified.
     pub size: Option<u64>,
     /// It may read anything.
@@ -73,6 +75,8 @@ pub struct Shown {
     pub executes: Vec<Arc<Code>>,
     /// Many rows may end in one value of its.
     pub collects: bool,
+    /// Of how many people one row that it returns may be; `None` where that is not known.
+    pub in_row: Option<u16>,
     /// It executes more than its constants say, or is not read here: it may fill anything.
     pub is_open: bool,
     /// It fills what it does not name, or what stands in a name that it puts together.
@@ -193,6 +197,8 @@ impl<'a, 'f> Follower<'a, 'f, '_> {
             self.body(function, &mut shown, depth);
         }
         shown.keeps = functions.iter().all(|function| function.keeps);
+        let in_row: Option<Vec<u16>> = functions.iter().map(|function| self.in_row(function)).collect();
+        shown.in_row = in_row.and_then(|in_row| in_row.into_iter().max());
         self.done.insert(name.clone(), shown.clone());
         shown
     }
@@ -217,10 +223,65 @@ impl<'a, 'f> Follower<'a, 'f, '_> {
         }
     }
 
+    /// Of how many people a row of one function may be: as often as one relation is named. Nothing of one that calls others of the users', or that collects
+    /// what it is given.
+    fn in_row(&self, function: &'a Function) -> Option<u16> {
+        if !function.calls.is_empty() || function.defaults.is_some() {
+            return None;
+        }
+        let calls = |functions: &[Text], operators: &[Text]| {
+            functions.iter().any(|name| self.by_name.contains_key(name)) || !self.behind(operators).is_empty()
+        };
+        let found = |name: &RelationName| (self.find)(name, function.search_path.as_deref());
+        let of = |relation: &Relation| {
+            let is_plain = relation.calls().next().is_none() && !relation.rare().is_collected;
+            is_plain.then_some(relation.rare().people_in_row)
+        };
+        match &*function.language {
+            "sql" => {
+                let body = self.bodies.in_sql(&function.body);
+                let mut sum = 0_u16;
+                for analysis in &body.analyses {
+                    let mut columns = analysis.output.columns().iter().filter_map(|found| found.column.as_ref());
+                    if analysis.collects || columns.any(|name| self.of_rows.contains(name)) {
+                        return None;
+                    }
+                    if calls(&analysis.functions, &analysis.operators) {
+                        return None;
+                    }
+                    let all = analysis.reads.iter().chain(&analysis.writes).flat_map(found);
+                    let most = all.map(of).collect::<Option<Vec<u16>>>()?.into_iter().max();
+                    sum = sum.saturating_add(most.unwrap_or(0).saturating_mul(analysis.named));
+                }
+                body.analyses.last().filter(|last| last.kind == Kind::Select).map(|_| sum)
+            }
+            "plpgsql" => {
+                let code = self.bodies.code(&function.body);
+                if code.dynamic || calls(&code.functions, &code.operators) {
+                    return None;
+                }
+                let mut most = 0_u16;
+                for name in &code.relations {
+                    let times = code.times(&name.name).filter(|_| !self.of_rows.contains(&name.name))?;
+                    for relation in found(name) {
+                        most = most.max(of(relation)?.saturating_mul(times));
+                    }
+                }
+                Some(most)
+            }
+            "c" | "internal" if function.in_extension && !takes_sql(&function.name) => Some(0),
+            _ => None,
+        }
+    }
+
     fn sql(&mut self, body: &Statements, function: &Function, shown: &mut Shown, depth: usize) {
         let last = body.analyses.len().saturating_sub(1);
         for (index, analysis) in body.analyses.iter().enumerate() {
             let path = function.search_path.as_deref();
+            let columns = analysis.output.columns().iter().filter_map(|found| found.column.as_deref());
+            let relations = analysis.reads.iter().chain(&analysis.writes).map(|name| &*name.name);
+            let functions = analysis.functions.iter().map(|name| bare(name));
+            shown.names.extend(columns.chain(relations).chain(functions).map(hash));
             let named: Vec<(&RelationName, Vec<&Relation>)> =
                 analysis.reads.iter().chain(&analysis.writes).map(|name| (name, (self.find)(name, path))).collect();
             named.iter().flat_map(|(_, found)| found).for_each(|relation| shown.names(relation));
@@ -281,6 +342,7 @@ impl<'a, 'f> Follower<'a, 'f, '_> {
         shown.collects |= code.collects();
         shown.changes_schema |= code.changes_schema;
         shown.notifies.extend(code.notifies.iter().cloned());
+        shown.names_in(code);
         let mut functions: BTreeSet<&Text> = code.functions.iter().collect();
         let mut reads_classified = false;
         for name in &code.relations {
@@ -396,6 +458,12 @@ impl Shown {
         }
     }
 
+    /// Takes down what code names.
+    pub(super) fn names_in(&mut self, code: &Code) {
+        self.names.extend(code.relations.iter().map(|name| hash(&name.name)));
+        self.names.extend(code.functions.iter().map(|name| hash(bare(name))));
+    }
+
     /// It calls one of PostgreSQL's own.
     pub(super) fn calls(&mut self, function: &str) {
         let own = function.strip_prefix("pg_catalog.").unwrap_or(function);
@@ -446,6 +514,7 @@ impl Shown {
     pub(super) fn takes(&mut self, inner: Shown) {
         self.columns.extend(inner.columns);
         self.bases.extend(inner.bases);
+        self.names.extend(inner.names);
         self.size = self.size.max(inner.size);
         self.opaque |= inner.opaque;
         self.assumed |= inner.assumed;
@@ -474,6 +543,11 @@ impl Shown {
     }
 }
 
+/// Of a name without a schema, as [`Shown::names`] has it. Two that share one are both taken for named.
+pub(super) fn hash(name: &str) -> u32 {
+    crc32fast::hash(name.as_bytes())
+}
+
 /// The classified columns of a relation that code may take which names it: those that it names too, all where it takes rows as a whole.
 pub(super) fn taken<'r>(
     code: &Code,
@@ -482,7 +556,9 @@ pub(super) fn taken<'r>(
 ) -> impl Iterator<Item = Classified> + use<'r> {
     let taken: Vec<i16> =
         relation.columns.iter().filter(|(column, _)| code.takes(name, column)).map(|(_, number)| *number).collect();
-    taken.into_iter().filter_map(|number| relation.classified.get(&number)).flatten().cloned()
+    let absent = relation.rare().absent.iter().filter(|(column, _)| code.takes(name, column));
+    let absent: Vec<Classified> = absent.map(|(_, absent)| absent.clone()).collect();
+    taken.into_iter().filter_map(|number| relation.classified.get(&number)).flatten().cloned().chain(absent)
 }
 
 /// Whether it is one of PostgreSQL's functions that show a comment.

@@ -302,6 +302,11 @@ impl Lineage {
     }
 
     /// Every sequence that was set from a classified column, as far as its name was known.
+    /// What is remembered of relations of this name, in whatever schema.
+    pub(super) fn of_any_schema<'l>(&'l self, name: &'l str) -> impl Iterator<Item = &'l (Text, Text)> {
+        self.relations.keys().chain(self.over.keys()).filter(move |(_, table)| **table == *name)
+    }
+
     pub(super) fn of_sequences(&self) -> impl Iterator<Item = &Holds> {
         self.relations.values().filter(|holds| holds.columns.contains_key("last_value") || holds.is_vague())
     }

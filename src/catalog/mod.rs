@@ -117,6 +117,8 @@ pub enum PeopleRule {
         most: Option<u64>,
         /// Bytes that one of these rows takes in the value, by the same statistics, where all of it can be followed.
         each: Option<u64>,
+        /// How many of them a row is at most, where each value is of functions that return one row's at a time.
+        in_row: Option<u16>,
     },
 }
 

@@ -12,7 +12,7 @@ use super::{PeopleRule, widths};
 use crate::record::{Kind, Text};
 use crate::session::SUBJECT_COLUMNS_MAX;
 use crate::session::event::Origin;
-use crate::sql::{Analysis, ColumnRef, Output};
+use crate::sql::{Analysis, ColumnRef, Doors, Links, Output};
 
 /// What a row of a result has of people.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,10 @@ impl Resolver<'_> {
             let plain = !calls && !held && !called.opaque && called.columns.is_empty();
             let each =
                 plain.then(|| widths::each(analysis, reads, |column| self.is_meant(column) != Some(false))).flatten();
-            return PeopleRule::Estimated { most, each };
+            let shows_own = reads.iter().any(|target| self.shows(target, None).next().is_some());
+            let by_calls = self.in_row_of_calls(analysis, reads, called).filter(|_| !held);
+            let in_row = by_calls.map(|by_calls| by_calls.saturating_add(if shows_own { in_row.most } else { 0 }));
+            return PeopleRule::Estimated { most, each, in_row };
         }
         let unique = matches!(reads, [Target::Known(relation)] if relation.subject_unique);
         let plain = matches!(&analysis.output, Output::Columns(columns) if columns.iter().all(|column| column.plain));
@@ -74,6 +77,39 @@ impl Resolver<'_> {
             true => PeopleRule::EachRowOne,
             false => PeopleRule::AtMostInRow(in_row.most),
         }
+    }
+
+    /// Of how many people the functions' values in one row are, where nothing but these and columns make it.
+    fn in_row_of_calls(&self, analysis: &Analysis, reads: &[Target<'_>], called: &Shown) -> Option<u16> {
+        let Doors { given: None, elsewhere, .. } = &analysis.doors else { return None };
+        let snapshot = self.snapshot.filter(|_| elsewhere.is_empty())?;
+        let reads_only = matches!(analysis.kind, Kind::Select | Kind::CopyOut);
+        let brings_back = called.shows_setting || called.reads_object || called.reads_comment;
+        if !reads_only || analysis.collects || called.opaque || called.collects || brings_back {
+            return None;
+        }
+        let is_plain = |target: &Target<'_>| target.known().is_some_and(|relation| relation.calls().next().is_none());
+        let of_operators = analysis.operators.iter().flat_map(|name| snapshot.operator(name));
+        let of_rows = analysis.output.columns().iter().filter_map(|found| snapshot.of_row(found.column.as_ref()?));
+        if !reads.iter().all(is_plain) || of_operators.chain(of_rows).any(|shown| !shown.columns.is_empty()) {
+            return None;
+        }
+        // Whether any value that they read from holds many rows'.
+        let is_held = |base: &Text| {
+            let parts = base.split_once('.').map(|(schema, table)| (Text::from(schema), Text::from(table)));
+            parts.is_none_or(|(schema, table)| self.held(&schema, &table).any(|holds| holds.is_collected))
+        };
+        let shown = analysis.functions.iter().filter_map(|name| snapshot.function(name));
+        let mut sum = 0_u16;
+        for shown in shown.filter(|shown| !shown.keeps) {
+            if shown.bases.iter().any(is_held) {
+                return None;
+            }
+            let in_row = shown.in_row?;
+            let people = if shown.columns.is_empty() { 0 } else { in_row.max(1) };
+            sum = sum.saturating_add(people.saturating_mul(analysis.times_called.max(1)));
+        }
+        Some(sum)
     }
 
     /// See [`InRow`].
@@ -208,7 +244,14 @@ fn joined<'r>(analysis: &Analysis, rows: &'r BTreeMap<Key, Row>) -> Vec<Joined<'
         let mut its = rows.range((*number, Text::default())..).take_while(|((its, _), _)| its == number);
         its.find(|(_, row)| row.subject.as_ref() == Some(column)).map(|(key, _)| key)
     };
-    analysis.joined.iter().filter_map(|joined| of(&joined.of).zip(of(&joined.to))).collect()
+    if analysis.joined.is_empty() {
+        return Vec::new();
+    }
+    let links = Links::of(&analysis.joined);
+    let subjects = rows.iter().filter_map(|(key, row)| Some((key, (key.0, row.subject.clone()?))));
+    subjects
+        .flat_map(|(key, subject)| links.reached(&subject).into_iter().filter_map(of).map(move |to| (key, to)))
+        .collect()
 }
 
 /// The rows whose people are counted: by their own subject column, or by one that is joined to it.

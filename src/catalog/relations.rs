@@ -66,6 +66,8 @@ pub struct Relation {
 pub struct Rare {
     /// Base relations behind a view; of any other none are told.
     pub(super) bases: Vec<Text>,
+    /// Columns that the classification names and that are not there: one that was renamed may have its name again when code reads it.
+    pub(super) absent: Vec<(Text, Classified)>,
     /// What of it is classified for no other reason than what it was filled with, when the catalog was read.
     pub(super) fills: Vec<(i16, Classified)>,
     /// Columns of which more is among what they show than is there, perhaps.
@@ -90,6 +92,7 @@ pub struct Rare {
 
 static NOTHING_RARE: Rare = Rare {
     bases: Vec::new(),
+    absent: Vec::new(),
     fills: Vec::new(),
     guessed: Vec::new(),
     told: BTreeSet::new(),
@@ -177,12 +180,19 @@ impl Relation {
         self.columns.in_order().into_iter().map(|(_, name)| name).collect()
     }
 
-    /// What is classified in a column; in all of them, where none is named or there is none of this name.
+    /// What is classified in a column, of one that is not there, too; in all of them, where none is named or nothing is known of the name.
     pub fn shows(&self, column: Option<&str>) -> Vec<Classified> {
-        match column.and_then(|column| self.columns.get(column)) {
-            Some(number) => self.classified.get(number).cloned().unwrap_or_default(),
-            None => self.classified.values().flatten().cloned().collect(),
+        let all = || self.classified.values().flatten().cloned().collect();
+        let Some(column) = column else { return all() };
+        match (self.columns.get(column), self.absent(column)) {
+            (Some(number), _) => self.classified.get(number).cloned().unwrap_or_default(),
+            (None, Some(absent)) => vec![absent.clone()],
+            (None, None) => all(),
         }
+    }
+
+    fn absent(&self, column: &str) -> Option<&Classified> {
+        self.rare().absent.iter().find(|(name, _)| **name == *column).map(|(_, absent)| absent)
     }
 
     /// Whether it has a column of this name, PostgreSQL's own among them. What is not known of may be there: the columns

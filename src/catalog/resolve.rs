@@ -165,7 +165,7 @@ impl Resolver<'_> {
         let in_row = if personal { self.in_row(analysis, &reads, &writes, wire) } else { InRow::NOBODY };
         let people = match (personal, brought_back, &streamed) {
             (false, ..) => PeopleRule::Nobody,
-            (true, true, _) => PeopleRule::Estimated { most: None, each: None },
+            (true, true, _) => PeopleRule::Estimated { most: None, each: None, in_row: None },
             (true, false, Some(streamed)) => match analysis.doors.stream {
                 Some(Stream::Publications(_)) => PeopleRule::AtMostInRow(1),
                 _ => PeopleRule::Streamed { most: streamed.most },
@@ -219,6 +219,10 @@ impl Resolver<'_> {
             _ => false,
         };
         let is_shown = !matches!(analysis.output, Output::Nothing);
+        // Of `pg_statistic` and `pg_statistic_ext_data`, whose OIDs are the same in every version.
+        if is_shown && analysis.reads.iter().any(|name| matches!(name.of_toast(), Some(2619 | 3429))) {
+            return true;
+        }
         values && analysis.reads.iter().any(holds_statistics) || is_shown && reads.iter().any(is_behind)
     }
 
@@ -331,9 +335,12 @@ impl Resolver<'_> {
         found: &mut Found,
     ) -> Vec<Cow<'t, Target<'t>>> {
         let named = column.relation.as_ref();
-        let here = named.filter(|name| analysis.reads.contains(name) || analysis.writes.contains(name));
-        // Whose column is renamed is among neither.
-        match here.or(named.filter(|_| all.is_empty())) {
+        let is_known = |name: &RelationName| matches!(self.target(name), Target::Known(_));
+        // Whose column is renamed is among neither, nor is what a query of WITH elsewhere has the name of.
+        let is_it = |name: &&RelationName| {
+            analysis.reads.contains(name) || analysis.writes.contains(name) || all.is_empty() || is_known(name)
+        };
+        match named.filter(is_it) {
             Some(name) => self.targets(std::slice::from_ref(name), found).into_iter().map(Cow::Owned).collect(),
             None => all.iter().map(|target| Cow::Borrowed(*target)).collect(),
         }
@@ -484,6 +491,7 @@ impl Resolver<'_> {
     pub(super) fn targets(&self, names: &[RelationName], found: &mut Found) -> Vec<Target<'_>> {
         let mut targets = Vec::with_capacity(names.len());
         for name in names {
+            found.assumed |= name.is_of_toast();
             let of_session = matches!(name.schema.as_deref(), None | Some("pg_temp"));
             if let Some((holds, certain)) = self.context.own.of(&name.name).filter(|_| of_session) {
                 targets.push(Target::Temporary { table: name.name.clone(), holds });
@@ -507,6 +515,10 @@ impl Resolver<'_> {
 
     pub(super) fn target(&self, name: &RelationName) -> Target<'_> {
         let known = |schema: &str| self.snapshot.and_then(|snapshot| snapshot.named(schema, &name.name));
+        // Where a table's long values are.
+        if let Some(relation) = name.of_toast().and_then(|oid| self.snapshot?.relation(oid)) {
+            return Target::Known(relation);
+        }
         if let Some(schema) = &name.schema {
             return known(schema)
                 .map_or_else(|| Target::Named { schema: schema.clone(), table: name.name.clone() }, Target::Known);

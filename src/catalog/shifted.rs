@@ -3,12 +3,14 @@
 //! In: what changes of the schema named, in the database or in the session's open transaction, and a statement. Out: what it may show besides.
 //! PURE. A function of such a name may read anything; a column may show whatever its relation shows in another.
 
-use super::functions::Shown;
+use std::collections::BTreeSet;
+
+use super::functions::{Shown, hash};
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::Snapshot;
-use crate::record::Kind;
+use crate::record::{Kind, Text};
 use crate::session::event::Origin;
-use crate::sql::{Analysis, ColumnRef, Output};
+use crate::sql::{Analysis, ColumnRef, Output, RelationName};
 
 impl Resolver<'_> {
     pub(super) fn is_shifted(&self, name: &str) -> bool {
@@ -88,6 +90,37 @@ impl Resolver<'_> {
                 called.is_open |= made.is_none();
             }
         }
+    }
+
+    /// Shows what code may show that is called and names what may be another by now: all of a relation of such a name; of a column's, all of the relations
+    /// that the code reads.
+    pub(super) fn shift_within(&self, snapshot: &Snapshot, called: &mut Shown) {
+        if self.is_settled() || called.names.is_empty() {
+            return;
+        }
+        let own = self.context.own.shifted().into_iter().flatten();
+        let all = self.shifted.iter().chain(own);
+        let names: Vec<&Text> = all.filter(|name| called.names.contains(&hash(name))).collect();
+        if names.is_empty() {
+            return;
+        }
+        called.opaque |= names.iter().any(|name| snapshot.function(name).is_some() || self.made.contains_key(*name));
+        let split = |base: &Text| base.split_once('.').map(|(schema, table)| (Text::from(schema), Text::from(table)));
+        let mut relations: BTreeSet<(Text, Text)> = called.bases.iter().filter_map(split).collect();
+        for name in names {
+            let known = snapshot.of_any_schema(name).into_iter().map(|relation| relation.parts.clone());
+            let classified = self.classification.named().filter(|(_, table, ..)| *table == &**name);
+            relations.extend(known);
+            relations.extend(classified.map(|(schema, table, ..)| (Text::from(schema), Text::from(table))));
+            relations.extend(self.lineage.of_any_schema(name).cloned());
+        }
+        let mut found = Found::default();
+        for (schema, table) in relations {
+            let target = self.target(&RelationName { schema: Some(schema), name: table });
+            self.show(&target, None, &mut found);
+        }
+        called.assumed |= !found.columns.is_empty();
+        called.columns.extend(found.columns);
     }
 
     /// `count` says nothing of anybody, unless somebody made another function of that name.

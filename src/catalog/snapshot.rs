@@ -320,6 +320,9 @@ impl Snapshot {
 
     /// The relations that a name in a function's body may mean: by the search path, or, where that has none, of any schema.
     fn meant(&self, name: &sql::RelationName, path: Option<&[Text]>) -> Vec<&Relation> {
+        if let Some(relation) = name.of_toast().and_then(|oid| self.relation(oid)) {
+            return vec![relation];
+        }
         if let Some(schema) = &name.schema {
             return self.named(schema, &name.name).into_iter().collect();
         }
@@ -393,6 +396,7 @@ impl Snapshot {
             reads_comment: code.relations.iter().any(holds_comments),
             ..Shown::default()
         };
+        shown.names_in(code);
         code.functions.iter().for_each(|name| shown.calls(name));
         let mut functions: BTreeSet<&Text> = code.functions.iter().collect();
         for name in &code.relations {

@@ -100,7 +100,11 @@ impl Catalog {
             columns: columns.into_iter().map(|column| column.name).collect(),
             level: level.and_then(|level| classification.name(level)).cloned(),
             personal,
-            people: if personal { PeopleRule::Estimated { most: None, each: None } } else { PeopleRule::Nobody },
+            people: if personal {
+                PeopleRule::Estimated { most: None, each: None, in_row: None }
+            } else {
+                PeopleRule::Nobody
+            },
             counts_all: true,
             certainty,
             state: match (&snapshot, stale) {

@@ -539,3 +539,54 @@ fn where_code_is_not_followed_to_its_end_nothing_is_exact() {
     assert_ne!(end, Certainty::Exact);
     assert_eq!(aside, Certainty::Inferred);
 }
+
+/// A column that was renamed when the catalog was read, and has its name again when the code runs.
+#[test]
+fn code_that_names_a_column_which_was_renamed_shows_that_one() {
+    let function = |name: &str, language: &str, body: &str| Function {
+        schema: "shop".into(),
+        name: name.into(),
+        language: language.into(),
+        body: body.to_owned(),
+        ..Function::default()
+    };
+    let catalog = catalog();
+    let mut renamed = rows();
+    renamed.relations[0].columns = ["id", "plain", "name", "my_number"].map(Text::from).into_iter().zip(1..).collect();
+    renamed.functions = vec![
+        function("in_sql", "sql", "select c.email from shop.customers c"),
+        function("in_code", "plpgsql", "begin return (select c.email from shop.customers c); end"),
+        function("by_its_name", "sql", "select c.plain from shop.customers c"),
+    ];
+    catalog.put("shop", renamed, 0);
+    for name in ["in_sql", "in_code", "by_its_name"] {
+        let analysis = sql::analyze(&format!("select shop.{name}()")).remove(0);
+        let found = catalog.understand(&analysis, &context("shop"), None);
+        assert_eq!(columns(&found), ["shop.customers.email"], "{name}");
+    }
+}
+
+/// A table that was renamed when the catalog was read, and has its name again when code runs that names it; and a column that has been given another's name.
+#[test]
+fn code_that_names_what_was_renamed_since_the_catalog_was_read_shows_all_of_it() {
+    let mail_of = Function {
+        schema: "shop".into(),
+        name: "mail_of".into(),
+        language: "sql".into(),
+        body: "select email from shop.customers".to_owned(),
+        ..Function::default()
+    };
+    let catalog = catalog();
+    let mut renamed = rows();
+    renamed.relations[0].name = "clients".into();
+    renamed.functions.push(mail_of);
+    catalog.put("shop", renamed, 0);
+    let analysis = sql::analyze("select shop.mail_of()").remove(0);
+    let ask = || catalog.understand(&analysis, &context("shop"), None);
+    assert_eq!(columns(&ask()), [""; 0]);
+    catalog.schema_changed("shop", &["clients".into(), "customers".into()]);
+    let found = ask();
+    assert!(columns(&found).contains(&"shop.customers.email") && found.certainty == Certainty::Assumed, "{found:?}");
+    catalog.schema_changed("shop", &["elsewhere".into()]);
+    assert!(columns(&ask()).contains(&"shop.customers.email"));
+}

@@ -78,11 +78,19 @@ pub(super) fn each(analysis: &Analysis, reads: &[Target<'_>], is_meant: impl Fn(
         return None;
     }
     let collecting = || functions().filter(|name| COLLECTING.contains(name));
-    let is_json = collecting().next().is_some() && collecting().all(|name| name.contains("json"));
+    let is_json =
+        collecting().next().is_some() && collecting().all(|name| name.contains("json")) && !analysis.casts_within;
     let form = if is_json { Form::Json } else { Form::Text };
+    let collected = columns.iter().filter(|column| !column.plain && is_meant(column));
+    // Of several of which a value is one, the narrowest.
+    if analysis.chooses {
+        let widths: Option<Vec<u64>> = collected.map(|column| of(column, reads, form)).collect();
+        let narrowest = widths?.into_iter().filter(|bytes| *bytes > 0).min();
+        return narrowest.map(|bytes| bytes.saturating_add(SEPARATOR_BYTES));
+    }
     // What is of one row stands in one value, as a rule: of several rows, the narrowest.
     let mut rows: BTreeMap<u16, (BTreeSet<&Option<Text>>, u64)> = BTreeMap::new();
-    for column in columns.iter().filter(|column| !column.plain && is_meant(column)) {
+    for column in collected {
         let (met, bytes) = rows.entry(column.row).or_insert((BTreeSet::new(), SEPARATOR_BYTES));
         if met.insert(&column.column) {
             *bytes = bytes.saturating_add(of(column, reads, form)?);
@@ -115,6 +123,14 @@ fn of(column: &ColumnRef, reads: &[Target<'_>], form: Form) -> Option<u64> {
     };
     let widths = std::iter::once(first).chain(relations).map(|relation| match &column.column {
         Some(name) => one(relation, *relation.columns.get(name)?, form),
+        // One of them, under another name.
+        None if column.sought.as_ref().is_some_and(|sought| sought.perhaps) => relation
+            .classified
+            .keys()
+            .map(|number| one(relation, number, form))
+            .collect::<Option<Vec<u64>>>()?
+            .into_iter()
+            .min(),
         None => whole(relation, form),
     });
     // One that is not known is the narrowest of all.

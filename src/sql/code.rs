@@ -3,11 +3,12 @@
 //! In: the text. Out: every name in it that may be a relation's or a function's, and whether it makes statements as it runs.
 //! Nothing is followed: whoever asks has to assume that all of it is read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::executed::{self, Executed};
+use super::output::picks;
 use super::tokens::{COLLECTING, Lexeme, Tokens};
 use super::whole_rows::whole_rows;
 use super::{RelationName, doors};
@@ -81,6 +82,9 @@ pub struct Code {
     /// Whether it may delete.
     #[serde(skip)]
     pub deletes: bool,
+    /// How often each name stands in it, where no value of its holds more rows of a relation than that: it repeats nothing, and collects nothing.
+    #[serde(skip)]
+    pub named: Option<Vec<(Text, u16)>>,
 }
 
 impl Code {
@@ -114,6 +118,7 @@ impl Code {
             fills_unnamed: executed.fills_unnamed,
             deletes: ["delete", "truncate", "merge"].iter().any(|word| says(word)) || executed.deletes,
             is_open: executed.is_open || (dynamic && executed::is_open(&tokens)),
+            named: named(&tokens),
             ..names.into_code()
         }
     }
@@ -174,6 +179,12 @@ impl Code {
     pub fn collects(&self) -> bool {
         let collects = |name: &Text| COLLECTING.contains(&doors::bare(name)) || &**name == "array";
         self.functions.iter().any(collects)
+    }
+
+    /// How often one of these names stands in it; see [`Code::named`].
+    pub fn times(&self, name: &str) -> Option<u16> {
+        let named = self.named.as_ref()?;
+        Some(named.iter().find(|(its, _)| **its == *name).map_or(0, |(_, times)| *times))
     }
 
     /// Code of which nothing is known.
@@ -290,6 +301,25 @@ impl Names {
         }
         self.functions.insert(function);
     }
+}
+
+/// See [`Code::named`]. What picks a row of several by itself counts as often as it stands there.
+fn named(tokens: &Tokens<'_>) -> Option<Vec<(Text, u16)>> {
+    const REPEATING: [&str; 6] = ["loop", "fetch", "move", "execute", "call", "do"];
+    let repeats = |lexeme: &Lexeme<'_>| REPEATING.iter().any(|word| lexeme.text.eq_ignore_ascii_case(word));
+    if tokens.collect_rows() || tokens.may_recur() || tokens.all.iter().any(repeats) {
+        return None;
+    }
+    let text = |at: usize| tokens.all.get(at).map_or("", |lexeme| lexeme.text);
+    let names = || tokens.all.iter().enumerate().filter(|(_, lexeme)| lexeme.is_name());
+    let picked = names().filter(|(at, lexeme)| text(at + 1) == "(" && picks(lexeme.text)).count();
+    let each = u16::try_from(picked.max(1)).unwrap_or(u16::MAX);
+    let mut times: BTreeMap<Text, u16> = BTreeMap::new();
+    for (_, lexeme) in names().filter(|(at, _)| text(at + 1) != ".") {
+        let times = times.entry(lexeme.name().into()).or_default();
+        *times = times.saturating_add(each);
+    }
+    Some(times.into_iter().collect())
 }
 
 /// Whether a name is what rows are put into, or the part of it behind its schema.

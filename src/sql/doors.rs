@@ -346,7 +346,7 @@ fn is_query(text: &str) -> bool {
 }
 
 /// A function's name without its schema.
-pub(super) fn bare(function: &str) -> &str {
+pub fn bare(function: &str) -> &str {
     let dot = function.as_bytes().iter().rposition(|byte| *byte == b'.');
     dot.and_then(|dot| function.get(dot + 1..)).unwrap_or(function)
 }

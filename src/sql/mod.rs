@@ -11,6 +11,7 @@ mod executed;
 mod fingerprint;
 mod flow;
 mod keywords;
+mod links;
 pub mod literals;
 mod made;
 mod merge;
@@ -32,8 +33,9 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use self::code::Code;
-pub use self::doors::{Doors, Stream, called};
+pub use self::doors::{Doors, Stream, bare, called};
 pub use self::flow::{Fate, Flow};
+pub use self::links::Links;
 pub use self::made::Made;
 pub use self::output::ColumnCalls;
 use self::output::Outputs;
@@ -72,6 +74,20 @@ impl Output {
             Output::Columns(columns) => columns,
             Output::Unknown | Output::Nothing => &[],
         }
+    }
+}
+
+impl RelationName {
+    /// Whether it is where the server keeps long values of a table, in pieces.
+    pub fn is_of_toast(&self) -> bool {
+        let is_there = self.schema.as_deref().is_none_or(|schema| schema.starts_with("pg_toast"));
+        is_there && self.name.starts_with("pg_toast_")
+    }
+
+    /// The OID of that table, which is in the name.
+    pub fn of_toast(&self) -> Option<u32> {
+        let is_it = self.is_of_toast() && self.schema.as_deref().is_none_or(|schema| schema == "pg_toast");
+        is_it.then(|| self.name.strip_prefix("pg_toast_")?.parse().ok()).flatten()
     }
 }
 
@@ -214,6 +230,8 @@ pub struct Analysis {
     pub writes: Vec<RelationName>,
     /// Functions called, as written, lower case, sorted, distinct.
     pub functions: Vec<Text>,
+    /// How often one of them is called, at most.
+    pub times_called: u16,
     /// Those of them that RETURNING alone calls: what they show goes into nothing that is written.
     pub returned: Vec<Text>,
     /// What reaches the client.
@@ -235,6 +253,10 @@ pub struct Analysis {
     pub named: u16,
     /// Whether many rows may end in one value: `json_agg`, `array(select …)`.
     pub collects: bool,
+    /// Whether a value may be one of several that it names: CASE, COALESCE and their kin.
+    pub chooses: bool,
+    /// Whether a value is cast before rows are collected.
+    pub casts_within: bool,
     /// What a DO block names.
     pub code: Option<Code>,
     /// Operators used that may be anybody's; `::name` for a cast to a type that may.
@@ -258,6 +280,7 @@ impl Analysis {
             reads: Vec::new(),
             writes: Vec::new(),
             functions: Vec::new(),
+            times_called: 0,
             returned: Vec::new(),
             output: Output::Unknown,
             effects: Vec::new(),
@@ -268,6 +291,8 @@ impl Analysis {
             joined: Vec::new(),
             named: 1,
             collects: false,
+            chooses: false,
+            casts_within: false,
             code: None,
             operators: Vec::new(),
             flows: Vec::new(),
@@ -364,7 +389,8 @@ pub struct ViewColumns {
 
 /// Whether many rows may end in one value of what a query gives.
 pub fn collects(query: &str) -> bool {
-    tokens::Tokens::scan(query).is_none_or(|tokens| tokens.collect_rows())
+    let grows = || safe(query).and_then(output::of).is_none_or(|outputs| outputs.grows);
+    tokens::Tokens::scan(query).is_none_or(|tokens| tokens.collect_rows() || tokens.may_recur() && grows())
 }
 
 /// The columns of a view's definition. `None` where they cannot be followed.

@@ -13,7 +13,7 @@ use super::modifying::Modifying;
 use super::output::{self, Tree};
 use super::returning::returning;
 use super::tokens::{Lexeme, Tokens, comment_tags, ticket};
-use super::{Analysis, Code, Doors, Effect, Output, RelationName, fingerprint, flow, kept_setting};
+use super::{Analysis, Code, Doors, Effect, Output, RelationName, doors, fingerprint, flow, kept_setting};
 use crate::record::{Kind, Parse, Text};
 
 /// `sqlparser` sees no longer statements …
@@ -40,13 +40,16 @@ fn within(text: &str, depth: usize) -> Analysis {
     let mut analysis = Analysis {
         kind: kind(&tokens),
         query: tokens.redacted().into(),
-        collects: tokens.collect_rows(),
+        collects: tokens.collect_rows() || tokens.may_recur(),
         code: Code::of_do(&tokens),
         operators: tokens.operators(),
         comment_tags: comment_tags(&tokens.comments),
         ticket: ticket(&tokens.comments),
         ..Analysis::unknown()
     };
+    if analysis.collects {
+        (analysis.chooses, analysis.casts_within) = (tokens.choose(), tokens.casts_within());
+    }
     if tokens.all.is_empty() {
         analysis.output = Output::Nothing;
         return analysis;
@@ -81,6 +84,7 @@ fn within(text: &str, depth: usize) -> Analysis {
     }
     let inner = (depth < WITHIN_MAX).then(|| inner(&tokens)).flatten().map(|text| within(text, depth + 1));
     analysis.named = named(&tokens, &analysis.reads);
+    analysis.times_called = called(&tokens, &analysis.functions);
     if merge::is_in(&tokens) {
         merge(&mut analysis, &tokens, text, inner.as_ref(), modifying.as_ref());
     }
@@ -168,6 +172,7 @@ fn finish(
             analysis.output = inner.output;
             analysis.parse = inner.parse;
             analysis.single = inner.single;
+            analysis.collects = inner.collects;
             analysis.joined = inner.joined;
             analysis.named = inner.named;
             analysis.flows.extend(inner.flows);
@@ -224,8 +229,19 @@ fn tree(
     if here != there {
         return;
     }
+    // A query of WITH elsewhere that has a table's name hides it from the other parser.
+    let hidden: Vec<RelationName> =
+        outputs.tables.iter().filter(|name| is_cte(name) && !here.contains(name)).cloned().collect();
+    if !hidden.is_empty() {
+        analysis.reads.extend(hidden);
+        analysis.reads.sort_unstable();
+    }
     analysis.parse = Parse::Full;
     analysis.single = outputs.single;
+    // Of what is filled it is not known, nor what functions return.
+    if analysis.kind == Kind::Select && analysis.functions.is_empty() {
+        analysis.collects = tokens.collect_rows() || outputs.grows;
+    }
     analysis.joined.clone_from(&outputs.joined);
     analysis.output =
         if outputs.has_no_column() && analysis.kind != Kind::Select && tokens.find(0, "returning").is_none() {
@@ -248,6 +264,21 @@ fn named(tokens: &Tokens<'_>, relations: &[RelationName]) -> u16 {
     let picks = |(at, lexeme): &(usize, &Lexeme<'_>)| is_behind(*at, Token::Ascii40) && output::picks(lexeme.text);
     let picked = tokens.all.iter().enumerate().filter(picks).count();
     u16::try_from(most.saturating_mul(picked.max(1))).unwrap_or(u16::MAX)
+}
+
+/// How often the function is called that is called most often, of those that are named.
+fn called(tokens: &Tokens<'_>, functions: &[Text]) -> u16 {
+    let mut times: BTreeMap<&str, u16> = functions.iter().map(|name| (doors::bare(name), 0)).collect();
+    for pair in tokens.all.windows(2).take_while(|_| !functions.is_empty()) {
+        let [name, open] = pair else { continue };
+        if open.token == Token::Ascii40
+            && name.is_name()
+            && let Some(times) = times.get_mut(&*name.name())
+        {
+            *times = times.saturating_add(1);
+        }
+    }
+    times.into_values().max().unwrap_or(0)
 }
 
 fn within_limits(tokens: &Tokens<'_>) -> bool {

@@ -48,6 +48,24 @@ fn columns_that_reach_the_client_are_followed() {
         ("with s as (select id, email as e from customers) select e from s", "customers.email"),
         ("with customers as (select 1 as email) select email from customers", ""),
         ("with recursive t(n) as (select 1 union all select n + 1 from t) select n from t", ""),
+        // From one column to the next, and in whatever order.
+        (
+            "with recursive t(a, b, c) as (select '', '', email from customers union all select b, c, c from t) select a from t",
+            "customers.email",
+        ),
+        (
+            "with recursive t(a, b, c) as ((select '', '', email from customers union all (select b, c, c from t))) select b from t",
+            "customers.email",
+        ),
+        (
+            "with recursive b as (select v from a), a as (select lower(email) as v from customers) select v from b",
+            "~customers.email",
+        ),
+        ("with recursive a as (select v from b), b as (select v from a) select v from b", "unknown"),
+        (
+            "with recursive t(v) as (with u as (select email from customers) select email from u union all select v from t) select v from t",
+            "customers.email",
+        ),
         ("select c from customers c", "?~customers.* ?customers.c"),
         ("select email from customers union select note from orders", "customers.email orders.note"),
         ("select o.id from orders o where exists (select 1 from customers)", "orders.id"),
@@ -432,4 +450,33 @@ fn names_that_double_with_every_query_around_end_as_unknown() {
     let (names, tables) = (many(3_000, &|n| format!("c{n}")), many(3_000, &|n| format!("t{n}")));
     assert_eq!(one(&format!("select {names} from {tables}")).output, Output::Unknown);
     assert_eq!(one(&format!("select (select {names} from {tables} limit 1) from {tables}")).output, Output::Unknown);
+}
+
+#[test]
+fn a_value_that_grows_from_row_to_row_holds_many_rows() {
+    for (text, collects) in [
+        (
+            "with recursive t(v) as (select '' union all select v || (select email from customers) from t) select v from t",
+            true,
+        ),
+        (
+            "with recursive t(v) as (select name from customers union all select concat(v, c.name) from t, customers c) select v from t",
+            true,
+        ),
+        (
+            "with recursive t(n, v) as (select 1, name from customers union all select n + 1, c.name from t, customers c) select v from t",
+            false,
+        ),
+        (
+            "with recursive t(a, b) as (select id, name from customers union all select c.id, t.b from t, customers c) select * from t",
+            false,
+        ),
+        (
+            "insert into copies with recursive t(v) as (select name from customers union all select v from t) select v from t",
+            true,
+        ),
+    ] {
+        assert_eq!(one(text).collects, collects, "{text}");
+        assert!(text.starts_with("insert") || super::collects(text) == collects, "{text}");
+    }
 }

@@ -192,6 +192,38 @@ impl<'t> Tokens<'t> {
                 .any(|lexeme| !lexeme.is_constant() && COLLECTING.iter().chain(&ALSO).any(|word| lexeme.is_named(word)))
     }
 
+    /// Whether something is cast that is no collection of rows: `json_agg(c::text)`, not `json_agg(c)::text`.
+    pub(super) fn casts_within(&self) -> bool {
+        let mut open = Vec::new();
+        // Whether what a parenthesis that has just been closed held was collected.
+        let mut is_collected = false;
+        for (at, lexeme) in self.all.iter().enumerate() {
+            match lexeme.token {
+                Token::Cast => return true,
+                Token::Typecast if !is_collected => return true,
+                Token::Ascii40 => open.push(at),
+                _ => {}
+            }
+            is_collected = lexeme.token == Token::Ascii41
+                && open
+                    .pop()
+                    .and_then(|at: usize| self.all.get(at.checked_sub(1)?))
+                    .is_some_and(|name| COLLECTING.iter().any(|word| name.is_named(word)));
+        }
+        false
+    }
+
+    /// Whether something in it is one of several values.
+    pub(super) fn choose(&self) -> bool {
+        use Token::{Case, Coalesce, Greatest, Least, Nullif};
+        self.all.iter().any(|lexeme| matches!(lexeme.token, Case | Coalesce | Greatest | Least | Nullif))
+    }
+
+    /// Whether a query in it may read itself.
+    pub(super) fn may_recur(&self) -> bool {
+        self.all.iter().any(|lexeme| lexeme.token == Token::Recursive)
+    }
+
     /// Operators, and types that something is cast to, as `::name` behind them; distinct.
     pub(super) fn operators(&self) -> Vec<Text> {
         let mut operators: BTreeSet<&str> = BTreeSet::new();

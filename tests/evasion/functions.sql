@@ -3,17 +3,17 @@
 select shop.emails()
 --> inferred / assumed | email | 40
 select * from shop.emails()
---> inferred / assumed | email | 1
+--> inferred / assumed | email | 1 | no more
 select shop.email_of(1)
---> inferred / assumed | phone | 1
+--> inferred / assumed | phone | 1 | no more
 select shop.phone_of(1)
---> inferred / assumed | name, email, phone, my_number | 40
+--> inferred / assumed | name, email, phone, my_number | 40 | no more
 select * from shop.all_customers()
 --> inferred / assumed | name, email, phone, my_number | 40
 select email from shop.all_customers()
---> inferred / assumed | email | 40
+--> inferred / assumed | email | 40 | no more
 select * from shop.pairs()
---> inferred / assumed | email | 1
+--> inferred / assumed | email | 1 | no more
 select * from shop.one()
 --> inferred / assumed | email | 1
 select (shop.one()).mail
@@ -25,18 +25,26 @@ select shop.modern()
 select * from shop.dynamic('select email from shop.customers')
 --> inferred / assumed | email | 40
 select shop.email_of(id) from generate_series(1, 40) id
---> inferred / assumed | email | 40
+--> inferred / assumed | email | 40 | no more
 select p.e from generate_series(1, 40) i, lateral shop.email_of(i) as p (e)
 --> inferred / assumed | email | 40
 select string_agg(e, ',') from shop.emails() e
---> inferred / assumed | email | 1
+--> inferred / assumed | email | 1 | no more
 select upper(shop.email_of(1))
 --> inferred / assumed | email | 40
 copy (select shop.emails()) to stdout
 
+-- a row of a function's is of one person, beside a column's of another
+--> inferred | email, name | 2 | no more
+select c.name, shop.email_of(2) from shop.customers c where c.id = 1
+--> inferred / assumed | email, phone | 2 | no more
+select shop.email_of(1), shop.phone_of(2)
+--> inferred | email | 2 | no more
+select shop.email_of(1) || shop.email_of(2)
+
 -- unqualified, by the search path
 set search_path to shop
---> inferred / assumed | email | 40
+--> inferred / assumed | email | 40 | no more
 select emails()
 
 -- a procedure
@@ -155,3 +163,16 @@ select other.first_of(3)
 --> assumed | email | 1
 select other.tells(3)
 drop function other.finds(int), other.counts(), other.knows(text), other.checks(text), other.as_row(int), other.as_json(int), other.by_place(), other.as_record(int), other.one_column(int), other.has_back(int), other.first_of(int), other.tells(int)
+
+-- and what collects
+--> inferred / assumed | email | 40
+select shop.glue(email) from shop.customers
+--> inferred / assumed | email | 40
+with recursive t (n, v) as (select 1, shop.email_of(1) union all select n + 1, v || shop.email_of(n + 1) from t where n < 40) select v from t order by n desc limit 1
+create function other.both() returns text language plpgsql as $$ declare a text; b text; begin select email into a from shop.customers where id = 1; select email into b from shop.customers where id = 2; return a || b; end $$
+--> inferred / assumed | email | 2
+select other.both()
+create function other.all_of_them() returns text language plpgsql as $$ declare a text = ''; r record; begin for r in select email from shop.customers loop a := a || r.email; end loop; return a; end $$
+--> inferred / assumed | email | 40
+select other.all_of_them()
+drop function other.both(), other.all_of_them()

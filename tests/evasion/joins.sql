@@ -73,3 +73,50 @@ select v.mail, c.email from shop.contacts v, shop.customers c where v.id = 1 and
 select v.mail, c.email from shop.contacts v join shop.customers c on c.id = v.id
 --> inferred | email | 9
 select t1.id, t1.email, t2.id, t2.email, t3.id, t3.email, t4.id, t4.email, t5.id, t5.email, t6.id, t6.email, t7.id, t7.email, t8.id, t8.email, t9.id, t9.email from shop.customers t1, shop.customers t2, shop.customers t3, shop.customers t4, shop.customers t5, shop.customers t6, shop.customers t7, shop.customers t8, shop.customers t9 where t1.id = 1 and t2.id = 2 and t3.id = 3 and t4.id = 4 and t5.id = 5 and t6.id = 6 and t7.id = 7 and t8.id = 8 and t9.id = 9
+
+-- joined by a condition, among others, or over a table that shows nothing
+--> exact | shop.orders.ship_to | 40
+select c.id, o.ship_to from shop.customers c, shop.orders o where o.customer_id = c.id and o.id > 0
+--> exact | email, shop.orders.ship_to | 40
+select c.id, c.email, o.ship_to from shop.customers c left join shop.orders o on o.customer_id = c.id and (o.id > 0 or o.id < 0)
+--> exact | shop.visits.ip | 40
+select c.id, v.ip from shop.orders o, shop.customers c, shop.visits v where (c.id = o.customer_id and v.customer_id = o.customer_id)
+--> exact | shop.orders.ship_to | 40
+select c.id, o.ship_to from shop.customers c, lateral (select o.ship_to from shop.orders o where o.customer_id = c.id limit 1) o
+--> inferred | shop.orders.ship_to | 40
+select c.id, o.ship_to from shop.customers c, shop.orders o where c.id = 1 and (o.customer_id = c.id or o.id > 0)
+--> inferred | shop.orders.ship_to | 40
+select c.id, o.ship_to from shop.customers c, shop.orders o where c.id = 1 and (o.customer_id = c.id) is not null
+--> inferred | email | 40
+select o.customer_id, c.email from shop.customers c left join lateral (select o.customer_id from shop.orders o where o.customer_id = c.id and o.id = 1) o on true
+
+-- joined by the condition of what is deleted
+begin
+--> exact | shop.orders.ship_to | 40
+delete from shop.orders o using shop.customers c where c.id = o.customer_id returning c.id, o.ship_to
+rollback
+
+-- every row holds those before it
+--> inferred / assumed | email | 40
+with recursive t (n, v) as (select 1, (select email from shop.customers where id = 1) union all select n + 1, v || ' ' || (select email from shop.customers where id = n + 1) from t where n < 40) select v from t order by n desc limit 1
+
+-- from one column to the next, in whatever order
+--> inferred | email | 40
+with recursive t (n, a, b, c) as (select 1, '', '', lower(email) from shop.customers union all select n + 1, b, c, c from t where n < 3) select a from t where n = 3
+--> inferred | email | 40
+with recursive later as (select v from first), first as (select lower(email) as v from shop.customers) select v from later
+
+-- one of another table's rows for each
+--> inferred | shop.orders.ship_to | 40 | no more
+select c.id, (select o.ship_to from shop.orders o where o.customer_id = c.id and o.id % 2 = 0 limit 1) from shop.customers c
+
+-- the name of a query elsewhere is a table's here
+set search_path to shop
+--> inferred | email | 40
+select lower(c.email) from (with customers as (select 1 as a) select a from customers) x, shop.products p, customers c where p.id = 1
+--> inferred | email | 40
+with x as (with customers as (select 1 as a) select a from customers), y as (select lower(email) as v from customers) select y.v from x, y, shop.products p where p.id = 1
+
+-- what orders the rows of a query that reads itself holds what it is ordered by
+--> assumed / inferred | email | 40 | from 14
+with recursive t (n, v) as (select 1, lower(email) from shop.customers union all select n + 1, v from t where n < 2) search depth first by v set o select o from t where n = 2

@@ -83,8 +83,12 @@ select email(c) from shop.customers c
 select c.row_to_json from shop.customers c
 
 -- a field's star
---> exact / inferred | name, email, phone, my_number | 40
+--> exact | name, email, phone, my_number | 40
 select (c).* from shop.customers c
+--> exact / inferred | email | 40
+select x.email from (select (c).* from shop.customers c) x
+--> assumed / inferred / exact | name, email, phone, my_number | 40
+select (c.d).* from (select c as d from shop.customers c) c
 
 -- sorted, cut, locked, sampled
 --> exact | email | 5

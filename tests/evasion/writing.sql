@@ -102,3 +102,10 @@ update shop.products set price = price where id = 1 returning shop.email_of(id)
 select * from shop.products
 --> inferred | phone | 1
 with n as (insert into shop.notes (body) values ('x') returning id, (select phone from shop.customers where id = 3)) select * from n
+
+-- what is written within WITH, in an expression
+--> inferred / assumed | email | 40
+with t as (insert into shop.notes (body) select email from shop.customers returning body) select lower(body) from t
+insert into shop.notes (body) values ('x')
+--> inferred / assumed | email | 1
+with t as (update shop.notes n set body = c.email from shop.customers c where c.id = 1 and n.body = 'x' returning body) select upper(body) from t

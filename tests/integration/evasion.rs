@@ -358,5 +358,6 @@ fn judge_step(expected: &Expected, records: &[Statement]) -> Option<String> {
     // While the catalog is being read again, nothing is exact.
     let sure = expected.certainty.contains(&certainty)
         || (!fresh && certainty == Certainty::Inferred && expected.certainty.contains(&Certainty::Exact));
-    (!right || !sure || !ended).then(|| format!("{told}; expected {expected:?}"))
+    let is_few = !expected.no_more || persons <= expected.people;
+    (!right || !sure || !ended || !is_few).then(|| format!("{told}; expected {expected:?}"))
 }

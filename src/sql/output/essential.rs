@@ -1,8 +1,8 @@
 //! What of a statement says which columns come out, and what does not: conditions, groups and orders do not.
 //!
 //! In: the tokens of one statement that PostgreSQL's grammar has taken. Out: the ranges of them that the other parser need not see. Those are WHERE,
-//! ON of a join that is more than an equality, GROUP BY, HAVING, WINDOW, ORDER BY, LIMIT, OFFSET, FETCH and FOR, each with all that belongs to it, and FILTER and OVER of a call,
-//! where no query stands in them; they are half of most statements. Of the queries in a condition, themselves alone are left. And in the lists of SELECT and RETURNING, what is no more than
+//! ON, GROUP BY, HAVING, WINDOW, ORDER BY, LIMIT, OFFSET, FETCH and FOR, each with all that belongs to it, and FILTER and OVER of a call,
+//! where no query stands in them; they are half of most statements. Of a condition, the queries in it are left, and which columns of two relations are equal ([`equal`]). And in the lists of SELECT and RETURNING, what is no more than
 //! names: one word stands for all that is one behind the other ([`Names`]). ONLY, too, is left out. Nothing is left out of a statement with ON CONFLICT or
 //! MERGE, nor outside a query's own parentheses. Where a range were wrong, the two parsers would name different relations, or one would take the
 //! rest for no statement: that means the worst.
@@ -12,10 +12,8 @@ use std::ops::Range;
 use pg_query::protobuf::Token;
 
 use super::super::tokens::{Lexeme, Tokens};
+use super::equal;
 use super::names::Names;
-
-/// `(a.b = c.d) and (e.f = g.h)`, and ON. Of a longer condition nothing is looked at.
-const EQUALITY_TOKENS_MAX: usize = 24;
 
 /// What stands within parentheses or brackets, or the statement as a whole.
 #[derive(Default)]
@@ -50,27 +48,33 @@ impl Clause {
         }
     }
 
-    /// Whether it says of a join no more than which columns are equal: then whose rows these are.
-    fn equals(&self, all: &[Lexeme<'_>], end: usize) -> bool {
-        let is_part = |lexeme: &Lexeme<'_>| {
-            use Token::{And, Ascii40, Ascii41, Ascii46, Ascii61, Ident};
-            matches!(lexeme.token, Ident | Ascii46 | Ascii61 | And | Ascii40 | Ascii41)
+    /// Leaves it out where it ends, before which so many queries had begun: but for what says which columns are equal, and so whose rows are joined.
+    fn ended(self, all: &[Lexeme<'_>], end: usize, queries: usize, found: &mut Vec<Cut>) {
+        let is_left = self.kept_until.is_none() && self.queries != queries;
+        let equal = match self.token {
+            Token::On | Token::Where if !is_left => equal::columns(all, self.start + 1..end),
+            _ => Vec::new(),
         };
-        self.joins()
-            && end - self.start <= EQUALITY_TOKENS_MAX
-            && all.get(self.start + 1..end).is_some_and(|all| all.iter().all(is_part))
-    }
-
-    /// What is left out of it where it ends, before which so many queries had begun.
-    fn ended(self, all: &[Lexeme<'_>], end: usize, queries: usize) -> Option<Cut> {
-        if self.equals(all, end) {
-            return None;
-        }
         match self.kept_until {
-            Some(start) => Some(Cut { range: start..end, instead: None }),
-            None => (self.queries == queries).then_some(Cut { range: self.start..end, instead: None }),
+            Some(start) => found.push(Cut { range: start..end, instead: None }),
+            None if is_left => return,
+            None if equal.is_empty() => found.push(Cut { range: self.start..end, instead: None }),
+            None => found.push(Cut { range: self.start + 1..end, instead: None }),
         }
+        equal.into_iter().for_each(|kept| spare(found, kept, self.start + 1..end));
     }
+}
+
+/// Takes a part of a condition out of what is left out of it.
+fn spare(found: &mut Vec<Cut>, kept: Range<usize>, condition: Range<usize>) {
+    let has = |cut: &Cut| cut.range.start <= kept.start && kept.end <= cut.range.end;
+    let Some(place) = found.iter().rposition(has) else { return };
+    let Some(Cut { range, .. }) = found.get(place) else { return };
+    let (before, behind) = (range.start..kept.start, kept.end..range.end);
+    let and = |is_at_the_end: bool| (!is_at_the_end).then_some(Instead::And);
+    let before = Cut { instead: and(before.start == condition.start), range: before };
+    let behind = Cut { instead: and(behind.end == condition.end), range: behind };
+    found.splice(place..=place, [before, behind].into_iter().filter(|cut| !cut.range.is_empty()));
 }
 
 /// Tokens that the other parser does not see.
@@ -119,8 +123,9 @@ pub(super) fn cuts(tokens: &Tokens<'_>) -> Vec<Cut> {
         // A column's name or label may be any word.
         let is_word = !matches!(before, Some(Token::Ascii46 | Token::As));
         let begins = level.is_query && is_word && begins_clause(lexeme.token, before, behind);
-        if begins || ends_clause(lexeme.token, behind, level.clause.as_ref(), is_word) {
-            found.extend(level.clause.take().and_then(|clause| clause.ended(all, at, queries)));
+        let ends = begins || ends_clause(lexeme.token, behind, level.clause.as_ref(), is_word);
+        if let Some(clause) = level.clause.take_if(|_| ends) {
+            clause.ended(all, at, queries, &mut found);
         }
         if begins {
             level.clause = Some(Clause { start: at, token: lexeme.token, queries, kept_until: None });
@@ -151,7 +156,9 @@ pub(super) fn cuts(tokens: &Tokens<'_>) -> Vec<Cut> {
             _ => {}
         }
     }
-    found.extend(levels.pop().and_then(|level| level.clause?.ended(all, all.len(), queries)));
+    if let Some(clause) = levels.pop().and_then(|level| level.clause) {
+        clause.ended(all, all.len(), queries, &mut found);
+    }
     found
 }
 

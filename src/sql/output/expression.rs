@@ -122,7 +122,7 @@ fn parts_of_row<'e>(expr: &'e Expr) -> Option<Vec<&'e Expr>> {
 }
 
 /// The relation whose row an expression is, `c` or `(c)`.
-fn row<'s>(expr: &Expr, scope: Scope<'s>) -> Option<&'s Relation> {
+pub(super) fn row<'s>(expr: &Expr, scope: Scope<'s>) -> Option<&'s Relation> {
     match bare(expr) {
         Expr::Identifier(alias) => scope.relation(&folded(alias)),
         _ => None,

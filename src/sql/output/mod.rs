@@ -10,6 +10,8 @@ mod called;
 mod dialect;
 // Conditions, groups and orders, which say nothing of it.
 mod essential;
+// What a condition says of columns that are equal.
+mod equal;
 // What an expression is made from.
 mod expression;
 // What INSERT and UPDATE fill in.
@@ -28,6 +30,8 @@ mod rows;
 mod scope;
 // One statement's tree, made once.
 mod tree;
+// Queries of WITH, and those that read themselves.
+mod with;
 // PostgreSQL's tokens as the other parser has them.
 mod words;
 
@@ -36,18 +40,19 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, FromTable, Ident, Join, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    Statement, Table, TableAlias, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, Value, Visitor, With,
+    Statement, Table, TableAlias, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, Value, Visitor,
 };
 
 pub use self::called::ColumnCalls;
-use self::expression::{args_refs, expr_refs};
+use self::expression::{args_refs, expr_refs, row};
 use self::label::label;
 use self::names::Names;
 pub(in crate::sql) use self::rows::picks;
 use self::rows::{Rows, aligned};
 use self::scope::{Relation, Scope, Source};
 pub(super) use self::tree::{Tree, calls, filled, of};
-use super::{ColumnRef, Joined, RelationName};
+use self::with::ctes;
+use super::{ColumnRef, Joined, RelationName, Sought};
 
 /// As many columns as a result has in PostgreSQL, and more: with them, it is not followed.
 const COLUMNS_MAX: usize = 4_096;
@@ -77,8 +82,12 @@ pub(super) struct Outputs {
     pub(super) by_column: Vec<(Option<String>, Vec<ColumnRef>)>,
     /// Every relation named, CTEs included, to be held against the other parser's.
     pub(super) relations: BTreeSet<RelationName>,
+    /// Those of them that the columns may come from, no CTEs.
+    pub(super) tables: BTreeSet<RelationName>,
     /// Whether no row of the one relation in FROM can come out twice.
     pub(super) single: bool,
+    /// Whether a value grows from row to row, and so holds many rows'.
+    pub(super) grows: bool,
     pub(super) joined: Vec<Joined>,
 }
 
@@ -144,6 +153,7 @@ fn statement_columns(statement: &Statement, scope: Scope<'_>) -> Followed<Vec<Co
             if let Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) = &update.from {
                 relations.extend(from_relations(from, scope)?);
             }
+            joins::filter(update.selection.as_ref(), &relations, scope);
             returned(update.returning.as_deref(), &relations, scope)
         }
         Statement::Delete(delete) => {
@@ -152,6 +162,7 @@ fn statement_columns(statement: &Statement, scope: Scope<'_>) -> Followed<Vec<Co
             if let Some(using) = &delete.using {
                 relations.extend(from_relations(using, scope)?);
             }
+            joins::filter(delete.selection.as_ref(), &relations, scope);
             returned(delete.returning.as_deref(), &relations, scope)
         }
         _ => Err(Unfollowed),
@@ -170,23 +181,6 @@ fn query_columns(query: &Query, outer: Scope<'_>) -> Followed<Vec<Column>> {
     let ctes = ctes(query.with.as_ref(), outer)?;
     let scope = Scope { ctes: &ctes, ..outer };
     set_columns(&query.body, scope)
-}
-
-fn ctes(with: Option<&With>, outer: Scope<'_>) -> Followed<Vec<(String, Vec<Column>)>> {
-    let mut known = outer.ctes.to_vec();
-    for cte in with.map_or(&[][..], |with| &with.cte_tables) {
-        let name = folded(&cte.alias.name);
-        let recursive = with.is_some_and(|with| with.recursive);
-        if recursive && let SetExpr::SetOperation { left, .. } = cte.query.body.as_ref() {
-            // The recursive arm sees the columns of the other one.
-            let scope = Scope { ctes: &known, ..outer };
-            let columns = renamed(set_columns(left, scope)?, &cte.alias);
-            known.push((name.clone(), columns));
-        }
-        let columns = query_columns(&cte.query, Scope { ctes: &known, ..outer })?;
-        known.push((name, renamed(columns, &cte.alias)));
-    }
-    Ok(known)
 }
 
 fn set_columns(body: &SetExpr, scope: Scope<'_>) -> Followed<Vec<Column>> {
@@ -216,8 +210,8 @@ fn set_columns(body: &SetExpr, scope: Scope<'_>) -> Followed<Vec<Column>> {
         }
         SetExpr::Table(table) => {
             let relation = table_command(table).ok_or(Unfollowed)?;
-            if let (None, Some(columns)) = (&relation.schema, scope.cte(&relation.name)) {
-                return Ok(columns.to_vec());
+            if let (None, Some(cte)) = (&relation.schema, scope.cte(&relation.name)) {
+                return Ok(cte.columns.clone());
             }
             Ok(everything(&Relation::table(relation, scope.rows)))
         }
@@ -249,6 +243,7 @@ fn select_columns(select: &Select, outer: Scope<'_>) -> Followed<Vec<Column>> {
         return Err(Unfollowed);
     }
     let relations = from_relations(&select.from, outer)?;
+    joins::filter(select.selection.as_ref(), &relations, outer);
     let scope = Scope { relations: &relations, outer: Some(&outer), ..outer };
     projection(&select.projection, scope)
 }
@@ -266,6 +261,12 @@ fn projection(items: &[SelectItem], scope: Scope<'_>) -> Followed<Vec<Column>> {
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                 let alias = name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
                 columns.extend(everything(scope.relation(&alias).ok_or(Unfollowed)?));
+            }
+            // `(c).*`: all of the relation, or of a column of that name. How many columns another row has is not known.
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
+                columns.extend(everything(row(expr, scope).ok_or(Unfollowed)?));
+                let refs = expr_refs(expr, scope)?.into_iter().filter(|found| found.column.is_some());
+                columns.push(Column { name: None, refs: refs.collect() });
             }
             _ => return Err(Unfollowed),
         }
@@ -330,8 +331,9 @@ fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>) -> Follow
             let [part] = &name.0[..] else { return Ok(vec![table(name, alias.as_ref(), outer.rows)?]) };
             let single = part.as_ident().map(folded).ok_or(Unfollowed)?;
             match outer.cte(&single) {
-                Some(columns) => {
-                    let mut relation = named(alias, outer.rows.anew(columns));
+                Some(cte) => {
+                    let columns = if cte.is_within { cte.columns.clone() } else { outer.rows.anew(&cte.columns) };
+                    let mut relation = named(alias, columns);
                     if let (Some(first), None) = (relation.first_mut(), alias) {
                         first.alias = single;
                     }
@@ -385,12 +387,17 @@ fn renamed(columns: Vec<Column>, alias: &TableAlias) -> Vec<Column> {
 fn table(name: &ObjectName, alias: Option<&TableAlias>, rows: &Rows) -> Followed<Relation> {
     let mut table = Relation::table(required(name)?, rows);
     let Some(alias) = alias else { return Ok(table) };
-    // Columns under other names cannot be told apart without the catalog.
+    // Columns under other names cannot be told apart without the catalog: each is any of them.
     if !alias.columns.is_empty() {
         let all: Vec<ColumnRef> = everything(&table).iter().flat_map(|column| &column.refs).map(loosened).collect();
-        let names = alias.columns.iter().map(|column| Some(folded(&column.name)));
-        let columns = names.chain(std::iter::once(None)).map(|name| Column { name, refs: all.clone() });
-        table.source = Source::Derived(columns.collect());
+        let any = |name: &str| {
+            let sought = Sought { name: name.into(), perhaps: true, ..Sought::default() };
+            let refs = all.iter().map(|found| ColumnRef { sought: Some(Box::new(sought.clone())), ..found.clone() });
+            Column { name: Some(name.to_owned()), refs: refs.collect() }
+        };
+        let named = alias.columns.iter().map(|column| any(&folded(&column.name)));
+        let rest = Column { name: None, refs: all.clone() };
+        table.source = Source::Derived(named.chain(std::iter::once(rest)).collect());
     }
     table.alias = folded(&alias.name);
     Ok(table)

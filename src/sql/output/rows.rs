@@ -3,22 +3,31 @@
 //! In: relations and columns as they are come by. Out: a number for each row that is picked by itself.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use super::{Column, ColumnRef};
-use crate::sql::Joined;
+use crate::sql::{Joined, RelationName};
 
 /// References of one statement. With more, its columns are not followed.
 const REFS_MAX: usize = 1 << 14;
 
-/// Gives each row a number, from 1, and remembers which of them are joined. Counts the references that are made, too.
+/// Gives each row a number, from 1, and remembers which of them are joined, and the tables. Counts the references that are made, too.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     last: Cell<u16>,
     made: Cell<usize>,
+    grows: Cell<bool>,
     joined: RefCell<Vec<Joined>>,
+    tables: RefCell<BTreeSet<RelationName>>,
 }
 
 impl Rows {
+    /// The row of a table in FROM.
+    pub(super) fn of(&self, table: &RelationName) -> u16 {
+        self.tables.borrow_mut().insert(table.clone());
+        self.next()
+    }
+
     pub(super) fn next(&self) -> u16 {
         self.last.set(self.last.get().saturating_add(1));
         self.last.get()
@@ -32,8 +41,18 @@ impl Rows {
         }
     }
 
-    pub(super) fn into_joined(self) -> Vec<Joined> {
-        self.joined.into_inner()
+    /// A value grows from row to row.
+    pub(super) fn grow(&self) {
+        self.grows.set(true);
+    }
+
+    pub(super) fn has_growing(&self) -> bool {
+        self.grows.get()
+    }
+
+    /// What is joined, and the tables.
+    pub(super) fn into_parts(self) -> (Vec<Joined>, BTreeSet<RelationName>) {
+        (self.joined.into_inner(), self.tables.into_inner())
     }
 
     /// Takes references, and what they depend on, for made.
@@ -45,7 +64,7 @@ impl Rows {
 
     /// Whether there are more than are followed: then no more are made.
     pub(super) fn are_too_many(&self) -> bool {
-        self.made.get() > REFS_MAX
+        self.made.get() > REFS_MAX || self.last.get() == u16::MAX
     }
 
     /// The columns of a query that is read once more: the rows are others.
@@ -100,9 +119,11 @@ pub(super) fn aligned(first: &[Column], second: Vec<Column>) -> Vec<Column> {
         }
         rows
     };
-    let mut free = refs(first);
+    let (mut free, own) = (refs(first), refs(&second));
+    let is_own = |row: u16| own.iter().any(|found| found.row == row);
+    free.retain(|found| !is_own(found.row));
     let mut pairs: Vec<(u16, u16)> = Vec::new();
-    for found in refs(&second) {
+    for found in &own {
         if let Some(place) = free.iter().position(|other| other.relation == found.relation) {
             pairs.push((found.row, free.remove(place).row));
         }

@@ -4,6 +4,7 @@
 //! a table lacked it comes along, and says so ([`crate::sql::Sought`]). Errs on the side of too much.
 
 use super::rows::Rows;
+use super::with::Known;
 use super::{Column, ColumnRef, RelationName, everything, loosened};
 
 /// Relations that a name depends on. Those behind them are left out.
@@ -25,7 +26,7 @@ pub(super) enum Source {
 impl Relation {
     /// A table, under its own name.
     pub(super) fn table(name: RelationName, rows: &Rows) -> Relation {
-        Relation { alias: name.name.to_string(), source: Source::Table(name), row: rows.next() }
+        Relation { alias: name.name.to_string(), row: rows.of(&name), source: Source::Table(name) }
     }
 
     fn derived(&self) -> Option<&[Column]> {
@@ -39,7 +40,7 @@ impl Relation {
 /// What names mean at one place: the CTEs, the relations of FROM, and those of the queries around it.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
-    pub(super) ctes: &'a [(String, Vec<Column>)],
+    pub(super) ctes: &'a [Known],
     pub(super) relations: &'a [Relation],
     pub(super) outer: Option<&'a Scope<'a>>,
     pub(super) rows: &'a Rows,
@@ -51,8 +52,8 @@ impl<'a> Scope<'a> {
         Scope { ctes: &[], relations: &[], outer: None, rows }
     }
 
-    pub(super) fn cte(&self, name: &str) -> Option<&'a [Column]> {
-        self.ctes.iter().rev().find(|(cte, _)| cte == name).map(|(_, columns)| &columns[..])
+    pub(super) fn cte(&self, name: &str) -> Option<&'a Known> {
+        self.ctes.iter().rev().find(|cte| cte.name == name)
     }
 
     pub(super) fn relation(&self, alias: &str) -> Option<&'a Relation> {
@@ -60,7 +61,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The relations of the nearest query that go by this name: more than one, where their schemas tell them apart.
-    fn called(&self, alias: &str) -> Vec<&'a Relation> {
+    pub(super) fn called(&self, alias: &str) -> Vec<&'a Relation> {
         let mut scope = Some(*self);
         while let Some(here) = scope {
             let found: Vec<&Relation> = here.relations.iter().filter(|relation| relation.alias == alias).collect();

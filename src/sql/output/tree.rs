@@ -61,7 +61,9 @@ fn outputs(statement: &Statement, tokens: &Tokens<'_>) -> Option<Outputs> {
     let rows = Rows::default();
     let columns = statement_columns(statement, Scope::of_nothing(&rows)).ok().filter(|_| !rows.are_too_many())?;
     let by_column = columns.into_iter().map(|column| (column.name, column.refs)).collect();
-    Some(Outputs { by_column, relations, single: single::statement(statement), joined: rows.into_joined() })
+    let (single, grows) = (single::statement(statement), rows.has_growing());
+    let (joined, tables) = rows.into_parts();
+    Some(Outputs { by_column, relations, tables, single, grows, joined })
 }
 
 /// Reads `text`, which must be one statement that the other parser may see; `None` where the parser or the following of names fails.
@@ -196,10 +198,14 @@ mod tests {
         }
         let ranges: Vec<_> = cuts.iter().map(|cut| cut.range.clone()).collect();
         let bare = parse(tokens, cuts).unwrap_or_else(|| panic!("{} without {ranges:?}", tokens.text));
-        let told = |of: &Statement| outputs(of, tokens).map(|found| (found.by_column, found.relations, found.single));
+        let told = |of: Outputs| ((of.by_column, of.relations, of.single), of.joined);
         // What that parser takes for more than names, `t.false`, it does not follow.
-        if let Some(whole) = told(whole) {
-            assert_eq!(told(&bare), Some(whole), "{} without {ranges:?}", tokens.text);
+        if let Some((whole, all_joined)) = outputs(whole, tokens).map(told) {
+            let (bare, joined) = outputs(&bare, tokens).map(told).unzip();
+            assert_eq!(bare, Some(whole), "{} without {ranges:?}", tokens.text);
+            let joined = joined.unwrap_or_default();
+            // Some joins are not looked for in the tokens.
+            assert!(joined.iter().all(|one| all_joined.contains(one)), "{}: {joined:?}, {all_joined:?}", tokens.text);
         }
         assert_eq!(filling::filled(&bare), filling::filled(whole), "{}", tokens.text);
         assert!(ranges.is_sorted_by(|one, other| one.end <= other.start), "{ranges:?}");
@@ -272,6 +278,11 @@ mod tests {
     #[test]
     fn what_is_cut_out_changes_nothing_of_what_is_followed() {
         let texts = [
+            "select t.a, u.b from t, u where t.a = u.a and (t.b > 1 and (u.c = t.d or u.e = t.e)) and ((u.f = t.f)) order by 1",
+            "select t.a, v.b from t left join u on u.a = t.a and u.b = 'x' join v on (v.a = t.a and exists (select 1 from w where w.a = v.a)) \
+             where t.c in (select x.c from x where x.d = t.d and x.e between 1 and t.e) and t.f = u.f and v.g = (select max(y.g) from y)",
+            "select t.a, (select u.b from u where u.a = t.a limit 1) from t where not t.a = 1 and t.b between t.c and t.d = t.e",
+            "update t set a = 1 from u where u.a = t.a and u.b > 3 returning u.b, t.c",
             "select a, t.b as c, \"D\".\"e\"\"f\" g, count(*), count(distinct t.a) n, max(A), f(t.a, 'x', B) as \"F\" from t, \"D\"",
             "select row_number() over (order by a) r, rank() over w, sum(a) filter (where b > 1) as s, t.*, t from t window w as (order by a)",
             "select array[a, b, c], a[1], (a).b, coalesce(a, 'x', b) as c, f(a, g(b)), f(a + 1), 1, $1, 'x' y from t",

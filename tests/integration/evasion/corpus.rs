@@ -33,6 +33,8 @@ pub struct Expected {
     pub certainty: Vec<Certainty>,
     pub columns: Vec<String>,
     pub people: u64,
+    /// Where it is not exact, too.
+    pub no_more: bool,
     pub simple: bool,
     pub error: bool,
     /// The first major version that takes it, and the last.
@@ -68,6 +70,7 @@ impl Expected {
             certainty: certainty.collect(),
             columns,
             people: if innocent { 0 } else { fields[2].parse().expect("a number of people") },
+            no_more: has("no more"),
             simple: has("simple"),
             error: has("error"),
             versions: version("from ", 0)..=version("until ", u32::MAX),

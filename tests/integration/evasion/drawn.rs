@@ -1,5 +1,5 @@
-//! Queries drawn at random from a fixed seed: joins, sub-selects that see the query around them, names that hide others, rows as a whole, CTEs, set
-//! operations, aggregates, RETURNING. Whatever a customer's, an order's or a colleague's values come out of: the record names the column, and so many people
+//! Queries drawn at random from a fixed seed: joins, sub-selects that see the query around them, names that hide others, rows as a whole, CTEs, those that
+//! read themselves, set operations, functions, aggregates, RETURNING. Whatever a customer's, an order's or a colleague's values come out of: the record names the column, and so many people
 //! at least.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +91,7 @@ impl Draw {
         }
         let depth = depth - 1;
         let row = scope.get(self.dice.below(scope.len().max(1))).map(|item| item.alias.clone());
-        match (self.dice.below(24), row) {
+        match (self.dice.below(26), row) {
             (0, _) => format!("lower({}) || {}", self.text(scope, depth), self.text(scope, depth)),
             (1, _) => format!("coalesce({}, {})", self.text(scope, depth), self.text(scope, depth)),
             (2, _) => {
@@ -111,6 +111,8 @@ impl Draw {
             (14, _) => format!("(row({}, {column})).f1", self.text(scope, depth)),
             (15, _) => format!("({})::text", self.condition(scope, depth)),
             (16, _) => format!("nullif({}, {})", self.text(scope, depth), self.text(scope, depth)),
+            (18, _) => format!("shop.email_of({})", self.number(scope)),
+            (19, _) => format!("coalesce(shop.phone_of({}), '')", self.number(scope)),
             (17, _) => format!("substr({}, 1, 100)", self.text(scope, depth)),
             _ => column,
         }
@@ -128,11 +130,15 @@ impl Draw {
     }
 
     fn condition(&mut self, scope: &[Item], depth: usize) -> String {
-        match self.dice.below(if depth == 0 { 2 } else { 6 }) {
+        match self.dice.below(if depth == 0 { 2 } else { 8 }) {
             2 => format!("exists ({})", self.of_one(scope, depth - 1)),
             3 => format!("{} in ({})", self.text(scope, depth - 1), self.of_one(scope, depth - 1)),
             4 => format!("{} is not null", self.text(scope, depth - 1)),
             5 => format!("({} or true)", self.condition(scope, depth - 1)),
+            6 | 7 => {
+                let (one, other) = (self.number(scope), self.number(scope));
+                format!("({one} = {other}) and {}", self.condition(scope, depth - 1))
+            }
             _ => format!("{} = {}", self.number(scope), self.number(scope)),
         }
     }
@@ -226,7 +232,17 @@ impl Draw {
         if depth > 0 && self.dice.once_in(4) {
             let name = self.dice.pick(&["customers", "w", "orders", "staff"]);
             let (query, its) = self.query(depth - 1, &[]);
-            with = format!("with {name} as ({query}) ");
+            let (text, its) = match self.dice.below(4) {
+                0 => self.recursive(name, &query, its),
+                1 => {
+                    // What is read stands behind what reads it.
+                    let names: Vec<&str> = its.iter().map(|(name, _)| &**name).collect();
+                    let labels = names.join(", ");
+                    (format!("with recursive {name} ({labels}) as (select * from later), later as ({query}) "), its)
+                }
+                _ => (format!("with {name} as ({query}) "), its),
+            };
+            with = text;
             self.ctes.push((name.to_owned(), its));
         }
         let (mut query, columns) = self.simple(depth, outer, None);
@@ -240,6 +256,30 @@ impl Draw {
         (format!("{with}{query}"), columns)
     }
 
+    /// A query that reads itself, three times: of rows that `first` begins with, and of a table's, one each time.
+    fn recursive(&mut self, name: &str, first: &str, its: Vec<(String, bool)>) -> (String, Vec<(String, bool)>) {
+        let labels: Vec<&str> = its.iter().map(|(name, _)| &**name).collect();
+        let labels = labels.join(", ");
+        let mut all = vec![("step".to_owned(), false)];
+        all.extend(its.iter().cloned());
+        let (table, of_table) = self.dice.pick(&TABLES);
+        let scope = [
+            Item { alias: "rr".to_owned(), columns: all.clone() },
+            Item { alias: "tt".to_owned(), columns: columns(of_table) },
+        ];
+        let again: Vec<String> = its
+            .iter()
+            .map(|(_, is_text)| if *is_text { self.text(&scope, 1) } else { self.number(&scope) })
+            .map(|text| format!(", {text}"))
+            .collect();
+        let (again, offset) = (again.concat(), self.dice.below(3));
+        let text = format!(
+            "with recursive {name} (step, {labels}) as (select 1, x.* from (select * from ({first}) as y limit 4) as x \
+             union all select rr.step + 1{again} from {name} as rr join {table} as tt on tt.id = rr.step + {offset} where rr.step < 4) "
+        );
+        (text, all)
+    }
+
     fn simple(&mut self, depth: usize, outer: &[Item], types: Option<&[bool]>) -> (String, Vec<(String, bool)>) {
         let (from, mut scope) = self.from(depth, outer);
         if self.dice.once_in(2) {
@@ -248,7 +288,7 @@ impl Draw {
         let (mut list, mut columns) = (Vec::new(), Vec::new());
         if types.is_none() && self.dice.once_in(6) {
             let item = scope[0].clone();
-            list.push(format!("{}.*", item.alias));
+            list.push(if self.dice.once_in(3) { format!("({}).*", item.alias) } else { format!("{}.*", item.alias) });
             columns.extend(item.columns);
         }
         let drawn: Vec<bool> = (0..=self.dice.below(3)).map(|_| self.dice.below(4) > 0).collect();
