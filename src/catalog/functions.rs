@@ -269,7 +269,7 @@ impl<'a, 'f> Follower<'a, 'f, '_> {
                 }
                 Some(most)
             }
-            "c" | "internal" if function.in_extension && !takes_sql(&function.name) => Some(0),
+            "c" if function.in_extension && !takes_sql(&function.name) => Some(0),
             _ => None,
         }
     }

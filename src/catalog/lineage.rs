@@ -302,9 +302,9 @@ impl Lineage {
     }
 
     /// Every sequence that was set from a classified column, as far as its name was known.
-    /// What is remembered of relations of this name, in whatever schema.
-    pub(super) fn of_any_schema<'l>(&'l self, name: &'l str) -> impl Iterator<Item = &'l (Text, Text)> {
-        self.relations.keys().chain(self.over.keys()).filter(move |(_, table)| **table == *name)
+    /// The relations of which anything is remembered.
+    pub(super) fn names(&self) -> impl Iterator<Item = &(Text, Text)> {
+        self.relations.keys().chain(self.over.keys())
     }
 
     pub(super) fn of_sequences(&self) -> impl Iterator<Item = &Holds> {

@@ -60,13 +60,17 @@ impl Resolver<'_> {
         let own = |name: &Text| self.snapshot.is_some_and(|snapshot| snapshot.function(name).is_some());
         let calls = analysis.functions.iter().any(own) || matches!(analysis.kind, Kind::Do | Kind::Call);
         let held = reads.iter().any(|target| self.is_collected(target));
-        if analysis.collects || held || calls || called.opaque || !called.columns.is_empty() {
+        let by_calls =
+            if calls || !called.columns.is_empty() { self.in_row_of_calls(analysis, reads, called) } else { None };
+        let by_calls = by_calls.filter(|_| !held);
+        // Functions that read nobody's data, and put none together, leave a row what it is.
+        let shows_some = (calls && by_calls != Some(0)) || !called.columns.is_empty();
+        if analysis.collects || held || shows_some || called.opaque {
             let most = if called.opaque { None } else { most(reads).max(called.size) };
             let plain = !calls && !held && !called.opaque && called.columns.is_empty();
             let each =
                 plain.then(|| widths::each(analysis, reads, |column| self.is_meant(column) != Some(false))).flatten();
             let shows_own = reads.iter().any(|target| self.shows(target, None).next().is_some());
-            let by_calls = self.in_row_of_calls(analysis, reads, called).filter(|_| !held);
             let in_row = by_calls.map(|by_calls| by_calls.saturating_add(if shows_own { in_row.most } else { 0 }));
             return PeopleRule::Estimated { most, each, in_row };
         }

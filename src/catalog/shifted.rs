@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::functions::{Shown, hash};
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::Snapshot;
-use crate::record::{Kind, Text};
+use crate::record::{CatalogState, Kind, Text};
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Output, RelationName};
 
@@ -92,34 +92,29 @@ impl Resolver<'_> {
         }
     }
 
-    /// Shows what code may show that is called and names what may be another by now: all of a relation of such a name; of a column's, all of the relations
-    /// that the code reads.
+    /// Shows what code may show that is called, while the catalog is older than the schema: all of each relation that it names and that is not in it, since
+    /// it was renamed, say, when the catalog was read; and all of what it reads, where that was changed since or it names what is another by now.
     pub(super) fn shift_within(&self, snapshot: &Snapshot, called: &mut Shown) {
-        if self.is_settled() || called.names.is_empty() {
+        if self.state == CatalogState::Fresh || called.names.is_empty() {
             return;
         }
+        let is_named = |name: &str| called.names.contains(&hash(name));
         let own = self.context.own.shifted().into_iter().flatten();
-        let all = self.shifted.iter().chain(own);
-        let names: Vec<&Text> = all.filter(|name| called.names.contains(&hash(name))).collect();
-        if names.is_empty() {
-            return;
-        }
-        called.opaque |= names.iter().any(|name| snapshot.function(name).is_some() || self.made.contains_key(*name));
-        let split = |base: &Text| base.split_once('.').map(|(schema, table)| (Text::from(schema), Text::from(table)));
-        let mut relations: BTreeSet<(Text, Text)> = called.bases.iter().filter_map(split).collect();
-        for name in names {
-            let known = snapshot.of_any_schema(name).into_iter().map(|relation| relation.parts.clone());
-            let classified = self.classification.named().filter(|(_, table, ..)| *table == &**name);
-            relations.extend(known);
-            relations.extend(classified.map(|(schema, table, ..)| (Text::from(schema), Text::from(table))));
-            relations.extend(self.lineage.of_any_schema(name).cloned());
-        }
+        let shifted: Vec<&Text> = self.shifted.iter().chain(own).filter(|name| is_named(name)).collect();
+        called.opaque |= shifted.iter().any(|name| snapshot.function(name).is_some() || self.made.contains_key(*name));
+        let is_absent = |(schema, table): &(Text, Text)| is_named(table) && snapshot.named(schema, table).is_none();
+        let classified = self.classification.named().map(|(schema, table, ..)| (schema.into(), table.into()));
+        let mut relations: BTreeSet<(Text, Text)> =
+            classified.chain(self.lineage.names().cloned()).filter(is_absent).collect();
+        let parts = |base: &Text| base.split_once('.').map(|(schema, table)| (Text::from(schema), Text::from(table)));
+        let is_changed =
+            |(schema, table): &(Text, Text)| !shifted.is_empty() || self.lineage.of(schema, table).is_some();
+        relations.extend(called.bases.iter().filter_map(parts).filter(is_changed));
         let mut found = Found::default();
         for (schema, table) in relations {
-            let target = self.target(&RelationName { schema: Some(schema), name: table });
-            self.show(&target, None, &mut found);
+            self.show(&self.target(&RelationName { schema: Some(schema), name: table }), None, &mut found);
         }
-        called.assumed |= !found.columns.is_empty();
+        called.assumed |= found.columns.iter().any(|column| !called.columns.contains(column));
         called.columns.extend(found.columns);
     }
 

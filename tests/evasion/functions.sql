@@ -42,6 +42,12 @@ select shop.email_of(1), shop.phone_of(2)
 --> inferred | email | 2 | no more
 select shop.email_of(1) || shop.email_of(2)
 
+-- one that reads nobody's data changes nothing of whose a row is
+--> inferred | email | 3 | no more
+select id, shop.doubled(id), email from shop.customers where id <= 3
+--> inferred | shop.orders.ship_to | 3 | no more
+select customer_id, shop.doubled(total), ship_to from shop.orders where customer_id <= 3
+
 -- unqualified, by the search path
 set search_path to shop
 --> inferred / assumed | email | 40 | no more
