@@ -480,3 +480,20 @@ fn a_value_that_grows_from_row_to_row_holds_many_rows() {
         assert!(text.starts_with("insert") || super::collects(text) == collects, "{text}");
     }
 }
+
+#[test]
+fn rows_of_queries_that_are_put_together_are_joined_where_they_are_in_both() {
+    let joined = |second: &str| {
+        let first = "select c.id, o.note from customers c, orders o where o.customer_id = c.id";
+        one(&format!("{first} union all {second}")).joined.into_iter().filter(|joined| joined.of.0 <= 2).count()
+    };
+    assert_eq!(joined("select c.id, o.note from customers c join orders o on o.customer_id = c.id where o.x = 1"), 2);
+    assert_eq!(joined("select c.id, o.note from customers c left join orders o on o.customer_id = c.id"), 1);
+    assert_eq!(joined("select c.id, o.note from customers c, orders o where o.id = c.id"), 0);
+    assert_eq!(joined("select c.id, o.note from customers c, orders o"), 0);
+    assert_eq!(joined("select 1, 'x'"), 2);
+    // The address of an earlier row beside another one's key.
+    let again = "with recursive t(id, note) as (select c.id, o.note from customers c, orders o where o.customer_id = c.id \
+        union all select d.id, t.note from t, customers d) select id, note from t";
+    assert!(one(again).joined.is_empty(), "{:?}", one(again));
+}

@@ -120,3 +120,11 @@ with x as (with customers as (select 1 as a) select a from customers), y as (sel
 -- what orders the rows of a query that reads itself holds what it is ordered by
 --> assumed / inferred | email | 40 | from 14
 with recursive t (n, v) as (select 1, lower(email) from shop.customers union all select n + 1, v from t where n < 2) search depth first by v set o select o from t where n = 2
+
+-- joined in one of two that are put together
+--> inferred | shop.orders.ship_to | 40
+select c.id, x.s from shop.customers c, lateral (select o.ship_to as s from shop.orders o where o.customer_id = c.id union all select o.ship_to from shop.orders o) x where c.id = 1
+--> inferred | email, shop.orders.ship_to | 2
+select c.email, o.ship_to from shop.customers c join shop.orders o on o.customer_id = c.id where c.id = 0 union all select c.email, o.ship_to from shop.customers c, shop.orders o where c.id = 1 and o.id = 80
+--> inferred | shop.orders.ship_to | 40 | no more
+select c.id, x.s from shop.customers c, lateral (select o.ship_to as s from shop.orders o where o.customer_id = c.id and o.id % 2 = 0 union all select o.ship_to from shop.orders o where o.customer_id = c.id and o.id % 2 = 1) x

@@ -189,7 +189,7 @@ fn set_columns(body: &SetExpr, scope: Scope<'_>) -> Followed<Vec<Column>> {
         SetExpr::Query(query) => query_columns(query, scope),
         SetExpr::SetOperation { left, right, .. } => {
             let left = set_columns(left, scope)?;
-            let right = aligned(&left, set_columns(right, scope)?);
+            let right = aligned(&left, set_columns(right, scope)?, scope.rows);
             Ok(put_together(left, right))
         }
         SetExpr::Values(values) => {

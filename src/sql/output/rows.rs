@@ -3,9 +3,10 @@
 //! In: relations and columns as they are come by. Out: a number for each row that is picked by itself.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Column, ColumnRef};
+use crate::record::Text;
 use crate::sql::{Joined, RelationName};
 
 /// References of one statement. With more, its columns are not followed.
@@ -53,6 +54,25 @@ impl Rows {
     /// What is joined, and the tables.
     pub(super) fn into_parts(self) -> (Vec<Joined>, BTreeSet<RelationName>) {
         (self.joined.into_inner(), self.tables.into_inner())
+    }
+
+    /// Rows of a second query stand for those of a first one from now on, by pairs of numbers: what these are joined to counts where both are. `second`:
+    /// all rows of it, of which some may be the first one's already.
+    fn merge(&self, pairs: &[(u16, u16)], second: &BTreeSet<u16>) {
+        let into: BTreeMap<u16, u16> = pairs.iter().copied().collect();
+        let merged: BTreeSet<u16> = into.values().copied().collect();
+        let row = |row: u16| into.get(&row).copied().unwrap_or(row);
+        let mut joined = self.joined.borrow_mut();
+        let is_of_second = |joined: &&Joined| second.contains(&joined.of.0) && !merged.contains(&joined.to.0);
+        let both: BTreeSet<(u16, Text, u16, Text)> = joined
+            .iter()
+            .filter(is_of_second)
+            .map(|joined| (row(joined.of.0), joined.of.1.clone(), row(joined.to.0), joined.to.1.clone()))
+            .collect();
+        joined.retain(|Joined { of, to }| {
+            let is_in_question = merged.contains(&of.0) || second.contains(&of.0) && merged.contains(&to.0);
+            !is_in_question || both.contains(&(of.0, of.1.clone(), to.0, to.1.clone()))
+        });
     }
 
     /// Takes references, and what they depend on, for made.
@@ -109,7 +129,7 @@ impl Rows {
 }
 
 /// The columns of a second query that is put behind a first one: a row of the result is of the one or of the other.
-pub(super) fn aligned(first: &[Column], second: Vec<Column>) -> Vec<Column> {
+pub(super) fn aligned(first: &[Column], second: Vec<Column>, all: &Rows) -> Vec<Column> {
     let refs = |columns: &[Column]| {
         let mut rows: Vec<ColumnRef> = Vec::new();
         for found in columns.iter().flat_map(|column| &column.refs) {
@@ -128,6 +148,7 @@ pub(super) fn aligned(first: &[Column], second: Vec<Column>) -> Vec<Column> {
             pairs.push((found.row, free.remove(place).row));
         }
     }
+    all.merge(&pairs, &own.iter().map(|found| found.row).collect());
     let row = |row: u16| pairs.iter().find(|(from, _)| *from == row).map_or(row, |(_, into)| *into);
     let one = |found: ColumnRef| ColumnRef { row: row(found.row), ..found };
     second

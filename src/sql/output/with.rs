@@ -115,7 +115,7 @@ fn recursive(cte: &Cte, arms: Arms<'_>, name: &str, known: &mut Vec<Known>, oute
         known.push(Known { name: name.to_owned(), columns: columns.clone(), is_within: true });
         let second = set_columns(arms.second, Scope { ctes: known, ..outer });
         known.pop();
-        let both = put_together(first.clone(), aligned(&first, second?));
+        let both = put_together(first.clone(), aligned(&first, second?, outer.rows));
         let again = distinct(renamed(both, &cte.alias));
         if sizes(&again) == sizes(&columns) {
             known.truncate(before);
