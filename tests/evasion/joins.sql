@@ -124,7 +124,7 @@ with recursive t (n, v) as (select 1, lower(email) from shop.customers union all
 -- joined in one of two that are put together
 --> inferred | shop.orders.ship_to | 40
 select c.id, x.s from shop.customers c, lateral (select o.ship_to as s from shop.orders o where o.customer_id = c.id union all select o.ship_to from shop.orders o) x where c.id = 1
---> inferred | email, shop.orders.ship_to | 2
-select c.email, o.ship_to from shop.customers c join shop.orders o on o.customer_id = c.id where c.id = 0 union all select c.email, o.ship_to from shop.customers c, shop.orders o where c.id = 1 and o.id = 80
+--> inferred | email | 2
+select c.email, d.email from shop.customers c join shop.customers d on d.id = c.id where c.id = 0 union all select c.email, d.email from shop.customers c, shop.customers d where c.id = 1 and d.id = 2
 --> inferred | shop.orders.ship_to | 40 | no more
 select c.id, x.s from shop.customers c, lateral (select o.ship_to as s from shop.orders o where o.customer_id = c.id and o.id % 2 = 0 union all select o.ship_to from shop.orders o where o.customer_id = c.id and o.id % 2 = 1) x
