@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::functions::{Shown, reads_anything};
+use super::built_in::reads_anything;
+use super::functions::Shown;
 use super::relations::{Oid, Relation, Relations, place_of};
 use super::resolve::{Found, Resolver, Target, most};
 use super::snapshot::{Rows, Snapshot, View};

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bodies::Bodies;
-use super::functions::{Shown, reads_anything};
+use super::built_in::reads_anything;
+use super::functions::Shown;
 use super::snapshot::{Classified, Oid, Rows, Snapshot};
 
 /// By relation and attribute number.

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Catalog;
-use super::functions::{Shown, holds_comments, reads_anything, reads_comment};
+use super::built_in::{holds_comments, reads_anything, reads_comment};
+use super::functions::Shown;
 use super::lineage::{Holds, Learned, Own};
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::{Classified, Snapshot};

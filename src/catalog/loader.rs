@@ -14,8 +14,9 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Socket};
 
+use super::built_in::READING_ANYTHING;
 use super::columns::Kinds;
-use super::functions::{Function, READING_ANYTHING};
+use super::functions::Function;
 use super::lineage::Lineage;
 use super::questions::{
     BUILT_IN, CASCADES, CODE_WITHIN, COMMENTS, COMPUTED, COUNTS, DEFAULTS_OF_OWN, DEFINITIONS, DEPENDENCIES,

@@ -1,12 +1,13 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `bodies`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `people`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `bodies`, `built_in`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `people`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
 mod baited;
 mod bodies;
 mod building;
+mod built_in;
 mod called;
 mod carried;
 mod classification;
@@ -299,7 +300,7 @@ impl Catalog {
     pub fn function_named(&self, database: &str, oid: u32) -> Option<Text> {
         let snapshot = self.read().get(database).and_then(|database| database.snapshot.clone());
         let known = snapshot.and_then(|snapshot| snapshot.function_named(oid).cloned());
-        known.or_else(|| functions::of_large_objects(oid).map(Text::from))
+        known.or_else(|| built_in::of_large_objects(oid).map(Text::from))
     }
 
     /// Another one wherever [`Catalog::understand`] may say something else than before.

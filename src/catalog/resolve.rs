@@ -9,8 +9,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::built_in::{holds_statistics, is_of_statistics};
 use super::classification::Classification;
-use super::functions::{Shown, holds_statistics};
+use super::functions::Shown;
 use super::lineage::{Holds, Lineage};
 use super::people::InRow;
 use super::snapshot::{Classified, Relation, Snapshot};
@@ -219,11 +220,9 @@ impl Resolver<'_> {
             _ => false,
         };
         let is_shown = !matches!(analysis.output, Output::Nothing);
-        // Of `pg_statistic` and `pg_statistic_ext_data`, whose OIDs are the same in every version.
-        if is_shown && analysis.reads.iter().any(|name| matches!(name.of_toast(), Some(2619 | 3429))) {
-            return true;
-        }
-        values && analysis.reads.iter().any(holds_statistics) || is_shown && reads.iter().any(is_behind)
+        let in_pieces = |name: &RelationName| name.of_toast().is_some_and(is_of_statistics);
+        values && analysis.reads.iter().any(holds_statistics)
+            || is_shown && (reads.iter().any(is_behind) || analysis.reads.iter().any(in_pieces))
     }
 
     pub(super) fn columns(

@@ -7,12 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use super::bodies::Bodies;
 use super::building;
+use super::built_in::holds_comments;
 use super::called;
 use super::classification::Classification;
 use super::columns::Columns;
 use super::computed::Computed;
 use super::doubted::Written;
-use super::functions::{Function, Functions, Shown, holds_comments, taken};
+use super::functions::{Function, Functions, Shown, taken};
 use super::lineage::Lineage;
 pub use super::relations::{Classified, Oid, Relation};
 use super::relations::{Relations, place_of};
