@@ -11,7 +11,7 @@ use super::{Literals, kept};
 use crate::audit::Key;
 use crate::catalog::PeopleRule;
 use crate::record::{Certainty, Common, Kind, Outcome, Parse, Proof, Protocol, Statement, Text, Texts};
-use crate::session::event::{Ended, People};
+use crate::session::event::Ended;
 use crate::sql::Analysis;
 
 /// What a statement's record is made from.
@@ -140,10 +140,10 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
         return;
     }
     record.personal_rows = Some(rows);
-    let counted = ended.people.as_ref().map(|people| people.distinct);
-    if let Some(People { exact, values, .. }) = &ended.people {
-        record.subjects = Some(values.iter().map(|value| key.subject_hash(value)).collect());
-        if !exact {
+    let counted = ended.people.as_ref().map(|people| people.heads().count(understanding.by_wire.apart));
+    if let Some(people) = &ended.people {
+        record.subjects = Some(people.values.iter().map(|value| key.subject_hash(value)).collect());
+        if !people.is_exact() || understanding.by_wire.apart || understanding.by_wire.more {
             downgrade(record);
         }
     }
@@ -178,7 +178,7 @@ fn count_people(record: &mut Statement, source: &Source<'_>, ended: &Ended, key:
             downgrade(record);
             people_streamed(ended.bytes_out, most)
         }
-        (_, Some(distinct)) if understanding.counts_all => distinct,
+        (_, Some(distinct)) if understanding.by_wire.all => distinct,
         (rule, counted) => {
             if rule != PeopleRule::EachRowOne {
                 downgrade(record);

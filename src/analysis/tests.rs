@@ -20,7 +20,7 @@ use crate::record::{
 };
 use crate::session::Event;
 use crate::session::event::{
-    Begun, Closed, Ended, Opened, Origin, People, Prepared, Ready, Told, TransactionStatus, Who,
+    Begun, Closed, Counted, Ended, Opened, Origin, People, Prepared, Ready, Told, TransactionStatus, Who,
 };
 use crate::wire::bind::Parameters;
 
@@ -441,7 +441,7 @@ fn people_counted_on_the_wire_are_logged_as_keyed_hashes() {
     let mut script = Script::new(1);
     let ended = script.query("select * from shop.customers", "SELECT 1500");
     ended.rows_returned = 1_500;
-    ended.people = Some(People { distinct: 1_400, exact: true, values: vec!["4711".to_owned()] });
+    ended.people = Some(Box::new(People { distinct: 1_400, counted: Counted::Each, values: vec!["4711".to_owned()] }));
     script.closed();
     let findings = run(folder.path(), &script.events);
 

@@ -12,7 +12,7 @@ use super::computed::Computed;
 use super::foreign::Foreign;
 use super::lineage::Lineage;
 use super::relations::{Classified, Oid, Relation, Relations, Rule, place_of, places_by_name};
-use super::snapshot::{Listed, Rows, View};
+use super::snapshot::{Listed, Reference, Rows, View};
 use crate::record::Text;
 use crate::sql;
 
@@ -93,6 +93,8 @@ struct Builder<'a> {
     generated: Grouped<(i16, i16)>,
     /// A column that changes with one of another table, that table, and its column.
     cascades: Grouped<(i16, Oid, i16)>,
+    /// A column that has values of one of another table, that table, and its column.
+    references: Grouped<(i16, Oid, i16)>,
     widths: Grouped<(i16, u16)>,
     foreign: Foreign<'a>,
     /// By comments and security labels.
@@ -133,6 +135,7 @@ impl<'a> Builder<'a> {
         lineage: &'a Lineage,
         computed: &'a Computed,
     ) -> Builder<'a> {
+        let ends = |Reference { from, to, .. }: &Reference| (from.0, (from.1, to.0, to.1));
         let mut builder = Builder {
             classification,
             levels: classification.by_name(),
@@ -147,7 +150,8 @@ impl<'a> Builder<'a> {
             children: Grouped::new(rows.inherits.iter().map(|(child, parent)| (*parent, *child))),
             unique: Grouped::new(rows.unique.iter().copied()),
             generated: Grouped::new(rows.generated.iter().map(|(oid, into, from)| (*oid, (*into, *from)))),
-            cascades: Grouped::new(rows.cascades.iter().map(|(oid, into, above, from)| (*oid, (*into, *above, *from)))),
+            cascades: Grouped::new(rows.references.iter().filter(|reference| reference.cascades).map(ends)),
+            references: Grouped::new(rows.references.iter().map(ends)),
             widths: Grouped::new(rows.widths.iter().map(|(oid, number, width)| (*oid, (*number, *width)))),
             foreign: Foreign::of(rows),
             said: HashMap::new(),
@@ -262,6 +266,26 @@ impl<'a> Builder<'a> {
         }
         relation.subject_unique =
             relation.subject.is_some_and(|number| self.unique.of(oid).any(|column| *column == number));
+        self.refer(relation, depth);
+    }
+
+    /// Whose key its subject column has.
+    fn refer(&mut self, relation: &mut Relation, depth: usize) {
+        let Some(subject) = relation.subject else { return };
+        let to = self
+            .references
+            .of(relation.oid)
+            .filter(|(own, ..)| *own == subject)
+            .map(|(_, oid, number)| (*oid, *number));
+        for (oid, number) in to.collect::<Vec<_>>() {
+            if oid != relation.oid {
+                self.finish_first(oid, depth);
+            }
+            if self.done(oid).is_some_and(|other| other.subject == Some(number)) {
+                relation.rare_mut().refers_to = Some(oid);
+                return;
+            }
+        }
     }
 
     /// What is read of a table that others inherit from is theirs, too: of columns that are not classified there.

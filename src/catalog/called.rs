@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::built_in::reads_anything;
 use super::functions::Shown;
 use super::relations::{Oid, Relation, Relations, place_of};
-use super::resolve::{Found, Resolver, Target, most};
+use super::resolve::{Found, Resolver, Target};
 use super::snapshot::{Rows, Snapshot, View};
 use crate::record::{Kind, Parse, Text};
 use crate::session::event::Origin;
@@ -193,7 +193,7 @@ impl Resolver<'_> {
         self.columns(inner, &reads, &writes, None, &mut found);
         called.takes(self.called(inner, &reads, None));
         called.assumed |= !found.columns.is_empty() || inner.parse == Parse::None;
-        called.size = called.size.max(most(&reads));
+        called.size = called.size.max(self.most(&reads, &BTreeSet::new()));
         called.columns.extend(found.columns);
     }
 

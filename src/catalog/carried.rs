@@ -98,7 +98,8 @@ fn carry_subjects(before: &Snapshot, after: &mut Snapshot) {
             known.filter(|known| known.subject.is_some_and(|number| relation.column_named(number).is_some()))
         {
             (relation.subject, relation.subject_unique) = (known.subject, known.subject_unique);
-            relation.rare_mut().subject_of = Some(known.subject_table().clone());
+            let rare = relation.rare_mut();
+            (rare.subject_of, rare.refers_to) = (Some(known.subject_table().clone()), known.rare().refers_to);
         }
     }
 }

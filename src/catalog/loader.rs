@@ -19,12 +19,12 @@ use super::columns::Kinds;
 use super::functions::Function;
 use super::lineage::Lineage;
 use super::questions::{
-    BUILT_IN, CASCADES, CODE_WITHIN, COMMENTS, COMPUTED, COUNTS, DEFAULTS_OF_OWN, DEFINITIONS, DEPENDENCIES,
-    DEPENDENTS, DOMAINS, FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS,
-    MEMBERS, OF_DOMAINS, OPERATORS, PUBLISHED, READABLE_STATISTICS, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS,
-    SETTINGS, STATISTICS, TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
+    BUILT_IN, CODE_WITHIN, COMMENTS, COMPUTED, COUNTS, DEFAULTS_OF_OWN, DEFINITIONS, DEPENDENCIES, DEPENDENTS, DOMAINS,
+    FOREIGN, FOREIGN_COLUMNS, FUNCTION_OIDS, FUNCTIONS, GENERATED, INHERITS, LABELS, LOGIN_PATHS, MEMBERS, OF_DOMAINS,
+    OPERATORS, PUBLISHED, READABLE_STATISTICS, REFERENCES, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS,
+    STATISTICS, TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
 };
-use super::snapshot::{Listed, LoginPath, Published, Rows, Snapshot, View};
+use super::snapshot::{Listed, LoginPath, Published, Reference, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
 use crate::error::Fault;
@@ -451,8 +451,12 @@ async fn add_rest(client: &Client, version: i32, rows: &mut Rows) -> Result<(), 
     for row in client.query(GENERATED, &[]).await? {
         rows.generated.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     }
-    for row in client.query(CASCADES, &[]).await? {
-        rows.cascades.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
+    for row in client.query(REFERENCES, &[]).await? {
+        rows.references.push(Reference {
+            from: (row.try_get(0)?, row.try_get(1)?),
+            to: (row.try_get(2)?, row.try_get(3)?),
+            cascades: row.try_get(4)?,
+        });
     }
     for row in client.query(DEPENDENTS, &[]).await? {
         rows.dependents.push((row.try_get(0)?, row.try_get(1)?));

@@ -47,6 +47,7 @@ pub use self::consequences::{AtRisk, Consequences};
 use self::doubted::{COUNTED_AFTER, Doubt};
 pub use self::lineage::{Kept, Own};
 use self::lineage::{Learned, Lineage};
+pub use self::people::{ByWire, PeopleRule};
 use self::resolve::Resolver;
 use self::snapshot::{Rows, Snapshot};
 use self::suspected::Suspicion;
@@ -98,31 +99,6 @@ pub struct Context {
     pub own: Arc<Own>,
 }
 
-/// How people are counted where the wire did not count them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeopleRule {
-    /// No personal column reaches the client.
-    Nobody,
-    /// Every row returned is one data subject of its own (a unique subject column, one table, no join).
-    EachRowOne,
-    /// Every row returned is taken for so many data subjects, because it can't be known.
-    AtMostInRow(u16),
-    /// Rows and messages say nothing of people: a stream of blocks or changes, bounded by how many there are.
-    Streamed {
-        /// As of `Estimated`.
-        most: Option<u64>,
-    },
-    /// Many people may be in one value: taken from the bytes, and from how many there are, where that is known.
-    Estimated {
-        /// Rows of the relations that they come from, as the server's statistics have it.
-        most: Option<u64>,
-        /// Bytes that one of these rows takes in the value, by the same statistics, where all of it can be followed.
-        each: Option<u64>,
-        /// How many of them a row is at most, where each value is of functions that return one row's at a time.
-        in_row: Option<u16>,
-    },
-}
-
 /// What a statement really touched: text, catalog and wire combined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Understanding {
@@ -138,8 +114,8 @@ pub struct Understanding {
     pub personal: bool,
     /// How people are counted.
     pub people: PeopleRule,
-    /// Whether the subject columns of the result are of all people in it: then the wire counts them.
-    pub counts_all: bool,
+    /// Whose the subject columns of the result are, by which the wire counts people.
+    pub by_wire: ByWire,
     /// How far `columns` can be relied on.
     pub certainty: Certainty,
     /// What was known of the catalog.

@@ -6,34 +6,79 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::functions::Shown;
-use super::resolve::{Found, Resolver, Target, most};
+use super::resolve::{Found, Resolver, Target};
 use super::snapshot::Relation;
-use super::{PeopleRule, widths};
+use super::widths;
 use crate::record::{Kind, Text};
 use crate::session::SUBJECT_COLUMNS_MAX;
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Doors, Links, Output};
+
+/// How people are counted where the wire did not count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeopleRule {
+    /// No personal column reaches the client.
+    Nobody,
+    /// Every row returned is one data subject of its own (a unique subject column, one table, no join).
+    EachRowOne,
+    /// Every row returned is taken for so many data subjects, because it can't be known.
+    AtMostInRow(u16),
+    /// Rows and messages say nothing of people: a stream of blocks or changes, bounded by how many there are.
+    Streamed {
+        /// As of `Estimated`.
+        most: Option<u64>,
+    },
+    /// Many people may be in one value: taken from the bytes, and from how many there are, where that is known.
+    Estimated {
+        /// Rows of the relations that they come from, as the server's statistics have it.
+        most: Option<u64>,
+        /// Bytes that one of these rows takes in the value, by the same statistics, where all of it can be followed.
+        each: Option<u64>,
+        /// How many of them a row is at most, where each value is of functions that return one row's at a time.
+        in_row: Option<u16>,
+    },
+}
+
+/// How what the wire counts stands to the people of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByWire {
+    /// Nobody is left out.
+    pub all: bool,
+    /// There may be some of whom nothing but the key is in the result.
+    pub more: bool,
+    /// They are of several tables that the statement does not join by them: the same key in two of these may be two people, or one.
+    pub apart: bool,
+}
+
+impl ByWire {
+    /// Nothing is known of it.
+    pub const UNKNOWN: ByWire = ByWire { all: false, more: true, apart: true };
+    /// Just the people.
+    pub const EXACT: ByWire = ByWire { all: true, more: false, apart: false };
+}
 
 /// What a row of a result has of people.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InRow {
     /// Of so many at most.
     pub(super) most: u16,
-    /// Whether every row of a relation that shows anybody shows its subject column, too, on the wire.
-    pub(super) counts_all: bool,
+    /// All are counted, where every row of a relation that shows anybody shows its subject column, too, on the wire.
+    pub(super) by_wire: ByWire,
 }
 
 impl InRow {
     /// Of a result that has none.
-    pub(super) const NOBODY: InRow = InRow { most: 1, counts_all: true };
+    pub(super) const NOBODY: InRow = InRow { most: 1, by_wire: ByWire::EXACT };
 }
 
 /// One row of a relation, within a row of the result.
 #[derive(Default)]
 struct Row {
     of: Text,
-    /// The table whose the people are.
+    /// The table whose the people are …
     table: Text,
+    /// … for certain.
+    is_known: bool,
     /// Anybody's columns are shown.
     shows: bool,
     /// What is shown is of the people whose the subject column is.
@@ -66,7 +111,7 @@ impl Resolver<'_> {
         // Functions that read nobody's data, and put none together, leave a row what it is.
         let shows_some = (calls && by_calls != Some(0)) || !called.columns.is_empty();
         if analysis.collects || held || shows_some || called.opaque {
-            let most = if called.opaque { None } else { most(reads).max(called.size) };
+            let most = if called.opaque { None } else { self.most(reads, &called.bases).max(called.size) };
             let plain = !calls && !held && !called.opaque && called.columns.is_empty();
             let each =
                 plain.then(|| widths::each(analysis, reads, |column| self.is_meant(column) != Some(false))).flatten();
@@ -81,6 +126,40 @@ impl Resolver<'_> {
             true => PeopleRule::EachRowOne,
             false => PeopleRule::AtMostInRow(in_row.most),
         }
+    }
+
+    /// As many people as there are rows, of the largest relation of each table that has people of its own: of those that are read, or stand behind what
+    /// is read, and have anything classified. `None` where the server has not counted one of them.
+    pub(super) fn most(&self, reads: &[Target<'_>], bases: &BTreeSet<Text>) -> Option<u64> {
+        let mut by_table: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut add = |relation: &Relation| {
+            if relation.classified.is_empty() {
+                return Some(());
+            }
+            let table = self.snapshot.map_or(relation.oid, |snapshot| snapshot.people_table(relation).0.oid);
+            let its = by_table.entry(table).or_default();
+            *its = relation.size?.max(*its);
+            Some(())
+        };
+        let base = |name: &Text| {
+            self.snapshot.and_then(|snapshot| {
+                let (schema, table) = name.split_once('.')?;
+                snapshot.named(schema, table)
+            })
+        };
+        for target in reads {
+            match target {
+                Target::Known(relation) if relation.classified.is_empty() => {}
+                Target::Known(relation) => {
+                    let below: Option<Vec<&Relation>> = relation.bases().iter().map(base).collect();
+                    below.unwrap_or_else(|| vec![relation]).into_iter().try_for_each(&mut add)?;
+                }
+                Target::Temporary { holds, .. } if holds.is_empty() => {}
+                Target::Temporary { .. } | Target::Named { .. } => return None,
+            }
+        }
+        bases.iter().filter_map(base).try_for_each(&mut add)?;
+        by_table.into_values().reduce(u64::saturating_add)
     }
 
     /// Of how many people the functions' values in one row are, where nothing but these and columns make it.
@@ -136,10 +215,11 @@ impl Resolver<'_> {
             Output::Unknown => {
                 let mut showing = all.iter().filter(|target| self.shows(target, None).next().is_some());
                 let (first, second) = (showing.next().and_then(|target| target.known()), showing.next());
-                let counts_all = first.is_some_and(|relation| {
+                let is_counted = first.is_some_and(|relation| {
                     analysis.named == 1 && second.is_none() && self.is_own(relation, None) && on_wire(relation) > 0
                 });
-                return InRow { most: analysis.named, counts_all };
+                let by_wire = if is_counted { ByWire::EXACT } else { ByWire::UNKNOWN };
+                return InRow { most: analysis.named, by_wire };
             }
         };
         let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
@@ -148,28 +228,56 @@ impl Resolver<'_> {
                 self.add(column, &target, &mut rows);
             }
         }
-        let pairs = joined(analysis, &rows);
+        let pairs = self.joined(analysis, &rows);
         let (same, covered) = (same_people(&pairs), covered(&pairs, &rows));
-        // By the table whose the people are: of rows that are joined by their subject columns, one.
-        let mut people: BTreeMap<(&Text, &Key), u16> = BTreeMap::new();
+        // Of rows that are joined by their subject columns, one. Whose those without such a column are, is not known: they may be the others', but
+        // where the same table is read twice.
+        let mut people: BTreeMap<&Key, u16> = BTreeMap::new();
+        let mut by_table: BTreeMap<&Text, u16> = BTreeMap::new();
         let mut counts_all = true;
         for (key, row) in rows.iter().filter(|(_, row)| row.shows) {
             counts_all &= covered.contains(key) && row.is_own && row.people <= 1;
-            let its = people.entry((&row.table, same.get(key).copied().unwrap_or(key))).or_default();
-            *its = row.people.max(*its);
+            if row.subject.is_some() {
+                let its = people.entry(same.get(key).copied().unwrap_or(key)).or_default();
+                *its = row.people.max(*its);
+            } else {
+                let its = by_table.entry(&row.table).or_default();
+                *its = its.saturating_add(row.people);
+            }
         }
-        let mut by_table: BTreeMap<&Text, u16> = BTreeMap::new();
-        for ((table, _), count) in people {
-            let its = by_table.entry(table).or_default();
-            *its = its.saturating_add(count);
-        }
+        let with_subject = people.into_values().fold(0, u16::saturating_add);
+        let most = by_table.into_values().fold(with_subject, u16::max).max(1);
         // Where the text has more of one relation's than come on the wire, which of them come is not known.
         let of_relation =
             |relation: &Relation| rows.values().filter(|row| row.has_subject && row.of == relation.name).count();
         let mut known = all.iter().filter_map(|target| target.known());
         counts_all &= known.all(|relation| on_wire(relation) >= of_relation(relation));
         counts_all &= self.subjects(wire) <= SUBJECT_COLUMNS_MAX;
-        InRow { most: by_table.into_values().max().unwrap_or(1).max(1), counts_all }
+        let by_wire = ByWire { all: counts_all, more: shows_keys(&pairs, &rows), apart: are_apart(&rows, &same) };
+        InRow { most, by_wire }
+    }
+
+    /// The rows that a statement joins by their subject columns.
+    fn joined<'r>(&self, analysis: &Analysis, rows: &'r BTreeMap<Key, Row>) -> Vec<Joined<'r>> {
+        let of = |(number, column): &(u16, Text)| {
+            let mut its = rows.range((*number, Text::default())..).take_while(|((its, _), _)| its == number);
+            its.find(|(_, row)| row.subject.as_ref() == Some(column)).map(|(key, _)| key)
+        };
+        if analysis.joined.is_empty() {
+            return Vec::new();
+        }
+        let is_meant = |column: &ColumnRef| self.is_meant(column) == Some(true);
+        let links = Links::of(analysis.joined.iter().filter(|joined| joined.provided.iter().all(is_meant)));
+        let subjects = rows.iter().filter_map(|(key, row)| Some((key, (key.0, row.subject.clone()?))));
+        // The same key of two tables that have people of their own is two people's.
+        let are_same = |key: &Key, to: &Key| {
+            let is_same = |one: &Row, other: &Row| one.table == other.table || !one.is_known || !other.is_known;
+            rows.get(key).zip(rows.get(to)).is_some_and(|(one, other)| is_same(one, other))
+        };
+        subjects
+            .flat_map(|(key, subject)| links.reached(&subject).into_iter().filter_map(of).map(move |to| (key, to)))
+            .filter(|(key, to)| are_same(key, to))
+            .collect()
     }
 
     /// How many subject columns a result has.
@@ -185,16 +293,13 @@ impl Resolver<'_> {
     fn add(&self, column: &ColumnRef, target: &Target<'_>, rows: &mut BTreeMap<Key, Row>) {
         let name = column.column.as_deref();
         let of = target.known().map_or_else(|| target.table().clone(), |relation| relation.name.clone());
-        let table = target.known().map_or_else(
-            || of.clone(),
-            |relation| {
-                let (schema, table) = relation.subject_table();
-                format!("{schema}.{table}").into()
-            },
-        );
+        let people = target.known().zip(self.snapshot).map(|(relation, snapshot)| snapshot.people_table(relation));
+        let (table, is_known) =
+            people.map_or_else(|| (of.clone(), false), |(table, is_known)| (table.name.clone(), is_known));
         let row = rows.entry((column.row, of.clone())).or_insert_with(|| Row {
             of,
             table,
+            is_known,
             is_own: true,
             people: 1,
             ..Row::default()
@@ -242,22 +347,6 @@ impl Resolver<'_> {
 /// A row, and one that is of the same people wherever the first one is there.
 type Joined<'r> = (&'r Key, &'r Key);
 
-/// The rows that a statement joins by their subject columns.
-fn joined<'r>(analysis: &Analysis, rows: &'r BTreeMap<Key, Row>) -> Vec<Joined<'r>> {
-    let of = |(number, column): &(u16, Text)| {
-        let mut its = rows.range((*number, Text::default())..).take_while(|((its, _), _)| its == number);
-        its.find(|(_, row)| row.subject.as_ref() == Some(column)).map(|(key, _)| key)
-    };
-    if analysis.joined.is_empty() {
-        return Vec::new();
-    }
-    let links = Links::of(&analysis.joined);
-    let subjects = rows.iter().filter_map(|(key, row)| Some((key, (key.0, row.subject.clone()?))));
-    subjects
-        .flat_map(|(key, subject)| links.reached(&subject).into_iter().filter_map(of).map(move |to| (key, to)))
-        .collect()
-}
-
 /// The rows whose people are counted: by their own subject column, or by one that is joined to it.
 fn covered<'r>(pairs: &[Joined<'r>], rows: &'r BTreeMap<Key, Row>) -> BTreeSet<&'r Key> {
     let mut covered: BTreeSet<&Key> = rows.iter().filter(|(_, row)| row.has_subject).map(|(key, _)| key).collect();
@@ -271,6 +360,27 @@ fn covered<'r>(pairs: &[Joined<'r>], rows: &'r BTreeMap<Key, Row>) -> BTreeSet<&
             return covered;
         }
     }
+}
+
+/// Whether there are rows of which the key is shown, and of the same person nothing else.
+fn shows_keys(pairs: &[Joined<'_>], rows: &BTreeMap<Key, Row>) -> bool {
+    let shows = |key: &Key| rows.get(key).is_some_and(|row| row.shows);
+    let goes_on = |key: &Key| pairs.iter().any(|(from, to)| *from == key && shows(to));
+    rows.iter().any(|(key, row)| row.has_subject && !row.shows && !goes_on(key))
+}
+
+/// Whether there are people of several tables in a row that are not joined by them, so that the same key in two of them may be two people.
+fn are_apart(rows: &BTreeMap<Key, Row>, same: &BTreeMap<&Key, &Key>) -> bool {
+    let mut tables: BTreeMap<&Key, BTreeSet<&Text>> = BTreeMap::new();
+    for (key, row) in rows.iter().filter(|(_, row)| row.has_subject || row.shows && row.subject.is_some()) {
+        tables.entry(same.get(key).copied().unwrap_or(key)).or_default().insert(&row.table);
+    }
+    let mut groups: Vec<BTreeSet<&Text>> = tables.into_values().collect();
+    let mut linked = groups.pop().unwrap_or_default();
+    while let Some(place) = groups.iter().position(|group| !group.is_disjoint(&linked)) {
+        linked.append(&mut groups.swap_remove(place));
+    }
+    !groups.is_empty()
 }
 
 /// Of each row that is joined to others, the one that stands for all of them.

@@ -170,6 +170,6 @@ pub(super) const WRITTEN: &str = "select c.oid, pg_catalog.hashtextextended(pg_c
 /// Foreign keys by which rows change with another table's.
 pub(super) const DEPENDENTS: &str = "select distinct confrelid, conrelid from pg_catalog.pg_constraint \
     where contype = 'f' and (confdeltype in ('c', 'n', 'd') or confupdtype in ('c', 'n', 'd'))";
-/// Columns of foreign keys that are ON UPDATE CASCADE: the server puts the other table's values there.
-pub(super) const CASCADES: &str = "select c.conrelid, k.own, c.confrelid, k.other from pg_catalog.pg_constraint c, \
-    rows from (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) k (own, other) where c.contype = 'f' and c.confupdtype = 'c'";
+/// Columns of foreign keys, and whether these are ON UPDATE CASCADE: the server puts the other table's values there.
+pub(super) const REFERENCES: &str = "select c.conrelid, k.own, c.confrelid, k.other, c.confupdtype = 'c' from pg_catalog.pg_constraint c, \
+    rows from (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) k (own, other) where c.contype = 'f'";

@@ -88,6 +88,8 @@ pub struct Rare {
     pub(super) joined: Vec<(Text, Text)>,
     /// The schema and name of the table whose subject column its own is, where it is another's: of what it is made from, or inherits.
     pub(super) subject_of: Option<(Text, Text)>,
+    /// The table whose subject column its own has values of, by a foreign key.
+    pub(super) refers_to: Option<Oid>,
 }
 
 static NOTHING_RARE: Rare = Rare {
@@ -103,6 +105,7 @@ static NOTHING_RARE: Rare = Rare {
     people_in_row: 1,
     joined: Vec::new(),
     subject_of: None,
+    refers_to: None,
 };
 
 impl Relation {

@@ -190,7 +190,7 @@ impl Resolver<'_> {
             level: level.and_then(|level| self.classification.name(level)).cloned(),
             personal,
             people,
-            counts_all: in_row.counts_all,
+            by_wire: in_row.by_wire,
             certainty,
             state: self.state,
             consequences,
@@ -575,20 +575,6 @@ fn names(targets: &[Target<'_>]) -> Vec<Text> {
         })
         .collect();
     names.into_iter().collect()
-}
-
-/// Rows of the largest of the relations that have anything classified; `None` where the server has not counted one of them.
-pub(super) fn most(reads: &[Target<'_>]) -> Option<u64> {
-    let mut most = None;
-    for target in reads {
-        match target {
-            Target::Known(relation) if relation.classified.is_empty() => {}
-            Target::Known(relation) => most = Some(most.unwrap_or(0).max(relation.size?)),
-            Target::Temporary { holds, .. } if holds.is_empty() => {}
-            Target::Temporary { .. } | Target::Named { .. } => return None,
-        }
-    }
-    most
 }
 
 fn union(names: Vec<Text>, more: &BTreeSet<Text>) -> Vec<Text> {

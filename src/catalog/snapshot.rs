@@ -30,6 +30,9 @@ const EVERYTHING_MAX: usize = 1_000;
 /// Code that reads what code filled is followed through so many, one behind the other.
 const ROUNDS_MAX: usize = 64;
 
+/// Foreign keys are followed so far, one behind the other.
+const REFERENCES_MAX: usize = 8;
+
 /// What the loader read, as it was.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
@@ -78,8 +81,8 @@ pub struct Rows {
     pub published: Vec<Published>,
     /// A relation, and one whose rows change with it, by a foreign key that cascades.
     pub dependents: Vec<(Oid, Oid)>,
-    /// A relation and its column, and those by whose key it is set when that changes.
-    pub cascades: Vec<(Oid, i16, Oid, i16)>,
+    /// Columns of foreign keys.
+    pub references: Vec<Reference>,
     /// Of each relation something that changes whenever it is written; `None` where the server does not count.
     pub(super) written: Option<Arc<Written>>,
     /// When all of that had been read.
@@ -90,6 +93,17 @@ pub struct Rows {
     pub login_paths: Vec<LoginPath>,
     /// By role that may log in: the roles that it is a member of.
     pub members: Arc<HashMap<Text, Texts>>,
+}
+
+/// A column of a foreign key.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference {
+    /// Its relation, and its number there.
+    pub from: (Oid, i16),
+    /// The column that has its values.
+    pub to: (Oid, i16),
+    /// It changes when that one does.
+    pub cascades: bool,
 }
 
 /// A search path that sessions begin with (PostgreSQL manual, `pg_db_role_setting`).
@@ -506,9 +520,25 @@ impl Snapshot {
     }
 
     /// Columns that name a data subject, views' too: by OID and number.
-    pub fn subject_columns(&self) -> HashMap<(Oid, i16), ()> {
+    pub fn subject_columns(&self) -> HashMap<(Oid, i16), Oid> {
+        let of = |relation: &Relation| self.people_table(relation).0.oid;
         let subjects = self.relations_with_subject();
-        subjects.filter_map(|relation| Some(((relation.oid, relation.subject?), ()))).collect()
+        subjects.filter_map(|relation| Some(((relation.oid, relation.subject?), of(relation)))).collect()
+    }
+
+    /// The table whose people a relation's are; and whether that is known: a column that is no key of its own may hold another table's, of which no foreign
+    /// key tells.
+    pub(super) fn people_table<'s>(&'s self, relation: &'s Relation) -> (&'s Relation, bool) {
+        let own = |relation: &'s Relation| {
+            let (schema, table) = relation.subject_table();
+            self.named(schema, table).unwrap_or(relation)
+        };
+        let mut table = own(relation);
+        for _ in 0..REFERENCES_MAX {
+            let Some(next) = table.rare().refers_to.and_then(|oid| self.relation(oid)) else { break };
+            table = own(next);
+        }
+        (table, table.subject_unique)
     }
 
     /// Relations that have one.

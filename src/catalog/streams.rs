@@ -9,7 +9,7 @@ use super::bodies::Bodies;
 use super::functions::Shown;
 use super::resolve::{Found, Resolver, Target};
 use super::snapshot::{Classified, Oid, Relation, Snapshot};
-use super::{AtRisk, Catalog, Consequences, PeopleRule, Understanding};
+use super::{AtRisk, ByWire, Catalog, Consequences, PeopleRule, Understanding};
 use crate::record::{CatalogState, Certainty, Text};
 use crate::sql::{Analysis, Stream};
 
@@ -105,7 +105,7 @@ impl Catalog {
             } else {
                 PeopleRule::Nobody
             },
-            counts_all: true,
+            by_wire: ByWire::EXACT,
             certainty,
             state: match (&snapshot, stale) {
                 (None, _) => CatalogState::None,

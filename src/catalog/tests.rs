@@ -55,7 +55,7 @@ fn rows() -> Rows {
             ..Function::default()
         }],
         computed: Vec::new(),
-        cascades: Vec::new(),
+        references: Vec::new(),
         dependents: Vec::new(),
         written: None,
         written_by: Timestamp(0),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::books::Books;
 use crate::analysis::{Identity, in_rows, people_streamed};
-use crate::catalog::{Catalog, Consequences, PeopleRule, Understanding};
+use crate::catalog::{ByWire, Catalog, Consequences, PeopleRule, Understanding};
 use crate::clock::Timestamp;
 use crate::policy::acting;
 use crate::record::{CatalogState, Certainty, Common, Kind, Parse, Proof, Protocol, Statement, Text, Texts};
-use crate::session::event::{Origin, Who};
+use crate::session::event::{Heads, Origin, Who};
 use crate::sql::{Analysis, Output};
 
 /// One reading of a statement.
@@ -30,7 +30,7 @@ pub struct Draft {
     personal: bool,
     /// How many people are in what it returns, and whether the wire counts all of them.
     people: PeopleRule,
-    counts_all: bool,
+    by_wire: ByWire,
     meant: Arc<Analysis>,
     context: crate::catalog::Context,
     /// What it leaves behind, if it succeeds.
@@ -75,7 +75,7 @@ impl Draft {
                     end_user_known: end_user.is_some() && understood,
                     personal: false,
                     people: PeopleRule::AtMostInRow(1),
-                    counts_all: false,
+                    by_wire: ByWire::UNKNOWN,
                     meant: Arc::clone(&meant),
                     context,
                     follows: Consequences::default(),
@@ -109,7 +109,7 @@ impl Draft {
             end_user_known: end_user.is_some(),
             personal: false,
             people: PeopleRule::AtMostInRow(1),
-            counts_all: false,
+            by_wire: ByWire::UNKNOWN,
             meant: Arc::clone(analysis),
             context: crate::catalog::Context::default(),
             follows: Consequences::default(),
@@ -127,7 +127,7 @@ impl Draft {
             end_user_known: false,
             personal: true,
             people: PeopleRule::AtMostInRow(1),
-            counts_all: false,
+            by_wire: ByWire::UNKNOWN,
             meant: analysis,
             context: crate::catalog::Context::default(),
             follows: Consequences::default(),
@@ -148,7 +148,7 @@ impl Draft {
         // Of what is not understood every row may be somebody's.
         self.personal = understanding.personal || !self.understood;
         if self.understood {
-            (self.people, self.counts_all) = (understanding.people, understanding.counts_all);
+            (self.people, self.by_wire) = (understanding.people, understanding.by_wire);
         }
     }
 
@@ -162,12 +162,12 @@ impl Draft {
     }
 
     /// The record of the result so far: its rows, its people where the wire tells them, and bytes.
-    pub fn so_far(&self, rows: u64, people: Option<u64>, bytes_out: u64) -> Statement {
+    pub fn so_far(&self, rows: u64, people: Option<Heads>, bytes_out: u64) -> Statement {
         let mut record = self.record.clone();
         record.rows_returned = Some(rows);
         record.personal_rows = Some(if self.personal { rows } else { 0 });
-        let counted = match (self.people, people) {
-            (_, Some(counted)) if self.counts_all => counted,
+        let counted = match (self.people, people.map(|heads| heads.count(self.by_wire.apart))) {
+            (_, Some(counted)) if self.by_wire.all => counted,
             (PeopleRule::Streamed { most }, _) => people_streamed(bytes_out, most),
             (rule, counted) => in_rows(rows, rule).max(counted.unwrap_or(0)),
         };
@@ -177,9 +177,9 @@ impl Draft {
     }
 
     /// What it takes for one more person in the record so far.
-    pub fn people_flow(&self, people: Option<u64>) -> PeopleFlow {
+    pub fn people_flow(&self, people: Option<Heads>) -> PeopleFlow {
         match people {
-            Some(_) if self.counts_all => PeopleFlow::Counted,
+            Some(_) if self.by_wire.all => PeopleFlow::Counted,
             _ => PeopleFlow::InRows(in_rows(1, self.people).max(1)),
         }
     }

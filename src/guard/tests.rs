@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::policy::list::Lists;
 use crate::policy::{Engine, Mode, definition, permit};
 use crate::record::{Statement, Text};
+use crate::session::event::Heads;
 use crate::wire::frontend::Name;
 use crate::yaml::Source as Yaml;
 
@@ -117,7 +118,7 @@ impl Scene {
             statement_no,
             part: 0,
             rows,
-            people,
+            people: people.map(|number| Heads { together: number, apart: number }),
             baits: &[],
             columns: None,
             bytes_out,

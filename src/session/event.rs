@@ -173,7 +173,7 @@ pub struct Ended {
     #[serde(skip)]
     pub columns: Option<Arc<[Origin]>>,
     /// People counted from the values of subject columns; `None` where the result had no such column.
-    pub people: Option<People>,
+    pub people: Option<Box<People>>,
     /// Names of the baits that were in it, each once. In the data of COPY, what is not known is whose column a field is of: of these some may
     /// be no bait of the relations that the statement reads.
     pub baits: Box<[Text]>,
@@ -248,13 +248,68 @@ pub struct Origin {
 /// How many data subjects a result held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct People {
-    /// Distinct values of the subject column that had most.
+    /// Distinct values of its subject columns.
     pub distinct: u64,
-    /// False where the count is an estimate.
-    pub exact: bool,
+    /// How they were counted.
+    pub counted: Counted,
     /// Some of the values, in a canonical text form (`4711` however it was sent), at most
     /// [`super::SUBJECTS_MAX`]; keyed hashes are made of them before anything is stored.
     pub values: Vec<String>,
+}
+
+impl People {
+    /// How many, whatever the same value in two tables means.
+    pub fn heads(&self) -> Heads {
+        let apart = match self.counted {
+            Counted::Apart { people, .. } => people,
+            Counted::Each | Counted::Estimated => self.distinct,
+        };
+        Heads { together: self.distinct, apart }
+    }
+
+    /// False where a count is an estimate.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.counted, Counted::Each | Counted::Apart { exact: true, .. })
+    }
+}
+
+/// How people were counted. A journal of before has a `bool` in its place, which is encoded as the first two are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Counted {
+    /// By an estimate; the subject columns say whose rows they are of one table.
+    Estimated,
+    /// Each of them, of one table.
+    Each,
+    /// The subject columns are of several tables.
+    Apart {
+        /// Distinct values, those that two tables have being two people.
+        people: u64,
+        /// False where either count is an estimate.
+        exact: bool,
+    },
+}
+
+/// How many people there are, by both of what the same value in subject columns of two tables may mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    /// The same person.
+    pub together: u64,
+    /// Two.
+    pub apart: u64,
+}
+
+impl Heads {
+    /// By one of the two.
+    pub fn count(self, apart: bool) -> u64 {
+        if apart { self.apart } else { self.together }
+    }
+
+    /// With others, of whom some may be the same people.
+    #[must_use]
+    pub fn and(self, other: Heads) -> Heads {
+        let sum = u64::saturating_add;
+        Heads { together: sum(self.together, other.together), apart: sum(self.apart, other.apart) }
+    }
 }
 
 /// ReadyForQuery's status.

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::event::{Origin, Who};
+use super::event::{Heads, Origin, Who};
 use crate::clock::Timestamp;
 use crate::record::{Protocol, Text};
 use crate::wire::frame::HEADER_BYTES;
@@ -126,7 +126,7 @@ pub struct Progress<'a> {
     /// DataRow, and CopyData from the server, over all Executes of the portal.
     pub rows: u64,
     /// Distinct people; `None` where no column names one.
-    pub people: Option<u64>,
+    pub people: Option<Heads>,
     /// Baits that are in it so far, as [`Ended`](super::event::Ended) tells them. A gate is asked whenever there are more.
     pub baits: &'a [Text],
     /// Where RowDescription said the result's columns come from.

@@ -103,8 +103,8 @@ pub const SUBJECT_BYTES_MAX: usize = 256;
 /// lie. Made by the catalog, swapped as a whole, only read here.
 #[derive(Clone, Debug, Default)]
 pub struct SubjectColumns {
-    /// Those that name one.
-    pub columns: HashMap<(u32, i16), ()>,
+    /// Those that name one, and the OID of the table whose people these are.
+    pub columns: HashMap<(u32, i16), u32>,
     /// `None` where the catalog is not known.
     pub unclassified: Option<Unclassified>,
     /// Values in them that nobody has a reason to read.

@@ -144,7 +144,11 @@ impl Tracker {
         let more_baits = run.watch_sprung();
         let (rows, bytes_out) = (run.rows.saturating_add(run.told.rows), run.bytes_out.saturating_add(run.told.bytes));
         let watched = run.watched;
-        if !more_baits && rows <= watched.rows && people.unwrap_or(0) <= watched.people && bytes_out <= watched.bytes {
+        if !more_baits
+            && rows <= watched.rows
+            && people.unwrap_or_default().apart <= watched.people
+            && bytes_out <= watched.bytes
+        {
             return None;
         }
         let progress = Progress {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::baits::Copied;
-use super::event::{Origin, People, Raised, Sighted};
+use super::event::{Counted, Heads, Origin, People, Raised, Sighted};
 use super::people::Counting;
 use super::sampling::{Sampling, Unsettled};
 use super::streaming::Told;
@@ -86,8 +86,8 @@ pub(super) struct Run {
     /// What of a stream is told already: not in `rows` and `bytes_out` any more.
     pub told: Told,
     /// The people when a gate looked last, and before its last row.
-    people_seen: u64,
-    people_before: u64,
+    people_seen: Heads,
+    people_before: Heads,
     /// Baits in its results, and in what it copies out.
     pub sprung: Vec<Text>,
     /// How many, as of the people.
@@ -111,8 +111,12 @@ const ESTIMATED_EVERY_ROWS: u64 = 1_024;
 /// Two results' people: at most so many, because some may be in both.
 fn add(earlier: Option<People>, people: People) -> People {
     let Some(mut all) = earlier else { return people };
-    all.distinct = all.distinct.saturating_add(people.distinct);
-    all.exact = false;
+    let heads = all.heads().and(people.heads());
+    all.distinct = heads.together;
+    all.counted = match heads.apart == heads.together {
+        true => Counted::Estimated,
+        false => Counted::Apart { people: heads.apart, exact: false },
+    };
     let room = SUBJECTS_MAX.saturating_sub(all.values.len());
     all.values.extend(people.values.into_iter().take(room));
     all
@@ -135,8 +139,8 @@ impl Run {
             watched: Watched::default(),
             raised: Raised::default(),
             told: Told::default(),
-            people_seen: 0,
-            people_before: 0,
+            people_seen: Heads::default(),
+            people_before: Heads::default(),
             sprung: Vec::new(),
             sprung_seen: 0,
             sprung_before: 0,
@@ -216,11 +220,11 @@ impl Run {
     }
 
     /// The people so far, after a row.
-    pub fn watch_people(&mut self) -> Option<u64> {
-        let earlier = self.earlier_people.as_ref().map(|people| people.distinct);
+    pub fn watch_people(&mut self) -> Option<Heads> {
+        let earlier = self.earlier_people.as_ref().map(People::heads);
         let now = match &self.people {
             Some(counting) if counting.is_exact() || self.rows.is_multiple_of(ESTIMATED_EVERY_ROWS) => {
-                counting.count().saturating_add(earlier.unwrap_or(0))
+                counting.heads().and(earlier.unwrap_or_default())
             }
             Some(_) => self.people_seen,
             None => earlier?,
@@ -243,7 +247,11 @@ impl Run {
         self.bytes_out = self.bytes_out.saturating_sub(bytes);
         self.sprung.truncate(self.sprung_before);
         if let Some(mut people) = self.take_people() {
-            people.distinct = people.distinct.min(self.people_before);
+            let before = self.people_before;
+            people.distinct = people.distinct.min(before.together);
+            if let Counted::Apart { people, .. } = &mut people.counted {
+                *people = (*people).min(before.apart);
+            }
             people.values.truncate(usize::try_from(people.distinct).unwrap_or(usize::MAX));
             self.earlier_people = Some(people);
         }

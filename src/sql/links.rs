@@ -22,12 +22,13 @@ pub struct Links<'j> {
 
 impl<'j> Links<'j> {
     /// Those of a statement.
-    pub fn of(joined: &'j [Joined]) -> Links<'j> {
-        let mut to: BTreeMap<&Column, Vec<&Column>> = BTreeMap::new();
+    pub fn of(joined: impl IntoIterator<Item = &'j Joined>) -> Links<'j> {
+        let (mut to, mut count): (BTreeMap<&Column, Vec<&Column>>, usize) = Default::default();
         for joined in joined {
             to.entry(&joined.of).or_default().push(&joined.to);
+            count += 1;
         }
-        Links { to, is_followed: joined.len() <= FOLLOWED_MAX }
+        Links { to, is_followed: count <= FOLLOWED_MAX }
     }
 
     /// What a column is equal to wherever its row is there.
@@ -50,7 +51,7 @@ mod tests {
     fn a_join_holds_over_others_and_in_its_direction() {
         let joined = |pairs: &[(u16, u16)]| -> Vec<Joined> {
             let column = |row: u16| (row, Text::from("id"));
-            pairs.iter().map(|(of, to)| Joined { of: column(*of), to: column(*to) }).collect()
+            pairs.iter().map(|(of, to)| Joined { of: column(*of), to: column(*to), provided: Vec::new() }).collect()
         };
         let rows = |joined: &[Joined], from: u16| -> Vec<u16> {
             Links::of(joined).reached(&(from, "id".into())).into_iter().map(|(row, _)| *row).collect()

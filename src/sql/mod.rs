@@ -138,12 +138,14 @@ pub struct Sought {
 }
 
 /// Two rows within one of a result: wherever there is the one, a column of it is what a column of the other is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Joined {
     /// Its row, by [`ColumnRef::row`], and its column.
     pub of: (u16, Text),
     /// The other's.
     pub to: (u16, Text),
+    /// What names without a relation's have to mean for it, see [`ColumnRef::is_meant`].
+    pub provided: Vec<ColumnRef>,
 }
 
 /// What a statement does to the session, for the statements after it.

@@ -497,3 +497,28 @@ fn rows_of_queries_that_are_put_together_are_joined_where_they_are_in_both() {
         union all select d.id, t.note from t, customers d) select id, note from t";
     assert!(one(again).joined.is_empty(), "{:?}", one(again));
 }
+
+/// `a, b` are rows 1 and 2.
+#[test]
+fn names_without_a_table_join_what_they_are_meant_to_be() {
+    let joined = |condition: &str| -> Vec<String> {
+        let analysis = one(&format!("select a.x, b.y from a, b where {condition}"));
+        let meant = |column: &ColumnRef| column.relation.as_ref().map_or("?", |name| &*name.name).to_owned();
+        let text = |joined: &Joined| {
+            let provided: Vec<String> = joined.provided.iter().map(meant).collect();
+            let ((of, own), (to, other)) = (&joined.of, &joined.to);
+            format!("{of}.{own} = {to}.{other} if {}", provided.join(" and "))
+        };
+        analysis.joined.iter().map(text).collect()
+    };
+    assert_eq!(
+        joined("k = b.id"),
+        ["1.k = 2.id if a", "2.id = 1.k if a", "2.k = 2.id if b", "2.id = 2.k if b"],
+        "of either"
+    );
+    assert_eq!(joined("id = k").len(), 8);
+    assert!(joined("a = b.id").is_empty(), "a row");
+    assert!(joined("name = b.id").is_empty(), "a word of the grammar");
+    let one_of_two = one("select u.id, b.y from (select id from a union all select id from c) u, b where id = b.k");
+    assert!(one_of_two.joined.is_empty(), "{:?}", one_of_two.joined);
+}

@@ -128,3 +128,63 @@ select c.id, x.s from shop.customers c, lateral (select o.ship_to as s from shop
 select c.email, d.email from shop.customers c join shop.customers d on d.id = c.id where c.id = 0 union all select c.email, d.email from shop.customers c, shop.customers d where c.id = 1 and d.id = 2
 --> inferred | shop.orders.ship_to | 40 | no more
 select c.id, x.s from shop.customers c, lateral (select o.ship_to as s from shop.orders o where o.customer_id = c.id and o.id % 2 = 0 union all select o.ship_to from shop.orders o where o.customer_id = c.id and o.id % 2 = 1) x
+
+-- keys of people of whom nothing else is shown
+--> inferred | email | 1
+select a.id, b.id, b.email from shop.customers a, shop.customers b where b.id = 1
+--> inferred | shop.visits.ip | 20
+select c.id, v.ip from shop.customers c left join shop.visits v on v.customer_id = c.id and v.at < '2026-01-01'
+--> exact | shop.visits.ip | 20
+select c.id, v.ip from shop.customers c join shop.visits v on v.customer_id = c.id and v.at < '2026-01-01'
+
+-- of whom there is one beside each, or perhaps none
+--> exact | shop.visits.ip | 20
+select c.id, x.ip from shop.customers c cross join lateral (select v.ip from shop.visits v where v.customer_id = c.id and v.at < '2026-01-01') x
+--> inferred | shop.visits.ip | 20
+select c.id, x.ip from shop.customers c left join lateral (select v.ip from shop.visits v where v.customer_id = c.id and v.at < '2026-01-01') x on true
+--> inferred | shop.visits.ip | 10
+select c.id, x.ip from shop.customers c cross join lateral (select v.ip from shop.visits v where v.customer_id = c.id and v.at < '2026-01-01') x right join shop.products p on p.id = c.id
+--> inferred | email | 40
+select y.customer_id, c.email from shop.customers c, lateral (select o.customer_id from shop.orders o where o.customer_id = c.id union all select o.customer_id from shop.orders o where o.id = 1) y
+--> inferred | email | 40
+select y.customer_id, c.email from shop.customers c, lateral (select max(o.customer_id) as customer_id from shop.orders o where o.customer_id = c.id and o.id < 3) y
+
+-- joined by columns without a table's name
+--> exact | email, shop.orders.ship_to | 40
+select c.id, email, customer_id, ship_to from shop.orders o join shop.customers c on customer_id = c.id
+--> exact | shop.orders.ship_to | 40
+select c.id, ship_to from shop.orders o, shop.customers c where customer_id = c.id and o.id > 0
+--> exact | email, shop.visits.ip | 40
+select id, email, customer_id, ip from shop.visits, shop.customers where customer_id = id
+--> exact | shop.orders.ship_to | 40
+select c.id, o.ship_to from shop.customers c, lateral (select ship_to from shop.orders where customer_id = c.id limit 1) o
+--> inferred | email, shop.visits.ip | 40 | no more
+select email, ip from shop.visits, shop.customers where customer_id = id
+--> inferred | email | 40
+select customer_id, email from shop.customers c left join shop.orders o on customer_id = c.id and o.id = 1
+--> inferred | email | 40
+select x.customer_id, email from (select customer_id from shop.orders where id = 1 union all select id from shop.products where id < 0) x right join shop.customers c on customer_id = c.id
+
+-- people of two tables, whose keys say nothing of each other
+--> inferred | email, shop.staff.email | 45 | no more
+select c.id, c.email, s.id, s.email from shop.customers c, shop.staff s
+--> inferred | email, shop.staff.email | 45 | no more
+select c.id, c.email, s.id, s.email from shop.customers c full join shop.staff s on false
+--> inferred | shop.orders.ship_to, shop.staff.name | 43 | no more
+select o.customer_id, o.ship_to, s.id, s.name from shop.orders o join shop.staff s on s.id = 1 + o.id % 3
+--> inferred | shop.orders.ship_to, shop.staff.name | 10 | no more
+select o.customer_id, o.ship_to, s.id, s.name from shop.orders o join shop.staff s on s.id = o.customer_id
+--> exact | email, shop.orders.ship_to | 40
+select c.id, c.email, o.customer_id, o.ship_to from shop.customers c, shop.orders o where o.id = 1
+--> inferred | email, shop.staff.email | 2 | no more
+select c.email, s.email from shop.customers c, shop.staff s where c.id = 7 and s.id = 1
+--> inferred | email, shop.staff.email | 2 | no more
+select c.id, c.email, s.email from shop.customers c, shop.staff s where c.id = 1 and s.id = 1
+--> inferred | email, shop.staff.email | 10 | no more
+select c.id, c.email, s.id, s.email from shop.customers c join shop.staff s on s.id = c.id
+--> inferred | email, shop.staff.email | 10 | no more
+select c.email, s.email from shop.customers c join shop.staff s using (id)
+--> inferred / assumed | email, shop.staff.email | 45 | no more
+select json_agg(c.email), (select json_agg(s.email) from shop.staff s) from shop.customers c
+--> exact | email, shop.visits.ip | 20
+select c.id, c.email, v.customer_id, v.ip from shop.customers c, shop.visits v where v.customer_id = c.id and v.at < '2026-01-01'

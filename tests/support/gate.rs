@@ -80,7 +80,7 @@ impl Gate for TestGate {
 
     fn look(&self, progress: &Progress<'_>) -> Going {
         let (rows, people) = (self.rows_max.unwrap_or(u64::MAX), self.people_max.unwrap_or(u64::MAX));
-        if progress.rows > rows || progress.people > Some(people) {
+        if progress.rows > rows || progress.people.is_some_and(|heads| heads.together > people) {
             return Going::Cut(Denial::new(CUT));
         }
         Going::On { rows, people, bytes: u64::MAX }

@@ -269,11 +269,23 @@ mod tests {
         }
     }
 
+    /// Of version 7 and before, which had a `bool` where it says now how people were counted.
+    #[test]
+    fn how_people_were_counted_is_read_from_a_journal_of_before() {
+        use crate::session::event::{Counted, People};
+
+        for (before, now) in [(false, Counted::Estimated), (true, Counted::Each)] {
+            let bytes = postcard::to_stdvec(&(3_u64, before, vec!["4711".to_owned()])).unwrap();
+            let people = People { distinct: 3, counted: now, values: vec!["4711".to_owned()] };
+            assert_eq!(postcard::from_bytes::<People>(&bytes).unwrap(), people);
+        }
+    }
+
     /// What all of it may be, and each of what it rarely has.
     fn variations(plain: &Ended, number: u64) -> Vec<Ended> {
-        use crate::session::event::{People, Raised, Sighted, TransactionStatus};
+        use crate::session::event::{Counted, People, Raised, Sighted, TransactionStatus};
 
-        let people = Some(People { distinct: number, exact: number == 1, values: vec!["4711".to_owned()] });
+        let people = |counted| Some(Box::new(People { distinct: number, counted, values: vec!["4711".to_owned()] }));
         let sighted =
             Sighted { table_oid: 9, attribute: -1, what: "e-mail addresses".to_owned(), holds: true, count: 3, of: 4 };
         let outcomes = Outcome::ALL.iter().map(|outcome| Ended { outcome: outcome.parse().unwrap(), ..plain.clone() });
@@ -286,7 +298,9 @@ mod tests {
             Ended { error: Some("relation".to_owned()), ready: Some(TransactionStatus::Idle), ..plain.clone() },
             Ended { told: Told { raised: Raised { count: number, bytes: 1 }, ..Told::default() }, ..plain.clone() },
             Ended { told: Told { refused: true, ..Told::default() }, ..plain.clone() },
-            Ended { people, ..plain.clone() },
+            Ended { people: people(Counted::Estimated), ..plain.clone() },
+            Ended { people: people(Counted::Each), ..plain.clone() },
+            Ended { people: people(Counted::Apart { people: number, exact: true }), ..plain.clone() },
             Ended { baits: ["bait".into()].into(), ..plain.clone() },
             Ended { sighted: [sighted].into(), ..plain.clone() },
         ];

@@ -33,7 +33,7 @@ pub const ENTRY_OVERHEAD_BYTES_MAX: usize = ENTRY_HEADER_BYTES + TAG_BYTES + ALI
 pub const GAP_OFFSET: usize = 72;
 
 const MAGIC: [u8; 8] = *b"mitsukeI";
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 /// The oldest that is read.
 const VERSION_MIN: u32 = 6;
 /// `sum` of an entry whose checksum leaves the ciphertext to the tag.
@@ -286,7 +286,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = Key::load_or_create(&folder.path().join("key")).unwrap();
         let header = Header::new(Position(7), &key).unwrap();
-        for (version, is_read) in [(5_u32, false), (6, true), (7, true), (8, false)] {
+        for (version, is_read) in [(5_u32, false), (6, true), (7, true), (8, true), (9, false)] {
             let mut bytes = header.encode();
             bytes[8..12].copy_from_slice(&version.to_le_bytes());
             let crc = crc32fast::hash(&bytes[..CRC_OFFSET]);

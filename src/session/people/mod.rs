@@ -1,8 +1,8 @@
 //! Distinct data subjects in a result.
 //!
-//! In: the result's columns, which of them name a data subject, and the bodies of its DataRows in pieces. Out: how
-//! many distinct values, the first of them, and which baits are among them. Memory is constant beyond the set itself; NULL is nobody. Refuses to
-//! keep more than [`SUBJECTS_MAX`] values.
+//! In: the result's columns, which of them name a data subject and of which table, and the bodies of its DataRows in pieces. Out: how
+//! many distinct values, with those of two tables as the same people and as others, the first of them, and which baits are among them. Memory is
+//! constant beyond the sets themselves; NULL is nobody. Refuses to keep more than [`SUBJECTS_MAX`] values.
 
 // A value's canonical text.
 mod value;
@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
 pub(super) use self::value::{Canonical, on_the_wire};
 use super::baits::Watch;
-use super::event::{Origin, People};
+use super::event::{Counted, Heads, Origin, People};
 use super::{EXACT_PEOPLE_MAX, SUBJECT_BYTES_MAX, SUBJECT_COLUMNS_MAX, SUBJECTS_MAX, SubjectColumns};
 use crate::distinct::Distinct;
 use crate::record::Text;
@@ -37,9 +37,10 @@ pub(super) struct Counting {
 struct Column {
     /// In the result, from 0.
     number: u16,
+    /// The table whose people it names.
+    table: u32,
     type_oid: u32,
     binary: bool,
-    /// Of values that come whole …
     /// Whether equal people have other bytes here than in another column: then their text is what counts.
     is_canonical: bool,
     /// Of the value before: rows of one person often come one behind the other.
@@ -47,14 +48,17 @@ struct Column {
     baits: Watch,
 }
 
-/// The people of all subject columns together: who stands in two of them is one.
+/// The people of all subject columns.
 #[derive(Debug)]
 struct Seen {
     /// Of values that come whole …
     keys: ahash::RandomState,
     /// … and of those whose pieces are cut anywhere.
     long_keys: RandomState,
+    /// Who stands in two columns is one.
     distinct: Distinct,
+    /// Where the columns are of several tables: who stands in two of these is two.
+    apart: Option<Distinct>,
     values: Vec<String>,
 }
 
@@ -76,20 +80,29 @@ impl Counting {
         if subjects.columns.is_empty() {
             return None;
         }
-        let people = Seen {
+        let distinct = || Distinct::new(EXACT_PEOPLE_MAX, REGISTER_BITS);
+        let mut people = Seen {
             keys: ahash::RandomState::new(),
             long_keys: RandomState::new(),
-            distinct: Distinct::new(EXACT_PEOPLE_MAX, REGISTER_BITS),
+            distinct: distinct(),
+            apart: None,
             values: Vec::new(),
         };
         let mut found: Vec<Column> = columns
             .iter()
             .enumerate()
             .filter(|(_, origin)| origin.table_oid != 0)
-            .filter(|(_, origin)| subjects.columns.contains_key(&(origin.table_oid, origin.attribute)))
+            .filter_map(|(number, origin)| {
+                let table = subjects.columns.get(&(origin.table_oid, origin.attribute))?;
+                Some((number, origin, *table))
+            })
             .take(SUBJECT_COLUMNS_MAX)
-            .map(|(number, origin)| Column::start(number, origin, is_binary(number), subjects, &people.keys))
+            .map(|(number, origin, table)| {
+                Column::start(number, origin, table, is_binary(number), subjects, &people.keys)
+            })
             .collect();
+        let are_of_several = found.windows(2).any(|pair| matches!(pair, [one, other] if one.table != other.table));
+        people.apart = are_of_several.then(distinct);
         let is_of_one_kind = found.windows(2).all(|pair| matches!(pair, [one, other] if one.has_bytes_of(other)));
         found.iter_mut().for_each(|column| column.is_canonical = !is_of_one_kind);
         let (row, value) = (RowReader::default(), Open::default());
@@ -160,19 +173,27 @@ impl Counting {
     }
 
     /// The count so far, as [`Counting::people`] has it.
-    pub(super) fn count(&self) -> u64 {
-        self.people.distinct.count()
+    pub(super) fn heads(&self) -> Heads {
+        let Seen { distinct, apart, .. } = &self.people;
+        let together = distinct.count();
+        Heads { together, apart: apart.as_ref().map_or(together, Distinct::count) }
     }
 
     /// Whether that is no estimate.
     pub(super) fn is_exact(&self) -> bool {
-        self.people.distinct.is_exact()
+        let Seen { distinct, apart, .. } = &self.people;
+        distinct.is_exact() && apart.as_ref().is_none_or(Distinct::is_exact)
     }
 
     /// The people of all of them.
     pub(super) fn people(self) -> People {
-        let Seen { distinct, values, .. } = self.people;
-        People { distinct: distinct.count(), exact: distinct.is_exact(), values }
+        let (heads, exact) = (self.heads(), self.is_exact());
+        let counted = match self.people.apart {
+            Some(_) => Counted::Apart { people: heads.apart, exact },
+            None if exact => Counted::Each,
+            None => Counted::Estimated,
+        };
+        People { distinct: heads.together, counted, values: self.people.values }
     }
 }
 
@@ -180,12 +201,14 @@ impl Column {
     fn start(
         number: usize,
         origin: &Origin,
+        table: u32,
         binary: bool,
         subjects: &SubjectColumns,
         keys: &ahash::RandomState,
     ) -> Column {
         Column {
             number: u16::try_from(number).unwrap_or(u16::MAX),
+            table,
             type_oid: origin.type_oid,
             binary,
             baits: subjects.baits.watch(origin, binary, keys),
@@ -210,7 +233,7 @@ impl Column {
         }
         match open.long.take() {
             Some(hasher) => {
-                people.distinct.insert(hasher.finish());
+                people.insert(hasher.finish(), self.table);
             }
             None => self.whole(&open.bytes, people, sprung),
         }
@@ -229,7 +252,7 @@ impl Column {
             let canonical = || Canonical::of(self.type_oid, self.binary, bytes).into_text();
             let text = self.is_canonical.then(canonical);
             let person = text.as_ref().map_or(hash, |text| people.hash(text.as_bytes()));
-            if people.distinct.insert(person) && people.values.len() < SUBJECTS_MAX {
+            if people.insert(person, self.table) && people.values.len() < SUBJECTS_MAX {
                 people.values.push(text.unwrap_or_else(canonical));
             }
         }
@@ -237,6 +260,15 @@ impl Column {
 }
 
 impl Seen {
+    /// Takes somebody of a table; says whether the value is known to be new.
+    #[inline]
+    fn insert(&mut self, person: u64, table: u32) -> bool {
+        if let Some(apart) = &mut self.apart {
+            apart.insert(self.keys.hash_one((person, table)));
+        }
+        self.distinct.insert(person)
+    }
+
     fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = self.keys.build_hasher();
         hasher.write(bytes);
@@ -291,7 +323,7 @@ mod tests {
     }
 
     fn subjects(columns: &[(u32, i16)]) -> SubjectColumns {
-        SubjectColumns { columns: columns.iter().map(|column| (*column, ())).collect(), ..SubjectColumns::default() }
+        SubjectColumns { columns: columns.iter().map(|column| (*column, 10)).collect(), ..SubjectColumns::default() }
     }
 
     fn count(counting: &mut Counting, rows: &[Vec<u8>], step: usize) {
@@ -322,7 +354,7 @@ mod tests {
             let mut counting = Counting::start(&columns, |_| false, &subjects(&[(10, 1)])).unwrap();
             count(&mut counting, &rows, step);
             let people = counting.people();
-            assert_eq!((people.distinct, people.exact), (2, true));
+            assert_eq!((people.distinct, people.counted), (2, Counted::Each));
             assert_eq!(people.values, ["7", "8"]);
         }
     }
@@ -337,6 +369,28 @@ mod tests {
         assert_eq!((people.distinct, people.values), (6, ["7", "0", "1", "2", "3", "4"].map(str::to_owned).to_vec()));
     }
 
+    #[test]
+    fn the_same_value_in_columns_of_two_tables_is_one_person_or_two() {
+        let columns = [origin(10, 1, 23), origin(20, 1, 20), origin(30, 1, 23)];
+        let subjects = SubjectColumns {
+            columns: [((10, 1), 10), ((20, 1), 20), ((30, 1), 10)].into(),
+            ..SubjectColumns::default()
+        };
+        let one = |own: &'static str, other: &'static str, own_again: &'static str| {
+            row(&[Some(own.as_bytes()), Some(other.as_bytes()), Some(own_again.as_bytes())])
+        };
+        let long: &str = "1".repeat(5_000).leak();
+        let mut counting = Counting::start(&columns, |_| false, &subjects).unwrap();
+        count(&mut counting, &[one("1", "1", "1"), one("2", "1", "3"), one("3", "4", "1"), one("1", long, long)], 7);
+        assert_eq!(counting.heads(), Heads { together: 5, apart: 7 });
+        let people = counting.people();
+        assert_eq!((people.distinct, people.counted), (5, Counted::Apart { people: 7, exact: true }));
+        assert_eq!((people.is_exact(), people.values.len()), (true, 4));
+        let mut of_one = Counting::start(&columns[..1], |_| false, &subjects).unwrap();
+        count(&mut of_one, &[row(&[Some(b"1")])], 100);
+        assert_eq!(of_one.people().counted, Counted::Each);
+    }
+
     /// A number of four bytes and one of eight, and a text.
     #[test]
     fn people_are_the_same_in_columns_of_other_types() {
@@ -346,7 +400,7 @@ mod tests {
             row(&[Some(&id.to_be_bytes()), Some(&i64::from(id).to_be_bytes()), Some(id.to_string().as_bytes())])
         };
         count(&mut counting, &[one(1), one(2), one(1)], 100);
-        assert_eq!((counting.count(), counting.people().distinct), (2, 2));
+        assert_eq!((counting.heads().together, counting.people().distinct), (2, 2));
     }
 
     /// However it is cut, and where it ends too early.

@@ -1,13 +1,14 @@
-//! Which parts of a condition say that two columns are equal wherever it holds: `a.b = c.d`, alone or beside AND.
+//! Which parts of a condition say that two columns are equal wherever it holds: `a.b = c.d`, or `b = c.d`, alone or beside AND.
 //!
 //! In: the tokens of a condition that PostgreSQL's grammar has taken. Out: the ranges of those parts. Relations whose names are words of the grammar,
-//! and columns without a relation's name, are passed over.
+//! and columns without a relation's name whose own is a word of either parser's, are passed over.
 
 use std::ops::Range;
 
 use pg_query::protobuf::Token;
 
 use super::super::tokens::Lexeme;
+use super::words::is_name;
 
 /// Of a longer condition nothing is looked at.
 const TOKENS_MAX: usize = 256;
@@ -54,17 +55,20 @@ fn collect(all: &[Lexeme<'_>], range: Range<usize>, depth: usize, found: &mut Ve
     }
 }
 
-/// `a.b = c.d`, with schemas or without.
+/// `a.b = c.d`, with schemas or without, or without a relation.
 fn is_equality(all: &[Lexeme<'_>], part: &Range<usize>) -> bool {
     let is_column = |side: &[Lexeme<'_>]| {
         // Behind a point, any word is one to the other parser as well.
-        let is_name =
+        let is_word =
             |at: usize, lexeme: &Lexeme<'_>| lexeme.token == Token::Ident || at > 0 && lexeme.keyword && !lexeme.fixed;
         let is_part = |(at, lexeme): (usize, &Lexeme<'_>)| match at % 2 {
-            0 => is_name(at, lexeme),
+            0 => is_word(at, lexeme),
             _ => lexeme.token == Token::Ascii46,
         };
-        matches!(side.len(), 3 | 5) && side.iter().enumerate().all(is_part)
+        match side {
+            [name] => name.token == Token::Ident && is_name(name.text),
+            _ => matches!(side.len(), 3 | 5) && side.iter().enumerate().all(is_part),
+        }
     };
     let mut sides = all.get(part.clone()).unwrap_or_default().split(|lexeme| lexeme.token == Token::Ascii61);
     let sides = (sides.next(), sides.next(), sides.next());
@@ -114,6 +118,7 @@ mod tests {
         assert_eq!(found("a.b = c.d and a.x = 'y' and s.a.e = c.\"F\""), ["a.b=c.d", "s.a.e=c.\"F\""]);
         assert_eq!(found("x > 1 and ((a.b = c.d and (y or z)) and e.f = g.h)"), ["a.b=c.d", "e.f=g.h"]);
         assert_eq!(found("a.x between 1 and 2 and a.b = c.d"), ["a.b=c.d"]);
+        assert_eq!(found("b = c.d and c.d = \"B\" and b = d"), ["b=c.d", "c.d=\"B\"", "b=d"]);
         assert_eq!(found("a.b = c.d and exists (select 1 from t where t.a = t.b)"), ["a.b=c.d"]);
         for none in [
             "a.b = c.d or true",
@@ -128,7 +133,8 @@ mod tests {
             "a.b = c.d + 1",
             "a.b = c.d::text",
             "a.b = any (c.d)",
-            "b = c.d",
+            "interval = c.d",
+            "b = 'd'",
             "a.b = 'c.d' and a.b <> c.d",
             "((select true) or a.b = c.d)",
             "array[a.b = c.d][1]",

@@ -7,58 +7,93 @@ use sqlparser::ast::{BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator};
 use super::scope::{Relation, Scope, of_relations};
 use super::{ColumnRef, folded};
 
-/// See the module.
-pub(super) fn join(operator: &JoinOperator, before: &[Relation], joined: &[Relation], scope: Scope<'_>) {
+/// A name without a relation's that more columns than these may be is no join.
+const MEANT_MAX: usize = 8;
+
+/// See the module. `own`: where the relations of the join's right side begin.
+pub(super) fn join(operator: &JoinOperator, relations: &[Relation], own: usize, outer: Scope<'_>) {
     let (constraint, to_left, to_right) = match operator {
         JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (constraint, true, true),
         JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (constraint, true, false),
         JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => (constraint, false, true),
         _ => return,
     };
-    let pair = |left: Option<ColumnRef>, right: Option<ColumnRef>| {
-        let (Some(left), Some(right)) = (left, right) else { return };
+    let (before, joined) = relations.split_at_checked(own).unwrap_or((relations, &[]));
+    let pair = |left: &ColumnRef, right: &ColumnRef| {
         if to_left {
-            scope.rows.join(&right, &left);
+            outer.rows.join(right, left);
         }
         if to_right {
-            scope.rows.join(&left, &right);
+            outer.rows.join(left, right);
         }
     };
     match constraint {
         JoinConstraint::On(condition) => {
             for (one, other) in equalities(condition) {
-                let sides = |expr: &Expr| (column(expr, before), column(expr, joined));
-                let ((one_left, one_right), (other_left, other_right)) = (sides(one), sides(other));
-                pair(one_left, other_right);
-                pair(other_left, one_right);
+                let [one, other] = [one, other].map(|expr| columns(expr, relations, outer));
+                let ((one_left, one_right), (other_left, other_right)) = (parted(&one, joined), parted(&other, joined));
+                one_left.iter().for_each(|left| other_right.iter().for_each(|right| pair(left, right)));
+                other_left.iter().for_each(|left| one_right.iter().for_each(|right| pair(left, right)));
             }
         }
         JoinConstraint::Using(names) => {
             for name in names.iter().filter_map(|name| name.0.last()?.as_ident()).map(folded) {
-                pair(only(before, None, &name), only(joined, None, &name));
+                let sides = only(before, None, &name).zip(only(joined, None, &name));
+                sides.iter().for_each(|(left, right)| pair(left, right));
             }
         }
         _ => {}
     }
 }
 
-/// The same of WHERE. A column of a query around this one is what a row within has; the row there may be without one here.
-pub(super) fn filter(condition: Option<&Expr>, relations: &[Relation], outer: Scope<'_>) {
-    let around = |expr: &Expr| {
-        let of = folded(relation_of(expr)?);
-        let is_here = relations.iter().any(|relation| relation.alias == of);
-        if is_here { None } else { column(expr, outer.called(&of)) }
+/// Whether the rows that stand before a relation in FROM are there only with one of this.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Beside {
+    /// Or without.
+    Perhaps,
+    /// Only with one.
+    Always,
+}
+
+impl Beside {
+    /// Of a join's left side.
+    pub(super) const fn left(operator: &JoinOperator) -> Beside {
+        match operator {
+            JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => Beside::Always,
+            other => Beside::right(other),
+        }
+    }
+
+    /// Of its right side.
+    pub(super) const fn right(operator: &JoinOperator) -> Beside {
+        match operator {
+            JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => Beside::Always,
+            _ => Beside::Perhaps,
+        }
+    }
+}
+
+/// The same of WHERE. A column of a query around this one is what a row within has; the row there may be without one here, unless it is there only
+/// `beside` one.
+pub(super) fn filter(condition: Option<&Expr>, relations: &[Relation], outer: Scope<'_>, beside: Beside) {
+    let join = |own: &ColumnRef, around: &ColumnRef| {
+        outer.rows.join(own, around);
+        let is_before = outer.relations.iter().any(|relation| relation.row == around.row && relation.row > 0);
+        if beside == Beside::Always && is_before {
+            outer.rows.join(around, own);
+        }
     };
     for (one, other) in condition.map(equalities).unwrap_or_default() {
-        match (column(one, relations), column(other, relations)) {
-            (Some(one), Some(other)) => {
-                outer.rows.join(&one, &other);
-                outer.rows.join(&other, &one);
-            }
-            (Some(own), None) => around(other).iter().for_each(|around| outer.rows.join(&own, around)),
-            (None, Some(own)) => around(one).iter().for_each(|around| outer.rows.join(&own, around)),
-            (None, None) => {}
+        let [one, other] = [one, other].map(|expr| columns(expr, relations, outer));
+        let ((one_around, one_own), (other_around, other_own)) = (parted(&one, relations), parted(&other, relations));
+        for own in &one_own {
+            other_own.iter().for_each(|other| {
+                outer.rows.join(own, other);
+                outer.rows.join(other, own);
+            });
+            other_around.iter().for_each(|around| join(own, around));
         }
+        other_own.iter().for_each(|own| one_around.iter().for_each(|around| join(own, around)));
     }
 }
 
@@ -82,11 +117,32 @@ fn relation_of(expr: &Expr) -> Option<&Ident> {
     }
 }
 
-fn column<'r>(expr: &Expr, relations: impl IntoIterator<Item = &'r Relation>) -> Option<ColumnRef> {
+/// The columns that a name may be, each where it is meant: of these relations, or of those of the queries around.
+fn columns(expr: &Expr, relations: &[Relation], outer: Scope<'_>) -> Vec<ColumnRef> {
     match expr {
-        Expr::CompoundIdentifier(parts) => only(relations, relation_of(expr), &folded(parts.last()?)),
-        _ => None,
+        Expr::CompoundIdentifier(parts) => {
+            let Some(column) = parts.last().map(folded) else { return Vec::new() };
+            let (named, of) = (relation_of(expr), relation_of(expr).map(folded).unwrap_or_default());
+            let is_here = relations.iter().any(|relation| relation.alias == of);
+            let found = if is_here { only(relations, named, &column) } else { only(outer.called(&of), named, &column) };
+            found.into_iter().collect()
+        }
+        Expr::Identifier(name) => {
+            let scope = Scope { relations, outer: Some(&outer), ..outer };
+            let refs = scope.column(None, &folded(name), true);
+            let may_lack = |found: &&ColumnRef| found.sought.as_ref().is_some_and(|sought| sought.perhaps);
+            // Where it is two columns, a row has one of them.
+            let are_apart = refs.len() - refs.iter().filter(may_lack).count() <= 1;
+            let are_known = refs.iter().all(|found| found.plain && found.row > 0);
+            if are_apart && are_known && refs.len() <= MEANT_MAX { refs } else { Vec::new() }
+        }
+        _ => Vec::new(),
     }
+}
+
+/// Those of other relations than these, and of these.
+fn parted<'c>(columns: &'c [ColumnRef], relations: &[Relation]) -> (Vec<&'c ColumnRef>, Vec<&'c ColumnRef>) {
+    columns.iter().partition(|column| !relations.iter().any(|relation| relation.has_row(column.row)))
 }
 
 /// The one column that a name can be, of these relations.

@@ -45,6 +45,7 @@ use sqlparser::ast::{
 
 pub use self::called::ColumnCalls;
 use self::expression::{args_refs, expr_refs, row};
+use self::joins::Beside;
 use self::label::label;
 use self::names::Names;
 pub(in crate::sql) use self::rows::picks;
@@ -153,7 +154,7 @@ fn statement_columns(statement: &Statement, scope: Scope<'_>) -> Followed<Vec<Co
             if let Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) = &update.from {
                 relations.extend(from_relations(from, scope)?);
             }
-            joins::filter(update.selection.as_ref(), &relations, scope);
+            joins::filter(update.selection.as_ref(), &relations, scope, Beside::Perhaps);
             returned(update.returning.as_deref(), &relations, scope)
         }
         Statement::Delete(delete) => {
@@ -162,7 +163,7 @@ fn statement_columns(statement: &Statement, scope: Scope<'_>) -> Followed<Vec<Co
             if let Some(using) = &delete.using {
                 relations.extend(from_relations(using, scope)?);
             }
-            joins::filter(delete.selection.as_ref(), &relations, scope);
+            joins::filter(delete.selection.as_ref(), &relations, scope, Beside::Perhaps);
             returned(delete.returning.as_deref(), &relations, scope)
         }
         _ => Err(Unfollowed),
@@ -185,7 +186,7 @@ fn query_columns(query: &Query, outer: Scope<'_>) -> Followed<Vec<Column>> {
 
 fn set_columns(body: &SetExpr, scope: Scope<'_>) -> Followed<Vec<Column>> {
     match body {
-        SetExpr::Select(select) => select_columns(select, scope),
+        SetExpr::Select(select) => select_columns(select, scope, Beside::Perhaps),
         SetExpr::Query(query) => query_columns(query, scope),
         SetExpr::SetOperation { left, right, .. } => {
             let left = set_columns(left, scope)?;
@@ -238,12 +239,12 @@ fn put_together(mut left: Vec<Column>, right: Vec<Column>) -> Vec<Column> {
     left
 }
 
-fn select_columns(select: &Select, outer: Scope<'_>) -> Followed<Vec<Column>> {
+fn select_columns(select: &Select, outer: Scope<'_>, beside: Beside) -> Followed<Vec<Column>> {
     if !select.lateral_views.is_empty() || !select.connect_by.is_empty() {
         return Err(Unfollowed);
     }
     let relations = from_relations(&select.from, outer)?;
-    joins::filter(select.selection.as_ref(), &relations, outer);
+    joins::filter(select.selection.as_ref(), &relations, outer, beside);
     let scope = Scope { relations: &relations, outer: Some(&outer), ..outer };
     projection(&select.projection, scope)
 }
@@ -308,17 +309,21 @@ fn from_relations(from: &[TableWithJoins], outer: Scope<'_>) -> Followed<Vec<Rel
     let mut relations = Vec::new();
     for item in from {
         let first = relations.len();
-        relations.extend(factor(&item.relation, &relations, outer)?);
-        for Join { relation, join_operator, .. } in &item.joins {
-            let more = factor(relation, &relations, outer)?;
-            joins::join(join_operator, relations.get(first..).unwrap_or_default(), &more, outer);
+        let beside = item.joins.iter().map(|join| Beside::left(&join.join_operator)).min().unwrap_or(Beside::Always);
+        relations.extend(factor(&item.relation, &relations, outer, beside)?);
+        for (at, Join { relation, join_operator, .. }) in item.joins.iter().enumerate() {
+            let later = item.joins.iter().skip(at + 1).map(|join| Beside::left(&join.join_operator));
+            let beside = later.fold(Beside::right(join_operator), Beside::min);
+            let more = factor(relation, &relations, outer, beside)?;
+            let own = relations.len() - first;
             relations.extend(more);
+            joins::join(join_operator, relations.get(first..).unwrap_or_default(), own, outer);
         }
     }
     Ok(relations)
 }
 
-fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>) -> Followed<Vec<Relation>> {
+fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>, beside: Beside) -> Followed<Vec<Relation>> {
     // LATERAL, and functions, see what stands before them; a sub-select by itself does not.
     let scope = Scope { relations: before, outer: Some(&outer), ..outer };
     let named = |alias: &Option<TableAlias>, columns: Vec<Column>| {
@@ -361,7 +366,11 @@ fn factor(factor: &TableFactor, before: &[Relation], outer: Scope<'_>) -> Follow
             Ok(named(alias, vec![Column { name: None, refs }]))
         }
         TableFactor::Derived { lateral, subquery, alias, .. } => {
-            Ok(named(alias, query_columns(subquery, if *lateral { scope } else { outer })?))
+            let columns = match subquery.body.as_ref() {
+                SetExpr::Select(select) if *lateral && subquery.with.is_none() => select_columns(select, scope, beside),
+                _ => query_columns(subquery, if *lateral { scope } else { outer }),
+            };
+            Ok(named(alias, columns?))
         }
         TableFactor::NestedJoin { table_with_joins, alias: None } => {
             from_relations(std::slice::from_ref(table_with_joins), outer)

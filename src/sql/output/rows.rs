@@ -6,7 +6,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Column, ColumnRef};
-use crate::record::Text;
 use crate::sql::{Joined, RelationName};
 
 /// References of one statement. With more, its columns are not followed.
@@ -37,8 +36,10 @@ impl Rows {
     /// Wherever there is a row of `of`, its column is what one of `to` is.
     pub(super) fn join(&self, of: &ColumnRef, to: &ColumnRef) {
         if let (Some(of_column), Some(to_column)) = (&of.column, &to.column) {
-            let joined = Joined { of: (of.row, of_column.clone()), to: (to.row, to_column.clone()) };
-            self.joined.borrow_mut().push(joined);
+            let sought = [of, to].into_iter().filter(|found| found.sought.is_some());
+            let provided = sought.map(|found| ColumnRef { row: 0, ..found.clone() }).collect();
+            let (of, to) = ((of.row, of_column.clone()), (to.row, to_column.clone()));
+            self.joined.borrow_mut().push(Joined { of, to, provided });
         }
     }
 
@@ -64,14 +65,15 @@ impl Rows {
         let row = |row: u16| into.get(&row).copied().unwrap_or(row);
         let mut joined = self.joined.borrow_mut();
         let is_of_second = |joined: &&Joined| second.contains(&joined.of.0) && !merged.contains(&joined.to.0);
-        let both: BTreeSet<(u16, Text, u16, Text)> = joined
-            .iter()
-            .filter(is_of_second)
-            .map(|joined| (row(joined.of.0), joined.of.1.clone(), row(joined.to.0), joined.to.1.clone()))
-            .collect();
-        joined.retain(|Joined { of, to }| {
-            let is_in_question = merged.contains(&of.0) || second.contains(&of.0) && merged.contains(&to.0);
-            !is_in_question || both.contains(&(of.0, of.1.clone(), to.0, to.1.clone()))
+        let of_first = |Joined { of, to, provided }: &Joined| {
+            let (of, to) = ((row(of.0), of.1.clone()), (row(to.0), to.1.clone()));
+            Joined { of, to, provided: provided.clone() }
+        };
+        let both: BTreeSet<Joined> = joined.iter().filter(is_of_second).map(of_first).collect();
+        joined.retain(|joined| {
+            let (of, to) = (joined.of.0, joined.to.0);
+            let is_in_question = merged.contains(&of) || second.contains(&of) && merged.contains(&to);
+            !is_in_question || both.contains(joined)
         });
     }
 
@@ -111,7 +113,8 @@ impl Rows {
         let row = |row: u16| known.iter().find(|(before, _)| *before == row).map(|(_, row)| *row);
         let again = |joined: &Joined| {
             let (of, to) = (row(joined.of.0)?, row(joined.to.0)?);
-            Some(Joined { of: (of, joined.of.1.clone()), to: (to, joined.to.1.clone()) })
+            let (of, to) = ((of, joined.of.1.clone()), (to, joined.to.1.clone()));
+            Some(Joined { of, to, provided: joined.provided.clone() })
         };
         let joined: Vec<Joined> = self.joined.borrow().iter().filter_map(again).collect();
         self.joined.borrow_mut().extend(joined);

@@ -29,6 +29,14 @@ impl Relation {
         Relation { alias: name.name.to_string(), row: rows.of(&name), source: Source::Table(name) }
     }
 
+    /// Whether columns of it are of this row.
+    pub(super) fn has_row(&self, row: u16) -> bool {
+        match &self.source {
+            Source::Table(_) => self.row == row,
+            Source::Derived(columns) => columns.iter().flat_map(|column| &column.refs).any(|found| found.row == row),
+        }
+    }
+
     fn derived(&self) -> Option<&[Column]> {
         match &self.source {
             Source::Derived(columns) => Some(columns),

@@ -98,6 +98,11 @@ fn word(lexeme: &Lexeme<'_>) -> Option<Token> {
     Some(token)
 }
 
+/// Whether a word is no keyword of that parser's: `id` is one, and a name wherever a column may stand.
+pub(super) fn is_name(word: &str) -> bool {
+    KEYWORDS.get(word).is_none_or(|keyword| keyword == Keyword::ID)
+}
+
 fn plain(text: &str) -> Token {
     let keyword = KEYWORDS.get(text).unwrap_or(Keyword::NoKeyword);
     Token::Word(Word { value: text.to_owned(), quote_style: None, keyword })
