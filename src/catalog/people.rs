@@ -219,7 +219,10 @@ impl Resolver<'_> {
                     analysis.named == 1 && second.is_none() && self.is_own(relation, None) && on_wire(relation) > 0
                 });
                 let by_wire = if is_counted { ByWire::EXACT } else { ByWire::UNKNOWN };
-                return InRow { most: analysis.named, by_wire };
+                // With people of each table that has some of its own.
+                let tables: BTreeSet<u32> = all.iter().filter_map(|target| self.table_of(target)).collect();
+                let tables = u16::try_from(tables.len()).unwrap_or(u16::MAX).max(1);
+                return InRow { most: analysis.named.saturating_mul(tables), by_wire };
             }
         };
         let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
@@ -278,6 +281,14 @@ impl Resolver<'_> {
             .flat_map(|(key, subject)| links.reached(&subject).into_iter().filter_map(of).map(move |to| (key, to)))
             .filter(|(key, to)| are_same(key, to))
             .collect()
+    }
+
+    /// The table whose people a relation shows, where that is known.
+    fn table_of(&self, target: &Target<'_>) -> Option<u32> {
+        let shows = |relation: &&Relation| self.shows(&Target::Known(relation), None).next().is_some();
+        let relation = target.known().filter(|relation| relation.subject.is_some()).filter(shows)?;
+        let (table, is_known) = self.snapshot?.people_table(relation);
+        is_known.then_some(table.oid)
     }
 
     /// How many subject columns a result has.

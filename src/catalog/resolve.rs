@@ -351,9 +351,13 @@ impl Resolver<'_> {
         }
         let named = column.relation.as_ref();
         let targets = self.targets_of(column, analysis, all, found);
+        let before = found.columns.len();
         for target in &targets {
             self.show(target, column.column.as_deref(), found);
         }
+        // One of them, under another name.
+        let is_any = column.column.is_none() && column.sought.as_ref().is_some_and(|sought| sought.perhaps);
+        found.assumed |= is_any && found.columns.len() > before;
         // `c.row_to_json` is a function of the row, where the table has no such column. Or it has it since a moment ago.
         let lacks = |name: &Text| {
             let known = |target: &Cow<'_, Target<'_>>| {

@@ -3,7 +3,7 @@
 //! In: what a statement puts in, and the widths of columns by the server's statistics. Out: bytes a row; nothing where it is not known what a function
 //! makes of a column, or how wide one is: then the worst is assumed. PURE.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::resolve::{Resolver, Target};
 use super::snapshot::Relation;
@@ -89,14 +89,15 @@ pub(super) fn each(analysis: &Analysis, reads: &[Target<'_>], is_meant: impl Fn(
         return narrowest.map(|bytes| bytes.saturating_add(SEPARATOR_BYTES));
     }
     // What is of one row stands in one value, as a rule: of several rows, the narrowest.
-    let mut rows: BTreeMap<u16, (BTreeSet<&Option<Text>>, u64)> = BTreeMap::new();
+    let mut rows: BTreeMap<u16, BTreeMap<&Option<Text>, u64>> = BTreeMap::new();
     for column in collected {
-        let (met, bytes) = rows.entry(column.row).or_insert((BTreeSet::new(), SEPARATOR_BYTES));
-        if met.insert(&column.column) {
-            *bytes = bytes.saturating_add(of(column, reads, form)?);
-        }
+        let bytes = of(column, reads, form)?;
+        let its = rows.entry(column.row).or_default().entry(&column.column).or_insert(bytes);
+        *its = bytes.min(*its);
     }
-    rows.into_values().map(|(_, bytes)| bytes).filter(|bytes| *bytes > SEPARATOR_BYTES).min()
+    let of_row = |columns: BTreeMap<&Option<Text>, u64>| columns.into_values().fold(0, u64::saturating_add);
+    let narrowest = rows.into_values().map(of_row).filter(|bytes| *bytes > 0).min();
+    narrowest.map(|bytes| bytes.saturating_add(SEPARATOR_BYTES))
 }
 
 #[derive(Clone, Copy, PartialEq)]

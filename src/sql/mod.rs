@@ -232,7 +232,7 @@ pub struct Analysis {
     pub writes: Vec<RelationName>,
     /// Functions called, as written, lower case, sorted, distinct.
     pub functions: Vec<Text>,
-    /// How often one of them is called, at most.
+    /// How often one of them is called, at most, each as often as rows are picked of several.
     pub times_called: u16,
     /// Those of them that RETURNING alone calls: what they show goes into nothing that is written.
     pub returned: Vec<Text>,

@@ -261,12 +261,17 @@ fn named(tokens: &Tokens<'_>, relations: &[RelationName]) -> u16 {
         }
     }
     let most = times.into_values().max().unwrap_or(0).max(1);
-    let picks = |(at, lexeme): &(usize, &Lexeme<'_>)| is_behind(*at, Token::Ascii40) && output::picks(lexeme.text);
-    let picked = tokens.all.iter().enumerate().filter(picks).count();
-    u16::try_from(most.saturating_mul(picked.max(1))).unwrap_or(u16::MAX)
+    u16::try_from(most).unwrap_or(u16::MAX).saturating_mul(picked(tokens))
 }
 
-/// How often the function is called that is called most often, of those that are named.
+/// How many rows of several are picked by themselves, at least one.
+fn picked(tokens: &Tokens<'_>) -> u16 {
+    let picks =
+        |pair: &&[Lexeme<'_>]| matches!(pair, [name, open] if open.token == Token::Ascii40 && output::picks(name.text));
+    u16::try_from(tokens.all.windows(2).filter(picks).count()).unwrap_or(u16::MAX).max(1)
+}
+
+/// How often the function is called that is called most often, of those that are named; and what picks a row of several by itself.
 fn called(tokens: &Tokens<'_>, functions: &[Text]) -> u16 {
     let mut times: BTreeMap<&str, u16> = functions.iter().map(|name| (doors::bare(name), 0)).collect();
     for pair in tokens.all.windows(2).take_while(|_| !functions.is_empty()) {
@@ -278,7 +283,7 @@ fn called(tokens: &Tokens<'_>, functions: &[Text]) -> u16 {
             *times = times.saturating_add(1);
         }
     }
-    times.into_values().max().unwrap_or(0)
+    times.into_values().max().map_or(0, |most| most.saturating_mul(picked(tokens)))
 }
 
 fn within_limits(tokens: &Tokens<'_>) -> bool {

@@ -522,3 +522,13 @@ fn names_without_a_table_join_what_they_are_meant_to_be() {
     let one_of_two = one("select u.id, b.y from (select id from a union all select id from c) u, b where id = b.k");
     assert!(one_of_two.joined.is_empty(), "{:?}", one_of_two.joined);
 }
+
+#[test]
+fn a_row_in_parentheses_is_its_columns() {
+    assert_eq!(columns("select (c).* from customers c"), "customers.* ?~customers.c");
+    assert_eq!(columns("select 1, (c).*, lower(x) from (select a as x, b from t) c"), "~t.a t.a t.b");
+    assert_eq!(columns("select (c).x from (select a as x, b from t) c"), "~t.a");
+    assert_eq!(columns("select (c).x from (select a as x, b as c from t) c"), "~t.a ~t.b");
+    assert_eq!(columns("select x.email from (select (c).* from customers c) x"), "?~customers.c customers.email");
+    assert_eq!(columns("select (c.d).* from (select c as d from customers c) c"), "unknown");
+}

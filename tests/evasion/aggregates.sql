@@ -79,7 +79,7 @@ select lag(email) over (order by id), email, lead(email) over (order by id) from
 select string_agg(coalesce(name, my_number), ',') from shop.customers
 --> inferred | name, email, phone | 40
 select string_agg(case when phone is null then email else name end, ',') from shop.customers
---> inferred | email, name, phone, my_number | 40
+--> assumed | name | 40
 select string_agg(b, ',') from shop.customers as c (a, b, d)
 --> inferred | email, name, phone, my_number | 40
 select json_agg(c::text)::text from shop.customers c

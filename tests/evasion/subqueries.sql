@@ -107,3 +107,9 @@ select (select (c).email from shop.orders limit 1) from shop.customers c
 select (select upper(mail) from shop.products limit 1) from (select email as mail from shop.customers) c
 --> inferred | shop.staff.email | 1
 select (select email from shop.staff limit 1) from shop.customers where id = 1
+
+-- a name of the query around, which a table here has under another name
+--> assumed | shop.staff.name | 5
+select (select lower(name) from shop.everyone as e (u, other) where u = 1) from shop.staff b
+--> inferred / assumed | shop.staff.name | 5
+select (select lower(name) from (select * from shop.everyone) as e (u, other) where u = 1) from shop.staff b

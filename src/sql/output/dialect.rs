@@ -81,11 +81,6 @@ impl Dialect for Postgres {
         PostgreSqlDialect {}.prec_value(precedence)
     }
 
-    /// `(t).*` is PostgreSQL's as well.
-    fn supports_select_expr_star(&self) -> bool {
-        true
-    }
-
     as_it_says! {
         supports_unicode_string_literal supports_filter_during_aggregation supports_group_by_expr allow_extract_custom
         allow_extract_single_quotes supports_create_index_with_clause supports_explain_with_utility_options supports_listen_notify

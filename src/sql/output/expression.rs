@@ -7,7 +7,6 @@ use sqlparser::ast::{
 };
 
 use super::rows::picks;
-use super::scope::Relation;
 use super::{ColumnRef, Followed, Scope, Unfollowed, everything, folded, loosened, names, qualified, query_columns};
 
 fn all_refs<'e>(exprs: impl IntoIterator<Item = &'e Expr>, scope: Scope<'_>) -> Followed<Vec<ColumnRef>> {
@@ -92,14 +91,12 @@ fn field_refs(root: &Expr, chain: &[AccessExpr], scope: Scope<'_>) -> Followed<V
     }
     let refs = expr_refs(root, scope)?;
     let Some(AccessExpr::Dot(field)) = chain.first() else { return Ok(refs) };
-    if refs.iter().all(|found| found.column.is_some()) {
-        return Ok(refs);
-    }
-    match (row(root, scope), bare(root), field) {
-        (Some(_), Expr::Identifier(alias), Expr::Identifier(field)) => {
-            let of_column = refs.into_iter().filter(|found| found.column.is_some());
-            Ok(of_column.chain(scope.column(Some(&folded(alias)), &folded(field), false)).collect())
+    match (bare(root), field) {
+        (Expr::Identifier(alias), Expr::Identifier(field)) if scope.relation(&folded(alias)).is_some() => {
+            let of_row = scope.column(Some(&folded(alias)), &folded(field), false);
+            Ok(scope.columns_named(&folded(alias)).into_iter().chain(of_row).collect())
         }
+        _ if refs.iter().all(|found| found.column.is_some()) => Ok(refs),
         _ => Err(Unfollowed),
     }
 }
@@ -117,14 +114,6 @@ fn parts_of_row<'e>(expr: &'e Expr) -> Option<Vec<&'e Expr>> {
             let parts = list.args.iter().map(part).collect::<Option<Vec<&'e Expr>>>();
             parts.filter(|_| name.as_ident().is_some_and(|name| name.quote_style.is_none() && folded(name) == "row"))
         }
-        _ => None,
-    }
-}
-
-/// The relation whose row an expression is, `c` or `(c)`.
-pub(super) fn row<'s>(expr: &Expr, scope: Scope<'s>) -> Option<&'s Relation> {
-    match bare(expr) {
-        Expr::Identifier(alias) => scope.relation(&folded(alias)),
         _ => None,
     }
 }

@@ -44,7 +44,7 @@ use sqlparser::ast::{
 };
 
 pub use self::called::ColumnCalls;
-use self::expression::{args_refs, expr_refs, row};
+use self::expression::{args_refs, expr_refs};
 use self::joins::Beside;
 use self::label::label;
 use self::names::Names;
@@ -263,12 +263,6 @@ fn projection(items: &[SelectItem], scope: Scope<'_>) -> Followed<Vec<Column>> {
                 let alias = name.0.last().and_then(|part| part.as_ident()).map(folded).ok_or(Unfollowed)?;
                 columns.extend(everything(scope.relation(&alias).ok_or(Unfollowed)?));
             }
-            // `(c).*`: all of the relation, or of a column of that name. How many columns another row has is not known.
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
-                columns.extend(everything(row(expr, scope).ok_or(Unfollowed)?));
-                let refs = expr_refs(expr, scope)?.into_iter().filter(|found| found.column.is_some());
-                columns.push(Column { name: None, refs: refs.collect() });
-            }
             _ => return Err(Unfollowed),
         }
         if columns.len() > COLUMNS_MAX || scope.rows.are_too_many() {
@@ -405,7 +399,7 @@ fn table(name: &ObjectName, alias: Option<&TableAlias>, rows: &Rows) -> Followed
             Column { name: Some(name.to_owned()), refs: refs.collect() }
         };
         let named = alias.columns.iter().map(|column| any(&folded(&column.name)));
-        let rest = Column { name: None, refs: all.clone() };
+        let rest = Column { name: None, ..any("") };
         table.source = Source::Derived(named.chain(std::iter::once(rest)).collect());
     }
     table.alias = folded(&alias.name);

@@ -1,4 +1,5 @@
-//! Items of a list that are no more than names: `a`, `t.a`, and calls of such and of constants, `max(t.a)`, with or without another name.
+//! Items of a list that are no more than names: `a`, `t.a`, and calls of such and of constants, `max(t.a)`, with or without another name; and `(t).*`,
+//! which the other parser does not take.
 //!
 //! In: the tokens of a list, of a statement that PostgreSQL's grammar has taken. Out: one word for all such items that stand one behind the other,
 //! which the other parser takes for a parameter; and of the word, what each is made from. Anything else is left to that parser.
@@ -8,7 +9,7 @@ use pg_query::protobuf::Token;
 use super::super::tokens::Lexeme;
 use super::essential::around_call;
 use super::rows::picks;
-use super::{Column, Scope};
+use super::{Column, Scope, everything};
 
 /// The word. Of each column named it has four parts: what it is to its item, the relation or nothing, the column or nothing, and the item's other
 /// name or nothing; [`END`] stands behind each.
@@ -24,6 +25,8 @@ const ARGUMENT: &str = ",";
 const LAST: &str = ")";
 /// … and of one that picks a row of several.
 const PICKED: &str = ">";
+/// All of a row.
+const STAR: &str = "*";
 
 impl Names {
     /// Takes what is no more than names, from `start` on, and tells where it ends.
@@ -56,6 +59,10 @@ pub(super) fn columns(word: &str, scope: Scope<'_>) -> Vec<Column> {
     let mut columns = Vec::new();
     let mut refs = Vec::new();
     while let (Some(mark), Some(relation), Some(column), Some(other)) = (part(), part(), part(), part()) {
+        if mark == STAR {
+            columns.extend(row(column, scope));
+            continue;
+        }
         if !column.is_empty() {
             let relation = Some(relation).filter(|relation| !relation.is_empty());
             refs.append(&mut scope.column(relation, column, mark.is_empty()));
@@ -71,11 +78,26 @@ pub(super) fn columns(word: &str, scope: Scope<'_>) -> Vec<Column> {
     columns
 }
 
+/// `(c).*`: all of the relation, each perhaps of a column of that name. How many columns another row has is not known.
+fn row(name: &str, scope: Scope<'_>) -> Vec<Column> {
+    match scope.relation(name).map(everything) {
+        Some(mut columns) => {
+            let of_column = scope.columns_named(name);
+            columns.iter_mut().for_each(|column| column.refs.extend_from_slice(&of_column));
+            columns
+        }
+        None => vec![Column { name: None, refs: scope.column(None, name, false) }],
+    }
+}
+
 /// The name of the first of these columns.
 pub(super) fn first_label(word: &str) -> Option<String> {
     let mut parts = word.split_terminator(END);
     loop {
         let (mark, _, column, other) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if mark == STAR {
+            return None;
+        }
         if mark != ARGUMENT {
             return [other, column].into_iter().find(|name| !name.is_empty()).map(str::to_owned);
         }
@@ -84,6 +106,10 @@ pub(super) fn first_label(word: &str) -> Option<String> {
 
 /// Puts the item that begins `at` behind `word`, and tells where it ends; nothing where it is more than names.
 fn item(all: &[Lexeme<'_>], at: usize, word: &mut String) -> Option<usize> {
+    if let Some(name) = row_named(all, at) {
+        push(word, STAR, Some((None, name)), None);
+        return Some(at + ROW_TOKENS);
+    }
     let first = all.get(at)?;
     let is_function =
         matches!(first.token, Token::Ident | Token::Coalesce | Token::Nullif | Token::Greatest | Token::Least);
@@ -110,12 +136,27 @@ fn item(all: &[Lexeme<'_>], at: usize, word: &mut String) -> Option<usize> {
     };
     // A call goes by its function's name.
     let other = other.or(is_call.then_some(first));
-    let ends = [Token::Ascii44, Token::From, Token::Ascii41, Token::Ascii59];
-    if end < all.len() && !ends.into_iter().any(|token| is(all, end, token)) {
+    if !ends(all, end) {
         return None;
     }
     push(word, mark, last, other);
     Some(end)
+}
+
+/// `(t).*` is so many tokens.
+const ROW_TOKENS: usize = 5;
+
+/// The name in `(t).*`, where that begins `at` and is all of an item.
+fn row_named<'l, 't>(all: &'l [Lexeme<'t>], at: usize) -> Option<&'l Lexeme<'t>> {
+    let around = [(0, Token::Ascii40), (2, Token::Ascii41), (3, Token::Ascii46), (4, Token::Ascii42)];
+    let is_one = around.into_iter().all(|(behind, token)| is(all, at + behind, token)) && ends(all, at + ROW_TOKENS);
+    any_name(all, at + 1).filter(|lexeme| is_one && !lexeme.fixed)
+}
+
+/// Whether an item ends there.
+fn ends(all: &[Lexeme<'_>], at: usize) -> bool {
+    let tokens = [Token::Ascii44, Token::From, Token::Ascii41, Token::Ascii59];
+    at >= all.len() || tokens.into_iter().any(|token| is(all, at, token))
 }
 
 /// A column's relation and name.

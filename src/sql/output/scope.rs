@@ -37,6 +37,18 @@ impl Relation {
         }
     }
 
+    /// The tables whose columns go by their own names here.
+    fn tables(&self) -> Vec<RelationName> {
+        match &self.source {
+            Source::Table(table) => vec![table.clone()],
+            Source::Derived(columns) => {
+                let unnamed = columns.iter().filter(|column| column.name.is_none()).flat_map(|column| &column.refs);
+                let stars = unnamed.filter(|found| found.column.is_none() && found.plain);
+                stars.filter_map(|found| found.relation.clone()).collect()
+            }
+        }
+    }
+
     fn derived(&self) -> Option<&[Column]> {
         match &self.source {
             Source::Derived(columns) => Some(columns),
@@ -89,10 +101,20 @@ impl<'a> Scope<'a> {
         }
         let is_known = match of {
             Some(alias) => of_relations(self.called(alias), name, plain, &mut refs),
-            None => self.bare(name, plain, &mut Vec::new(), &mut refs),
+            None => self.bare(name, plain, true, &mut Vec::new(), &mut refs),
         };
         if !is_known {
             refs.push(ColumnRef::new(None, Some(name.into()), plain));
+        }
+        self.rows.make(&refs);
+        refs
+    }
+
+    /// What a column of this name, of any relation, is made from, where there may be one.
+    pub(super) fn columns_named(&self, name: &str) -> Vec<ColumnRef> {
+        let mut refs = Vec::new();
+        if !self.rows.are_too_many() {
+            self.bare(name, false, false, &mut Vec::new(), &mut refs);
         }
         self.rows.make(&refs);
         refs
@@ -115,8 +137,15 @@ impl<'a> Scope<'a> {
     }
 
     /// A name without a relation's; false where nothing here can have it. `before`: the relations that were asked already, and of which it is not known
-    /// whether they have it.
-    fn bare(&self, name: &str, plain: bool, before: &mut Vec<RelationName>, refs: &mut Vec<ColumnRef>) -> bool {
+    /// whether they have it. `with_rows`: or a row's.
+    fn bare(
+        &self,
+        name: &str,
+        plain: bool,
+        with_rows: bool,
+        before: &mut Vec<RelationName>,
+        refs: &mut Vec<ColumnRef>,
+    ) -> bool {
         let first = refs.len();
         let has = |relation: &&Relation| {
             relation.derived().is_some_and(|columns| columns.iter().any(|column| column.is(name)))
@@ -131,20 +160,20 @@ impl<'a> Scope<'a> {
         let mut is_known = of_relations(self.relations, name, plain, refs);
         let asked = before.len();
         for found in refs.iter_mut().skip(first) {
-            let is_of_table = found.column.as_deref().is_none_or(|column| column == name);
-            before.extend(found.relation.clone().filter(|_| is_of_table));
-            let perhaps = !is_only && is_of_table && found.column.is_some();
+            let perhaps = !is_only && found.column.as_deref() == Some(name);
             seek(found, name, before.get(..asked).unwrap_or_default(), perhaps);
         }
+        before.extend(self.relations.iter().flat_map(Relation::tables));
         // A name is a row's where it is no column's.
-        for found in rows.iter().flat_map(|relation| everything(relation)).flat_map(|column| column.refs) {
+        let of_rows = rows.iter().filter(|_| with_rows).flat_map(|relation| everything(relation));
+        for found in of_rows.flat_map(|column| column.refs) {
             let mut found = loosened(&found);
             seek(&mut found, name, before, false);
             refs.push(found);
         }
         is_known |= !rows.is_empty();
         // With what is of an expression that goes by a name which is not known.
-        self.outer.is_some_and(|outer| outer.bare(name, plain, before, refs)) || is_known
+        self.outer.is_some_and(|outer| outer.bare(name, plain, with_rows, before, refs)) || is_known
     }
 
     /// Whether a query with relations is around.
