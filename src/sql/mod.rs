@@ -397,11 +397,12 @@ pub fn collects(query: &str) -> bool {
 
 /// The columns of a view's definition. `None` where they cannot be followed.
 pub fn view_columns(definition: &str) -> Option<ViewColumns> {
-    safe(definition).and_then(output::of).map(|Outputs { by_column, single, joined, .. }| ViewColumns {
-        columns: by_column,
-        single,
-        joined,
-    })
+    let Outputs { by_column: mut columns, single, mut joined, .. } = safe(definition).and_then(output::of)?;
+    // There are thousands of them, and they stay.
+    columns.iter_mut().for_each(|(_, refs)| refs.shrink_to_fit());
+    columns.shrink_to_fit();
+    joined.shrink_to_fit();
+    Some(ViewColumns { columns, single, joined })
 }
 
 /// The functions that each column of a view comes from. `None` where that cannot be told column by column.

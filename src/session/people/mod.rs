@@ -58,7 +58,7 @@ struct Seen {
     /// Who stands in two columns is one.
     distinct: Distinct,
     /// Where the columns are of several tables: who stands in two of these is two.
-    apart: Option<Distinct>,
+    apart: Option<Box<Distinct>>,
     values: Vec<String>,
 }
 
@@ -102,7 +102,7 @@ impl Counting {
             })
             .collect();
         let are_of_several = found.windows(2).any(|pair| matches!(pair, [one, other] if one.table != other.table));
-        people.apart = are_of_several.then(distinct);
+        people.apart = are_of_several.then(|| Box::new(distinct()));
         let is_of_one_kind = found.windows(2).all(|pair| matches!(pair, [one, other] if one.has_bytes_of(other)));
         found.iter_mut().for_each(|column| column.is_canonical = !is_of_one_kind);
         let (row, value) = (RowReader::default(), Open::default());
@@ -176,13 +176,13 @@ impl Counting {
     pub(super) fn heads(&self) -> Heads {
         let Seen { distinct, apart, .. } = &self.people;
         let together = distinct.count();
-        Heads { together, apart: apart.as_ref().map_or(together, Distinct::count) }
+        Heads { together, apart: apart.as_ref().map_or(together, |apart| apart.count()) }
     }
 
     /// Whether that is no estimate.
     pub(super) fn is_exact(&self) -> bool {
         let Seen { distinct, apart, .. } = &self.people;
-        distinct.is_exact() && apart.as_ref().is_none_or(Distinct::is_exact)
+        distinct.is_exact() && apart.as_ref().is_none_or(|apart| apart.is_exact())
     }
 
     /// The people of all of them.
@@ -263,10 +263,18 @@ impl Seen {
     /// Takes somebody of a table; says whether the value is known to be new.
     #[inline]
     fn insert(&mut self, person: u64, table: u32) -> bool {
+        if self.apart.is_some() {
+            self.insert_apart(person, table);
+        }
+        self.distinct.insert(person)
+    }
+
+    /// Few results have people of several tables.
+    #[cold]
+    fn insert_apart(&mut self, person: u64, table: u32) {
         if let Some(apart) = &mut self.apart {
             apart.insert(self.keys.hash_one((person, table)));
         }
-        self.distinct.insert(person)
     }
 
     fn hash(&self, bytes: &[u8]) -> u64 {
