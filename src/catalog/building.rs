@@ -18,6 +18,8 @@ use crate::sql;
 
 /// Views of views are followed so deep.
 const VIEW_DEPTH_MAX: usize = 16;
+/// Foreign keys that cascade are followed so far, one behind the other.
+const CASCADES_MAX: usize = 64;
 /// Rules that set off rules are followed so far, relations.
 const RULED_MAX: usize = 1_000;
 
@@ -33,7 +35,9 @@ pub(super) fn relations(
     let is_view = |place: &usize| rows.relations.get(*place).is_some_and(|listed| matches!(listed.kind, 'v' | 'm'));
     let (views, tables): (Vec<usize>, Vec<usize>) = (0..rows.relations.len()).partition(is_view);
     tables.into_iter().for_each(|place| builder.finish(place, 0));
+    builder.cascade(&rows.references);
     builder.above(&rows.inherits);
+    builder.refer(&rows.references);
     views.into_iter().for_each(|place| builder.finish(place, 0));
     let mut done = Relations::of(builder.done.into_iter().flatten().collect());
     for (oid, rules) in ruled(&rows.rules, &done) {
@@ -91,10 +95,6 @@ struct Builder<'a> {
     unique: Grouped<i16>,
     /// A generated column, and what it is made of.
     generated: Grouped<(i16, i16)>,
-    /// A column that changes with one of another table, that table, and its column.
-    cascades: Grouped<(i16, Oid, i16)>,
-    /// A column that has values of one of another table, that table, and its column.
-    references: Grouped<(i16, Oid, i16)>,
     widths: Grouped<(i16, u16)>,
     foreign: Foreign<'a>,
     /// By comments and security labels.
@@ -135,7 +135,6 @@ impl<'a> Builder<'a> {
         lineage: &'a Lineage,
         computed: &'a Computed,
     ) -> Builder<'a> {
-        let ends = |Reference { from, to, .. }: &Reference| (from.0, (from.1, to.0, to.1));
         let mut builder = Builder {
             classification,
             levels: classification.by_name(),
@@ -150,8 +149,6 @@ impl<'a> Builder<'a> {
             children: Grouped::new(rows.inherits.iter().map(|(child, parent)| (*parent, *child))),
             unique: Grouped::new(rows.unique.iter().copied()),
             generated: Grouped::new(rows.generated.iter().map(|(oid, into, from)| (*oid, (*into, *from)))),
-            cascades: Grouped::new(rows.references.iter().filter(|reference| reference.cascades).map(ends)),
-            references: Grouped::new(rows.references.iter().map(ends)),
             widths: Grouped::new(rows.widths.iter().map(|(oid, number, width)| (*oid, (*number, *width)))),
             foreign: Foreign::of(rows),
             said: HashMap::new(),
@@ -249,41 +246,60 @@ impl<'a> Builder<'a> {
                 inherit(parent, relation);
             }
         }
-        for (into, above, from) in self.cascades.of(oid).copied().collect::<Vec<_>>() {
-            self.finish_first(above, depth);
-            let shown = self.done(above).and_then(|above| above.classified.get(&from).cloned()).unwrap_or_default();
-            relation.filled |= !shown.is_empty();
-            for classified in shown {
-                relation.classified.add(into, classified);
-            }
-        }
-        for (into, from) in self.generated.of(oid) {
+        self.generate(relation);
+        relation.subject_unique =
+            relation.subject.is_some_and(|number| self.unique.of(oid).any(|column| *column == number));
+    }
+
+    /// What columns hold that are generated from others of their relation.
+    fn generate(&self, relation: &mut Relation) {
+        for (into, from) in self.generated.of(relation.oid) {
             let shown = relation.classified.get(from).cloned().unwrap_or_default();
             relation.filled |= !shown.is_empty();
             for classified in shown {
                 relation.classified.add(*into, classified);
             }
         }
-        relation.subject_unique =
-            relation.subject.is_some_and(|number| self.unique.of(oid).any(|column| *column == number));
-        self.refer(relation, depth);
     }
 
-    /// Whose key its subject column has.
-    fn refer(&mut self, relation: &mut Relation, depth: usize) {
-        let Some(subject) = relation.subject else { return };
-        let to = self
-            .references
-            .of(relation.oid)
-            .filter(|(own, ..)| *own == subject)
-            .map(|(_, oid, number)| (*oid, *number));
-        for (oid, number) in to.collect::<Vec<_>>() {
-            if oid != relation.oid {
-                self.finish_first(oid, depth);
+    /// What foreign keys that cascade put into columns: of tables that refer to each other in whatever order, rings among them.
+    fn cascade(&mut self, references: &[Reference]) {
+        for _ in 0..CASCADES_MAX {
+            let mut changed = false;
+            for Reference { from: (oid, into), to: (above, from), .. } in references.iter().filter(|all| all.cascades) {
+                let shown = self.done(*above).and_then(|above| above.classified.get(from).cloned()).unwrap_or_default();
+                let Some(place) = self.place(*oid).filter(|_| !shown.is_empty()) else { continue };
+                let Some(mut relation) = self.done.get_mut(place).and_then(Option::take) else { continue };
+                relation.filled = true;
+                let mut grew = false;
+                for classified in shown {
+                    grew |= relation.classified.add(*into, classified);
+                }
+                if grew {
+                    self.generate(&mut relation);
+                }
+                changed |= grew;
+                if let Some(done) = self.done.get_mut(place) {
+                    *done = Some(relation);
+                }
             }
-            if self.done(oid).is_some_and(|other| other.subject == Some(number)) {
-                relation.rare_mut().refers_to = Some(oid);
+            if !changed {
                 return;
+            }
+        }
+    }
+
+    /// Whose keys subject columns have.
+    fn refer(&mut self, references: &[Reference]) {
+        for Reference { from: (oid, own), to: (other, its), .. } in references.iter().filter(|all| all.from != all.to) {
+            let is_subject = |relation: Oid, number: i16| {
+                self.done(relation).is_some_and(|relation| relation.subject == Some(number))
+            };
+            if !is_subject(*oid, *own) || !is_subject(*other, *its) {
+                continue;
+            }
+            if let Some(Some(relation)) = self.place(*oid).and_then(|place| self.done.get_mut(place)) {
+                relation.rare_mut().refers_to = Some(*other);
             }
         }
     }

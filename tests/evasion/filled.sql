@@ -189,15 +189,22 @@ drop table other.behind, other.taken
 
 -- by a foreign key that follows its table
 create table other.keys (email text primary key)
-create table other.following (email text references other.keys on update cascade)
+create table other.following (email text unique references other.keys on update cascade, own text unique)
+create table other.last (email text references other.following (email) on update cascade, more text unique, upon text generated always as (email || '!') stored)
+alter table other.following add foreign key (own) references other.last (more) on update cascade
 insert into other.keys select 'x' || i from generate_series(1, 40) i
 insert into other.following select email from other.keys
+insert into other.last select email from other.keys
 select pg_sleep(3)
 update other.keys k set email = c.email from shop.customers c where k.email = 'x' || c.id
 select pg_sleep(3)
 --> inferred / assumed | email | 40
 select email from other.following
-drop table other.following, other.keys
+--> inferred / assumed | email | 40
+select email from other.last
+--> inferred / assumed | email | 40
+select upon from other.last
+drop table other.last, other.following, other.keys cascade
 
 -- many people in one value of a view, or of a table
 create view other.all_in_one as select string_agg(email, ',') as v from shop.customers
