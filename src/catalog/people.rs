@@ -235,20 +235,24 @@ impl Resolver<'_> {
         let (same, covered) = (same_people(&pairs), covered(&pairs, &rows));
         // Of rows that are joined by their subject columns, one. Whose those without such a column are, is not known: they may be the others', but
         // where the same table is read twice.
-        let mut people: BTreeMap<&Key, u16> = BTreeMap::new();
+        let mut people: BTreeMap<(&Key, Option<&Text>), u16> = BTreeMap::new();
         let mut by_table: BTreeMap<&Text, u16> = BTreeMap::new();
         let mut counts_all = true;
         for (key, row) in rows.iter().filter(|(_, row)| row.shows) {
             counts_all &= covered.contains(key) && row.is_own && row.people <= 1;
             if row.subject.is_some() {
-                let its = people.entry(same.get(key).copied().unwrap_or(key)).or_default();
+                let known = row.is_known.then_some(&row.table);
+                let its = people.entry((same.get(key).copied().unwrap_or(key), known)).or_default();
                 *its = row.people.max(*its);
             } else {
                 let its = by_table.entry(&row.table).or_default();
                 *its = its.saturating_add(row.people);
             }
         }
-        let with_subject = people.into_values().fold(0, u16::saturating_add);
+        // One whose table is not known is of those that it is joined to.
+        let is_joined = |key: &Key| people.keys().any(|(its, known)| *its == key && known.is_some());
+        let counted = people.iter().filter(|((key, known), _)| known.is_some() || !is_joined(key));
+        let with_subject = counted.fold(0_u16, |sum, (_, count)| sum.saturating_add(*count));
         let most = by_table.into_values().fold(with_subject, u16::max).max(1);
         // Where the text has more of one relation's than come on the wire, which of them come is not known.
         let of_relation =
@@ -382,9 +386,14 @@ fn shows_keys(pairs: &[Joined<'_>], rows: &BTreeMap<Key, Row>) -> bool {
 
 /// Whether there are people of several tables in a row that are not joined by them, so that the same key in two of them may be two people.
 fn are_apart(rows: &BTreeMap<Key, Row>, same: &BTreeMap<&Key, &Key>) -> bool {
-    let mut tables: BTreeMap<&Key, BTreeSet<&Text>> = BTreeMap::new();
+    let (mut tables, mut known): (BTreeMap<&Key, BTreeSet<&Text>>, BTreeMap<&Key, &Text>) = Default::default();
     for (key, row) in rows.iter().filter(|(_, row)| row.has_subject || row.shows && row.subject.is_some()) {
-        tables.entry(same.get(key).copied().unwrap_or(key)).or_default().insert(&row.table);
+        let group = same.get(key).copied().unwrap_or(key);
+        tables.entry(group).or_default().insert(&row.table);
+        // Over a third row, whose table is not known.
+        if row.is_known && known.insert(group, &row.table).is_some_and(|other| *other != row.table) {
+            return true;
+        }
     }
     let mut groups: Vec<BTreeSet<&Text>> = tables.into_values().collect();
     let mut linked = groups.pop().unwrap_or_default();

@@ -184,6 +184,10 @@ select c.id, c.email, s.email from shop.customers c, shop.staff s where c.id = 1
 select c.id, c.email, s.id, s.email from shop.customers c join shop.staff s on s.id = c.id
 --> inferred | email, shop.staff.email | 10 | no more
 select c.email, s.email from shop.customers c join shop.staff s using (id)
+--> inferred | email, shop.visits.ip, shop.staff.email | 10
+select c.id, c.email, v.customer_id, v.ip, s.id, s.email from shop.customers c, shop.visits v, shop.staff s where v.customer_id = c.id and s.id = v.customer_id
+--> inferred | email, shop.visits.ip, shop.staff.email | 10 | no more
+select c.email, v.ip, s.email from shop.customers c, shop.visits v, shop.staff s where v.customer_id = c.id and s.id = v.customer_id
 --> inferred / assumed | email, shop.staff.email | 45 | no more
 select json_agg(c.email), (select json_agg(s.email) from shop.staff s) from shop.customers c
 --> exact | email, shop.visits.ip | 20
