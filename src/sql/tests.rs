@@ -531,4 +531,5 @@ fn a_row_in_parentheses_is_its_columns() {
     assert_eq!(columns("select (c).x from (select a as x, b as c from t) c"), "~t.a ~t.b");
     assert_eq!(columns("select x.email from (select (c).* from customers c) x"), "?~customers.c customers.email");
     assert_eq!(columns("select (c.d).* from (select c as d from customers c) c"), "unknown");
+    assert_eq!(columns("select (d).* from customers"), "?~customers.*");
 }

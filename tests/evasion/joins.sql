@@ -138,6 +138,8 @@ select c.id, v.ip from shop.customers c left join shop.visits v on v.customer_id
 select c.id, v.ip from shop.customers c join shop.visits v on v.customer_id = c.id and v.at < '2026-01-01'
 
 -- of whom there is one beside each, or perhaps none
+--> inferred | email | 40
+select x.customer_id, c.email from shop.customers c left join lateral (select o.customer_id from shop.products p join shop.orders o on o.customer_id = c.id and o.id < 3) x on true
 --> exact | shop.visits.ip | 20
 select c.id, x.ip from shop.customers c cross join lateral (select v.ip from shop.visits v where v.customer_id = c.id and v.at < '2026-01-01') x
 --> inferred | shop.visits.ip | 20

@@ -31,7 +31,9 @@ pub(super) fn join(operator: &JoinOperator, relations: &[Relation], own: usize, 
         JoinConstraint::On(condition) => {
             for (one, other) in equalities(condition) {
                 let [one, other] = [one, other].map(|expr| columns(expr, relations, outer));
-                let ((one_left, one_right), (other_left, other_right)) = (parted(&one, joined), parted(&other, joined));
+                // What a query around has is there whatever is joined here.
+                let sides = |columns| (parted(columns, before).1, parted(columns, joined).1);
+                let ((one_left, one_right), (other_left, other_right)) = (sides(&one), sides(&other));
                 one_left.iter().for_each(|left| other_right.iter().for_each(|right| pair(left, right)));
                 other_left.iter().for_each(|left| one_right.iter().for_each(|right| pair(left, right)));
             }

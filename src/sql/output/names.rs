@@ -9,7 +9,7 @@ use pg_query::protobuf::Token;
 use super::super::tokens::Lexeme;
 use super::essential::around_call;
 use super::rows::picks;
-use super::{Column, Scope, everything};
+use super::{Column, ColumnRef, Scope, Sought, everything};
 
 /// The word. Of each column named it has four parts: what it is to its item, the relation or nothing, the column or nothing, and the item's other
 /// name or nothing; [`END`] stands behind each.
@@ -86,7 +86,13 @@ fn row(name: &str, scope: Scope<'_>) -> Vec<Column> {
             columns.iter_mut().for_each(|column| column.refs.extend_from_slice(&of_column));
             columns
         }
-        None => vec![Column { name: None, refs: scope.column(None, name, false) }],
+        None => {
+            let any = |found: ColumnRef| {
+                let sought = Sought { name: name.into(), perhaps: true, ..Sought::default() };
+                ColumnRef { column: None, sought: Some(Box::new(sought)), ..found }
+            };
+            vec![Column { name: None, refs: scope.column(None, name, false).into_iter().map(any).collect() }]
+        }
     }
 }
 
