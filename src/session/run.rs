@@ -78,7 +78,7 @@ pub(super) struct Run {
     /// What was found out by it.
     sighted: Vec<Sighted>,
     /// Those of its earlier results.
-    earlier_people: Option<People>,
+    earlier_people: Option<Box<People>>,
     /// When a gate wants to look again.
     pub watched: Watched,
     /// What functions said in notices.
@@ -109,8 +109,8 @@ pub(super) struct Watched {
 const ESTIMATED_EVERY_ROWS: u64 = 1_024;
 
 /// Two results' people: at most so many, because some may be in both.
-fn add(earlier: Option<People>, people: People) -> People {
-    let Some(mut all) = earlier else { return people };
+fn add(earlier: Option<Box<People>>, people: People) -> Box<People> {
+    let Some(mut all) = earlier else { return Box::new(people) };
     let heads = all.heads().and(people.heads());
     all.distinct = heads.together;
     all.counted = match heads.apart == heads.together {
@@ -221,7 +221,7 @@ impl Run {
 
     /// The people so far, after a row.
     pub fn watch_people(&mut self) -> Option<Heads> {
-        let earlier = self.earlier_people.as_ref().map(People::heads);
+        let earlier = self.earlier_people.as_deref().map(People::heads);
         let now = match &self.people {
             Some(counting) if counting.is_exact() || self.rows.is_multiple_of(ESTIMATED_EVERY_ROWS) => {
                 counting.heads().and(earlier.unwrap_or_default())
@@ -258,11 +258,11 @@ impl Run {
     }
 
     /// The people of all its results.
-    pub fn take_people(&mut self) -> Option<People> {
-        let last = self.people.take().map(|counting| counting.people());
-        match (self.earlier_people.take(), last) {
-            (Some(earlier), Some(last)) => Some(add(Some(earlier), last)),
-            (earlier, last) => earlier.or(last),
+    pub fn take_people(&mut self) -> Option<Box<People>> {
+        let (earlier, last) = (self.earlier_people.take(), self.people.take());
+        match last.map(|counting| counting.people()) {
+            Some(last) => Some(add(earlier, last)),
+            None => earlier,
         }
     }
 

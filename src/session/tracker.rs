@@ -267,7 +267,7 @@ impl Tracker {
             sqlstate: how.sqlstate,
             error: how.error,
             told: Told { raised: run.raised, ..how.told },
-            people: run.take_people().map(Box::new),
+            people: run.take_people(),
             baits: std::mem::take(&mut run.sprung).into(),
             sighted: run.take_sighted().into(),
             columns: run.columns,
