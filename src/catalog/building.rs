@@ -3,16 +3,19 @@
 //! In: [`Rows`], the classification, and what is known of where classified columns went. Out: a [`Relation`] an OID. PURE. What a view is made from and
 //! cannot be followed may be anything that it depends on.
 
+mod related;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use self::related::inherit;
 use super::called;
 use super::classification::{ByName, Classification, Level};
 use super::computed::Computed;
 use super::foreign::Foreign;
 use super::lineage::Lineage;
 use super::relations::{Classified, Oid, Relation, Relations, Rule, place_of, places_by_name};
-use super::snapshot::{Listed, Reference, Rows, View};
+use super::snapshot::{Listed, Rows, Snapshot, View};
 use crate::record::Text;
 use crate::sql;
 
@@ -29,8 +32,9 @@ pub(super) fn relations(
     classification: &Classification,
     lineage: &Lineage,
     computed: &Computed,
+    before: Option<&Snapshot>,
 ) -> Relations {
-    let mut builder = Builder::new(rows, classification, lineage, computed);
+    let mut builder = Builder { before, ..Builder::new(rows, classification, lineage, computed) };
     // Tables before the views over them, which are to show what is below a table, too.
     let is_view = |place: &usize| rows.relations.get(*place).is_some_and(|listed| matches!(listed.kind, 'v' | 'm'));
     let (views, tables): (Vec<usize>, Vec<usize>) = (0..rows.relations.len()).partition(is_view);
@@ -100,6 +104,7 @@ struct Builder<'a> {
     /// By comments and security labels.
     said: HashMap<(Oid, i16), Level>,
     search_path: &'a [Text],
+    before: Option<&'a Snapshot>,
     /// By the same places.
     done: Vec<Option<Relation>>,
 }
@@ -153,6 +158,7 @@ impl<'a> Builder<'a> {
             foreign: Foreign::of(rows),
             said: HashMap::new(),
             search_path: &rows.search_path,
+            before: None,
             done: vec![None; rows.relations.len()],
         };
         for (oid, number, comment) in &rows.comments {
@@ -215,7 +221,7 @@ impl<'a> Builder<'a> {
             let level = by_name.max(there).max(self.said.get(&(oid, *number)).copied());
             if let Some(level) = level {
                 let name = format!("{}.{column}", relation.name).into();
-                relation.classified.of(*number).push(Classified { name, level });
+                relation.classified.add(*number, Classified { name, level });
             }
         }
         for column in self.named.get(&(&*schema, &*name)).into_iter().flatten() {
@@ -246,9 +252,27 @@ impl<'a> Builder<'a> {
                 inherit(parent, relation);
             }
         }
+        if relation.subject.is_none() {
+            self.carry_subject(relation);
+        }
         self.generate(relation);
         relation.subject_unique =
             relation.subject.is_some_and(|number| self.unique.of(oid).any(|column| *column == number));
+    }
+
+    /// The column by which people are counted of a table that no entry names, since it or the column got another name: for as long as there is one for
+    /// the name that it had.
+    fn carry_subject(&self, relation: &mut Relation) {
+        let Some(known) = self.before.and_then(|before| before.relation(relation.oid)) else { return };
+        let (schema, table) = known.subject_table();
+        let is_there = |number: &i16| relation.column_named(*number).is_some();
+        if self.classification.subject(schema, table).is_none() {
+            return;
+        }
+        relation.subject = known.subject.filter(is_there);
+        if relation.subject.is_some() && *known.subject_table() != relation.parts {
+            relation.rare_mut().subject_of = Some(known.subject_table().clone());
+        }
     }
 
     /// What columns hold that are generated from others of their relation.
@@ -258,71 +282,6 @@ impl<'a> Builder<'a> {
             relation.filled |= !shown.is_empty();
             for classified in shown {
                 relation.classified.add(*into, classified);
-            }
-        }
-    }
-
-    /// What foreign keys that cascade put into columns: of tables that refer to each other in whatever order, rings among them.
-    fn cascade(&mut self, references: &[Reference]) {
-        for _ in 0..CASCADES_MAX {
-            let mut changed = false;
-            for Reference { from: (oid, into), to: (above, from), .. } in references.iter().filter(|all| all.cascades) {
-                let shown = self.done(*above).and_then(|above| above.classified.get(from).cloned()).unwrap_or_default();
-                let Some(place) = self.place(*oid).filter(|_| !shown.is_empty()) else { continue };
-                let Some(mut relation) = self.done.get_mut(place).and_then(Option::take) else { continue };
-                relation.filled = true;
-                let mut grew = false;
-                for classified in shown {
-                    grew |= relation.classified.add(*into, classified);
-                }
-                if grew {
-                    self.generate(&mut relation);
-                }
-                changed |= grew;
-                if let Some(done) = self.done.get_mut(place) {
-                    *done = Some(relation);
-                }
-            }
-            if !changed {
-                return;
-            }
-        }
-    }
-
-    /// Whose keys subject columns have.
-    fn refer(&mut self, references: &[Reference]) {
-        for Reference { from: (oid, own), to: (other, its), .. } in references.iter().filter(|all| all.from != all.to) {
-            let is_subject = |relation: Oid, number: i16| {
-                self.done(relation).is_some_and(|relation| relation.subject == Some(number))
-            };
-            if !is_subject(*oid, *own) || !is_subject(*other, *its) {
-                continue;
-            }
-            if let Some(Some(relation)) = self.place(*oid).and_then(|place| self.done.get_mut(place)) {
-                relation.rare_mut().refers_to = Some(*other);
-            }
-        }
-    }
-
-    /// What is read of a table that others inherit from is theirs, too: of columns that are not classified there.
-    fn above(&mut self, inherits: &[(Oid, Oid)]) {
-        let parents: BTreeSet<Oid> = inherits.iter().map(|(_, parent)| *parent).collect();
-        let known = parents.iter().filter_map(|oid| self.done(*oid));
-        let own: HashSet<(Oid, i16)> =
-            known.flat_map(|parent| parent.classified.keys().map(|number| (parent.oid, number))).collect();
-        for _ in 0..VIEW_DEPTH_MAX {
-            let mut changed = false;
-            for (child, parent) in inherits {
-                let (Some(child), Some(place)) = (self.done(*child), self.place(*parent)) else { continue };
-                if child.classified.is_empty() {
-                    continue;
-                }
-                let child = child.clone();
-                let Some(Some(parent)) = self.done.get_mut(place) else { continue };
-                changed |= shows_of(&child, parent, &own);
-            }
-            if !changed {
-                return;
             }
         }
     }
@@ -397,7 +356,7 @@ impl<'a> Builder<'a> {
         let single = followed.is_some_and(|followed| followed.single);
         for (index, (number, _)) in columns.iter().enumerate() {
             let refs = followed.and_then(|followed| followed.columns.get(index)).map(|(_, refs)| refs);
-            let shown = match refs.and_then(|refs| self.shown(refs)) {
+            let mut shown = match refs.and_then(|refs| self.shown(refs)) {
                 Some((shown, subject)) => {
                     if let Some(Subject { unique, of }) = subject.filter(|_| relation.subject.is_none()) {
                         relation.subject = Some(*number);
@@ -410,6 +369,7 @@ impl<'a> Builder<'a> {
                 None => self.anything(&dependencies, view.takes_rows()),
             };
             if !shown.is_empty() {
+                shown.shrink_to_fit();
                 *relation.classified.of(*number) = shown;
             }
             widths.extend(refs.and_then(|refs| self.width(refs)).map(|width| (*number, width)));
@@ -545,44 +505,5 @@ impl<'a> Builder<'a> {
             }
         }
         shown.into_iter().collect()
-    }
-}
-
-/// True where the parent shows more than before.
-fn shows_of(child: &Relation, parent: &mut Relation, own: &HashSet<(Oid, i16)>) -> bool {
-    let mut changed = false;
-    for (column, number) in child.columns.iter() {
-        let Some(into) = parent.columns.get(column).copied().filter(|into| !own.contains(&(parent.oid, *into))) else {
-            continue;
-        };
-        for classified in child.classified.get(number).into_iter().flatten() {
-            changed |= parent.classified.add(into, classified.clone());
-        }
-        if changed && parent.subject.is_none() && child.subject == Some(*number) {
-            parent.subject = Some(into);
-            parent.rare_mut().subject_of = Some(child.subject_table().clone());
-        }
-    }
-    parent.filled |= changed;
-    changed
-}
-
-/// A partition, and a table that inherits, is classified as its parents are.
-fn inherit(parent: &Relation, relation: &mut Relation) {
-    relation.filled |= parent.filled;
-    for (column, number) in parent.columns.iter() {
-        let Some(here) = relation.columns.get(column).copied() else { continue };
-        for classified in parent.classified.get(number).into_iter().flatten() {
-            let own = Classified { name: format!("{}.{column}", relation.name).into(), ..classified.clone() };
-            let present = relation.classified.of(here);
-            match present.iter_mut().find(|other| other.name == own.name) {
-                Some(other) => other.level = other.level.max(own.level),
-                None => present.push(own),
-            }
-        }
-        if relation.subject.is_none() && parent.subject == Some(*number) {
-            relation.subject = Some(here);
-            relation.rare_mut().subject_of = Some(parent.subject_table().clone());
-        }
     }
 }

@@ -27,19 +27,18 @@ pub(super) fn build(
     classification: &Classification,
     lineage: &mut Lineage,
 ) -> (Snapshot, Vec<Learned>) {
-    let Some(before) = before else { return (Snapshot::build(rows, classification, lineage), Vec::new()) };
+    let Some(before) = before else { return (Snapshot::build(rows, classification, lineage, None), Vec::new()) };
     let mut learned = renamed(before.snapshot, rows, classification);
     learned.iter().for_each(|renamed| _ = lineage.learn(renamed, false));
-    let mut snapshot = Snapshot::build(rows, classification, lineage);
+    let mut snapshot = Snapshot::build(rows, classification, lineage, Some(before.snapshot));
     let inherits: HashSet<(Oid, Oid)> = rows.inherits.iter().copied().collect();
     let parted = before.inherits.iter().filter(|edge| !inherits.contains(edge)).map(|(child, _)| *child).collect();
     let left = left(before, &snapshot, &parted, classification);
     if !left.is_empty() {
         left.iter().for_each(|left| _ = lineage.learn(left, false));
         learned.extend(left);
-        snapshot = Snapshot::build(rows, classification, lineage);
+        snapshot = Snapshot::build(rows, classification, lineage, Some(before.snapshot));
     }
-    carry_subjects(before.snapshot, &mut snapshot);
     (snapshot, learned)
 }
 
@@ -88,18 +87,4 @@ fn left(before: &Before<'_>, after: &Snapshot, parted: &HashSet<Oid>, classifica
         learned.collects(held.is_collected && !gone.is_empty());
     }
     left.into_values().filter(Learned::says_something).collect()
-}
-
-/// Tables whose people are counted by a column that no entry names under their new name.
-fn carry_subjects(before: &Snapshot, after: &mut Snapshot) {
-    for relation in after.relations_mut() {
-        let known = before.relation(relation.oid).filter(|_| relation.subject.is_none());
-        if let Some(known) =
-            known.filter(|known| known.subject.is_some_and(|number| relation.column_named(number).is_some()))
-        {
-            (relation.subject, relation.subject_unique) = (known.subject, known.subject_unique);
-            let rare = relation.rare_mut();
-            (rare.subject_of, rare.refers_to) = (Some(known.subject_table().clone()), known.rare().refers_to);
-        }
-    }
 }

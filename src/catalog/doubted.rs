@@ -5,7 +5,7 @@
 //! counted for it: what is read of them is not exact, no more and no less. What had been counted before is kept with the lineage, so that a restart ends
 //! no doubt. Where nothing had been, it is every relation there is; on servers that do not count, every one from then on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,30 @@ const READINGS_MAX: usize = 8;
 /// What had been counted before anything was, as it is kept: no relation has this OID.
 const NOTHING_COUNTED: [(Oid, i64); 1] = [(0, 0)];
 
-/// Of each relation something that changes whenever it is written.
-pub(super) type Written = HashMap<Oid, i64>;
+/// Of each relation something that changes whenever it is written; by OID, rising. There are as many as relations, several times over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written(Vec<(Oid, i64)>);
+
+impl Written {
+    pub(super) fn get(&self, oid: Oid) -> Option<i64> {
+        self.0.get(place_of(&self.0, oid, |(its, _)| *its)?).map(|(_, written)| *written)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Oid, i64)> {
+        self.0.iter().copied()
+    }
+}
+
+/// Of one OID the first.
+impl FromIterator<(Oid, i64)> for Written {
+    fn from_iter<I: IntoIterator<Item = (Oid, i64)>>(all: I) -> Written {
+        let mut all: Vec<(Oid, i64)> = all.into_iter().collect();
+        all.sort_by_key(|(oid, _)| *oid);
+        all.dedup_by_key(|(oid, _)| *oid);
+        all.shrink_to_fit();
+        Written(all)
+    }
+}
 
 /// Of one database.
 #[derive(Clone, Debug, Default)]
@@ -110,12 +132,12 @@ impl Doubt {
             open.before = None;
             return None;
         };
-        let before = open.before.get_or_insert_with(|| Arc::new(NOTHING_COUNTED.into()));
+        let before = open.before.get_or_insert_with(|| Arc::new(Written::from_iter(NOTHING_COUNTED)));
         if self.reading_since.is_none_or(|since| since < open.until) {
             return None;
         }
         let mut written: BTreeSet<Oid> =
-            now.iter().filter(|(oid, now)| before.get(oid) != Some(now)).map(|(oid, _)| *oid).collect();
+            now.iter().filter(|(oid, now)| before.get(*oid) != Some(*now)).map(|(oid, _)| oid).collect();
         // A partition's rows are its parents', too.
         let mut last = 0;
         while last != written.len() {

@@ -184,6 +184,9 @@ pub struct Kept {
     /// People are counted by this column: it need not be classified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     subject: bool,
+    /// Schema and name of the table whose people these are, where it is another one: what it was called, for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject_of: Option<(Text, Text)>,
     /// Of a doubt that is open: what the server had counted before, by relation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     counted: Vec<(u32, i64)>,
@@ -209,15 +212,14 @@ impl Kept {
             oid: None,
             number: None,
             subject: false,
+            subject_of: None,
             counted: Vec::new(),
         }
     }
 
     /// A doubt that is open, and what had been counted before.
     pub(super) fn open_doubt(database: &Text, before: &Written) -> Kept {
-        let mut counted: Vec<(u32, i64)> = before.iter().map(|(oid, count)| (*oid, *count)).collect();
-        counted.sort_unstable();
-        Kept { counted, ..Kept::bare(database, &Text::default(), &EVERY.into(), DOUBTED) }
+        Kept { counted: before.iter().collect(), ..Kept::bare(database, &Text::default(), &EVERY.into(), DOUBTED) }
     }
 
     /// What had been counted, where it is such a doubt.
@@ -250,6 +252,7 @@ pub(super) fn identities(database: &Text, snapshot: &Snapshot, classification: &
             oid: Some(relation.oid),
             number: Some(number),
             subject,
+            subject_of: relation.rare().subject_of.clone().filter(|_| subject),
             counted: Vec::new(),
         };
         for (number, classified) in relation.classified.iter() {
@@ -283,6 +286,9 @@ pub(super) fn remembered(kept: &[Kept], now: &Rows, classification: &Classificat
         relation.columns.insert(column.clone(), number);
         if kept.subject {
             relation.subject = Some(number);
+            if kept.subject_of.is_some() {
+                relation.rare_mut().subject_of = kept.subject_of.clone();
+            }
         } else if let Some(classified) = classified(&(kept.from.clone(), kept.level.clone()), classification) {
             if *classified.name != format!("{}.{column}", relation.name) {
                 put.entry((oid, number)).or_default().columns.insert(classified.clone());
@@ -416,6 +422,7 @@ impl Lineage {
                     oid: None,
                     number: None,
                     subject: false,
+                    subject_of: None,
                     counted: Vec::new(),
                 });
             }

@@ -24,7 +24,7 @@ use super::questions::{
     OPERATORS, PUBLISHED, READABLE_STATISTICS, REFERENCES, RELATIONS, RULES, SEARCH_PATH, SEES_STATISTICS, SETTINGS,
     STATISTICS, TRIGGERS, UNIQUE, UNNAMED, VERSION, VIEW_CALLS, VIEWS, WIDTHS, WRITTEN,
 };
-use super::snapshot::{Listed, LoginPath, Published, Reference, Rows, Snapshot, View};
+use super::snapshot::{Listed, LoginPath, Oid, Published, Reference, Rows, Snapshot, View};
 use super::{Catalog, Classification, Config};
 use crate::clock::Clock;
 use crate::error::Fault;
@@ -163,7 +163,7 @@ pub async fn check(config: &Config, classification: &Classification) -> Vec<Faul
         Ok(rows) => rows,
         Err(error) => return fault(format!("the catalog cannot be read: {}", in_full(&error))),
     };
-    let snapshot = Snapshot::build(&rows, classification, &Lineage::default());
+    let snapshot = Snapshot::build(&rows, classification, &Lineage::default(), None);
     let mut faults = Vec::new();
     for (schema, table, columns, line) in classification.named() {
         let Some(relation) = snapshot.named(schema, table) else {
@@ -337,14 +337,13 @@ async fn rows(client: &Client, catalog: &Catalog, before: &Rows) -> Result<Rows,
         operators: read_all(client, OPERATORS, &[], |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).await?,
         built_in: read_all(client, BUILT_IN, &[], |row| text(row, 0)).await?,
         search_path: schemas(&path),
-        written: written.map(|written| Arc::new(written.into_iter().collect())),
         ..Rows::default()
     };
     add_views(client, before, &mut rows).await?;
-    if let Some(written) = rows.written.as_mut().and_then(Arc::get_mut) {
-        // A view is what its definition makes it.
-        written.extend(rows.views.iter().filter_map(|(oid, view)| Some((*oid, view.made().parse().ok()?))));
-    }
+    // A view is what its definition makes it.
+    let made = |(oid, view): &(Oid, Arc<View>)| Some((*oid, view.made().parse().ok()?));
+    let views = rows.views.iter().filter_map(made);
+    rows.written = written.map(|written| Arc::new(views.chain(written).collect()));
     rows.written_by = Clock::system().now();
     follow_ahead(&rows);
     add_rest(client, version, &mut rows).await?;

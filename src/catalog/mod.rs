@@ -485,7 +485,8 @@ impl Catalog {
     /// Another classification is in force from now on, for every database.
     pub fn set_classification(&self, classification: Classification) {
         for database in self.write().values_mut().filter(|database| database.snapshot.is_some()) {
-            let snapshot = Snapshot::build(&database.rows, &classification, &database.lineage);
+            let snapshot =
+                Snapshot::build(&database.rows, &classification, &database.lineage, database.snapshot.as_deref());
             database.subjects = to_be_read(&snapshot, &classification, &database.unsettled);
             database.snapshot = Some(Arc::new(snapshot));
         }

@@ -256,11 +256,6 @@ impl Relations {
         self.all.iter()
     }
 
-    /// All of them, to change.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Relation> {
-        self.all.iter_mut()
-    }
-
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.all.len()

@@ -253,8 +253,14 @@ fn everything(relations: &Relations) -> Vec<Classified> {
 }
 
 impl Snapshot {
-    /// Joins the rows, the classification, and what is known of where classified columns went.
-    pub fn build(rows: &Rows, classification: &Classification, lineage: &Lineage) -> Snapshot {
+    /// Joins the rows, the classification, and what is known of where classified columns went. `before`: as it was until now, by which tables are
+    /// known whose names changed.
+    pub fn build(
+        rows: &Rows,
+        classification: &Classification,
+        lineage: &Lineage,
+        before: Option<&Snapshot>,
+    ) -> Snapshot {
         let mut snapshot = Snapshot {
             relations: Relations::default(),
             functions: Functions::default(),
@@ -271,7 +277,8 @@ impl Snapshot {
             members: Arc::clone(&rows.members),
         };
         let bodies = Bodies::default();
-        snapshot.is_unfinished = (0..ROUNDS_MAX).all(|_| snapshot.follow(rows, &bodies, classification, lineage));
+        snapshot.is_unfinished =
+            (0..ROUNDS_MAX).all(|_| snapshot.follow(rows, &bodies, classification, lineage, before));
         if snapshot.is_unfinished {
             tracing::warn!("code reads what code fills, more than {ROUNDS_MAX} one behind the other: nothing is exact");
         }
@@ -288,8 +295,9 @@ impl Snapshot {
         bodies: &Bodies<'a>,
         classification: &Classification,
         lineage: &Lineage,
+        before: Option<&Snapshot>,
     ) -> bool {
-        self.relations = building::relations(rows, classification, lineage, &self.put);
+        self.relations = building::relations(rows, classification, lineage, &self.put, before);
         self.everything = everything(&self.relations);
         let find = |name: &sql::RelationName, path: Option<&[Text]>| self.meant(name, path);
         let functions = Functions::build(&rows.functions, &rows.operators, &rows.built_in, bodies, &find);
@@ -497,11 +505,6 @@ impl Snapshot {
     /// A snapshot of these alone.
     pub(super) fn of_tables(relations: Relations, put: Computed) -> Snapshot {
         Snapshot { relations, put, ..Snapshot::default() }
-    }
-
-    /// Each relation, to change.
-    pub(super) fn relations_mut(&mut self) -> impl Iterator<Item = &mut Relation> {
-        self.relations.iter_mut()
     }
 
     /// By OID.

@@ -179,7 +179,7 @@ fn partitions_and_comments_are_classified() {
     assert_eq!(columns(&found), ["shop.orders.note"]);
 }
 
-/// Renamed, moved, and a column renamed, by somebody who did not come through here; and read again once more.
+/// Renamed, moved, and a column renamed, by somebody who did not come through here; and read again once more, with the classification.
 #[test]
 fn what_is_renamed_is_followed_by_oid() {
     let catalog = catalog();
@@ -197,6 +197,13 @@ fn what_is_renamed_is_followed_by_oid() {
         assert!(catalog.subject_columns("shop").columns.contains_key(&(1, 1)));
     }
     assert!(catalog.has_grown() && !catalog.has_grown());
+    let reload = |yaml: &str| {
+        catalog.set_classification(Classification::parse(yaml, Path::new("c.yaml")).unwrap());
+        catalog.put("shop", renamed.clone(), 0);
+        catalog.subject_columns("shop").columns.contains_key(&(1, 1))
+    };
+    assert!(reload(CLASSIFICATION));
+    assert!(!reload(&CLASSIFICATION.replace("subject: id", "")), "nobody is counted by it any more");
 }
 
 /// A rule's own relations, and those of the rules that it sets off; of the event alone.
@@ -206,12 +213,8 @@ fn what_rules_touch_is_named() {
     catalog.put("shop", Rows { rules: vec![(1, '2', 4), (4, '3', 5)], ..rows() }, 0);
     let written = |text: &str| {
         let analysis = sql::analyze(text).remove(0);
-        catalog
-            .understand(&analysis, &context("shop"), None)
-            .relations_written
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        let found = catalog.understand(&analysis, &context("shop"), None);
+        found.relations_written.iter().map(ToString::to_string).collect()
     };
     let ruled: Vec<String> = written("update customers set email = 'x'");
     assert_eq!(ruled, ["public.notes", "shop.customers", "shop.orders"]);
@@ -236,7 +239,7 @@ fn a_session_begins_with_the_search_path_of_its_role_and_database() {
         path(Some("chief"), true, "of_both"),
     ];
     let snapshot =
-        Snapshot::build(&Rows { login_paths: paths, ..rows() }, &Classification::built_in(), &Lineage::default());
+        Snapshot::build(&Rows { login_paths: paths, ..rows() }, &Classification::built_in(), &Lineage::default(), None);
     let first = |role: &str| snapshot.login_path(role)[0].to_string();
     assert_eq!([first("chief"), first("clerk"), first("other")], ["of_both", "of_role", "of_database"]);
 }
@@ -312,7 +315,7 @@ fn a_column_that_is_computed_holds_what_its_code_reads() {
         ..rows()
     };
     let classification = Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless");
-    let snapshot = Snapshot::build(&rows, &classification, &Lineage::default());
+    let snapshot = Snapshot::build(&rows, &classification, &Lineage::default(), None);
     let shown = |oid: u32, column: &str| {
         let relation = snapshot.relation(oid).expect("there");
         relation.shows(Some(column)).into_iter().map(|found| found.name.to_string()).collect::<Vec<_>>()
@@ -394,7 +397,7 @@ fn a_generated_column_and_a_parent_hold_what_they_are_made_of() {
     rows.views.push(view(8, "SELECT above.email AS e FROM shop.above;"));
     rows.dependencies.push((8, 7, 1));
     let classification = Classification::parse(CLASSIFICATION, Path::new("c.yaml")).expect("faultless");
-    let snapshot = Snapshot::build(&rows, &classification, &Lineage::default());
+    let snapshot = Snapshot::build(&rows, &classification, &Lineage::default(), None);
     let shown = |oid: u32, column: &str| {
         let relation = snapshot.relation(oid).expect("there");
         let shown = relation.shows(Some(column)).into_iter().map(|found| found.name.to_string());
@@ -461,7 +464,7 @@ fn a_suspected_name_is_what_the_wire_says_where_that_is_a_table() {
 
 /// Rows of which so much had been written of the relation 4, by then.
 fn counted(by: i64, written: i64) -> Rows {
-    Rows { written: Some(Arc::new(Written::from([(4, written), (5, 1)]))), written_by: Timestamp(by), ..rows() }
+    Rows { written: Some(Arc::new(Written::from_iter([(4, written), (5, 1)]))), written_by: Timestamp(by), ..rows() }
 }
 
 #[test]
@@ -473,7 +476,7 @@ fn what_was_counted_before_is_of_a_reading_that_was_over_when_the_code_began() {
         catalog.put("shop", counted(20, 2), 0);
         assert!(catalog.was_not_followed("shop", Timestamp(begun)));
         let before = catalog.read().get("shop").and_then(|shop| shop.doubt.counted_before().cloned());
-        before.and_then(|before| before.get(&4).copied())
+        before.and_then(|before| before.get(4))
     };
     assert_eq!([5, 10, 11, 20, 21].map(doubt), [None, None, Some(1), Some(1), Some(2)]);
 }
@@ -481,7 +484,7 @@ fn what_was_counted_before_is_of_a_reading_that_was_over_when_the_code_began() {
 #[test]
 fn where_nothing_had_been_counted_before_every_relation_may_have_been_filled() {
     let mut doubt = Doubt::default();
-    doubt.resume(Written::from([(4, 1), (5, 1)]), Duration::ZERO);
+    doubt.resume(Written::from_iter([(4, 1), (5, 1)]), Duration::ZERO);
     doubt.reading_begins();
     let orders = (Text::from("shop"), Text::from("orders"));
     assert_eq!(doubt.was_read(&counted(1, 2)), Some([orders.clone()].into()));
@@ -504,7 +507,7 @@ fn readings_are_remembered_the_closer_the_later_they_are() {
     let found = |ago: i64| {
         let mut doubt = doubt.clone();
         doubt.raise(Timestamp(LAST - ago), Duration::ZERO);
-        LAST - doubt.counted_before().expect("one was over by then").get(&4).copied().expect("counted")
+        LAST - doubt.counted_before().expect("one was over by then").get(4).expect("counted")
     };
     assert_eq!(found(LAST - 2), LAST - 1);
     for ago in [1, 2, 5, 10, 100, 1000, 5000] {

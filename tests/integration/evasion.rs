@@ -178,10 +178,7 @@ fn a_table_that_is_renamed_behind_its_back_is_what_it_was() {
     ask("create table other.anything (v int)");
     wait_for("the catalog to be read again", || {
         ask("select id, email from other.clients where id > 0");
-        let writers = std::fs::read_dir(sidecar.log().join("journal")).ok()?;
-        let mut lineages =
-            writers.flatten().filter_map(|writer| std::fs::read_to_string(writer.path().join("lineage.json")).ok());
-        lineages.any(|lineage| lineage.contains("clients")).then_some(())
+        doors::lineages(&sidecar).any(|lineage| lineage.contains("clients")).then_some(())
     });
     ask("select id, email from other.clients where id < 1000");
     sidecar.stop();
@@ -207,11 +204,8 @@ fn what_code_may_have_changed_is_read_again() {
     doors::until_fresh(&sidecar, &name);
     ask("select other.runs('alter table shop.customers rename to clients')");
     wait_for("the catalog to be read again", || {
-        let writers = std::fs::read_dir(sidecar.log().join("journal")).ok()?;
-        let mut lineages =
-            writers.flatten().filter_map(|writer| std::fs::read_to_string(writer.path().join("lineage.json")).ok());
         ask("select 1");
-        lineages.any(|lineage| lineage.contains("clients")).then_some(())
+        doors::lineages(&sidecar).any(|lineage| lineage.contains("clients")).then_some(())
     });
     ask("select city || email from shop.clients");
     sidecar.stop();

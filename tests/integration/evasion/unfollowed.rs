@@ -82,10 +82,8 @@ fn what_code_may_have_filled_is_not_exact_until_the_server_has_counted() {
     read(&sidecar);
     std::thread::sleep(COUNTED_AFTER);
     wait_for("what was written to be counted", || {
-        let kept = std::fs::read_dir(sidecar.log().join("journal")).ok()?.flatten();
-        let mut kept = kept.filter_map(|writer| std::fs::read_to_string(writer.path().join("lineage.json")).ok());
         ask(&sidecar, "select 1");
-        (kept.any(|kept| kept.contains("\"sink\"")) || server::major(shared()) < 15).then_some(())
+        (doors::lineages(&sidecar).any(|kept| kept.contains("\"sink\"")) || server::major(shared()) < 15).then_some(())
     });
     read(&sidecar);
     sidecar.kill();
@@ -152,10 +150,8 @@ fn a_doubt_outlives_a_kill() {
     doors::until_fresh(&sidecar, &name);
     let lineage_says = |sidecar: &crate::support::sidecar::Sidecar, word: &str| {
         wait_for(word, || {
-            let kept = std::fs::read_dir(sidecar.log().join("journal")).ok()?.flatten();
-            let mut kept = kept.filter_map(|writer| std::fs::read_to_string(writer.path().join("lineage.json")).ok());
             psql(&sidecar.url(&name), "select 1").expect_success();
-            kept.any(|kept| kept.contains(word)).then_some(())
+            doors::lineages(sidecar).any(|kept| kept.contains(word)).then_some(())
         });
     };
     let hidden = hidden(
