@@ -1,7 +1,9 @@
 //! The program's allocator: mimalloc, asked the short way, and told to give memory back soon.
 //!
-//! In: nothing. Out: the allocator for a binary's `#[global_allocator]`, and the one setting that is not its default. What is free it keeps for a
-//! second by default: under load that is all that was needed at any time within it, twice what is in use (benches/README.md).
+//! In: nothing. Out: the allocator for a binary's `#[global_allocator]`, and what is not as it would be by default. What is free it keeps for a
+//! second: under load that is all that was needed at any time within it, twice what is in use. And it asks Linux for huge pages, of which one comes
+//! whole for the first of its bytes: what was given back of it is there again, and stays, as the allocator knows nothing of it. A third of the
+//! sidecar's memory was that (benches/README.md).
 //!
 //! The package `mimalloc` asks for every block by its alignment. Where a size is no power of two and no block of it lies ready, that makes
 //! a longer block, in which the memory lies somewhere, and whoever gives back one of that page has to look for its beginning. What
@@ -36,10 +38,14 @@ unsafe extern "C" {
     fn mi_realloc(pointer: *mut c_void, size: usize) -> *mut c_void;
 }
 
-/// Has the allocator give back what is free. To be called once, first of all.
-pub fn give_back_soon() {
+/// Has the allocator take what is needed and give back what is free. To be called once, first of all.
+pub fn keep_small() {
     // SAFETY: see the module: a number goes in, nothing comes out.
     unsafe { mi_option_set(PURGE_DELAY, PURGE_DELAY_MS) };
+    // The allocator's own setting would come too late: it has asked for its memory before the program begins. Where the system does not allow
+    // it, it takes more.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// See the module.
@@ -103,7 +109,7 @@ mod tests {
         // SAFETY: as above.
         let get = || unsafe { mi_option_get(PURGE_DELAY) };
         assert_eq!(get(), 1_000, "its default tells that the number is the right one");
-        give_back_soon();
+        keep_small();
         assert_eq!(get(), PURGE_DELAY_MS);
     }
 

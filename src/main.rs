@@ -8,6 +8,6 @@ use mitsuke::allocator::{self, Allocator};
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
-    allocator::give_back_soon();
+    allocator::keep_small();
     mitsuke::cli::main(std::env::args_os()).into()
 }

@@ -30,7 +30,7 @@ const PEOPLE: u64 = 200_000;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 fn main() {
-    allocator::give_back_soon();
+    allocator::keep_small();
     let arguments: Vec<String> = std::env::args().collect();
     let value = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1).cloned();
     // `cargo bench` starts every bench: without a folder there is nothing to fill.

@@ -86,11 +86,14 @@ impl ByNumber {
         &mut self.0[at].1
     }
 
-    /// Adds to what the column of this number shows. True where it was not there.
+    /// Adds to what the column of this number shows. True where it was not there. Most show one: no more room than it takes.
     pub(super) fn add(&mut self, number: i16, classified: Classified) -> bool {
         let shown = self.of(number);
         let is_new = !shown.contains(&classified);
-        shown.extend(is_new.then_some(classified));
+        if is_new {
+            shown.reserve_exact(1);
+            shown.push(classified);
+        }
         is_new
     }
 

@@ -1,7 +1,7 @@
 //! What the log takes of memory while it is written, sealed and compacted at the same time, and when it is opened.
 //!
 //! The test binary runs itself again, so that nothing else is in the process. What is measured is anonymous memory (`RssAnon`): all that was
-//! allocated and not given back, without the pages of files; huge pages are as the machine has them.
+//! allocated and not given back, without the pages of files.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -79,7 +79,7 @@ fn most(act: impl FnOnce()) -> u64 {
 #[ignore = "run by the test below, in a process of its own"]
 fn fills_and_compacts() {
     let Some(folder) = given() else { return };
-    allocator::give_back_soon();
+    allocator::keep_small();
     let mut compacted = 0;
     let most = most(|| {
         let mut log = Log::open(&config(&folder), "w").unwrap();
@@ -193,7 +193,7 @@ const LONG: i64 = 12;
 #[ignore = "run by the test below, in a process of its own"]
 fn seals_and_compacts_long_texts() {
     let Some(folder) = given() else { return };
-    allocator::give_back_soon();
+    allocator::keep_small();
     let mut log = Log::open(&config(&folder), "w").unwrap();
     let most = most(|| {
         for file in 0..4 {
