@@ -76,6 +76,8 @@ runner() {
 set_up
 have npm && have node || fail "npm is missing; it fetches PostgreSQL's programs. apt-get install npm"
 cargo build --locked --tests --quiet || fail "the tests do not build"
+# Debian has PATH lead to some of PostgreSQL's programs, and not to pg_verifybackup.
+others=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 told=
 worst=0
 for major in $majors; do
@@ -83,7 +85,7 @@ for major in $majors; do
     say "" "== $("$bin/postgres" --version)"
     before=$SECONDS
     # The throwaway PostgreSQL takes the server that PATH leads to.
-    PATH="$bin:$PATH" MITSUKE_SERVER_MAJOR=$major runner "$@" && outcome=ok || { outcome=FAILED && worst=1; }
+    PATH="$bin:$PATH:$others" MITSUKE_SERVER_MAJOR=$major runner "$@" && outcome=ok || { outcome=FAILED && worst=1; }
     told="$told
    $(printf '%-7s %5d' "$outcome" $((SECONDS - before))) s  $newest"
 done
