@@ -343,7 +343,7 @@ impl Stage {
             own.transaction_ended(committed);
             // What was read of the catalog meanwhile is without it.
             if let (Some(names), Some(database)) = (own.settle(), fold.database()) {
-                self.catalog.schema_changed(database, &names);
+                self.catalog.schema_settled(database, &names);
             }
             if let (true, Some(database)) = (std::mem::take(&mut own.is_suspected), fold.database()) {
                 self.catalog.may_have_changed(database);

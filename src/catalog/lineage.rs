@@ -1,4 +1,4 @@
-//! Where classified columns went on to: relations filled from them, in one database or in one session alone.
+//! Where classified columns went on to: relations filled from them, in one database. What one session alone has is `own`'s.
 //!
 //! In: what statements that succeeded made and filled. Out: for a relation's column, what it may hold. PURE. Holds names only,
 //! never a value. What is filled stays marked until the relation is made anew or emptied outside a transaction: a rollback
@@ -17,7 +17,7 @@ use super::streams::Sent;
 use crate::record::Text;
 
 /// Marks kept for one database, or one session. Beyond, the oldest stay and a new one is not remembered.
-const MARKS_MAX: usize = 10_000;
+pub(super) const MARKS_MAX: usize = 10_000;
 
 /// Channels that are told apart, of one database. What is sent on one more counts for all.
 const CHANNELS_MAX: usize = 10_000;
@@ -66,7 +66,16 @@ impl Holds {
         self.columns.values().map(BTreeSet::len).sum::<usize>().saturating_add(self.anywhere.len())
     }
 
-    fn add(&mut self, more: Holds) {
+    /// In any of its columns.
+    pub(super) fn add_anywhere<'c>(
+        &mut self,
+        from: impl IntoIterator<Item = &'c Classified>,
+        classification: &Classification,
+    ) {
+        self.anywhere.extend(from.into_iter().filter_map(|found| mark(found, classification)));
+    }
+
+    pub(super) fn add(&mut self, more: Holds) {
         for (column, marks) in more.columns {
             self.columns.entry(column).or_default().extend(marks);
         }
@@ -155,6 +164,8 @@ pub struct Lineage {
     relations: HashMap<(Text, Text), Holds>,
     /// Views that the catalog may not have yet, and what each is over.
     over: HashMap<(Text, Text), Vec<(Text, Text)>>,
+    /// Views that were made in transactions of which some may still be open: no reading of the catalog has them.
+    unsettled: HashSet<(Text, Text)>,
     large_objects: Holds,
     /// What was sent on a channel; nothing of it is kept over a restart: whoever listened is gone.
     channels: HashMap<Text, Holds>,
@@ -307,12 +318,12 @@ impl Lineage {
         self.relations.get(&(schema.into(), table.into()))
     }
 
-    /// Every sequence that was set from a classified column, as far as its name was known.
     /// The relations of which anything is remembered.
     pub(super) fn names(&self) -> impl Iterator<Item = &(Text, Text)> {
         self.relations.keys().chain(self.over.keys())
     }
 
+    /// Every sequence that was set from a classified column, as far as its name was known.
     pub(super) fn of_sequences(&self) -> impl Iterator<Item = &Holds> {
         self.relations.values().filter(|holds| holds.columns.contains_key("last_value") || holds.is_vague())
     }
@@ -322,9 +333,32 @@ impl Lineage {
         self.over.get(&(schema.into(), table.into())).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The catalog was read: it has every view that was made before.
-    pub(super) fn forget_new_views(&mut self) {
+    /// Views that were made, or made anew, since the catalog was read.
+    pub(super) fn new_views(&self) -> impl Iterator<Item = &(Text, Text)> {
+        self.over.keys()
+    }
+
+    /// A transaction that changed the schema is over.
+    pub(super) fn settle_views(&mut self) {
+        self.unsettled.clear();
+    }
+
+    /// The catalog was read: it has every view that was made before, and knows better what each one shows. True where something was to be forgotten.
+    pub(super) fn forget_new_views(&mut self, rows: &Rows) -> bool {
         self.over.clear();
+        let views = rows.relations.iter().filter(|listed| listed.kind == 'v' && !self.relations.is_empty());
+        let named: Vec<(Text, Text)> = views.map(|view| (view.schema.clone(), view.name.clone())).collect();
+        let mut changed = false;
+        for view in named.iter().filter(|view| !self.unsettled.contains(view)) {
+            let Some(holds) = self.relations.get_mut(view) else { continue };
+            let doubted = Holds { is_doubted: holds.is_doubted, ..Holds::default() };
+            changed |= *holds != doubted;
+            *holds = doubted;
+            if holds.is_empty() {
+                self.relations.remove(view);
+            }
+        }
+        changed
     }
 
     pub(super) fn of_large_objects(&self) -> &Holds {
@@ -337,6 +371,9 @@ impl Lineage {
         let key = (learned.schema.clone(), learned.table.clone());
         if !learned.over.is_empty() && self.over.len() < MARKS_MAX {
             self.over.insert(key.clone(), learned.over.clone());
+            if !alone {
+                self.unsettled.insert(key.clone());
+            }
         }
         let gone = match learned.fate {
             Fate::Made => self.relations.remove(&key).is_some(),
@@ -384,7 +421,7 @@ impl Lineage {
 
     pub(super) fn fill_large_objects(&mut self, from: &[Classified], classification: &Classification) -> bool {
         let before = self.large_objects.len();
-        self.large_objects.anywhere.extend(from.iter().filter_map(|found| mark(found, classification)));
+        self.large_objects.add_anywhere(from, classification);
         self.large_objects.len() != before
     }
 
@@ -397,7 +434,7 @@ impl Lineage {
             }
             Some(_) => self.any_channel.get_or_insert_default(),
         };
-        holds.anywhere.extend(sent.columns.iter().filter_map(|found| mark(found, classification)));
+        holds.add_anywhere(&sent.columns, classification);
     }
 
     /// What was sent on a channel by a session of this sidecar; nothing where none is known to have sent anything.
@@ -459,124 +496,5 @@ impl Lineage {
     /// The database of a kept mark.
     pub(super) fn database(kept: &Kept) -> &Text {
         &kept.database
-    }
-}
-
-/// What one session has made for itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Own {
-    temporary: BTreeMap<Text, Temporary>,
-    /// What everybody's relations may hold besides, by statements that may not have ended; for who judges before they do.
-    ahead: BTreeMap<(Text, Text), Holds>,
-    settings: Holds,
-    /// The search path may be any.
-    pub path_unknown: bool,
-    /// Code ran in the transaction that is open that may have changed the schema.
-    pub is_suspected: bool,
-    /// And code that may have filled anything.
-    pub is_unfollowed: bool,
-    /// The transaction that is open changed the schema, and these names with it; no other session sees that yet, nor the catalog.
-    shifted: Option<BTreeSet<Text>>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Temporary {
-    holds: Holds,
-    /// It is there, so that its name means nothing else.
-    certain: bool,
-    /// Made in the transaction that is open.
-    fresh: bool,
-    until_commit: bool,
-}
-
-impl Own {
-    /// The temporary relation of this name, and whether it is certain to be there.
-    pub(super) fn of(&self, table: &str) -> Option<(&Holds, bool)> {
-        self.temporary.get(table).map(|own| (&own.holds, own.certain))
-    }
-
-    /// Takes what a statement may do to a relation that everybody has.
-    pub(super) fn learn_ahead(&mut self, learned: &Learned) {
-        let key = (learned.schema.clone(), learned.table.clone());
-        let is_room = self.ahead.len() < MARKS_MAX || self.ahead.contains_key(&key);
-        if is_room && !learned.holds.is_empty() {
-            self.ahead.entry(key).or_default().add(learned.holds.clone());
-        }
-    }
-
-    /// What a relation that everybody has may hold by then.
-    pub(super) fn ahead_of(&self, schema: &Text, table: &Text) -> Option<&Holds> {
-        if self.ahead.is_empty() {
-            return None;
-        }
-        self.ahead.get(&(schema.clone(), table.clone()))
-    }
-
-    pub(super) fn settings(&self) -> &Holds {
-        &self.settings
-    }
-
-    /// Takes what a statement did to a relation that only this session has.
-    pub(super) fn learn(&mut self, learned: &Learned) {
-        use crate::sql::Fate;
-        if self.temporary.len() >= MARKS_MAX && !self.temporary.contains_key(&learned.table) {
-            return;
-        }
-        let own = self.temporary.entry(learned.table.clone()).or_default();
-        own.holds.add(learned.holds.clone());
-        match learned.fate {
-            Fate::Made | Fate::Replaced => {
-                own.certain = learned.fate == Fate::Made;
-                own.fresh = true;
-                own.until_commit = learned.until_commit;
-            }
-            Fate::Emptied => own.certain = false,
-            Fate::Filled => {}
-        }
-    }
-
-    pub(super) fn fill_settings(&mut self, from: &[Classified], classification: &Classification) {
-        self.settings.anywhere.extend(from.iter().filter_map(|found| mark(found, classification)));
-    }
-
-    /// The transaction that is open changes the schema.
-    pub fn shift(&mut self, names: &[Text]) {
-        let shifted = self.shifted.get_or_insert_default();
-        shifted.extend(names.iter().take(MARKS_MAX.saturating_sub(shifted.len())).cloned());
-    }
-
-    /// What the transaction that was open changed in the schema, for everybody from now on.
-    pub fn settle(&mut self) -> Option<Vec<Text>> {
-        Some(self.shifted.take()?.into_iter().collect())
-    }
-
-    /// See [`Own::shift`].
-    pub(super) fn shifted(&self) -> Option<&BTreeSet<Text>> {
-        self.shifted.as_ref()
-    }
-
-    /// A transaction is over, or a part of it undone.
-    pub fn transaction_ended(&mut self, committed: bool) {
-        for own in self.temporary.values_mut() {
-            own.certain &= !(own.until_commit || own.fresh && !committed);
-            own.fresh = false;
-        }
-    }
-
-    /// Something ran that may have dropped anything.
-    pub fn shaken(&mut self) {
-        self.temporary.values_mut().for_each(|own| own.certain = false);
-    }
-
-    /// DISCARD.
-    pub fn discarded(&mut self) {
-        self.temporary.clear();
-    }
-
-    /// Whether nothing is known of it.
-    pub fn is_empty(&self) -> bool {
-        let Own { temporary, ahead, settings, path_unknown, is_suspected, is_unfollowed, shifted } = self;
-        let holds_nothing = temporary.is_empty() && ahead.is_empty() && settings.is_empty();
-        holds_nothing && !path_unknown && !is_suspected && !is_unfollowed && shifted.is_none()
     }
 }

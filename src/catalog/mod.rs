@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `bodies`, `built_in`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `people`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `bodies`, `built_in`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `own`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `people`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -20,6 +20,7 @@ mod foreign;
 mod functions;
 mod lineage;
 pub mod loader;
+mod own;
 mod people;
 mod questions;
 mod relations;
@@ -45,8 +46,9 @@ use self::carried::Before;
 pub use self::classification::{Classification, Level};
 pub use self::consequences::{AtRisk, Consequences};
 use self::doubted::{COUNTED_AFTER, Doubt};
-pub use self::lineage::{Kept, Own};
+pub use self::lineage::Kept;
 use self::lineage::{Learned, Lineage};
+pub use self::own::Own;
 pub use self::people::{ByWire, PeopleRule};
 use self::resolve::Resolver;
 use self::snapshot::{Rows, Snapshot};
@@ -469,6 +471,14 @@ impl Catalog {
         self.changed_now();
     }
 
+    /// The same of a transaction that is over.
+    pub fn schema_settled(&self, database: &str, names: &[Text]) {
+        if let Some(database) = self.write().get_mut(database) {
+            Arc::make_mut(&mut database.lineage).settle_views();
+        }
+        self.schema_changed(database, names);
+    }
+
     /// DDL passed: what is known of this database is stale until it has been read again, and of these names the worst is assumed.
     pub fn schema_changed(&self, database: &str, names: &[Text]) {
         if let Some(database) = self.write().get_mut(database) {
@@ -541,7 +551,9 @@ impl Catalog {
             if !known.stale {
                 known.shifted = Arc::default();
                 known.made = Arc::default();
-                Arc::make_mut(&mut known.lineage).forget_new_views();
+                if Arc::make_mut(&mut known.lineage).forget_new_views(&known.rows) {
+                    self.inner.grew.store(true, Ordering::Relaxed);
+                }
             }
         }
         self.changed_now();

@@ -216,7 +216,8 @@ impl Resolver<'_> {
                 let mut showing = all.iter().filter(|target| self.shows(target, None).next().is_some());
                 let (first, second) = (showing.next().and_then(|target| target.known()), showing.next());
                 let is_counted = first.is_some_and(|relation| {
-                    analysis.named == 1 && second.is_none() && self.is_own(relation, None) && on_wire(relation) > 0
+                    let is_own = self.is_own(relation, None) && !self.may_be_another_view(relation);
+                    analysis.named == 1 && second.is_none() && is_own && on_wire(relation) > 0
                 });
                 let by_wire = if is_counted { ByWire::EXACT } else { ByWire::UNKNOWN };
                 // With people of each table that has some of its own.
@@ -258,7 +259,8 @@ impl Resolver<'_> {
         let of_relation =
             |relation: &Relation| rows.values().filter(|row| row.has_subject && row.of == relation.name).count();
         let mut known = all.iter().filter_map(|target| target.known());
-        counts_all &= known.all(|relation| on_wire(relation) >= of_relation(relation));
+        counts_all &=
+            known.all(|relation| on_wire(relation) >= of_relation(relation) && !self.may_be_another_view(relation));
         counts_all &= self.subjects(wire) <= SUBJECT_COLUMNS_MAX;
         let by_wire = ByWire { all: counts_all, more: shows_keys(&pairs, &rows), apart: are_apart(&rows, &same) };
         InRow { most, by_wire }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::functions::{Shown, hash};
 use super::resolve::{Found, Resolver, Target};
-use super::snapshot::Snapshot;
+use super::snapshot::{Relation, Snapshot};
 use crate::record::{CatalogState, Kind, Text};
 use crate::session::event::Origin;
 use crate::sql::{Analysis, ColumnRef, Output, RelationName};
@@ -20,6 +20,16 @@ impl Resolver<'_> {
     /// Whether nothing is shifted.
     fn is_settled(&self) -> bool {
         self.shifted.is_empty() && self.context.own.shifted().is_none_or(|names| names.is_empty())
+    }
+
+    /// Whether a relation is a view, and it or one that it is over may have been made anew: whatever was a subject column may be none any more.
+    pub(super) fn may_be_another_view(&self, relation: &Relation) -> bool {
+        let own = &self.context.own;
+        let is_known = |(schema, view): &(Text, Text)| {
+            self.snapshot.is_some_and(|snapshot| snapshot.named(schema, view).is_some())
+        };
+        let is_changed = || self.suspected || own.is_suspected || own.shifted().is_some();
+        !relation.is_table() && (is_changed() || self.lineage.new_views().any(is_known))
     }
 
     /// Whether a function is called, an operator used, or something cast to a type, that may be another by now.

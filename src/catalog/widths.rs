@@ -165,7 +165,13 @@ impl Resolver<'_> {
     pub(super) fn is_collected(&self, target: &Target<'_>) -> bool {
         let held = |(schema, table): (&Text, &Text)| self.held(schema, table).any(|holds| holds.is_collected);
         match target {
-            Target::Known(relation) => relation.rare().is_collected || held((&relation.parts.0, &relation.parts.1)),
+            Target::Known(relation) => {
+                let is_new = || {
+                    self.may_be_another_view(relation)
+                        && self.lineage.new_views().any(|(schema, view)| held((schema, view)))
+                };
+                relation.rare().is_collected || held((&relation.parts.0, &relation.parts.1)) || is_new()
+            }
             Target::Temporary { holds, .. } => holds.is_collected,
             Target::Named { schema, table } => held((schema, table)) || !self.lineage.below(schema, table).is_empty(),
         }
