@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::held::Held;
 use super::identity::{Accepted, Source};
 use super::parsers::{Analyses, Parsers, Pending, part, prepared, unknown};
 use super::settings::Settings;
@@ -22,7 +23,7 @@ use crate::sql::{Analysis, Effect, Output};
 use crate::wire::bind::Parameters;
 
 /// Prepared statements and cursors remembered, each, per session.
-const NAMES_MAX: usize = 1_024;
+pub(super) const NAMES_MAX: usize = 1_024;
 /// A statement that runs for longer moves from the intake journal into the checkpoints.
 const LONG_RUNNING: Duration = Duration::from_secs(2);
 
@@ -199,6 +200,8 @@ pub(super) struct Session {
     pub(super) own: Arc<Own>,
     prepared: HashMap<Text, Arc<Analysis>>,
     cursors: HashMap<Text, Arc<Analysis>>,
+    /// Of cursors that outlive their transaction: what they showed when they were declared.
+    pub(super) held: HashMap<Text, Held>,
 }
 
 impl Session {
@@ -230,6 +233,7 @@ impl Session {
             own: Arc::default(),
             prepared: HashMap::new(),
             cursors: HashMap::new(),
+            held: HashMap::new(),
         }
     }
 
@@ -319,7 +323,7 @@ impl Session {
         for effect in effects {
             match effect {
                 Effect::Prepare { name, inner } => remember(&mut self.prepared, name, inner),
-                Effect::Declare { name, inner } => remember(&mut self.cursors, name, inner),
+                Effect::Declare { name, inner, .. } => remember(&mut self.cursors, name, inner),
                 Effect::Deallocate { name: Some(name) } => {
                     self.prepared.remove(name);
                 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Config;
 use super::found::acted;
 use super::given::before_commit;
+use super::held;
 use super::identity::{Identity, end_user};
 use super::parsers::{self, Analyses, Parsers, Pending};
 use super::passed::Passed;
@@ -376,6 +377,7 @@ impl Stage {
         let columns = ended.and_then(|ended| ended.columns.as_ref());
         let given_context = Arc::clone(&context);
         let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
+        let understood = held::with_what_it_was(session, &self.catalog, analysis, understood);
         let proof = session.accepted.proof(analysis.seal, open.part_at, self.identity.window);
         let (application_name, certificate) = (whose.application_name.as_ref(), whose.who.certificate.as_ref());
         let sources = &self.config.end_user;
@@ -414,6 +416,7 @@ impl Stage {
         }
         let given = self.given(open, [analysis, &meant], &understood, &given_context, columns);
         self.learn(id, &database, given.as_ref().unwrap_or(&understood.understanding), ended);
+        self.hold(id, analysis, &given_context, ended);
         let schema_changed = |effects: &[Effect]| effects.contains(&Effect::SchemaChanged);
         if schema_changed(&analysis.effects) || schema_changed(&meant.effects) {
             let names = sql::shifted(&analysis.query);

@@ -73,7 +73,7 @@ impl Understood {
         catalog.baits_of(database, meant.kind, relations, &ended.baits)
     }
 
-    fn new(understanding: Understanding, analysis: &Analysis, member_of: Option<Texts>) -> Understood {
+    pub(super) fn new(understanding: Understanding, analysis: &Analysis, member_of: Option<Texts>) -> Understood {
         let mut relations: Vec<Text> =
             understanding.relations_read.iter().chain(&understanding.relations_written).cloned().collect();
         relations.sort_unstable();

@@ -1,6 +1,6 @@
 //! What names and OIDs mean in one database, which columns are personal, and whose they are.
 //!
-//! `snapshot`, `baited`, `bodies`, `built_in`, `columns`, `building`, `copied`, `functions`, `foreign`, `lineage`, `own`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `people`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
+//! `snapshot`, `baited`, `bodies`, `built_in`, `columns`, `building`, `copied`, `functions`, `foreign`, `held`, `lineage`, `own`, `relations`, `carried`, `streams`, `shifted`, `suspected`, `consequences`, `classification`, `people`, `widths`, `questions` and `resolve` are PURE; `loader` is the one that does I/O: it reads the catalog over a
 //! connection of its own, on a timer and after DDL. Without a connection, names alone are judged and records say
 //! `catalog = "none"`.
 
@@ -18,6 +18,7 @@ mod copied;
 mod doubted;
 mod foreign;
 mod functions;
+mod held;
 mod lineage;
 pub mod loader;
 mod own;

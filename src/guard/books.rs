@@ -154,7 +154,7 @@ impl Books {
                 Effect::Prepare { name, inner } => {
                     self.prepared.remember(name.clone(), Arc::new(Analysis::clone(inner)));
                 }
-                Effect::Declare { name, inner } => {
+                Effect::Declare { name, inner, .. } => {
                     self.cursors.remember(name.clone(), Arc::new(Analysis::clone(inner)));
                 }
                 _ => {}

@@ -199,6 +199,8 @@ pub enum Effect {
         name: Text,
         /// What it stands for.
         inner: Box<Analysis>,
+        /// WITH HOLD: it outlives its transaction.
+        holds: bool,
     },
     /// FETCH or MOVE from a cursor.
     Fetch {

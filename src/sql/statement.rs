@@ -156,7 +156,9 @@ fn finish(
         ("declare", Some(inner)) => {
             analysis.output = Output::Nothing;
             analysis.parse = inner.parse;
-            analysis.effects.push(Effect::Declare { name: words.1.into(), inner: Box::new(inner) });
+            let mut options = tokens.all.windows(2).take_while(|pair| pair[0].name() != "for");
+            let holds = options.any(|pair| pair[0].name() == "with" && pair[1].name() == "hold");
+            analysis.effects.push(Effect::Declare { name: words.1.into(), inner: Box::new(inner), holds });
         }
         // What EXPLAIN returns is a plan: estimates, and with ANALYZE counts.
         ("explain", Some(inner)) => {

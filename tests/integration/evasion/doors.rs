@@ -409,6 +409,44 @@ fn a_view_that_is_made_anew_counts_people_by_what_it_is_now() {
     }
 }
 
+/// WITH HOLD: no lock keeps what it is over as it was.
+#[test]
+fn a_cursor_that_outlives_its_transaction_shows_what_it_was_declared_over() {
+    let (name, mut sidecar, _policies) = set_up();
+    let ask = |sql: &str| psql(&sidecar.url(&name), sql).expect_success();
+    ask("create view other.seen as select id, email::text from shop.customers; create view other.made as select 0 as id, email from shop.customers;
+         create table other.copied as select id, email from shop.customers; create view other.dull as select id from shop.products");
+    until_fresh(&sidecar, &name);
+    let mut client = Client::session(&sidecar.address(), SUPERUSER, &name);
+    let mut said_so_far = 0;
+    let mut say = |sql: &str| {
+        client.say(&query(sql));
+        said_so_far += 1;
+        client.hear_until_ready(said_so_far);
+    };
+    say("begin");
+    for of in ["seen", "made", "copied", "dull"] {
+        say(&format!("declare {of} cursor with hold for select * from other.{of}"));
+    }
+    say("commit");
+    say("create or replace view other.seen as select id, ''::text as email from shop.customers");
+    say("create or replace view other.made as select id, email from shop.customers");
+    say("alter table other.copied drop column email");
+    until_fresh(&sidecar, &name);
+    for of in ["seen", "made", "copied", "dull"] {
+        say(&format!("fetch all from {of}"));
+    }
+    drop(client);
+    sidecar.stop();
+    let email = vec!["shop.customers.email".to_owned()];
+    for record in of(&sidecar, "fetch").iter().take(3) {
+        let (columns, people, certainty) = said(record);
+        assert_eq!((columns, people), (email.clone(), 40), "{record:?}");
+        assert_ne!(certainty, Certainty::Exact);
+    }
+    assert_eq!(said(&of(&sidecar, "fetch")[3]), (vec![], 0, Certainty::Exact));
+}
+
 /// A trigger, a rule's table and a default that filled a table before a restart, and were gone by the next start: what they wrote is there.
 #[test]
 fn what_code_left_that_went_while_mitsuke_was_not_there_is_still_known() {
