@@ -16,11 +16,38 @@ use crate::session::event::Ended;
 use crate::sql::{Analysis, Effect};
 
 /// See the module.
-pub(super) struct Held {
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
     /// The catalog's, when it was declared.
     version: u64,
-    inner: Arc<Analysis>,
     understanding: Understanding,
+}
+
+impl Held {
+    /// Of a cursor that is declared now, over `inner`.
+    pub(crate) fn of(catalog: &Catalog, inner: &Analysis, context: &Context) -> Held {
+        // Before the catalog is asked: what changes in between is taken for newer than what is found.
+        let version = catalog.version();
+        Held { version, understanding: catalog.understand(inner, context, None) }
+    }
+
+    /// What it shows, where it is another one by the catalog of `now`.
+    pub(crate) fn with(&self, catalog: &Catalog, now: &Understanding) -> Option<Understanding> {
+        let shows = |its: &Understanding| !its.columns.is_empty();
+        let is_other = self.version != catalog.version() && (shows(&self.understanding) || shows(now));
+        is_other.then(|| catalog.either(&self.understanding, now))
+    }
+
+    /// Whether it shows the same as another one.
+    pub(crate) fn is_like(&self, other: &Held) -> bool {
+        self.understanding == other.understanding
+    }
+
+    /// Either of two.
+    pub(crate) fn or(&self, catalog: &Catalog, other: &Held) -> Held {
+        let understanding = catalog.either(&self.understanding, &other.understanding);
+        Held { version: self.version.min(other.version), understanding }
+    }
 }
 
 impl Stage {
@@ -33,13 +60,9 @@ impl Stage {
         for effect in &analysis.effects {
             let Effect::Declare { name, inner, holds } = effect else { continue };
             session.held.remove(name);
-            if !holds || session.held.len() >= NAMES_MAX {
-                continue;
+            if *holds && session.held.len() < NAMES_MAX {
+                session.held.insert(name.clone(), Held::of(&self.catalog, inner, context));
             }
-            let version = self.catalog.version();
-            let understanding = self.catalog.understand(inner, context, None);
-            let inner = Arc::new(Analysis::clone(inner));
-            session.held.insert(name.clone(), Held { version, inner, understanding });
         }
     }
 }
@@ -48,17 +71,15 @@ impl Stage {
 pub(super) fn with_what_it_was(
     session: &Session,
     catalog: &Catalog,
-    analysis: &Analysis,
+    [analysis, meant]: [&Analysis; 2],
     now: Arc<Understood>,
 ) -> Arc<Understood> {
     let held = analysis.effects.iter().find_map(|effect| match effect {
         Effect::Fetch { name } => session.held.get(name),
         _ => None,
     });
-    let shows = |its: &Understanding| !its.columns.is_empty();
-    let is_other =
-        |held: &&Held| held.version != catalog.version() && (shows(&held.understanding) || shows(&now.understanding));
-    let Some(held) = held.filter(is_other) else { return now };
-    let both = catalog.either(&held.understanding, &now.understanding);
-    Arc::new(Understood::new(both, &held.inner, now.member_of.clone()))
+    match held.and_then(|held| held.with(catalog, &now.understanding)) {
+        Some(both) => Arc::new(Understood::new(both, meant, now.member_of.clone())),
+        None => now,
+    }
 }

@@ -8,7 +8,7 @@ pub(crate) mod identity;
 pub(crate) mod parsers;
 mod found;
 mod given;
-mod held;
+pub(crate) mod held;
 mod kept;
 mod notified;
 mod passed;

@@ -377,7 +377,7 @@ impl Stage {
         let columns = ended.and_then(|ended| ended.columns.as_ref());
         let given_context = Arc::clone(&context);
         let understood = self.understood.understand(&self.catalog, &mut session.recent, &meant, context, columns);
-        let understood = held::with_what_it_was(session, &self.catalog, analysis, understood);
+        let understood = held::with_what_it_was(session, &self.catalog, [analysis, &meant], understood);
         let proof = session.accepted.proof(analysis.seal, open.part_at, self.identity.window);
         let (application_name, certificate) = (whose.application_name.as_ref(), whose.who.certificate.as_ref());
         let sources = &self.config.end_user;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::analysis::held::Held;
 use crate::analysis::identity::{Accepted, Source, end_user};
 use crate::analysis::parsers::unknown;
 use crate::catalog::{Catalog, Consequences, Context, Own};
@@ -46,6 +47,8 @@ pub struct Books {
     accepted: Accepted,
     prepared: Names,
     cursors: Names,
+    /// What cursors that outlive their transaction may have shown when they were declared.
+    held: HashMap<Text, Vec<Arc<Held>>>,
     /// What the session has filled, by the statements that were let go; never less.
     own: Arc<Own>,
     renamed: Renamed,
@@ -81,6 +84,12 @@ impl Names {
             true => meanings.push(analysis),
             false => *meanings = vec![unknown()],
         }
+    }
+
+    /// A name may mean anything from now on.
+    fn full(&mut self, name: &Text) {
+        self.known.remove(name);
+        self.full = true;
     }
 
     fn meanings(&self, name: &str) -> Vec<Arc<Analysis>> {
@@ -160,6 +169,35 @@ impl Books {
                 _ => {}
             }
         }
+    }
+
+    /// What a cursor shows that is declared WITH HOLD, however its name is used later on.
+    pub fn hold(&mut self, analysis: &Analysis, catalog: &Catalog, who: &Who) {
+        for effect in &analysis.effects {
+            let Effect::Declare { name, inner, holds: true } = effect else { continue };
+            for context in self.contexts(inner, catalog, who) {
+                let new = Arc::new(Held::of(catalog, inner, &context));
+                if self.held.len() >= NAMES_MAX && !self.held.contains_key(name) {
+                    self.cursors.full(name);
+                    break;
+                }
+                let all = self.held.entry(name.clone()).or_default();
+                all.retain(|held| !held.is_like(&new));
+                match all.first() {
+                    Some(first) if all.len() >= MEANINGS_MAX => all[0] = Arc::new(first.or(catalog, &new)),
+                    _ => all.push(new),
+                }
+            }
+        }
+    }
+
+    /// What a FETCH may return besides, of a cursor that was declared when the catalog was another.
+    pub fn held(&self, analysis: &Analysis) -> Vec<Arc<Held>> {
+        let held = analysis.effects.iter().find_map(|effect| match effect {
+            Effect::Fetch { name } => self.held.get(name),
+            _ => None,
+        });
+        held.cloned().unwrap_or_default()
     }
 
     fn set_path(&mut self, value: &str) {

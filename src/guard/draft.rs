@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::books::Books;
+use crate::analysis::held::Held;
 use crate::analysis::{Identity, in_rows, people_streamed};
 use crate::catalog::{ByWire, Catalog, Consequences, PeopleRule, Understanding};
 use crate::clock::Timestamp;
@@ -33,6 +34,8 @@ pub struct Draft {
     by_wire: ByWire,
     meant: Arc<Analysis>,
     context: crate::catalog::Context,
+    /// What its cursor may have shown when it was declared.
+    held: Vec<Arc<Held>>,
     /// What it leaves behind, if it succeeds.
     pub follows: Consequences,
 }
@@ -78,11 +81,12 @@ impl Draft {
                     by_wire: ByWire::UNKNOWN,
                     meant: Arc::clone(&meant),
                     context,
+                    held: books.held(analysis),
                     follows: Consequences::default(),
                 };
                 draft.record.end_user = end_user.flatten();
                 draft.record.context = proof;
-                draft.understand(&understanding);
+                draft.understand(catalog, understanding);
                 drafts.push(draft);
             }
         }
@@ -112,6 +116,7 @@ impl Draft {
             by_wire: ByWire::UNKNOWN,
             meant: Arc::clone(analysis),
             context: crate::catalog::Context::default(),
+            held: Vec::new(),
             follows: Consequences::default(),
         }
     }
@@ -130,11 +135,13 @@ impl Draft {
             by_wire: ByWire::UNKNOWN,
             meant: analysis,
             context: crate::catalog::Context::default(),
+            held: Vec::new(),
             follows: Consequences::default(),
         }
     }
 
-    fn understand(&mut self, understanding: &Understanding) {
+    fn understand(&mut self, catalog: &Catalog, now: Understanding) {
+        let understanding = self.held.iter().fold(now, |now, held| held.with(catalog, &now).unwrap_or(now));
         let mut relations: Vec<Text> =
             understanding.relations_read.iter().chain(&understanding.relations_written).cloned().collect();
         relations.sort_unstable();
@@ -156,7 +163,7 @@ impl Draft {
     pub fn with_wire(mut self, catalog: &Catalog, origins: Option<&[Origin]>) -> Draft {
         if self.understood && origins.is_some() {
             let understanding = catalog.understand(&self.meant, &self.context, origins);
-            self.understand(&understanding);
+            self.understand(catalog, understanding);
         }
         self
     }

@@ -130,6 +130,7 @@ impl Guard {
             // What runs before the next statement of a Query counts for it.
             if matches!(question.message, Message::Query | Message::Execute | Message::Call) {
                 books.went_on(analysis, drafts.iter().any(is_opaque));
+                books.hold(analysis, &room.catalog, question.who);
                 drafts.iter().for_each(|draft| books.leaves(&self.room.catalog, &draft.follows));
                 watched.extend(drafts.into_iter().filter(|draft| self.acting.may_cut(draft)));
             }

@@ -191,6 +191,25 @@ async fn a_name_means_all_that_it_was_ever_given() {
     scene.allowed("fetch 10 from c").await;
 }
 
+/// Once it is another by the catalog: any other one is over what its locks keep as it was.
+#[tokio::test]
+async fn a_cursor_that_outlives_its_transaction_is_what_it_was_declared_over() {
+    let mut scene = Scene::new(&["on: statement\naction: deny\nwhen: level >= 'personal'\n"]);
+    for name in ["c", "c", "d"] {
+        scene.allowed(&format!("declare {name} cursor with hold for select email from shop.customers")).await;
+    }
+    scene.allowed("declare plain cursor without hold for select email from shop.customers").await;
+    scene.allowed("declare innocent cursor with hold for select id from shop.orders").await;
+    scene.denied("fetch all from c").await;
+    let less = CLASSIFICATION.replace("email: personal", "note: personal");
+    let less = Classification::parse(&less, Path::new("c.yaml")).expect("faultless");
+    scene.guard.room.catalog.set_classification(less);
+    scene.denied("fetch all from c").await;
+    scene.denied("fetch all from d").await;
+    scene.allowed("fetch all from plain").await;
+    scene.allowed("fetch all from innocent").await;
+}
+
 #[tokio::test]
 async fn a_search_path_that_may_be_set_counts() {
     let mut scene = Scene::new(&["on: statement\naction: deny\nwhen: has(relations, 'vault.secrets')\n"]);
