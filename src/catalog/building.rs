@@ -204,6 +204,10 @@ impl<'a> Builder<'a> {
         match self.views.get(&listed.oid).copied() {
             Some(view) => {
                 self.view(view, &columns, &mut relation, depth);
+                // It holds what it was made from when it was refreshed last.
+                if listed.kind == 'm' {
+                    self.fill(&columns, &mut relation);
+                }
                 self.compute(&mut relation);
             }
             None => self.table(&columns, &mut relation, depth),

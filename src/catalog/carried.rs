@@ -2,7 +2,7 @@
 //!
 //! In: what was known before, and what was read since. Out: a snapshot of it, and what is to be learned: of tables and columns that got another name
 //! or schema behind Mitsuke's back, followed by OID and number, that they hold what they held; so do those that code filled which is gone by now, and
-//! partitions that are none any more. PURE. Classified by the name it had: a new entry for the new name, where there is one, counts besides.
+//! partitions that are none any more, and materialised views. PURE. Classified by the name it had: a new entry for the new name, where there is one, counts besides.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -33,13 +33,52 @@ pub(super) fn build(
     let mut snapshot = Snapshot::build(rows, classification, lineage, Some(before.snapshot));
     let inherits: HashSet<(Oid, Oid)> = rows.inherits.iter().copied().collect();
     let parted = before.inherits.iter().filter(|edge| !inherits.contains(edge)).map(|(child, _)| *child).collect();
-    let left = left(before, &snapshot, &parted, classification);
+    let mut left = left(before, &snapshot, &parted, classification);
+    let (outdated, others) = outdated(before.snapshot, &snapshot, rows, classification);
+    left.extend(outdated);
     if !left.is_empty() {
         left.iter().for_each(|left| _ = lineage.learn(left, false));
         learned.extend(left);
         snapshot = Snapshot::build(rows, classification, lineage, Some(before.snapshot));
     }
+    others.into_iter().for_each(|oid| snapshot.doubt_subject(oid));
     (snapshot, learned)
+}
+
+/// What is to be learned of materialised views, and those whose subject column is another one now: what they are made from may have been made anew,
+/// and they hold what it was when they were refreshed last. When that is, is not asked.
+fn outdated(
+    before: &Snapshot,
+    after: &Snapshot,
+    rows: &Rows,
+    classification: &Classification,
+) -> (Vec<Learned>, Vec<Oid>) {
+    let mut materialized = rows.relations.iter().filter(|listed| listed.kind == 'm').peekable();
+    if materialized.peek().is_none() {
+        return (Vec::new(), Vec::new());
+    }
+    let still: HashSet<&Text> =
+        after.tables().flat_map(|table| table.classified.values().flatten()).map(|its| &its.name).collect();
+    let (mut learned, mut others) = (Vec::new(), Vec::new());
+    for listed in materialized {
+        let Some((known, now)) = before.relation(listed.oid).zip(after.relation(listed.oid)) else { continue };
+        let is_counted_anew = now.subject.is_some() && now.subject != known.subject;
+        let is_plain_now = known.rare().is_collected && !now.rare().is_collected;
+        let mut its = Learned::filled(listed.schema.clone(), listed.name.clone());
+        for (column, number) in listed.columns.iter() {
+            let now = now.classified.get(number).map(Vec::as_slice).unwrap_or_default();
+            let is_kept = |held: &&Classified| {
+                still.contains(&held.name) && (is_counted_anew || is_plain_now || !now.contains(held))
+            };
+            let held: Vec<Classified> =
+                known.classified.get(number).into_iter().flatten().filter(is_kept).cloned().collect();
+            its.fill(Some(column), &held, classification);
+        }
+        its.collects(known.rare().is_collected);
+        others.extend(is_counted_anew.then_some(listed.oid));
+        learned.extend(its.says_something().then_some(its));
+    }
+    (learned, others)
 }
 
 /// What is to be learned of names that changed.

@@ -507,6 +507,13 @@ impl Snapshot {
         Snapshot { relations, put, ..Snapshot::default() }
     }
 
+    /// Nobody is to be counted by a relation's subject column.
+    pub(super) fn doubt_subject(&mut self, oid: Oid) {
+        if let Some(relation) = self.relations.get_mut(oid) {
+            (relation.subject, relation.subject_unique) = (None, false);
+        }
+    }
+
     /// By OID.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
         self.relations.get(oid)

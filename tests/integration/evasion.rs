@@ -195,6 +195,43 @@ fn a_table_that_is_renamed_behind_its_back_is_what_it_was() {
     assert!(seen >= 3, "{seen}");
 }
 
+/// It was there before Mitsuke was, and what it is made from was made anew since.
+#[test]
+fn a_materialised_view_holds_what_it_was_refreshed_with() {
+    let (name, mut sidecar, _policies) = set_up();
+    let before = "create view other.seen as select id, email::text as email from shop.customers;
+        create view other.made as select 0 as id, email from shop.customers;
+        create materialized view other.kept_seen as select id, email from other.seen;
+        create materialized view other.kept_made as select id, email from other.made;
+        create view other.over as select id, email from other.kept_seen";
+    psql(&direct(shared(), &name), before).expect_success();
+    let ask = |sql: &str| psql(&sidecar.url(&name), sql).expect_success();
+    doors::until_fresh(&sidecar, &name);
+    ask("create table other.anything (v int)");
+    doors::until_fresh(&sidecar, &name);
+    ask("create or replace view other.seen as select id, ''::text as email from shop.customers");
+    ask("create or replace view other.made as select id, email from shop.customers");
+    for _ in 0..2 {
+        doors::until_fresh(&sidecar, &name);
+        for of in ["kept_seen", "kept_made", "over"] {
+            ask(&format!("select id, email from other.{of}"));
+        }
+        ask("create table if not exists other.more (v int)");
+    }
+    sidecar.stop();
+    let of_it =
+        |record: &&Statement| record.query.as_deref().is_some_and(|query| query.starts_with("select id, email"));
+    let records = sidecar.records::<Statement>();
+    let records: Vec<&Statement> = records.iter().filter(of_it).collect();
+    assert_eq!(records.len(), 6);
+    for record in records {
+        let columns: Vec<&str> =
+            record.columns.iter().flat_map(|columns| columns.iter()).map(|column| &**column).collect();
+        assert_eq!((columns, record.persons), (vec!["shop.customers.email"], Some(40)), "{record:?}");
+        assert_ne!(record.certainty, Some(Certainty::Exact), "{record:?}");
+    }
+}
+
 /// Renamed by code that shows nothing of it: the catalog is read again for that.
 #[test]
 fn what_code_may_have_changed_is_read_again() {
