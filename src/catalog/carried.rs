@@ -1,8 +1,8 @@
 //! What was known of a database, and what was read of it since says no more.
 //!
 //! In: what was known before, and what was read since. Out: a snapshot of it, and what is to be learned: of tables and columns that got another name
-//! or schema behind Mitsuke's back, followed by OID and number, that they hold what they held; so do those that code filled which is gone by now, and
-//! partitions that are none any more, and materialised views. PURE. Classified by the name it had: a new entry for the new name, where there is one, counts besides.
+//! or schema behind Mitsuke's back, followed by OID and number, that they hold what they held; so do those that code filled which is gone by now, columns that
+//! are generated no more, partitions that are none any more, and materialised views. PURE. Classified by the name it had: a new entry for the new name, where there is one, counts besides.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,8 +14,8 @@ use crate::record::Text;
 /// What was known before.
 pub(super) struct Before<'a> {
     pub(super) snapshot: &'a Snapshot,
-    /// Relations that inherited from others, and these.
-    pub(super) inherits: &'a [(Oid, Oid)],
+    /// What it was made of; nothing before a restart.
+    pub(super) rows: &'a Rows,
     /// Whether it is what was written down before a restart: what is classified may have been decided anew since.
     pub(super) is_written_down: bool,
 }
@@ -32,8 +32,8 @@ pub(super) fn build(
     learned.iter().for_each(|renamed| _ = lineage.learn(renamed, false));
     let mut snapshot = Snapshot::build(rows, classification, lineage, Some(before.snapshot));
     let inherits: HashSet<(Oid, Oid)> = rows.inherits.iter().copied().collect();
-    let parted = before.inherits.iter().filter(|edge| !inherits.contains(edge)).map(|(child, _)| *child).collect();
-    let mut left = left(before, &snapshot, &parted, classification);
+    let parted = before.rows.inherits.iter().filter(|edge| !inherits.contains(edge)).map(|(child, _)| *child).collect();
+    let mut left = left(before, &snapshot, (&parted, &set_free(before.rows, rows)), classification);
     let (outdated, others) = outdated(before.snapshot, &snapshot, rows, classification);
     left.extend(outdated);
     if !left.is_empty() {
@@ -99,9 +99,25 @@ fn renamed(before: &Snapshot, after: &Rows, classification: &Classification) -> 
     learned.filter(Learned::says_something).collect()
 }
 
+/// Columns that were made from others, be it that they were generated or changed with another table's, and are not any more: they keep what they hold.
+fn set_free(before: &Rows, now: &Rows) -> HashSet<(Oid, i16)> {
+    let bound = |rows: &Rows| -> HashSet<(Oid, i16)> {
+        let generated = rows.generated.iter().map(|(oid, into, _)| (*oid, *into));
+        let cascading = rows.references.iter().filter(|reference| reference.cascades).map(|reference| reference.from);
+        generated.chain(cascading).collect()
+    };
+    let now = bound(now);
+    bound(before).into_iter().filter(|column| !now.contains(column)).collect()
+}
+
 /// What is to be learned of columns that code filled, and of relations that are parted from what they inherited from: a trigger that is
 /// dropped leaves what it wrote, and a partition that is detached keeps its rows.
-fn left(before: &Before<'_>, after: &Snapshot, parted: &HashSet<Oid>, classification: &Classification) -> Vec<Learned> {
+fn left(
+    before: &Before<'_>,
+    after: &Snapshot,
+    (parted, set_free): (&HashSet<Oid>, &HashSet<(Oid, i16)>),
+    classification: &Classification,
+) -> Vec<Learned> {
     let still: Option<HashSet<&Text>> = before.is_written_down.then(|| {
         let classified = after.tables().flat_map(|table| table.classified.values().flatten());
         classified.map(|classified| &classified.name).collect()
@@ -113,6 +129,13 @@ fn left(before: &Before<'_>, after: &Snapshot, parted: &HashSet<Oid>, classifica
         for (number, classified) in relation.classified.iter() {
             held.entry((relation.oid, number)).or_default().columns.extend(classified.iter().cloned());
         }
+    }
+    for (oid, number) in set_free {
+        let Some(relation) = before.relation(*oid) else { continue };
+        let own = relation.column_named(*number).map(|column| format!("{}.{column}", relation.name));
+        let others =
+            relation.classified.get(number).into_iter().flatten().filter(|held| Some(&*held.name) != own.as_deref());
+        held.entry((*oid, *number)).or_default().columns.extend(others.cloned());
     }
     let mut left: BTreeMap<Oid, Learned> = BTreeMap::new();
     for ((oid, number), held) in held {

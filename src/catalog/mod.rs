@@ -459,7 +459,7 @@ impl Catalog {
             let lineage = Arc::make_mut(&mut database.lineage);
             if database.snapshot.is_some() {
                 let before = lineage::remembered(&lineage.identities, &database.rows, &classification);
-                let before = Before { snapshot: &before, inherits: &[], is_written_down: true };
+                let before = Before { snapshot: &before, rows: &Rows::default(), is_written_down: true };
                 let (snapshot, _) = carried::build(Some(&before), &database.rows, &classification, lineage);
                 lineage.identities = read_since;
                 database.took(name, snapshot, &classification);
@@ -531,8 +531,7 @@ impl Catalog {
             written = known.doubt.was_read(&rows).unwrap_or_default();
         }
         Arc::make_mut(&mut lineage).doubt(&written);
-        let before =
-            before.as_deref().map(|snapshot| Before { snapshot, inherits: &rows_before.inherits, is_written_down });
+        let before = before.as_deref().map(|snapshot| Before { snapshot, rows: &rows_before, is_written_down });
         let (snapshot, carried) = carried::build(before.as_ref(), &rows, &classification, Arc::make_mut(&mut lineage));
         if let Some(known) = self.write().get_mut(database) {
             Arc::make_mut(&mut known.lineage).doubt(&written);

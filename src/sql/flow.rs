@@ -242,7 +242,8 @@ fn computed(tokens: &Tokens<'_>, analysis: &Analysis) -> Option<Flow> {
     calls.then(|| Flow { columns: Some(Vec::new()), ..Flow::new(into.clone(), Fate::Filled) })
 }
 
-/// ALTER COLUMN … TYPE … USING an expression of the row: any name in it may be a column's.
+/// ALTER COLUMN … TYPE … USING an expression of the row: any name in it may be a column's. And DROP EXPRESSION: what a column was generated from stays in
+/// it, which may be any of the row's.
 fn retyped(tokens: &Tokens<'_>, from: usize, relation: RelationName) -> Option<Flow> {
     let mut columns: Sources = Vec::new();
     let (mut column, mut depth, mut is_using) = (None, 0_usize, false);
@@ -254,6 +255,9 @@ fn retyped(tokens: &Tokens<'_>, from: usize, relation: RelationName) -> Option<F
             (_, "alter") if depth == 0 && !is_using => {
                 let named = if tokens.word(at + 1) == "column" { at + 2 } else { at + 1 };
                 column = Some(Text::from(tokens.word(named)));
+            }
+            (_, "expression") if depth == 0 && tokens.word(at - 1) == "drop" => {
+                columns.push((column.clone(), vec![ColumnRef::new(Some(relation.clone()), None, false)]));
             }
             (_, "using") if depth == 0 => {
                 is_using = true;

@@ -232,6 +232,51 @@ fn a_materialised_view_holds_what_it_was_refreshed_with() {
     }
 }
 
+/// Made from other columns, and then set free: by somebody who came through here, at once and in one go, or behind its back.
+#[test]
+fn a_column_that_is_generated_no_more_keeps_what_it_holds() {
+    let (name, mut sidecar, _policies) = set_up();
+    let behind = |sql: &str| psql(&direct(shared(), &name), sql).expect_success();
+    let ask = |sql: &str| psql(&sidecar.url(&name), sql).expect_success();
+    let table = |table: &str| {
+        format!(
+            "create table other.{table} (id int, email text, low text generated always as (lower(email)) stored);
+             insert into other.{table} (id, email) select id, email from shop.customers"
+        )
+    };
+    let free = |table: &str| {
+        format!(
+            "alter table other.{table} alter column low drop expression; alter table other.{table} drop column email"
+        )
+    };
+    let cascading = "alter table shop.staff add unique (email);
+        create table other.cascading (id int, who text references shop.staff (email) on update cascade);
+        insert into other.cascading select id, email from only shop.staff";
+    ask(&table("one"));
+    ask(&table("two"));
+    behind(cascading);
+    doors::until_fresh(&sidecar, &name);
+    ask(&free("one"));
+    behind(&free("two"));
+    behind("alter table other.cascading drop constraint cascading_who_fkey");
+    ask(&format!("begin; {}; {}; commit", table("three"), free("three")));
+    doors::until_fresh(&sidecar, &name);
+    let tables = ["one", "two", "three", "cascading"];
+    let column = |table: &str| if table == "cascading" { "who" } else { "low" };
+    tables.iter().for_each(|table| _ = ask(&format!("select {} from other.{table}", column(table))));
+    sidecar.stop();
+    let records = sidecar.records::<Statement>();
+    for table in tables {
+        let query = format!("select {} from other.{table}", column(table));
+        let record = records.iter().find(|record| record.query.as_deref() == Some(&query)).expect("it was asked");
+        let columns: Vec<&str> =
+            record.columns.iter().flat_map(|columns| columns.iter()).map(|column| &**column).collect();
+        let of = if table == "cascading" { "shop.staff.email" } else { "shop.customers.email" };
+        assert!(columns.contains(&of) && record.certainty != Some(Certainty::Exact), "{record:?}");
+        assert_eq!(record.persons, record.rows_returned, "{record:?}");
+    }
+}
+
 /// Renamed by code that shows nothing of it: the catalog is read again for that.
 #[test]
 fn what_code_may_have_changed_is_read_again() {
